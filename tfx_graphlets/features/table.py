@@ -1,0 +1,149 @@
+"""FeatureTable: one row per graphlet, one column per feature, no labels.
+
+A feature is declared once, with the stage from which on it may be known, its
+unit, what missing means and where it comes from; its values are a column.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Union
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.vocabulary import Stage
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Column = Union[FloatArray, tuple[Union[str, None], ...]]
+
+
+class FeatureKind(str, enum.Enum):
+    """How a learner treats a column."""
+
+    NUMBER = "number"  # float64 [n], missing is NaN; booleans are 0.0 and 1.0
+    CATEGORY = "category"  # str or None [n], missing is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """Declaration of one feature.
+
+    Attributes:
+      name: column name, ``group.what`` in snake case.
+      stage: earliest stage at which it is known.
+      kind: number or category.
+      unit: unit or range of the value, e.g. ``ms``, ``count``, ``share 0..1``.
+      missing: what a missing value means.
+      source: the paper's section or the MLMD field that it is read from.
+    """
+
+    name: str
+    stage: Stage
+    kind: FeatureKind
+    unit: str
+    missing: str
+    source: str
+
+    @property
+    def group(self) -> str:
+        """The part of the name before the first dot."""
+        return self.name.partition(".")[0]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """Features of graphlets.
+
+    Attributes:
+      stage: the stage that the table was made for.
+      trainer: int64 [n], MLMD id of each graphlet's Trainer execution; the id
+        that the graphlet would get for one that has no Trainer yet is 0.
+      features: declarations, in column order.
+      columns: column by feature name, each [n].
+    """
+
+    stage: Stage
+    trainer: IntArray
+    features: tuple[Feature, ...]
+    columns: Mapping[str, Column]
+
+    def __post_init__(self) -> None:
+        for feature in self.features:
+            if len(self.columns[feature.name]) != len(self.trainer):
+                raise InvalidArgumentError(
+                    f"columns[{feature.name!r}]", len(self.columns[feature.name]),
+                    f"its length must be the number of rows, {len(self.trainer)}",
+                )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.trainer)
+
+    def numbers(self, name: str) -> FloatArray:
+        """A NUMBER column, float64 [n], NaN where missing."""
+        return np.asarray(self.columns[name], np.float64)
+
+    def take(self, rows: IntArray) -> FeatureTable:
+        """The rows at the given positions, in the given order."""
+        taken: dict[str, Column] = {}
+        for feature in self.features:
+            column = self.columns[feature.name]
+            if isinstance(column, tuple):
+                taken[feature.name] = tuple(column[row] for row in rows)
+            else:
+                taken[feature.name] = column[rows]
+        return FeatureTable(self.stage, self.trainer[rows], self.features, taken)
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[FeatureTable]) -> FeatureTable:
+        """Rows of all tables, which must have the same stage and features.
+
+        Raises:
+          InvalidArgumentError: ``tables`` is empty or its members differ in
+            stage or features.
+        """
+        if not tables:
+            raise InvalidArgumentError("tables", tables, "give at least one table")
+        first = tables[0]
+        for table in tables[1:]:
+            if table.stage != first.stage or table.features != first.features:
+                raise InvalidArgumentError(
+                    "tables", str(table.stage), f"all must have stage {first.stage} and its features"
+                )
+        columns: dict[str, Column] = {}
+        for feature in first.features:
+            parts = [table.columns[feature.name] for table in tables]
+            if feature.kind is FeatureKind.CATEGORY:
+                columns[feature.name] = tuple(value for part in parts for value in part)
+            else:
+                columns[feature.name] = np.concatenate([np.asarray(p, np.float64) for p in parts])
+        trainer = np.concatenate([table.trainer for table in tables])
+        return cls(first.stage, trainer, first.features, columns)
+
+    def row(self, number: int) -> dict[str, float | str | None]:
+        """One row as plain values; a missing number is None."""
+        values: dict[str, float | str | None] = {}
+        for feature in self.features:
+            value = self.columns[feature.name][number]
+            if feature.kind is FeatureKind.NUMBER:
+                values[feature.name] = None if np.isnan(value) else float(value)  # type: ignore[arg-type]
+            else:
+                values[feature.name] = value  # type: ignore[assignment]
+        return values
+
+    def to_arrow(self) -> pyarrow.Table:
+        """An Arrow table, ``trainer`` first; missing values are null."""
+        import pyarrow as pa
+
+        arrays: dict[str, pa.Array] = {"trainer": pa.array(self.trainer, pa.int64())}
+        for feature in self.features:
+            if feature.kind is FeatureKind.NUMBER:
+                arrays[feature.name] = pa.array(self.numbers(feature.name), from_pandas=True)
+            else:
+                arrays[feature.name] = pa.array(self.columns[feature.name], pa.string())
+        return pa.table(arrays)
