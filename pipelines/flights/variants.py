@@ -1,0 +1,81 @@
+"""The variants of the flights pipeline: what differs between them, and nothing else."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class VariantConfig:
+    """One variant of the pipeline.
+
+    airports: origin airports whose flights it learns from.
+    model: "linear" or "dnn"; hidden_units: layer widths of the dnn, empty for linear.
+    window: spans (days) that one model is trained on.
+    train_steps: upper bound on training steps of a run.
+    minimum_auc: value threshold; a model below it is not blessed.
+    maximum_loss: value threshold on the mean binary cross-entropy, nats.
+    minimum_gain: change threshold; by how many nats the mean binary cross-entropy must fall below that
+      of the latest blessed model on the same evaluation examples.
+    warm_start: the Trainer starts from the latest blessed model.
+    push_interval: runs that must pass after a push before the next one; 0 is no throttle.
+    cache: everything before the Trainer may be answered from the cache.
+    first_day, number_of_runs, seed: what the recorder replays.
+    """
+
+    name: str
+    airports: tuple[str, ...]
+    model: str
+    window: int
+    first_day: datetime.date
+    seed: int
+    hidden_units: tuple[int, ...] = ()
+    train_steps: int = 400
+    minimum_auc: float = 0.58
+    maximum_loss: float = 0.75
+    minimum_gain: float = 0.004
+    warm_start: bool = False
+    push_interval: int = 0
+    cache: bool = False
+    number_of_runs: int = 48
+
+    def __post_init__(self) -> None:
+        if self.model not in ("linear", "dnn"):
+            raise ValueError(f"model={self.model!r}: must be 'linear' or 'dnn'")
+        if (self.model == "dnn") != bool(self.hidden_units):
+            raise ValueError(f"hidden_units={self.hidden_units!r}: a dnn needs some, a linear model has none")
+        if self.window < 1:
+            raise ValueError(f"window={self.window!r}: must be at least 1 span")
+
+
+ALL = ("EWR", "JFK", "LGA")
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        VariantConfig("flights-jfk-linear-w5", ("JFK",), "linear", 5, datetime.date(2013, 1, 14), 501),
+        VariantConfig("flights-ewr-dnn-w7", ("EWR",), "dnn", 7, datetime.date(2013, 2, 11), 702, (24, 12)),
+        VariantConfig(
+            "flights-lga-linear-w7-warm", ("LGA",), "linear", 7, datetime.date(2013, 4, 1), 703, warm_start=True
+        ),
+        VariantConfig("flights-all-linear-w3", ALL, "linear", 3, datetime.date(2013, 5, 20), 304),
+        VariantConfig(
+            "flights-all-dnn-w5-throttle", ALL, "dnn", 5, datetime.date(2013, 8, 5), 505, (32, 16), push_interval=3
+        ),
+        VariantConfig(
+            "flights-jfk-dnn-w5-cached", ("JFK",), "dnn", 5, datetime.date(2013, 9, 30), 506, (24, 12), cache=True
+        ),
+    )
+}
+
+
+def get_variant(name: str) -> VariantConfig:
+    """The variant of that name.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if name not in VARIANTS:
+        raise ValueError(f"variant={name!r}: choose one of {sorted(VARIANTS)!r}")
+    return VARIANTS[name]
