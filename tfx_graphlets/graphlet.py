@@ -291,5 +291,3 @@ class Graphlet:
     def _times(self, column: str) -> IntArray:
         times: IntArray = getattr(self.graphlets.trace.executions, column)
         return times[self.graphlets.executions.of(self.number)]
-
-
