@@ -1,1 +1,99 @@
-"""tfx_graphlets: model graphlets of TFX pipelines, and gates that stop wasted training."""
+"""tfx_graphlets: see which trainings never reach serving, and skip the next one.
+
+    store --read--> Trace --segment--> Graphlets --describe--> FeatureTable
+          --predict--> P(push) --decide--> RUN | SKIP
+
+The names below are in that order. Importing this package loads numpy at most:
+a name is imported when it is first used, so that reading a store needs neither
+TFX nor TensorFlow, and those of the last group need TFX.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.vocabulary import Outcome, Role, Stage
+
+if TYPE_CHECKING:
+    from tfx_graphlets.backtest import backtest
+    from tfx_graphlets.components.artifacts import GateDecision, Graphlets, WasteModel
+    from tfx_graphlets.components.conditions import check_gated, proceed
+    from tfx_graphlets.components.graphlet_gen import GraphletGen
+    from tfx_graphlets.components.waste_gate import WasteGate
+    from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
+    from tfx_graphlets.features import describe
+    from tfx_graphlets.features.table import FeatureTable
+    from tfx_graphlets.policy import GatePolicy, GateState, decide
+    from tfx_graphlets.provenance.store import open_store
+    from tfx_graphlets.segmentation import segment
+    from tfx_graphlets.trace import Trace
+    from tfx_graphlets.waste_model import load_waste_model, train_waste_model
+
+__version__: Final = "0.1.0"
+
+_HOME: Final = {
+    # Read a store into a trace, cut it, describe the pieces.
+    "open_store": "provenance.store",
+    "Trace": "trace",
+    "segment": "segmentation",
+    "describe": "features",
+    "FeatureTable": "features.table",
+    # Learn, decide, and replay the decisions over the past.
+    "train_waste_model": "waste_model",
+    "load_waste_model": "waste_model",
+    "GatePolicy": "policy",
+    "GateState": "policy",
+    "decide": "policy",
+    "backtest": "backtest",
+    # In a TFX pipeline. The three artifact types have their home here because
+    # Kubeflow imports an artifact type by the path that its TYPE_NAME states;
+    # the values they hold are graphlet.Graphlets, waste_model.model.WasteModel
+    # and policy.GateDecision.
+    "GraphletGen": "components.graphlet_gen",
+    "WasteModelTrainer": "components.waste_model_trainer",
+    "WasteGate": "components.waste_gate",
+    "proceed": "components.conditions",
+    "check_gated": "components.conditions",
+    "Graphlets": "components.artifacts",
+    "WasteModel": "components.artifacts",
+    "GateDecision": "components.artifacts",
+}
+
+__all__ = [
+    "FeatureTable",
+    "GateDecision",
+    "GatePolicy",
+    "GateState",
+    "GraphletGen",
+    "Graphlets",
+    "GraphletsError",
+    "Outcome",
+    "Role",
+    "Stage",
+    "Trace",
+    "WasteGate",
+    "WasteModel",
+    "WasteModelTrainer",
+    "__version__",
+    "backtest",
+    "check_gated",
+    "decide",
+    "describe",
+    "load_waste_model",
+    "open_store",
+    "proceed",
+    "segment",
+    "train_waste_model",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -120,8 +120,8 @@ class Graphlets:
           TraceNotFoundError: no graphlet has this Trainer.
         """
         position = self.trace.execution_position(execution_id)
-        found = np.flatnonzero(self.trainer == position) if position >= 0 else []
-        if not len(found):
+        found = np.flatnonzero(self.trainer == position)
+        if position < 0 or not len(found):
             raise TraceNotFoundError(
                 str(execution_id), f"execution_id={execution_id!r}: no graphlet has this Trainer"
             )

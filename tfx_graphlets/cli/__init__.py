@@ -1,0 +1,50 @@
+"""The command line: ``parse`` reads words, ``command`` does, ``render`` shows.
+
+Exit codes: 0 done (``gate``: run), 3 ``gate``: skip, 2 usage, 1 failure with a
+reason of one line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from tfx_graphlets.cli import command, parse, render
+from tfx_graphlets.errors import GraphletsError
+
+EXIT_DONE = 0
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_SKIP = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+      arguments: words after the program's name; those of the process if None.
+
+    Returns:
+      The exit code (see the module); a usage error exits with 2 by itself.
+    """
+    options = parse.parser().parse_args(arguments)
+    parse.set_up_logging(options.verbose)
+    try:
+        result = command.COMMANDS[options.command](options)
+    except GraphletsError as error:
+        return _fail(error, options.format)
+    except OSError as error:  # a full disk, a directory without permission
+        return _fail(error, options.format)
+    except KeyboardInterrupt:
+        sys.stderr.write("tfx-graphlets: interrupted\n")
+        return EXIT_FAILURE
+    render.show(result, options.format, sys.stdout)
+    return EXIT_SKIP if result.skip else EXIT_DONE
+
+
+def _fail(error: Exception, output_format: str) -> int:
+    reason = " ".join(str(error).split())
+    sys.stderr.write(f"tfx-graphlets: {reason}\n")
+    if output_format == "json":
+        render.show_error(error, reason, sys.stdout)
+    return EXIT_FAILURE

@@ -1,0 +1,211 @@
+"""Words of the command line to plain options; nothing here reads a store."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+from tfx_graphlets.vocabulary import Role, Stage
+
+STORE_HELP = (
+    "a SQLite file, sqlite://PATH, mysql://USER@HOST:PORT/DB, "
+    "postgresql://USER@HOST:PORT/DB, grpc://HOST:PORT, or an archive's directory"
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="tfx-graphlets",
+        description="Model graphlets of TFX pipelines: where the compute goes, and which "
+        "training will not be pushed.",
+        epilog="Exit codes: 0 done (gate: run), 3 gate: skip, 2 usage, 1 failure.",
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    segment = _command(commands, "segment", "print the graphlets of a store")
+    segment.add_argument("store", metavar="STORE", help=STORE_HELP)
+    segment.add_argument("--pipeline", help="only the graphlets of this pipeline")
+    _add_cost_weights(segment)
+    _add_roles(segment)
+
+    features = _command(commands, "features", "write the features of all graphlets to a file")
+    features.add_argument("store", metavar="STORE", help=STORE_HELP)
+    _add_stage(features)
+    features.add_argument(
+        "--output", required=True, metavar="FILE", help="a .csv or .parquet file"
+    )
+    _add_roles(features)
+
+    train = _command(commands, "train", "train a waste model")
+    train.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
+    _add_stage(train)
+    _add_freshness(train)
+    _add_seed(train)
+    train.add_argument("--output", required=True, metavar="DIR", help="the model's directory")
+    _add_roles(train)
+
+    evaluate = _command(commands, "evaluate", "test a waste model on stores")
+    evaluate.add_argument("model", metavar="DIR", help="a waste model's directory")
+    evaluate.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
+    _add_roles(evaluate)
+
+    backtest = _command(
+        commands, "backtest", "replay a gate over the past, knowing only what was known then"
+    )
+    backtest.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
+    _add_stage(backtest)
+    _add_freshness(backtest)
+    backtest.add_argument(
+        "--history", metavar="STORE", nargs="+", default=[], action="extend",
+        help="stores of other pipelines, labelled and known from the start",
+    )  # fmt: skip
+    _add_policy(backtest)
+    _add_seed(backtest)
+    _add_cost_weights(backtest)
+    _add_roles(backtest)
+
+    archive = _command(commands, "archive", "copy a store's history to a directory of Parquet")
+    archive.add_argument("store", metavar="STORE", help=STORE_HELP)
+    archive.add_argument("--output", required=True, metavar="DIR", help="the archive's directory")
+    archive.add_argument("--pipeline", help="only the history of this pipeline")
+    archive.add_argument(
+        "--no-payloads", action="store_true",
+        help="leave out statistics, anomalies, schemas and metrics",
+    )  # fmt: skip
+
+    gate = _command(
+        commands, "gate", "decide before a run is launched; exit code 0 run, 3 skip",
+        default_format="json",
+    )  # fmt: skip
+    gate.add_argument("store", metavar="STORE", help=STORE_HELP)
+    gate.add_argument("--pipeline", required=True, help="name of the pipeline to be launched")
+    gate.add_argument("--model", required=True, metavar="DIR", help="a waste model's directory")
+    gate.add_argument(
+        "--run", help="a run that has begun: its outputs so far are the inputs; else none is known"
+    )
+    _add_policy(gate)
+    _add_roles(gate)
+    return top
+
+
+def set_up_logging(verbose: bool) -> None:
+    """Sends log lines to standard error, warnings and worse unless verbose."""
+    from absl import logging
+
+    logging.use_absl_handler()
+    logging.set_stderrthreshold("info" if verbose else "warning")
+    logging.set_verbosity(logging.INFO if verbose else logging.WARNING)
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    help_text: str,
+    default_format: str = "table",
+) -> argparse.ArgumentParser:
+    one = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
+    one.add_argument(
+        "--format", choices=("table", "json"), default=default_format,
+        help=f"json: one document on standard output, nothing else (default: {default_format})",
+    )  # fmt: skip
+    one.add_argument("--verbose", action="store_true", help="log what is done to standard error")
+    return one
+
+
+def _add_stage(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--stage", required=True, type=Stage, choices=list(Stage),
+        metavar="input|pre|trainer|validation",
+        help="where the gate stands, and so what it may know",
+    )  # fmt: skip
+
+
+def _add_freshness(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--freshness", required=True, type=_number(0, 1), metavar="F",
+        help="share of pushes that must be kept, 0 to 1, for example 0.95",
+    )  # fmt: skip
+
+
+def _add_seed(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--seed", type=int, default=0, help="seed of all randomness (default: 0)")
+
+
+def _add_policy(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--max-consecutive-skips", type=_whole(1), metavar="N",
+        help="run after so many skips in a row, whatever the prediction",
+    )  # fmt: skip
+    one.add_argument(
+        "--max-staleness-hours", type=_number(0, math.inf), metavar="H",
+        help="run when the last push is longer ago, whatever the prediction",
+    )  # fmt: skip
+
+
+def _add_cost_weights(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--cost-weight", metavar="ROLE|TYPE=W", action="append", default=[], type=_weight,
+        help="factor on the cost of a role (trainer) or execution type; may be repeated",
+    )  # fmt: skip
+
+
+def _add_roles(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--role", metavar="TYPE=ROLE", action="append", default=[], type=_role_of_type,
+        help="role of a custom execution type, for example MyFit=trainer; may be repeated",
+    )  # fmt: skip
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not within {low} and {high}")
+        return value
+
+    convert.__name__ = "number"
+    return convert
+
+
+def _whole(low: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is less than {low}")
+        return value
+
+    convert.__name__ = "whole number"
+    return convert
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role[name.strip().upper()]
+    except KeyError:
+        roles = ", ".join(role.name.lower() for role in Role)
+        raise argparse.ArgumentTypeError(f"{name!r} is no role; roles are {roles}") from None
+
+
+def _role_of_type(text: str) -> tuple[str, Role]:
+    name, equals, role = text.rpartition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form TYPE=ROLE")
+    return name, _role(role)
+
+
+def _weight(text: str) -> tuple[str | Role, float]:
+    name, equals, weight = text.rpartition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form ROLE=W or TYPE=W")
+    try:
+        factor = float(weight)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{weight!r} in {text!r} is no number") from None
+    if not (math.isfinite(factor) and factor >= 0):
+        raise argparse.ArgumentTypeError(f"{weight!r} in {text!r} is not a number of 0 or more")
+    # A role is written in lower case (trainer), a type as its class (Trainer).
+    if name.islower() and name.upper() in Role.__members__:
+        return Role[name.upper()], factor
+    return name, factor

@@ -1,0 +1,82 @@
+"""Results of commands to text: a JSON document, or a table for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a command has to show.
+
+    Attributes:
+      document: plain values (dict, list, str, numbers, None) for JSON.
+      text: the same for people, without a trailing newline.
+      skip: true if a gate decided to skip.
+    """
+
+    document: object
+    text: str
+    skip: bool = False
+
+
+def show(result: Result, output_format: str, stream: TextIO) -> None:
+    """Writes a result as JSON (one document) or as text."""
+    if output_format == "json":
+        json.dump(_plain(result.document), stream, indent=1, allow_nan=False)
+        stream.write("\n")
+    elif result.text:
+        stream.write(result.text + "\n")
+
+
+def show_error(error: Exception, reason: str, stream: TextIO) -> None:
+    """Writes a failure as one JSON document."""
+    document = {"error": {"type": type(error).__name__, "message": reason}}
+    show(Result(document, ""), "json", stream)
+
+
+def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
+    """Rows under their column names, numbers to the right.
+
+    A missing value is shown as ``-``.
+    """
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [
+        max([len(column), *(len(line[number]) for line in cells)])
+        for number, column in enumerate(columns)
+    ]
+    right = [
+        all(isinstance(row.get(column), (int, float, type(None))) for row in rows)
+        for column in columns
+    ]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(line, widths, right)
+        ).rstrip()
+        for line in [list(columns), *cells]
+    ]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return str(value)
+
+
+def _plain(value: object) -> object:
+    """The value with NaN and infinity, which JSON lacks, as None."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

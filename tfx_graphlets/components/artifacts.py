@@ -1,0 +1,28 @@
+"""Artifact types of the gate, and the keys of what is written on them.
+
+Kubeflow imports a custom artifact type by its TYPE_NAME, so each class is also
+reachable as ``tfx_graphlets.<class name>``; and it carries no PROPERTIES there,
+so everything on these artifacts is a custom property.
+"""
+
+from __future__ import annotations
+
+from tfx import v1 as tfx
+
+
+class Graphlets(tfx.dsl.Artifact):  # type: ignore[misc]
+    """The current graphlet's features and the labelled graphlets before it."""
+
+    TYPE_NAME = "tfx_graphlets.Graphlets"
+
+
+class WasteModel(tfx.dsl.Artifact):  # type: ignore[misc]
+    """A directory that ``tfx_graphlets.waste_model.WasteModel.load`` reads."""
+
+    TYPE_NAME = "tfx_graphlets.WasteModel"
+
+
+class GateDecision(tfx.dsl.Artifact):  # type: ignore[misc]
+    """Whether to train, and why; of a skipped run the only trace."""
+
+    TYPE_NAME = "tfx_graphlets.GateDecision"

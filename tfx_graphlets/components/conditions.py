@@ -1,0 +1,171 @@
+"""The condition that a gate puts on training, and the check that nothing escapes it.
+
+>>> with tfx.dsl.Cond(proceed(gate)):
+...     trainer = tfx.components.Trainer(...)
+...     pusher = tfx.components.Pusher(model=trainer.outputs["model"], ...)
+>>> check_gated(pipeline)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from absl import logging
+from tfx import v1 as tfx
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.experimental.conditionals import conditional
+from tfx.dsl.placeholder.placeholder import Placeholder, Predicate
+from tfx.types import channel_utils
+from tfx.types.channel import BaseChannel
+
+from tfx_graphlets.components import keys
+from tfx_graphlets.components.artifacts import GateDecision
+from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
+
+
+def proceed(gate: BaseNode) -> Predicate:
+    """The predicate for ``tfx.dsl.Cond``: true where the gate decided to train.
+
+    Args:
+      gate: a node with an output ``decision`` of type GateDecision.
+
+    Raises:
+      InvalidArgumentError: ``gate`` has no such output.
+    """
+    channel = gate.outputs.get(keys.DECISION) if isinstance(gate, BaseNode) else None
+    if channel is None or channel.type is not GateDecision:
+        raise InvalidArgumentError(
+            "gate", getattr(gate, "id", gate),
+            f"must be a node with an output {keys.DECISION!r} of type GateDecision; pass the WasteGate",
+        )  # fmt: skip
+    return channel.future()[0].custom_property(keys.PROCEED) == 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Ungated:
+    """A node that stands outside a condition that it depends on.
+
+    Attributes:
+      node: id of the node.
+      gate: ids of the gates whose condition it lacks, joined by " and ".
+      path: node ids from a node inside the condition to this node.
+    """
+
+    node: str
+    gate: str
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.node} is outside the condition of {self.gate} ({' -> '.join(self.path)})"
+
+
+class UngatedNodeError(GraphletsError):
+    """Nodes that depend on a gated node were left outside its condition.
+
+    Attributes:
+      ungated: what was found, in the pipeline's order.
+    """
+
+    def __init__(self, pipeline_name: str, ungated: Sequence[Ungated]) -> None:
+        self.ungated = tuple(ungated)
+        found = "; ".join(map(str, ungated))
+        super().__init__(
+            f"pipeline {pipeline_name!r}: {found}. When the gate says no, TFX leaves such a node "
+            "FAILED and goes on without an error. Create it inside the same `with tfx.dsl.Cond(...)`."
+        )
+
+
+def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> None:
+    """Checks that every descendant of a gated node is gated as well.
+
+    A node is gated if it was created inside a ``tfx.dsl.Cond`` that asks a
+    GateDecision. Descendants are the nodes that take, directly or through other
+    nodes, an output of it: as an input, in an execution property, or in a
+    condition. A descendant must stand under every gate's condition that a node
+    above it stands under. Pipelines inside the pipeline are checked too.
+
+    Not looked at: an order that ``add_upstream_node`` alone imposes (such a node
+    runs whether or not the gated node did), and channels that name no producer,
+    as resolvers have (they find artifacts of earlier runs).
+
+    Args:
+      pipeline: the finished pipeline.
+      allow: ids of nodes that may stand outside all the same, for instance a
+        report whose input from inside is optional.
+
+    Raises:
+      UngatedNodeError: naming every such node, with the path that leads to it.
+      InvalidArgumentError: ``pipeline`` is no pipeline, or ``allow`` names a
+        node that it does not have.
+    """
+    if not isinstance(pipeline, tfx.dsl.Pipeline):
+        raise InvalidArgumentError("pipeline", pipeline, "must be a tfx.dsl.Pipeline")
+    nodes = {node.id: node for node in pipeline.components}
+    for unknown in sorted(set(allow) - set(nodes)):
+        raise InvalidArgumentError("allow", unknown, f"must be among the node ids {sorted(nodes)}")
+    found = tuple(_ungated(pipeline, nodes, frozenset(allow)))
+    if found:
+        raise UngatedNodeError(pipeline.pipeline_name, found)
+    for node in pipeline.components:
+        if isinstance(node, tfx.dsl.Pipeline):
+            check_gated(node)
+
+
+def _ungated(
+    pipeline: tfx.dsl.Pipeline, nodes: Mapping[str, BaseNode], allow: frozenset[str]
+) -> Iterator[Ungated]:
+    """Walks the nodes in topological order, so that parents come before their children."""
+    registered = set(pipeline.dsl_context_registry.all_nodes)
+    # Per node: the conditions it must stand under, each with the path from a node that does.
+    required: dict[str, dict[str, tuple[str, ...]]] = {}
+    gates_of: dict[str, str] = {}
+    gates = {n.id for n in nodes.values() if _is_gate(n)}
+    for node in pipeline.components:
+        predicates: tuple[Predicate, ...] = ()
+        if node in registered:
+            predicates = conditional.get_predicates(node, pipeline.dsl_context_registry)
+        own: dict[str, str] = {}
+        for predicate in predicates:
+            asked = sorted(
+                channel.producer_component_id
+                for channel in channel_utils.get_dependent_channels(predicate)
+                if channel.type is GateDecision
+            )
+            if asked:
+                own[_identity(predicate)] = " and ".join(dict.fromkeys(asked))
+        gates_of.update(own)
+        gates.difference_update(*(names.split(" and ") for names in own.values()))
+        paths: dict[str, tuple[str, ...]] = {}
+        for parent in sorted(_parents(node, predicates) & required.keys()):
+            for condition, path in required[parent].items():
+                paths.setdefault(condition, (*path, node.id))
+        if node.id not in allow:
+            for condition, path in paths.items():
+                if condition not in own:
+                    yield Ungated(node.id, gates_of[condition], path)
+        required[node.id] = {**paths, **{condition: (node.id,) for condition in own}}
+    for gate in sorted(gates):
+        logging.warning("Gate %s gates nothing: no node stands under its condition.", gate)
+
+
+def _parents(node: BaseNode, predicates: Sequence[Predicate]) -> set[str]:
+    """Ids of the nodes whose outputs the node, or a condition on it, takes."""
+    channels: list[BaseChannel] = list(node.inputs.values())
+    asked = [*node.exec_properties.values(), *predicates]
+    for placeholder in asked:
+        if isinstance(placeholder, Placeholder):
+            channels.extend(channel_utils.get_dependent_channels(placeholder))
+    return {parent for channel in channels for parent in channel.get_data_dependent_node_ids()}
+
+
+def _identity(predicate: Predicate) -> str:
+    """Equal for predicates that ask the same of the same channels."""
+    encoded = channel_utils.encode_placeholder_with_channels(
+        predicate, lambda channel: f"{channel.producer_component_id}.{channel.output_key}"
+    )
+    return str(encoded)
+
+
+def _is_gate(node: BaseNode) -> bool:
+    return any(channel.type is GateDecision for channel in node.outputs.values())
