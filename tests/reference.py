@@ -1,0 +1,430 @@
+"""A second, deliberately simple implementation of the graphlet rules.
+
+Pure Python over dictionaries and sets, one Trainer at a time, straight from
+the sentences of the rules ("Roles", "States", "Segmentation", "Outcome",
+"Cost"). It imports nothing of the package and has its own tables, so that a
+mistake in the one is not repeated in the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+COMPLETE, FAILED, CACHED = 3, 4, 5
+STATES = {"new": 1, "running": 2, "complete": 3, "published": 3, "failed": 4, "cached": 5}
+INPUT_TYPES, OUTPUT_TYPES = {2, 3}, {1, 4}
+RUN_CONTEXTS = ["pipeline_run", "system.PipelineRun", "run", "KfpRun"]
+PIPELINE_CONTEXTS = ["pipeline", "system.Pipeline"]
+
+CLASSES = {
+    "IMPORTER": "Importer ImporterNode",
+    "STATISTICS_GEN": "StatisticsGen",
+    "SCHEMA_GEN": "SchemaGen ImportSchemaGen",
+    "DATA_VALIDATOR": "ExampleValidator DistributionValidator ExampleDiff",
+    "TRANSFORM": "Transform",
+    "TUNER": "Tuner",
+    "TRAINER": "Trainer GenericTrainer",
+    "MODEL_VALIDATOR": "Evaluator ModelValidator",
+    "INFRA_VALIDATOR": "InfraValidator",
+    "BULK_INFERRER": "BulkInferrer",
+    "PUSHER": "Pusher",
+    "RESOLVER": "Resolver ResolverNode",
+}
+DATA_ANALYSIS = {"STATISTICS_GEN", "SCHEMA_GEN", "DATA_VALIDATOR"}
+CLOSED_UPSTREAM = {
+    "Model", "ModelRun", "ModelBlessing", "InfraBlessing", "ModelEvaluation", "PushedModel",
+    "TransformCache",
+}  # fmt: skip
+CLOSED_DOWNSTREAM = {"TRAINER", "TUNER", "TRANSFORM", "EXAMPLE_GEN"} | DATA_ANALYSIS
+
+
+@dataclasses.dataclass
+class Rows:
+    """A store as plain rows.
+
+    Attributes:
+      executions: id to type (full name), state, create, update.
+      artifacts: id to type (full name) and pushed, the set of numbers that
+        its properties ``pushed`` hold.
+      events: (execution, artifact, event type, first key step or None).
+      contexts: id to (type, name).
+      associations: (context, execution).
+    """
+
+    executions: dict[int, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    artifacts: dict[int, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    events: list[tuple[int, int, int, str | None]] = dataclasses.field(default_factory=list)
+    contexts: dict[int, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    associations: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+
+
+def read_sqlite(path: Path | str) -> Rows:
+    """The rows of an MLMD store in a SQLite file, schema 4 to 10."""
+    connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    connection.row_factory = sqlite3.Row
+    select = connection.execute
+    type_names = {row["id"]: row["name"] for row in select("SELECT id, name FROM Type")}
+    rows = Rows()
+    states = {
+        row["execution_id"]: row["string_value"]
+        for row in select("SELECT * FROM ExecutionProperty WHERE name = 'state'")
+    }
+    for row in map(dict, select("SELECT * FROM Execution")):
+        state = row.get("last_known_state") or STATES.get((states.get(row["id"]) or "").lower(), 0)
+        rows.executions[row["id"]] = {
+            "type": type_names[row["type_id"]],
+            "state": state,
+            "create": row.get("create_time_since_epoch") or 0,
+            "update": row.get("last_update_time_since_epoch") or 0,
+        }
+    for row in select("SELECT id, type_id FROM Artifact"):
+        rows.artifacts[row["id"]] = {"type": type_names[row["type_id"]], "pushed": set()}
+    for row in map(dict, select("SELECT * FROM ArtifactProperty WHERE name = 'pushed'")):
+        for column in ("int_value", "double_value", "string_value", "bool_value"):
+            if row.get(column) is not None and row["artifact_id"] in rows.artifacts:
+                rows.artifacts[row["artifact_id"]]["pushed"].add(_number(row[column]))
+    keys: dict[int, str] = {}
+    for row in select("SELECT * FROM EventPath ORDER BY rowid"):
+        if not row["is_index_step"]:
+            keys.setdefault(row["event_id"], row["step_key"])
+    for row in select("SELECT id, execution_id, artifact_id, type FROM Event"):
+        event = (row["execution_id"], row["artifact_id"], row["type"], keys.get(row["id"]))
+        rows.events.append(event)
+    for row in select("SELECT id, type_id, name FROM Context"):
+        rows.contexts[row["id"]] = (type_names[row["type_id"]], row["name"])
+    for row in select("SELECT context_id, execution_id FROM Association"):
+        rows.associations.append((row["context_id"], row["execution_id"]))
+    connection.close()
+    return rows
+
+
+def rows_of_raw(raw: Any) -> Rows:
+    """The rows of a ``RawTables``, read by the names of its columns alone."""
+    rows = Rows()
+    properties = raw.execution_properties
+    states = {
+        owner: value
+        for owner, name, value in zip(properties.owner, properties.name, properties.value)
+        if name == "state" and isinstance(value, str)
+    }
+    for execution, type_name, state, create, update in zip(
+        raw.execution_id, raw.execution_type, raw.execution_state,
+        raw.execution_create_ms, raw.execution_update_ms,
+    ):  # fmt: skip
+        rows.executions[execution] = {
+            "type": type_name,
+            "state": state or STATES.get(states.get(execution, "").lower(), 0),
+            "create": create,
+            "update": update,
+        }
+    for artifact, type_name in zip(raw.artifact_id, raw.artifact_type):
+        rows.artifacts[artifact] = {"type": type_name, "pushed": set()}
+    properties = raw.artifact_properties
+    for owner, name, value in zip(properties.owner, properties.name, properties.value):
+        if name == "pushed" and owner in rows.artifacts:
+            rows.artifacts[owner]["pushed"].add(_number(value))
+    rows.events = list(zip(raw.event_execution, raw.event_artifact, raw.event_type, raw.event_key))
+    rows.contexts = dict(zip(raw.context_id, zip(raw.context_type, raw.context_name)))
+    rows.associations = [(context, execution) for context, execution in raw.association]
+    return rows
+
+
+def segment_sqlite(path: Path | str) -> list[dict[str, Any]]:
+    """The graphlets of the store, ascending id of the Trainer."""
+    return segment_rows(read_sqlite(path))
+
+
+def segment_rows(rows: Rows, **options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The graphlets of the rows; options as in ``Reference``."""
+    return Reference(rows, **options).graphlets
+
+
+class Reference:
+    """Everything that the rules say about one store.
+
+    Args:
+      rows: the store.
+      role_of_type: role name by full name or last dotted part of a type.
+      cost_weight_of_role, cost_weight_of_type: factors of the cost.
+
+    Attributes:
+      role: role name by execution.
+      cost: milliseconds times weight, by execution.
+      graphlets: one plain dictionary per graphlet.
+      useful: Trainers of the unpushed graphlets that are no waste.
+      wasted: executions that are wasted.
+    """
+
+    def __init__(
+        self, rows: Rows, *, role_of_type: Mapping[str, str] | None = None,
+        cost_weight_of_role: Mapping[str, float] | None = None,
+        cost_weight_of_type: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
+        self.rows = rows
+        self.artifact_type = {a: _last_part(row["type"]) for a, row in rows.artifacts.items()}
+        self.role = self._roles(role_of_type or {})
+        self._edges()
+        self.runs: dict[int, set[int]] = defaultdict(set)
+        for context, execution in rows.associations:
+            if context in rows.contexts and rows.contexts[context][0] in RUN_CONTEXTS:
+                self.runs[execution].add(context)
+        self.cost = {
+            execution: 0.0 if row["state"] == CACHED else float(max(0, row["update"] - row["create"]))
+            for execution, row in rows.executions.items()
+        }
+        by_role, by_type = cost_weight_of_role or {}, cost_weight_of_type or {}
+        for execution, row in rows.executions.items():
+            last_part = _last_part(row["type"])
+            self.cost[execution] *= by_role.get(self.role[execution], 1.0)
+            self.cost[execution] *= by_type.get(row["type"], by_type.get(last_part, 1.0))
+        self.downstream: dict[int, set[int]] = {}
+        self.graphlets = [
+            self._graphlet(execution)
+            for execution in sorted(rows.executions)
+            if self.role[execution] == "TRAINER" and rows.executions[execution]["state"] != CACHED
+        ]
+        self.useful = self._useful()
+        held_by: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for graphlet in self.graphlets:
+            for execution in graphlet["executions"]:
+                held_by[execution].append(graphlet)
+        self.wasted = {
+            execution
+            for execution, holders in held_by.items()
+            if all(g["outcome"] == "unpushed" and g["trainer"] not in self.useful for g in holders)
+        }
+
+    # -- edges and roles -----------------------------------------------------------
+
+    def _edges(self) -> None:
+        """Input and output edges, after roles are known: a Resolver has none."""
+        self.inputs: dict[int, set[int]] = defaultdict(set)
+        self.outputs: dict[int, set[int]] = defaultdict(set)
+        self.producers: dict[int, set[int]] = defaultdict(set)
+        self.consumers: dict[int, set[tuple[int, str | None]]] = defaultdict(set)
+        for execution, artifact, kind, key in self.rows.events:
+            if execution not in self.rows.executions or artifact not in self.rows.artifacts:
+                continue
+            if self.role[execution] == "RESOLVER":
+                continue
+            if kind in INPUT_TYPES:
+                self.inputs[execution].add(artifact)
+                self.consumers[artifact].add((execution, key))
+            elif kind in OUTPUT_TYPES:
+                self.outputs[execution].add(artifact)
+                self.producers[artifact].add(execution)
+
+    def _roles(self, given: Mapping[str, str]) -> dict[int, str]:
+        puts_out: dict[str, set[str]] = defaultdict(set)
+        takes_in: dict[str, set[str]] = defaultdict(set)
+        for execution, artifact, kind, _ in self.rows.events:
+            if execution in self.rows.executions and artifact in self.rows.artifacts:
+                name = self.rows.executions[execution]["type"]
+                if kind in INPUT_TYPES:
+                    takes_in[name].add(self.artifact_type[artifact])
+                elif kind in OUTPUT_TYPES:
+                    puts_out[name].add(self.artifact_type[artifact])
+        roles = {}
+        for execution, row in self.rows.executions.items():
+            name = row["type"]
+            if name in given:
+                roles[execution] = given[name]
+            elif _last_part(name) in given:
+                roles[execution] = given[_last_part(name)]
+            else:
+                roles[execution] = _role(_last_part(name), puts_out[name], takes_in[name])
+        return roles
+
+    def _shares_run(self, execution: int, trainer: int) -> bool:
+        return bool(self.runs[execution] & self.runs[trainer])
+
+    def _context_name(self, execution: int, type_names: list[str]) -> str | None:
+        held = sorted({context for context, member in self.rows.associations if member == execution})
+        for type_name in type_names:
+            for context in held:
+                if context in self.rows.contexts and self.rows.contexts[context][0] == type_name:
+                    return self.rows.contexts[context][1]
+        return None
+
+    # -- the three steps -----------------------------------------------------------
+
+    def _upstream(self, trainer: int) -> tuple[set[int], set[int]]:
+        executions, artifacts, to_do = {trainer}, set(), [trainer]
+        while to_do:
+            for artifact in self.inputs[to_do.pop()]:
+                if self.artifact_type[artifact] in CLOSED_UPSTREAM:
+                    continue
+                artifacts.add(artifact)
+                for producer in self.producers[artifact] - executions:
+                    if self.role[producer] == "TRAINER":
+                        continue
+                    cached = self.rows.executions[producer]["state"] == CACHED
+                    if cached and not self._shares_run(producer, trainer):
+                        continue
+                    executions.add(producer)
+                    to_do.append(producer)
+        for execution in executions - {trainer}:
+            artifacts |= self.outputs[execution]
+        return executions, artifacts
+
+    def _analysis(self, trainer: int, seeds: set[int]) -> tuple[set[int], set[int]]:
+        ended = self.rows.executions[trainer]["update"]
+        executions: set[int] = set()
+        artifacts: set[int] = set()
+        to_do, seen = list(seeds), set(seeds)
+        while to_do:
+            for consumer, _ in self.consumers[to_do.pop()]:
+                row = self.rows.executions[consumer]
+                if self.role[consumer] not in DATA_ANALYSIS or consumer in executions:
+                    continue
+                if row["state"] == CACHED and not self._shares_run(consumer, trainer):
+                    continue
+                if row["create"] > ended:
+                    continue
+                executions.add(consumer)
+                for artifact in self.inputs[consumer]:
+                    if self.artifact_type[artifact] not in CLOSED_UPSTREAM:
+                        artifacts.add(artifact)
+                artifacts |= self.outputs[consumer]
+                to_do += self.outputs[consumer] - seen
+                seen |= self.outputs[consumer]
+        return executions, artifacts
+
+    def _forward(self, starts: Iterable[int]) -> set[int]:
+        """Executions that step 3 reaches from the outputs of ``starts``."""
+        reached: set[int] = set()
+        to_do = list(starts)
+        while to_do:
+            for artifact in self.outputs[to_do.pop()]:
+                for consumer, key in self.consumers[artifact]:
+                    if self.role[consumer] in CLOSED_DOWNSTREAM or key == "baseline_model":
+                        continue
+                    if consumer not in reached:
+                        reached.add(consumer)
+                        to_do.append(consumer)
+        return reached
+
+    def _graphlet(self, trainer: int) -> dict[str, Any]:
+        executions, artifacts = self._upstream(trainer)
+        analysis, beside = self._analysis(trainer, artifacts)
+        downstream = self._forward([trainer])
+        self.downstream[trainer] = downstream
+        executions |= analysis | downstream
+        artifacts |= beside | self.outputs[trainer]
+        for execution in downstream:
+            artifacts |= self.outputs[execution]
+        rows = [self.rows.executions[execution] for execution in executions]
+        models = {a for a in self.inputs[trainer] if self.artifact_type[a] == "Model"}
+        return {
+            "trainer": trainer,
+            "pipeline": self._context_name(trainer, PIPELINE_CONTEXTS),
+            "run": self._context_name(trainer, RUN_CONTEXTS),
+            "executions": sorted(executions),
+            "artifacts": sorted(artifacts),
+            "warm_start": sorted(models),
+            "outcome": self._outcome(trainer, downstream),
+            "start_ms": min(row["create"] for row in rows),
+            "end_ms": max(row["update"] for row in rows),
+            "cost_ms": sum(self.cost[execution] for execution in executions),
+        }
+
+    # -- outcome and waste ---------------------------------------------------------
+
+    def _models(self, trainer: int) -> set[int]:
+        return {a for a in self.outputs[trainer] if self.artifact_type[a] == "Model"}
+
+    def _outcome(self, trainer: int, downstream: set[int]) -> str:
+        state = self.rows.executions[trainer]["state"]
+        for execution in downstream:
+            done = self.rows.executions[execution]["state"] in (COMPLETE, CACHED)
+            if self.role[execution] == "PUSHER" and done:
+                if any(1 in self.rows.artifacts[a]["pushed"] for a in self.outputs[execution]):
+                    return "pushed"
+        if state == FAILED:
+            return "failed"
+        return "unpushed" if state == COMPLETE and self._models(trainer) else "incomplete"
+
+    def _useful(self) -> set[int]:
+        serving = {g["trainer"] for g in self.graphlets if g["outcome"] == "pushed"}
+        while True:
+            taken = {a for g in self.graphlets if g["trainer"] in serving for a in g["warm_start"]}
+            more = {g["trainer"] for g in self.graphlets if self._models(g["trainer"]) & taken}
+            if more <= serving:
+                break
+            serving |= more
+        unpushed = {g["trainer"] for g in self.graphlets if g["outcome"] == "unpushed"}
+        return unpushed & serving
+
+    def after_gate(self, graphlet: dict[str, Any], stage: str) -> set[int]:
+        """Executions of the graphlet that run after the gate at this stage."""
+        trainer, downstream = graphlet["trainer"], self.downstream[graphlet["trainer"]]
+        if stage == "input":
+            before = {"EXAMPLE_GEN", "IMPORTER", "RESOLVER"}
+            return {e for e in graphlet["executions"] if self.role[e] not in before}
+        if stage == "pre":
+            return downstream | {trainer}
+        if stage == "trainer":
+            return downstream
+        return self._forward(e for e in downstream if self.role[e] == "MODEL_VALIDATOR")
+
+    def saved(self, skipped: set[int], stage: str) -> set[int]:
+        """Executions that do not run when these Trainers' graphlets are skipped."""
+        after: set[int] = set()
+        still_run: set[int] = set()
+        for graphlet in self.graphlets:
+            if graphlet["trainer"] in skipped:
+                after |= self.after_gate(graphlet, stage)
+            else:
+                still_run |= set(graphlet["executions"])
+        return after - still_run
+
+    def cost_of(self, executions: set[int]) -> float:
+        """Cost of a set of executions, each counted once."""
+        return sum(self.cost[execution] for execution in executions)
+
+
+def _role(class_name: str, puts_out: set[str], takes_in: set[str]) -> str:
+    if class_name.endswith("ExampleGen"):
+        return "EXAMPLE_GEN"
+    for role, names in CLASSES.items():
+        if class_name in names.split():
+            return role
+    if "PushedModel" in puts_out:
+        return "PUSHER"
+    if "ModelBlessing" in puts_out or "ModelEvaluation" in puts_out:
+        return "MODEL_VALIDATOR"
+    if "InfraBlessing" in puts_out:
+        return "INFRA_VALIDATOR"
+    if "Model" in puts_out and takes_in & {
+        "Examples", "TransformGraph", "Schema", "HyperParameters",
+    }:  # fmt: skip
+        return "TRAINER"
+    if "TransformGraph" in puts_out:
+        return "TRANSFORM"
+    if "HyperParameters" in puts_out:
+        return "TUNER"
+    if "ExampleStatistics" in puts_out:
+        return "STATISTICS_GEN"
+    if "ExampleAnomalies" in puts_out:
+        return "DATA_VALIDATOR"
+    if "Schema" in puts_out:
+        return "SCHEMA_GEN"
+    if "Examples" in puts_out and not takes_in:
+        return "EXAMPLE_GEN"
+    return "CUSTOM"
+
+
+def _last_part(name: str) -> str:
+    return name.split(".")[-1]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
