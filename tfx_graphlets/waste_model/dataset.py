@@ -1,0 +1,243 @@
+"""Dataset: graphlets with features, outcomes and the moments of both.
+
+The moments make honest replays possible: a decision is taken at
+``decision_ms``, and an outcome may be learnt from once ``known_ms`` has passed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.features.table import FeatureKind, FeatureTable
+from tfx_graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.trace import BoolArray, IntArray, SmallArray
+from tfx_graphlets.vocabulary import Outcome, Role, Stage
+
+_LATEST = np.iinfo(np.int64).min  # neutral element of a maximum
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Rows to learn from, to score, or to replay.
+
+    Attributes:
+      table: features, one row per graphlet.
+      outcome: int8 [n], vocabulary.Outcome.
+      decision_ms: int64 [n], when a gate at the table's stage would decide,
+        milliseconds since the epoch.
+      known_ms: int64 [n], when the outcome was known: the last update of the
+        graphlet's executions, not before ``decision_ms``.
+      start_ms: int64 [n], earliest create time of the graphlet's executions.
+      pipeline: name of the pipeline context [n], "" where there is none.
+      store: name of the store that the row is from [n].
+      sources: the graphlets of each store by its name, for counting compute
+        on sets of executions; empty where only rows were kept.
+    """
+
+    table: FeatureTable
+    outcome: SmallArray
+    decision_ms: IntArray
+    known_ms: IntArray
+    start_ms: IntArray
+    pipeline: tuple[str, ...]
+    store: tuple[str, ...]
+    sources: Mapping[str, Graphlets] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("outcome", "decision_ms", "known_ms", "start_ms", "pipeline", "store"):
+            if len(getattr(self, name)) != len(self.table):
+                raise InvalidArgumentError(
+                    name, len(getattr(self, name)),
+                    f"its length must be the number of rows of the table, {len(self.table)}",
+                )  # fmt: skip
+
+    @classmethod
+    def from_graphlets(cls, graphlets: Graphlets, table: FeatureTable, store: str = "") -> Dataset:
+        """The dataset of all graphlets of one store.
+
+        Args:
+          graphlets: the graphlets.
+          table: their features, ``describe(graphlets, stage)``, row-aligned.
+          store: a name that tells this store from others.
+
+        Raises:
+          InvalidArgumentError: the table's rows are not these graphlets.
+        """
+        if not np.array_equal(table.trainer, graphlets.trainer_id):
+            raise InvalidArgumentError(
+                "table", len(table), "its rows must be the graphlets, in their order"
+            )
+        decision = decision_moments(graphlets, table.stage)
+        trace = graphlets.trace
+        return cls(
+            table=table,
+            outcome=graphlets.outcome,
+            decision_ms=decision,
+            known_ms=np.maximum(graphlets.end_ms, decision),
+            start_ms=graphlets.start_ms,
+            pipeline=tuple(trace.context_name(int(at)) or "" for at in graphlets.pipeline),
+            store=(store,) * len(table),
+            sources={store: graphlets},
+        )
+
+    @classmethod
+    def concatenate(cls, datasets: Sequence[Dataset]) -> Dataset:
+        """The rows of all, in the order given.
+
+        Raises:
+          InvalidArgumentError: there are none, two hold the same store, or
+            their tables differ in stage or features.
+        """
+        table = FeatureTable.concatenate([dataset.table for dataset in datasets])
+        sources: dict[str, Graphlets] = {}
+        seen: set[str] = set()
+        for dataset in datasets:
+            twice = seen & set(dataset.store)
+            if twice:
+                raise InvalidArgumentError(
+                    "datasets", sorted(twice), "a store may be given only once"
+                )
+            seen |= set(dataset.store)
+            sources.update(dataset.sources)
+        return cls(
+            table=table,
+            outcome=np.concatenate([dataset.outcome for dataset in datasets]),
+            decision_ms=np.concatenate([dataset.decision_ms for dataset in datasets]),
+            known_ms=np.concatenate([dataset.known_ms for dataset in datasets]),
+            start_ms=np.concatenate([dataset.start_ms for dataset in datasets]),
+            pipeline=tuple(name for dataset in datasets for name in dataset.pipeline),
+            store=tuple(name for dataset in datasets for name in dataset.store),
+            sources=sources,
+        )
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self)} graphlets of {len(set(self.group.tolist()))} pipelines at stage "
+            f"{self.stage} ({int(self.pushed.sum())} pushed, {int(self.unpushed.sum())} unpushed)"
+        )
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the features."""
+        return self.table.stage
+
+    @property
+    def pushed(self) -> BoolArray:
+        """True where the model reached serving, bool [n]."""
+        return np.asarray(self.outcome == Outcome.PUSHED)
+
+    @property
+    def unpushed(self) -> BoolArray:
+        """True where it was trained and did not, bool [n]."""
+        return np.asarray(self.outcome == Outcome.UNPUSHED)
+
+    @property
+    def labelled(self) -> BoolArray:
+        """True where the outcome is pushed or unpushed, bool [n]."""
+        return self.pushed | self.unpushed
+
+    @property
+    def group(self) -> IntArray:
+        """Number of the row's pipeline, int64 [n]; pipelines of two stores differ."""
+        keys = [f"{store}\0{name}" for store, name in zip(self.store, self.pipeline)]
+        return np.unique(np.asarray(keys, object), return_inverse=True)[1].astype(np.int64)
+
+    @property
+    def time_order(self) -> IntArray:
+        """Rows by decision moment, then store and Trainer, int64 [n]."""
+        stores = np.unique(np.asarray(self.store, object), return_inverse=True)[1]
+        return np.lexsort((self.table.trainer, stores, self.decision_ms)).astype(np.int64)
+
+    def take(self, rows: IntArray) -> Dataset:
+        """The rows at the given positions, in the given order; sources stay."""
+        return Dataset(
+            table=self.table.take(rows),
+            outcome=self.outcome[rows],
+            decision_ms=self.decision_ms[rows],
+            known_ms=self.known_ms[rows],
+            start_ms=self.start_ms[rows],
+            pipeline=tuple(self.pipeline[row] for row in rows),
+            store=tuple(self.store[row] for row in rows),
+            sources=self.sources,
+        )
+
+    def only_labelled(self) -> Dataset:
+        """The rows that are pushed or unpushed."""
+        return self.take(np.flatnonzero(self.labelled).astype(np.int64))
+
+    def skips_by_store(self, skipped: BoolArray) -> dict[str, BoolArray]:
+        """Which graphlets of each source are skipped, bool [its graphlets].
+
+        A graphlet of a source that has no row here counts as not skipped.
+
+        Args:
+          skipped: bool [n], aligned with the rows.
+        """
+        result = {}
+        for name, graphlets in self.sources.items():
+            mine = np.array([store == name for store in self.store], bool)
+            result[name] = np.isin(graphlets.trainer_id, self.table.trainer[mine & skipped])
+        return result
+
+    def fingerprint(self) -> str:
+        """SHA-256 over Trainers, outcomes and features, hexadecimal.
+
+        It knows neither the names of stores nor the order of rows.
+        """
+        digests = []
+        features = [(f.name, f.kind) for f in self.table.features]
+        for row in range(len(self)):
+            parts = [str(int(self.table.trainer[row])), str(int(self.outcome[row]))]
+            for name, kind in features:
+                value = self.table.columns[name][row]
+                if kind is FeatureKind.NUMBER:
+                    parts.append("" if np.isnan(value) else float(value).hex())  # type: ignore[arg-type]
+                else:
+                    parts.append("-" if value is None else f"={value}")
+            digests.append(hashlib.sha256("\0".join(parts).encode()).digest())
+        whole = hashlib.sha256("\0".join(name for name, _ in features).encode())
+        for digest in sorted(digests):
+            whole.update(digest)
+        return whole.hexdigest()
+
+
+def decision_moments(graphlets: Graphlets, stage: Stage) -> IntArray:
+    """When a gate at ``stage`` would decide about each graphlet.
+
+    ``input``: when the last of its ExampleGens and Importers ended, ``pre``:
+    when its Trainer was created, ``trainer``: when it ended, ``validation``:
+    when its model validation ended. Where that step does not exist, the next
+    earlier one that does; ``input`` without any data: the Trainer's creation.
+
+    Returns:
+      int64 [n], milliseconds since the epoch.
+    """
+    executions = graphlets.trace.executions
+    created = executions.create_ms[graphlets.trainer]
+    ended = np.maximum(executions.update_ms[graphlets.trainer], created)
+    if stage is Stage.PRE:
+        return created
+    if stage is Stage.TRAINER:
+        return ended
+    rows, index = graphlets.executions.rows(), graphlets.executions.index
+    if stage is Stage.INPUT:
+        chosen = (graphlets.part == Part.UPSTREAM) & np.isin(
+            graphlets.role[index], (Role.EXAMPLE_GEN, Role.IMPORTER)
+        )
+    else:
+        chosen = (graphlets.part == Part.DOWNSTREAM) & (
+            graphlets.role[index] == Role.MODEL_VALIDATOR
+        )
+    latest = np.full(len(graphlets), _LATEST, np.int64)
+    np.maximum.at(latest, rows[chosen], executions.update_ms[index[chosen]])
+    if stage is Stage.INPUT:
+        return np.where(latest == _LATEST, created, np.minimum(latest, created))
+    return np.where(latest == _LATEST, ended, latest)
