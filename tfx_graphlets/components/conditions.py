@@ -112,40 +112,53 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
             check_gated(node)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Condition:
+    """A predicate that asks at least one gate; equal if it asks the same of the same channels."""
+
+    predicate: Predicate
+
+    @property
+    def gates(self) -> str:
+        """Ids of the gates it asks, joined by " and "; empty if it asks none."""
+        asked = {
+            channel.producer_component_id
+            for channel in channel_utils.get_dependent_channels(self.predicate)
+            if channel.type is GateDecision
+        }
+        return " and ".join(sorted(asked))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Condition) and self.predicate.internal_equals(other.predicate)
+
+    def __hash__(self) -> int:
+        return 0  # predicates cannot be hashed by value, and a pipeline has few
+
+
 def _ungated(
     pipeline: tfx.dsl.Pipeline, nodes: Mapping[str, BaseNode], allow: frozenset[str]
 ) -> Iterator[Ungated]:
     """Walks the nodes in topological order, so that parents come before their children."""
     registered = set(pipeline.dsl_context_registry.all_nodes)
     # Per node: the conditions it must stand under, each with the path from a node that does.
-    required: dict[str, dict[str, tuple[str, ...]]] = {}
-    gates_of: dict[str, str] = {}
-    gates = {n.id for n in nodes.values() if _is_gate(n)}
+    required: dict[str, dict[_Condition, tuple[str, ...]]] = {}
+    idle = {node.id for node in nodes.values() if _is_gate(node)}
     for node in pipeline.components:
         predicates: tuple[Predicate, ...] = ()
         if node in registered:
             predicates = conditional.get_predicates(node, pipeline.dsl_context_registry)
-        own: dict[str, str] = {}
-        for predicate in predicates:
-            asked = sorted(
-                channel.producer_component_id
-                for channel in channel_utils.get_dependent_channels(predicate)
-                if channel.type is GateDecision
-            )
-            if asked:
-                own[_identity(predicate)] = " and ".join(dict.fromkeys(asked))
-        gates_of.update(own)
-        gates.difference_update(*(names.split(" and ") for names in own.values()))
-        paths: dict[str, tuple[str, ...]] = {}
+        own = {c for c in map(_Condition, predicates) if c.gates}
+        idle.difference_update(*(condition.gates.split(" and ") for condition in own))
+        paths: dict[_Condition, tuple[str, ...]] = {}
         for parent in sorted(_parents(node, predicates) & required.keys()):
             for condition, path in required[parent].items():
                 paths.setdefault(condition, (*path, node.id))
         if node.id not in allow:
             for condition, path in paths.items():
                 if condition not in own:
-                    yield Ungated(node.id, gates_of[condition], path)
+                    yield Ungated(node.id, condition.gates, path)
         required[node.id] = {**paths, **{condition: (node.id,) for condition in own}}
-    for gate in sorted(gates):
+    for gate in sorted(idle):
         logging.warning("Gate %s gates nothing: no node stands under its condition.", gate)
 
 
@@ -157,14 +170,6 @@ def _parents(node: BaseNode, predicates: Sequence[Predicate]) -> set[str]:
         if isinstance(placeholder, Placeholder):
             channels.extend(channel_utils.get_dependent_channels(placeholder))
     return {parent for channel in channels for parent in channel.get_data_dependent_node_ids()}
-
-
-def _identity(predicate: Predicate) -> str:
-    """Equal for predicates that ask the same of the same channels."""
-    encoded = channel_utils.encode_placeholder_with_channels(
-        predicate, lambda channel: f"{channel.producer_component_id}.{channel.output_key}"
-    )
-    return str(encoded)
 
 
 def _is_gate(node: BaseNode) -> bool:
