@@ -68,12 +68,13 @@ def segment(
     analysis = _data_analysis(graph, trainer, upstream, held)
     downstream = _downstream(graph, trainer, held)
     own = np.arange(len(trainer), dtype=np.int64)
-    # Where steps overlap (a cycle in the trace) the earlier entry counts.
+    # Where steps overlap (a cycle in the trace) the earlier entry counts: what
+    # is downstream counts as such for the outcome, and stays unknown to a gate.
     for part, (graphlet, execution) in (
         (Part.TRAINER, (own, trainer)),
+        (Part.DOWNSTREAM, downstream.pairs()),
         (Part.UPSTREAM, upstream.pairs()),
         (Part.ANALYSIS, analysis.pairs()),
-        (Part.DOWNSTREAM, downstream.pairs()),
     ):
         graphlet, execution = members.add(graphlet, execution)
         part_of_step.append((graphlet, execution, np.full(len(graphlet), part, np.int8)))
