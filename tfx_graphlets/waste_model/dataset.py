@@ -18,7 +18,7 @@ from tfx_graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.trace import BoolArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
 
-_LATEST = np.iinfo(np.int64).min  # neutral element of a maximum
+_NEVER = np.iinfo(np.int64).min  # neutral element of a maximum
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -236,8 +236,8 @@ def decision_moments(graphlets: Graphlets, stage: Stage) -> IntArray:
         chosen = (graphlets.part == Part.DOWNSTREAM) & (
             graphlets.role[index] == Role.MODEL_VALIDATOR
         )
-    latest = np.full(len(graphlets), _LATEST, np.int64)
+    latest = np.full(len(graphlets), _NEVER, np.int64)
     np.maximum.at(latest, rows[chosen], executions.update_ms[index[chosen]])
     if stage is Stage.INPUT:
-        return np.where(latest == _LATEST, created, np.minimum(latest, created))
-    return np.where(latest == _LATEST, ended, latest)
+        return np.where(latest == _NEVER, created, np.minimum(latest, created))
+    return np.where(latest == _NEVER, ended, latest)

@@ -1,0 +1,206 @@
+"""Random forest: the only file that imports ydf.
+
+A forest is a value: the files that ydf wrote for it, made bit-identical for
+identical training (ydf stamps each model with the time and a random id, and
+writes its dictionaries in no fixed order). Missing numbers are NaN and missing
+categories the empty string, which ydf treats as missing natively.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError, MissingDependencyError
+from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
+from tfx_graphlets.trace import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import ydf
+
+_LABEL = "__label__"  # no feature's name: those hold a dot
+_PUSHED, _UNPUSHED = "pushed", "unpushed"
+# A category seen once teaches what an unseen one means, not what it means itself.
+_MIN_CATEGORY_COUNT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerSettings:
+    """How a forest is grown; the defaults are for 50 to 1,000 graphlets.
+
+    Attributes:
+      trees: number of trees.
+      max_depth: depth of each, the root counted.
+      min_examples: least number of graphlets in a leaf.
+      candidate_share: share of the features that are tried at each split.
+    """
+
+    trees: int = 300
+    max_depth: int = 8
+    min_examples: int = 3
+    candidate_share: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("trees", "max_depth", "min_examples"):
+            if getattr(self, name) < 1:
+                raise InvalidArgumentError(name, getattr(self, name), "must be 1 or more")
+        if not 0 < self.candidate_share <= 1:
+            raise InvalidArgumentError(
+                "candidate_share", self.candidate_share, "must be above 0 and at most 1"
+            )
+
+
+class Forest:
+    """A trained random forest.
+
+    Attributes:
+      features: what it takes in, in order.
+      files: content of its files by name, as ydf stores them.
+    """
+
+    def __init__(self, features: tuple[Feature, ...], files: Mapping[str, bytes]) -> None:
+        """Loads a forest from the files of ``Forest.files``.
+
+        Raises:
+          MissingDependencyError: ydf is not installed.
+          InvalidArgumentError: ydf cannot read the files.
+        """
+        self.features = features
+        self.files = dict(files)
+        self._model = _load(self.files)
+        classes = list(self._model.label_classes())
+        if sorted(classes) != [_PUSHED, _UNPUSHED]:
+            raise InvalidArgumentError("files", classes, "not a forest over pushed and unpushed")
+        self._second_is_pushed = classes[1] == _PUSHED
+
+    def predict(self, table: FeatureTable) -> FloatArray:
+        """Probability of a push, float64 [n], 0..1.
+
+        Raises:
+          InvalidArgumentError: the table lacks a feature of the forest.
+        """
+        missing = [f.name for f in self.features if f.name not in table.columns]
+        if missing:
+            raise InvalidArgumentError(
+                "table", missing, "these features of the model are not in it; describe the "
+                "graphlets with the release that trained the model, or train it anew",
+            )  # fmt: skip
+        if not len(table):
+            return np.zeros(0)
+        second = np.asarray(self._model.predict(_columns(table, self.features)), np.float64)
+        return np.asarray(second if self._second_is_pushed else 1.0 - second)
+
+
+def train_forest(
+    table: FeatureTable, pushed: BoolArray, settings: LearnerSettings, seed: int
+) -> Forest:
+    """Grows a forest; the same arguments give the same files.
+
+    Args:
+      table: features [n].
+      pushed: labels, bool [n]; both must occur.
+      settings: how it is grown.
+      seed: of the bootstrap and of the choice of features at each split.
+
+    Raises:
+      InvalidArgumentError: only one label occurs.
+      MissingDependencyError: ydf is not installed.
+    """
+    if len(np.unique(pushed)) < 2:
+        raise InvalidArgumentError("pushed", len(pushed), "both labels must occur")
+    ydf = _ydf()
+    features = table.features
+    columns = _columns(table, features)
+    columns[_LABEL] = np.where(pushed, _PUSHED, _UNPUSHED)
+    learner = ydf.RandomForestLearner(
+        label=_LABEL,
+        features=[_ydf_feature(ydf, feature) for feature in features],
+        num_trees=settings.trees,
+        max_depth=settings.max_depth,
+        min_examples=settings.min_examples,
+        num_candidate_attributes_ratio=settings.candidate_share,
+        num_candidate_attributes=None,
+        allow_na_conditions=True,
+        winner_take_all=False,
+        compute_oob_performances=False,
+        random_seed=seed,
+        num_threads=1,
+    )
+    model = learner.train(columns, verbose=0)
+    model.set_metadata(dataclasses.replace(model.metadata(), owner="", created_date=1, uid=1))
+    return Forest(features, _files(model))
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that a forest depends on."""
+    return {"ydf": str(_ydf().__version__), "numpy": np.__version__}
+
+
+def _ydf() -> ModuleType:
+    try:
+        import ydf
+    except ImportError as error:
+        raise MissingDependencyError("ydf", "ydf", "a waste model") from error
+    module: ModuleType = ydf
+    return module
+
+
+def _ydf_feature(ydf: ModuleType, feature: Feature) -> ydf.Feature:
+    if feature.kind is FeatureKind.NUMBER:
+        return ydf.Feature(feature.name, ydf.Semantic.NUMERICAL)
+    return ydf.Feature(
+        feature.name,
+        ydf.Semantic.CATEGORICAL,
+        max_vocab_count=-1,
+        min_vocab_frequency=_MIN_CATEGORY_COUNT,
+    )
+
+
+def _columns(table: FeatureTable, features: tuple[Feature, ...]) -> dict[str, object]:
+    columns: dict[str, object] = {}
+    for feature in features:
+        if feature.kind is FeatureKind.NUMBER:
+            columns[feature.name] = table.numbers(feature.name).astype(np.float32)
+        else:
+            values = table.columns[feature.name]
+            columns[feature.name] = np.array([value or "" for value in values], object)
+    return columns
+
+
+def _files(model: ydf.RandomForestModel) -> dict[str, bytes]:
+    """The model's files, dictionaries in sorted order."""
+    from yggdrasil_decision_forests.dataset import data_spec_pb2
+    from yggdrasil_decision_forests.model import abstract_model_pb2
+
+    messages = {
+        "data_spec.pb": data_spec_pb2.DataSpecification,
+        "header.pb": abstract_model_pb2.AbstractModel,
+    }
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory) / "forest"
+        model.save(str(place))
+        files = {path.name: path.read_bytes() for path in sorted(place.iterdir())}
+    for name, message in messages.items():
+        parsed = message.FromString(files[name])
+        files[name] = parsed.SerializeToString(deterministic=True)
+    return files
+
+
+def _load(files: Mapping[str, bytes]) -> ydf.RandomForestModel:
+    ydf = _ydf()
+    with tempfile.TemporaryDirectory() as directory:
+        for name, content in files.items():
+            (Path(directory) / name).write_bytes(content)
+        try:
+            return ydf.load_model(directory)
+        except Exception as error:  # ydf raises whatever its C++ side reports
+            raise InvalidArgumentError(
+                "files", sorted(files), f"ydf cannot load this forest: {error}"
+            ) from error

@@ -1,0 +1,202 @@
+"""Manifest: what a waste model's directory says of itself, as checked JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Final, Union, cast
+
+from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
+from tfx_graphlets.features.table import FeatureKind
+from tfx_graphlets.policy import choose_threshold
+from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.waste_model.learner import LearnerSettings, library_versions
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Manifest",
+    "TrainingRecord",
+    "checksums",
+    "library_versions",
+    "stated_checksums",
+]
+
+KIND: Final = "tfx_graphlets.waste_model"
+FORMAT_VERSION: Final = 1
+_KEYS: Final = frozenset(
+    {
+        "kind", "format_version", "stage", "features", "usual_values", "training", "learner",
+        "seed", "freshness", "threshold", "calibration", "libraries", "files", "fingerprint",
+    }
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingRecord:
+    """What a model was trained on.
+
+    Attributes:
+      first_ms, last_ms: decision moments of the first and last graphlet.
+      pushed, unpushed: numbers of graphlets.
+      pipelines: number of pipelines.
+      corpus_fingerprint: ``Dataset.fingerprint`` of the labelled graphlets.
+    """
+
+    first_ms: int
+    last_ms: int
+    pushed: int
+    unpushed: int
+    pipelines: int
+    corpus_fingerprint: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """Everything about a model apart from its trees.
+
+    Attributes:
+      stage: the stage of its features.
+      features: name and kind of each feature, in order.
+      usual_values: of each feature in training: median or most common
+        category, None where it was always missing.
+      training: what it was trained on.
+      settings: how the forest was grown.
+      seed: of training.
+      freshness: share of pushes that its threshold is to keep.
+      pushed_scores, unpushed_scores: out-of-sample probabilities of pushed and
+        unpushed graphlets, ascending; thresholds are chosen from them.
+      libraries: versions that it was trained with.
+    """
+
+    stage: Stage
+    features: tuple[tuple[str, FeatureKind], ...]
+    usual_values: Mapping[str, Union[float, str, None]]
+    training: TrainingRecord
+    settings: LearnerSettings
+    seed: int
+    freshness: float
+    pushed_scores: tuple[float, ...]
+    unpushed_scores: tuple[float, ...]
+    libraries: Mapping[str, str]
+
+    def to_dict(self, files: Mapping[str, str]) -> dict[str, object]:
+        """The JSON document.
+
+        Args:
+          files: SHA-256 of every file of the forest, by name.
+        """
+        return {**self._content(files), "fingerprint": self.fingerprint(files)}
+
+    def fingerprint(self, files: Mapping[str, str]) -> str:
+        """SHA-256 over the manifest and the checksums of the forest's files."""
+        text = json.dumps(self._content(files), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _content(self, files: Mapping[str, str]) -> dict[str, object]:
+        scores = [*self.pushed_scores, *self.unpushed_scores]
+        labels = [True] * len(self.pushed_scores) + [False] * len(self.unpushed_scores)
+        choice = choose_threshold(scores, labels, self.freshness)
+        return {
+            "kind": KIND,
+            "format_version": FORMAT_VERSION,
+            "stage": str(self.stage),
+            "features": [{"name": name, "kind": kind.value} for name, kind in self.features],
+            "usual_values": dict(self.usual_values),
+            "training": dataclasses.asdict(self.training),
+            "learner": {"name": "random_forest", **dataclasses.asdict(self.settings)},
+            "seed": self.seed,
+            "freshness": self.freshness,
+            # For readers of the file; loading computes it again from the scores.
+            "threshold": {
+                "threshold": choice.threshold,
+                "pushes": choice.pushes,
+                "pushes_needed": choice.pushes_needed,
+                "expected_skips": choice.expected_skips if scores else None,
+            },
+            "calibration": {
+                "pushed_scores": list(self.pushed_scores),
+                "unpushed_scores": list(self.unpushed_scores),
+            },
+            "libraries": dict(self.libraries),
+            "files": dict(files),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, object], directory: str) -> Manifest:
+        """The manifest of a JSON document.
+
+        Args:
+          document: what ``to_dict`` made.
+          directory: of the model; named in errors.
+
+        Raises:
+          ModelFormatError: it is not of this format.
+        """
+        _check_format(document, directory)
+        try:
+            return _parse(document)
+        except (KeyError, TypeError, ValueError, InvalidArgumentError) as error:
+            raise ModelFormatError(
+                directory, f"the manifest is damaged ({error}); train the model anew"
+            ) from error
+
+
+def checksums(files: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of every file, hexadecimal, by name."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+
+
+def stated_checksums(document: Mapping[str, object], directory: str) -> dict[str, str]:
+    """What the manifest states of the forest's files: SHA-256 by name.
+
+    Raises:
+      ModelFormatError: it is no such table, or a name leaves the directory.
+    """
+    files = document["files"]
+    if not isinstance(files, dict) or not files:
+        raise ModelFormatError(directory, "the manifest is damaged (files); train the model anew")
+    for name, checksum in files.items():
+        if "/" in name or "\\" in name or name.startswith(".") or not isinstance(checksum, str):
+            raise ModelFormatError(directory, f"the manifest names a file {name!r} outside of it")
+    return files
+
+
+def _check_format(document: Mapping[str, object], directory: str) -> None:
+    if document.get("kind") != KIND:
+        raise ModelFormatError(directory, "the manifest is not that of a waste model")
+    version = document.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ModelFormatError(
+            directory,
+            f"format_version={version!r}: this release reads version {FORMAT_VERSION}; use the "
+            "release that wrote the model, or train it anew",
+        )
+    if set(document) != _KEYS:
+        odd = ", ".join(sorted(set(document) ^ _KEYS))
+        raise ModelFormatError(directory, f"the manifest has or lacks what it should not: {odd}")
+
+
+def _parse(document: Mapping[str, object]) -> Manifest:
+    # Wrong types surface as KeyError, TypeError or ValueError below.
+    features = cast("list[dict[str, str]]", document["features"])
+    learner = dict(cast("dict[str, float]", document["learner"]))
+    if learner.pop("name") != "random_forest":
+        raise ValueError("learner: unknown name")
+    scores = cast("dict[str, list[float]]", document["calibration"])
+    manifest = Manifest(
+        stage=Stage(document["stage"]),
+        features=tuple((f["name"], FeatureKind(f["kind"])) for f in features),
+        usual_values=dict(cast("dict[str, float | str | None]", document["usual_values"])),
+        training=TrainingRecord(**cast("dict[str, int]", document["training"])),  # type: ignore[arg-type]
+        settings=LearnerSettings(**learner),  # type: ignore[arg-type]
+        seed=int(cast(int, document["seed"])),
+        freshness=float(cast(float, document["freshness"])),
+        pushed_scores=tuple(float(score) for score in scores["pushed_scores"]),
+        unpushed_scores=tuple(float(score) for score in scores["unpushed_scores"]),
+        libraries=dict(cast("dict[str, str]", document["libraries"])),
+    )
+    if set(manifest.usual_values) != {name for name, _ in manifest.features}:
+        raise ValueError("usual_values: not one per feature")
+    return manifest

@@ -1,0 +1,311 @@
+"""WasteModel: predicts P(push) at one stage, explains itself, lives in a directory.
+
+The directory holds ``manifest.json`` and the forest's files below ``forest/``.
+Nothing in it is executable: there is no pickle. The manifest states the
+checksum of every file; a model's fingerprint is the SHA-256 of manifest and
+files, so that two models with one fingerprint decide alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Union, cast
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
+from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.policy import Contribution, ThresholdChoice, choose_threshold
+from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.waste_model import manifest as manifests
+from tfx_graphlets.waste_model.learner import Forest, LearnerSettings
+from tfx_graphlets.waste_model.manifest import Manifest
+
+MANIFEST_FILE: Final = "manifest.json"
+FOREST_DIRECTORY: Final = "forest"
+
+Value = Union[float, str, None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WasteModel:
+    """A trained model of one stage.
+
+    Attributes:
+      forest: the random forest.
+      manifest: what it was trained on, with which settings and libraries, its
+        features and its calibration scores.
+    """
+
+    forest: Forest
+    manifest: Manifest
+
+    def __str__(self) -> str:
+        training = self.manifest.training
+        return (
+            f"Waste model for stage {self.stage} from {training.pushed + training.unpushed} "
+            f"graphlets of {training.pipelines} pipelines ({training.pushed} pushed), "
+            f"{len(self.features)} features; {self.threshold}"
+        )
+
+    @property
+    def stage(self) -> Stage:
+        """The stage whose features it takes in."""
+        return self.manifest.stage
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The features it takes in, in order."""
+        return self.forest.features
+
+    @property
+    def threshold(self) -> ThresholdChoice:
+        """The threshold for the freshness that it was trained for."""
+        return self.threshold_for(self.manifest.freshness)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of manifest and forest files, hexadecimal."""
+        return self.manifest.fingerprint(manifests.checksums(self.forest.files))
+
+    def threshold_for(self, freshness: float) -> ThresholdChoice:
+        """The threshold for another freshness, from the same calibration scores.
+
+        Raises:
+          InvalidArgumentError: ``freshness`` is out of range.
+        """
+        kept, lost = self.manifest.pushed_scores, self.manifest.unpushed_scores
+        labels = [True] * len(kept) + [False] * len(lost)
+        return choose_threshold([*kept, *lost], labels, freshness)
+
+    def predict(self, table: FeatureTable) -> FloatArray:
+        """Probability of a push, float64 [n], 0..1, in the order of the rows.
+
+        A missing value needs no filling in: the forest was trained with them.
+
+        Raises:
+          InvalidArgumentError: the table is of another stage, or lacks a
+            feature of the model.
+        """
+        if table.stage is not self.stage:
+            raise InvalidArgumentError(
+                "table", str(table.stage),
+                f"its stage must be that of the model, {self.stage}; describe the graphlets for it",
+            )  # fmt: skip
+        return self.forest.predict(table)
+
+    def explain(self, table: FeatureTable, row: int = 0, top: int = 5) -> tuple[Contribution, ...]:
+        """The features that moved the probability of one row most.
+
+        The effect of a feature is the row's probability minus what it is with
+        that feature alone set to its usual value: the median of the training
+        data, or the most common category. Effects do not add up to the whole.
+
+        Args:
+          table: features.
+          row: the row's number.
+          top: most features to return.
+
+        Returns:
+          At most ``top`` contributions, the largest first, none of effect 0.
+        """
+        rows: IntArray = np.full(len(self.features) + 1, row, np.int64)
+        changed: dict[str, Column] = dict(table.take(rows).columns)
+        for number, feature in enumerate(self.features):
+            changed[feature.name] = _with_value(
+                changed[feature.name], number, self.manifest.usual_values[feature.name]
+            )
+        scores = self.predict(FeatureTable(table.stage, rows, self.features, changed))
+        effects = scores[-1] - scores[:-1]
+        values = table.row(row)
+        largest = np.argsort(-np.abs(effects), kind="stable")[:top]
+        return tuple(
+            Contribution(
+                self.features[at].name, _as_text(values[self.features[at].name]), float(effects[at])
+            )
+            for at in largest
+            if abs(effects[at]) > 1e-9
+        )
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Writes the model; the directory appears whole or not at all.
+
+        Args:
+          directory: does not exist, is empty, or holds a waste model, which is
+            replaced.
+
+        Raises:
+          InvalidArgumentError: it exists and holds something else.
+          OSError: it cannot be written.
+        """
+        target = Path(directory)
+        if target.exists() and not _may_be_replaced(target):
+            raise InvalidArgumentError(
+                "directory", str(target), "holds something that is no waste model; name another"
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.parent / f".{target.name}.{self.fingerprint[:12]}.{os.getpid()}"
+        try:
+            (draft / FOREST_DIRECTORY).mkdir(parents=True)
+            for name, content in self.forest.files.items():
+                (draft / FOREST_DIRECTORY / name).write_bytes(content)
+            document = self.manifest.to_dict(manifests.checksums(self.forest.files))
+            text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+            (draft / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+            if target.exists():
+                shutil.rmtree(target)
+            draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def load_waste_model(
+    directory: str | os.PathLike[str],
+    *,
+    stage: Stage | None = None,
+    known_features: Mapping[str, Feature] | None = None,
+) -> WasteModel:
+    """Reads a model that ``WasteModel.save`` wrote.
+
+    Args:
+      directory: the model's directory.
+      stage: the stage that it must be for; None: any.
+      known_features: features that this release can compute, by name; those of
+        the registry by default.
+
+    Returns:
+      The model.
+
+    Raises:
+      ModelFormatError: the directory is no waste model, is incomplete or
+        damaged, is of a format that this release does not know, asks for a
+        feature that it cannot compute, or is for another stage.
+      MissingDependencyError: ydf is not installed.
+    """
+    place = Path(directory)
+    document = _read_manifest(place)
+    manifest = Manifest.from_dict(document, str(place))
+    if stage is not None and manifest.stage is not stage:
+        raise ModelFormatError(
+            str(place),
+            f"this waste model is for stage {manifest.stage}, and one for stage {stage} is "
+            f"asked for; train one with --stage {stage}",
+        )
+    features = _known(manifest, _registered() if known_features is None else known_features, place)
+    files = {}
+    for name, expected in manifests.stated_checksums(document, str(place)).items():
+        try:
+            files[name] = (place / FOREST_DIRECTORY / name).read_bytes()
+        except OSError as error:
+            raise ModelFormatError(
+                str(place), f"{FOREST_DIRECTORY}/{name} is missing; save the model anew"
+            ) from error
+        if hashlib.sha256(files[name]).hexdigest() != expected:
+            raise ModelFormatError(
+                str(place), f"{FOREST_DIRECTORY}/{name} is not the file that the manifest names"
+            )
+    if document.get("fingerprint") != manifest.fingerprint(manifests.checksums(files)):
+        raise ModelFormatError(
+            str(place), f"{MANIFEST_FILE} was changed after it was written; train the model anew"
+        )
+    try:
+        forest = Forest(features, files)
+    except InvalidArgumentError as error:
+        raise ModelFormatError(str(place), f"the forest cannot be loaded: {error}") from error
+    return WasteModel(forest, manifest)
+
+
+def new_model(
+    forest: Forest, table: FeatureTable, training: manifests.TrainingRecord,
+    settings: LearnerSettings, seed: int, freshness: float, pushed_scores: FloatArray,
+    unpushed_scores: FloatArray,
+) -> WasteModel:  # fmt: skip
+    """The model of a forest that was grown on ``table``; see Manifest's fields."""
+    manifest = Manifest(
+        stage=table.stage,
+        features=tuple((feature.name, feature.kind) for feature in table.features),
+        usual_values={feature.name: usual_value(table, feature) for feature in table.features},
+        training=training,
+        settings=settings,
+        seed=seed,
+        freshness=freshness,
+        pushed_scores=tuple(np.sort(pushed_scores).tolist()),
+        unpushed_scores=tuple(np.sort(unpushed_scores).tolist()),
+        libraries=manifests.library_versions(),
+    )
+    return WasteModel(forest, manifest)
+
+
+def usual_value(table: FeatureTable, feature: Feature) -> Value:
+    """Median of a number, most common category; None where all are missing."""
+    if feature.kind is FeatureKind.NUMBER:
+        column = table.numbers(feature.name)
+        known = column[np.isfinite(column)]
+        return float(np.median(known)) if len(known) else None
+    counts = Counter(cast("tuple[str | None, ...]", table.columns[feature.name]))
+    # Of equally common ones the first in the alphabet, missing before all.
+    return min(counts, key=lambda value: (-counts[value], value or "")) if counts else None
+
+
+def _with_value(column: Column, row: int, value: Value) -> Column:
+    if isinstance(column, tuple):
+        return (*column[:row], cast("str | None", value), *column[row + 1 :])
+    changed = np.array(column, np.float64)
+    changed[row] = np.nan if value is None else value
+    return changed
+
+
+def _as_text(value: Value) -> str:
+    if value is None:
+        return "missing"
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def _may_be_replaced(target: Path) -> bool:
+    return target.is_dir() and (not any(target.iterdir()) or (target / MANIFEST_FILE).is_file())
+
+
+def _read_manifest(place: Path) -> dict[str, object]:
+    try:
+        document = json.loads((place / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelFormatError(
+            str(place), f"no waste model: there is no {MANIFEST_FILE}; make one with "
+            "`tfx-graphlets train`",
+        ) from error  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise ModelFormatError(str(place), f"{MANIFEST_FILE} cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise ModelFormatError(str(place), f"{MANIFEST_FILE} holds no JSON object")
+    return document
+
+
+def _registered() -> Mapping[str, Feature]:
+    from tfx_graphlets.features import registry
+
+    return {feature.name: feature for feature in registry.ALL}
+
+
+def _known(
+    manifest: Manifest, registered: Mapping[str, Feature], place: Path
+) -> tuple[Feature, ...]:
+    unknown = [
+        name
+        for name, kind in manifest.features
+        if name not in registered or registered[name].kind is not kind
+    ]
+    if unknown:
+        raise ModelFormatError(
+            str(place),
+            f"it takes in features that this release does not know ({', '.join(unknown[:5])}); "
+            "use the release that trained it, or train it anew",
+        )
+    return tuple(registered[name] for name, _ in manifest.features)

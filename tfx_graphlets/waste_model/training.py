@@ -1,0 +1,218 @@
+"""Training: a final forest, and honest scores to choose its threshold from.
+
+The threshold may not rest on scores of graphlets that the forest was trained
+on. Forward chaining gives such scores in the order of time: a block of
+graphlets is scored by a forest that was trained on what was known before the
+first decision of the block.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError, NotEnoughHistoryError
+from tfx_graphlets.policy import check_freshness
+from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.waste_model.dataset import Dataset
+from tfx_graphlets.waste_model.learner import Forest, LearnerSettings, train_forest
+from tfx_graphlets.waste_model.manifest import TrainingRecord
+from tfx_graphlets.waste_model.model import WasteModel, new_model
+
+_logger = logging.getLogger(__name__)
+
+MIN_LABELLED = 10  # fewer graphlets are not learnt from
+MIN_OF_EACH = 2  # fewer pushed or fewer unpushed ones neither
+
+
+@dataclasses.dataclass(frozen=True)
+class ForwardChaining:
+    """How the history is cut for out-of-sample scores.
+
+    Attributes:
+      initial_share: share of the labelled graphlets that come first and are
+        only trained on, 0..1.
+      blocks: number of blocks that the rest is cut into.
+    """
+
+    initial_share: float = 0.2
+    blocks: int = 8
+
+    def __post_init__(self) -> None:
+        if not 0 < self.initial_share < 1:
+            raise InvalidArgumentError(
+                "initial_share", self.initial_share, "must be between 0 and 1"
+            )
+        if self.blocks < 1:
+            raise InvalidArgumentError("blocks", self.blocks, "must be 1 or more")
+
+
+def train_waste_model(
+    dataset: Dataset,
+    stage: Stage,
+    freshness: float = 0.95,
+    seed: int = 0,
+    *,
+    settings: LearnerSettings = LearnerSettings(),
+    chaining: ForwardChaining = ForwardChaining(),
+) -> WasteModel:
+    """Trains a waste model and chooses its threshold.
+
+    Args:
+      dataset: graphlets with features; those neither pushed nor unpushed are
+        left out.
+      stage: the stage of the gate; that of the dataset's features.
+      freshness: share of pushes to keep, 0..1.
+      seed: of all randomness: same arguments, same model, same fingerprint.
+      settings: how the forest is grown.
+      chaining: how out-of-sample scores are made.
+
+    Returns:
+      The model, trained on all labelled graphlets, with the out-of-sample
+      scores of forward chaining as its calibration scores.
+
+    Raises:
+      InvalidArgumentError: the dataset is of another stage, or ``freshness``
+        is out of range.
+      NotEnoughHistoryError: fewer than MIN_LABELLED labelled graphlets, or
+        fewer than MIN_OF_EACH pushed or unpushed ones.
+      MissingDependencyError: ydf is not installed.
+    """
+    check_freshness(freshness)
+    if dataset.stage is not stage:
+        raise InvalidArgumentError(
+            "stage", str(stage), f"the dataset's features are of stage {dataset.stage}"
+        )
+    labelled = dataset.only_labelled()
+    check_enough(labelled)
+    scores = forward_scores(labelled, seed, settings=settings, chaining=chaining)
+    forest = train_forest(labelled.table, labelled.pushed, settings, seed)
+    scored = ~np.isnan(scores)
+    model = new_model(
+        forest,
+        labelled.table,
+        TrainingRecord(
+            first_ms=int(labelled.decision_ms.min()),
+            last_ms=int(labelled.decision_ms.max()),
+            pushed=int(labelled.pushed.sum()),
+            unpushed=int(labelled.unpushed.sum()),
+            pipelines=len(set(labelled.group.tolist())),
+            corpus_fingerprint=labelled.fingerprint(),
+        ),
+        settings,
+        seed,
+        freshness,
+        scores[scored & labelled.pushed],
+        scores[scored & ~labelled.pushed],
+    )
+    _logger.info("%s", model)
+    return model
+
+
+def forward_scores(
+    dataset: Dataset,
+    seed: int,
+    *,
+    settings: LearnerSettings = LearnerSettings(),
+    chaining: ForwardChaining = ForwardChaining(),
+) -> FloatArray:
+    """Out-of-sample probabilities of a push, in the order of time.
+
+    Args:
+      dataset: graphlets; only labelled ones are trained on.
+      seed: of the forests.
+      settings: how they are grown.
+      chaining: how the time is cut.
+
+    Returns:
+      float64 [n], aligned with the rows; NaN for rows that are not scored:
+      those of the initial share, and of a block before which too little was
+      known to train on.
+    """
+    scores = np.full(len(dataset), np.nan)
+    order = dataset.time_order
+    for block in forward_blocks(len(dataset), chaining):
+        rows = order[block]
+        forest = train_on_known(dataset, int(dataset.decision_ms[rows[0]]), seed, settings)
+        if forest is not None:
+            scores[rows] = forest.predict(dataset.table.take(rows))
+    return scores
+
+
+def forward_blocks(count: int, chaining: ForwardChaining) -> Iterator[slice]:
+    """The blocks of forward chaining over ``count`` rows in the order of time."""
+    first = min(max(round(count * chaining.initial_share), MIN_LABELLED), count)
+    edges = np.unique(np.linspace(first, count, chaining.blocks + 1).round().astype(int))
+    for start, end in zip(edges[:-1], edges[1:]):
+        yield slice(int(start), int(end))
+
+
+def train_on_known(
+    dataset: Dataset, moment_ms: int, seed: int, settings: LearnerSettings = LearnerSettings()
+) -> Forest | None:
+    """A forest from the outcomes that were known at a moment.
+
+    Returns:
+      None where too little was known to learn from (see ``enough``).
+    """
+    known = np.flatnonzero(dataset.labelled & (dataset.known_ms <= moment_ms)).astype(np.int64)
+    if not enough(dataset, known):
+        return None
+    return train_forest(dataset.table.take(known), dataset.pushed[known], settings, seed)
+
+
+def enough(dataset: Dataset, rows: IntArray) -> bool:
+    """True if these labelled rows are enough to train on."""
+    pushed = int(dataset.pushed[rows].sum())
+    return len(rows) >= MIN_LABELLED and MIN_OF_EACH <= pushed <= len(rows) - MIN_OF_EACH
+
+
+def check_enough(labelled: Dataset) -> None:
+    """Raises NotEnoughHistoryError unless there is enough to train on."""
+    if enough(labelled, np.arange(len(labelled), dtype=np.int64)):
+        return
+    pushed, unpushed = int(labelled.pushed.sum()), int(labelled.unpushed.sum())
+    raise NotEnoughHistoryError(
+        f"{pushed} pushed and {unpushed} unpushed graphlets are not enough to train a waste "
+        f"model: at least {MIN_LABELLED} in all and {MIN_OF_EACH} of each are needed; give "
+        "more stores, or wait for more runs",
+        pushed,
+        unpushed,
+    )
+
+
+def leave_one_pipeline_out(dataset: Dataset) -> Iterator[tuple[IntArray, IntArray]]:
+    """Splits in which no pipeline is on both sides.
+
+    Yields:
+      (rows to train on, rows to test on), int64 each, once per pipeline.
+    """
+    group = dataset.group
+    for number in np.unique(group):
+        yield (
+            np.flatnonzero(group != number).astype(np.int64),
+            np.flatnonzero(group == number).astype(np.int64),
+        )
+
+
+def time_split(dataset: Dataset, share: float) -> tuple[IntArray, IntArray]:
+    """A split in which everything learnt from was known before the first test.
+
+    Args:
+      dataset: graphlets.
+      share: share of rows before the split, in the order of time, 0..1.
+
+    Returns:
+      (rows to train on, rows to test on), int64 each; a graphlet of the first
+      part whose outcome was not yet known is in neither.
+    """
+    order = dataset.time_order
+    cut = round(len(order) * share)
+    before, test = order[:cut], order[cut:]
+    if len(test):
+        before = before[dataset.known_ms[before] <= dataset.decision_ms[test].min()]
+    return np.sort(before), np.sort(test)
