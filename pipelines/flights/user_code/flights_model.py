@@ -9,12 +9,11 @@ import os
 import numpy
 import tensorflow as tf
 import tensorflow_transform as tft
-import tf_keras
 
 # --- settings: rewritten by code changes (schedule.CodeRevision) ---
 REVISION = 0
 LEARNING_RATE = 0.02
-EPOCHS = 8
+STEPS_FACTOR = 1.0
 BATCH_SIZE = 128
 REGULARIZATION = 1e-4
 USE_HOUR = False
@@ -27,6 +26,8 @@ FAIL_WITH = ""
 LABEL = "delayed"
 WEATHER = ("temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib")
 VOCABULARY_SIZES = {"carrier": 32, "dest": 128, "origin": 8, "weekday": 8, "hour": 24}
+NUMBERS = 1 + len(WEATHER)
+ONLY_DISTANCE = [1.0] + [0.0] * len(WEATHER)
 SEED = 20131
 WEIGHTS_FILE = os.path.join("assets.extra", "weights.npz")  # TF Serving ignores assets.extra
 
@@ -53,93 +54,128 @@ def preprocessing_fn(inputs):
     return outputs
 
 
-def _build_model(kind, hidden_units):
-    regularizer = tf_keras.regularizers.L2(REGULARIZATION)
-    numbers = tf_keras.Input(shape=(1 + len(WEATHER),), name="numbers")
-    kept = numbers if USE_WEATHER else numbers[:, :1]
-    names = [name for name in VOCABULARY_SIZES if USE_HOUR or name != "hour"]
-    identifiers = {name: tf_keras.Input(shape=(), dtype=tf.int64, name=name) for name in VOCABULARY_SIZES}
-    width = 1 if kind == "linear" else 6
-    embedded = [
-        tf_keras.layers.Embedding(
-            VOCABULARY_SIZES[name],
-            width,
-            embeddings_initializer="zeros" if kind == "linear" else "uniform",
-            embeddings_regularizer=regularizer,
-        )(identifiers[name])
-        for name in names
-    ]
-    if kind == "linear":
-        logit = tf_keras.layers.Add()([tf_keras.layers.Dense(1, kernel_regularizer=regularizer)(kept), *embedded])
-    else:
-        hidden = tf_keras.layers.Concatenate()([kept, *embedded])
-        for units in hidden_units:
-            hidden = tf_keras.layers.Dense(units, activation="relu", kernel_regularizer=regularizer)(hidden)
-        logit = tf_keras.layers.Dense(1)(hidden)
-    return tf_keras.Model({"numbers": numbers, **identifiers}, tf_keras.layers.Activation("sigmoid")(logit))
+class Network(tf.Module):
+    """A linear or a deep model over the transformed features; returns the probability of a delay."""
+
+    def __init__(self, kind, hidden_units):
+        super().__init__()
+        random = numpy.random.default_rng(SEED)
+        names = [name for name in VOCABULARY_SIZES if USE_HOUR or name != "hour"]
+        width = 1 if kind == "linear" else 6
+        spread = 0.0 if kind == "linear" else 0.1
+        self.embeddings = {
+            name: tf.Variable(random.normal(0.0, spread, (VOCABULARY_SIZES[name], width)).astype("float32"))
+            for name in names
+        }
+        self.linear = kind == "linear"
+        inputs = NUMBERS if self.linear else NUMBERS + width * len(names)
+        self.layers = []
+        for units in (*hidden_units, 1):
+            scale = 0.0 if self.linear else (2.0 / inputs) ** 0.5
+            kernel = tf.Variable(random.normal(0.0, scale, (inputs, units)).astype("float32"))
+            self.layers.append((kernel, tf.Variable(tf.zeros([units]))))
+            inputs = units
+
+    def logits(self, features):
+        numbers = features["numbers"] if USE_WEATHER else features["numbers"] * ONLY_DISTANCE
+        embedded = [tf.gather(table, features[name]) for name, table in self.embeddings.items()]
+        values = numbers if self.linear else tf.concat([numbers, *embedded], axis=1)
+        for index, (kernel, bias) in enumerate(self.layers):
+            values = tf.matmul(values, kernel) + bias
+            if index < len(self.layers) - 1:
+                values = tf.nn.relu(values)
+        if self.linear:
+            values += tf.add_n(embedded)
+        return tf.reshape(values, [-1])
+
+    def train(self, features, label, steps):
+        """Adam on random batches, all steps in one graph."""
+        variables = list(self.trainable_variables)
+        moments = [(tf.Variable(tf.zeros_like(value)), tf.Variable(tf.zeros_like(value))) for value in variables]
+
+        @tf.function
+        def loop():
+            for step in tf.range(1, steps + 1):
+                rows = tf.random.stateless_uniform(
+                    [BATCH_SIZE], [SEED, step], maxval=tf.shape(label)[0], dtype=tf.int32
+                )
+                batch = {name: tf.gather(values, rows) for name, values in features.items()}
+                with tf.GradientTape() as tape:
+                    loss = tf.reduce_mean(
+                        tf.nn.sigmoid_cross_entropy_with_logits(tf.gather(label, rows), self.logits(batch))
+                    ) + REGULARIZATION * tf.add_n([tf.reduce_sum(value**2) for value in variables])
+                count = tf.cast(step, tf.float32)
+                rate = LEARNING_RATE * tf.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+                gradients = tape.gradient(loss, variables)
+                for value, gradient, (first, second) in zip(variables, gradients, moments):
+                    gradient = tf.convert_to_tensor(gradient)
+                    first.assign(0.9 * first + 0.1 * gradient)
+                    second.assign(0.999 * second + 0.001 * gradient**2)
+                    value.assign_sub(rate * first / (tf.sqrt(second) + 1e-7))
+
+        loop()
+
+    def state(self):
+        return [value.numpy() for value in self.trainable_variables]
 
 
-def _files(patterns):
-    return [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
+class Serving(tf.Module):
+    """The exported model: serialized tf.Examples in, probabilities out."""
+
+    def __init__(self, transform_output):
+        super().__init__()
+        self.network = None
+        self.transform_layer = transform_output.transform_features_layer()
+        raw = transform_output.raw_feature_spec()
+        label = {LABEL: raw.pop(LABEL)}
+        # Behind functions, or TensorFlow would try to save the specifications with the model.
+        self._raw, self._label = lambda: raw, lambda: label
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def transform(self, examples):
+        return self.transform_layer(tf.io.parse_example(examples, self._raw()))
+
+    def label(self, examples):
+        return tf.cast(_dense(tf.io.parse_example(examples, self._label())[LABEL], 0), tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples):
+        logits = self.network.logits(self.transform(examples))
+        return {"predictions": tf.reshape(tf.sigmoid(logits), [-1, 1])}
 
 
-def _load(patterns, transform_output, transform_layer):
-    """The whole window in memory: transformed features and the label, float32 [num_examples]."""
-    specification = transform_output.raw_feature_spec()
-    dataset = tf.data.TFRecordDataset(_files(patterns), compression_type="GZIP").batch(1_000_000)
-    raw = tf.io.parse_example(next(iter(dataset)), specification)
-    label = numpy.asarray(_dense(raw.pop(LABEL), 0), numpy.float32)
-    return {name: value.numpy() for name, value in transform_layer(raw).items()}, label
+def _read(patterns):
+    """All serialized examples of the window, string [num_examples]."""
+    files = [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
+    return next(iter(tf.data.TFRecordDataset(files, compression_type="GZIP").batch(1_000_000)))
 
 
-def _export(model, transform_output, transform_layer, folder):
-    specification = transform_output.raw_feature_spec()
-    del specification[LABEL]
-
-    class Serving(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = model
-            self.transform_layer = transform_layer
-
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-        def serve(self, examples):
-            raw = tf.io.parse_example(examples, specification)
-            return {"predictions": self.model(self.transform_layer(raw))}
-
-    serving = Serving()
-    tf.saved_model.save(serving, folder, signatures={"serving_default": serving.serve})
-    weights = os.path.join(folder, WEIGHTS_FILE)
-    os.makedirs(os.path.dirname(weights))
-    numpy.savez(weights, *model.get_weights())
-
-
-def _warm_start(model, base_model):
+def _warm_start(network, base_model):
     """Takes over the weights of the base model if their shapes fit; a changed model starts cold."""
     with numpy.load(os.path.join(base_model, WEIGHTS_FILE)) as saved:
         weights = [saved[name] for name in saved.files]
-    if [value.shape for value in weights] == [value.shape for value in model.get_weights()]:
-        model.set_weights(weights)
+    if [value.shape for value in weights] == [tuple(value.shape) for value in network.trainable_variables]:
+        for variable, value in zip(network.trainable_variables, weights):
+            variable.assign(value)
 
 
 def run_fn(fn_args):
     """Trains on the window's train split and exports a SavedModel that takes serialized tf.Examples."""
     if FAIL_WITH:
         raise RuntimeError(FAIL_WITH)
-    tf_keras.backend.clear_session()
-    tf_keras.utils.set_random_seed(SEED)
     configuration = fn_args.custom_config
-    transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    transform_layer = transform_output.transform_features_layer()
-    features, label = _load(fn_args.train_files, transform_output, transform_layer)
+    serving = Serving(tft.TFTransformOutput(fn_args.transform_graph_path))
+    examples = _read(fn_args.train_files)
+    features, label = dict(serving.transform(examples)), serving.label(examples)
     features["numbers"] = features["numbers"] * SCALE_AT_TRAINING
     if LABEL_SIGN < 0:
         label = 1.0 - label
-    model = _build_model(configuration["model"], configuration["hidden_units"])
+    network = Network(configuration["model"], configuration["hidden_units"])
     if fn_args.base_model:
-        _warm_start(model, fn_args.base_model)
-    model.compile(optimizer=tf_keras.optimizers.Adam(LEARNING_RATE), loss="binary_crossentropy")
-    steps = fn_args.train_steps
-    epochs = max(1, min(EPOCHS, steps * BATCH_SIZE // max(len(label), 1)))
-    model.fit(features, label, batch_size=BATCH_SIZE, epochs=epochs, shuffle=True, verbose=0)
-    _export(model, transform_output, transform_layer, fn_args.serving_model_dir)
+        _warm_start(network, fn_args.base_model)
+    network.train(features, label, int(fn_args.train_steps * STEPS_FACTOR))
+    serving.network = network
+    tf.saved_model.save(serving, fn_args.serving_model_dir, signatures={"serving_default": serving.serve})
+    weights = os.path.join(fn_args.serving_model_dir, WEIGHTS_FILE)
+    os.makedirs(os.path.dirname(weights))
+    numpy.savez(weights, *network.state())
