@@ -1,0 +1,67 @@
+"""Cuts one trace by both implementations and holds them to the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tests.reference import Reference, rows_of_raw
+from tfx_graphlets.assembly import RawTables, assemble
+from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.segmentation import segment
+from tfx_graphlets.testing import TraceBuilder
+from tfx_graphlets.vocabulary import Role
+
+
+class Cut(NamedTuple):
+    """What a graphlet is, by MLMD ids."""
+
+    trainer: int
+    executions: list[int]
+    artifacts: list[int]
+    warm_start: list[int] = []
+    outcome: str = "unpushed"
+
+
+def reference_of(
+    raw: RawTables, *, role_of_type: Mapping[str, Role] | None = None,
+    cost_weight_of_role: Mapping[Role, float] | None = None,
+    cost_weight_of_type: Mapping[str, float] | None = None,
+) -> Reference:  # fmt: skip
+    """The reference's view of the rows, options as ``segment`` takes them."""
+    return Reference(
+        rows_of_raw(raw),
+        role_of_type={name: role.name for name, role in (role_of_type or {}).items()},
+        cost_weight_of_role={role.name: w for role, w in (cost_weight_of_role or {}).items()},
+        cost_weight_of_type=cost_weight_of_type,
+    )
+
+
+def assert_same(graphlets: Graphlets, reference: Reference) -> None:
+    """Fails unless both say the same about every graphlet and execution."""
+    ids = graphlets.trace.executions.id.tolist()
+    assert [graphlet.to_dict() for graphlet in graphlets] == reference.graphlets
+    assert {
+        execution: Role(role).name for execution, role in zip(ids, graphlets.role.tolist())
+    } == reference.role
+    assert dict(zip(ids, graphlets.cost.tolist())) == reference.cost
+    assert set(graphlets.trainer_id[graphlets.useful].tolist()) == reference.useful
+
+
+def both(raw: RawTables, **options: Mapping) -> tuple[Graphlets, Reference]:  # type: ignore[type-arg]
+    """The graphlets of the rows and the reference, which agree."""
+    graphlets, reference = segment(assemble(raw), **options), reference_of(raw, **options)
+    assert_same(graphlets, reference)
+    return graphlets, reference
+
+
+def cut(build: TraceBuilder, **options: Mapping) -> Sequence[Cut]:  # type: ignore[type-arg]
+    """The graphlets of the trace, on which both implementations agree."""
+    graphlets, _ = both(build.raw(), **options)
+    return [
+        Cut(
+            graphlet.trainer, list(graphlet.executions), list(graphlet.artifacts),
+            list(graphlet.warm_start), str(graphlet.outcome),
+        )
+        for graphlet in graphlets
+    ]  # fmt: skip
