@@ -278,9 +278,7 @@ def decide(
             f"probability of a push, {probability:.3f}, is below the threshold "
             f"{policy.threshold:.3f}{_told(contributions)}"
         )
-    proceed = (
-        not would_skip or policy.force_run or state.forced_reason is not None or policy.shadow
-    )
+    proceed = not would_skip or policy.force_run or state.forced_reason is not None or policy.shadow
     return GateDecision(
         proceed=proceed,
         would_skip=would_skip,

@@ -1,7 +1,7 @@
 """Dataset: graphlets with features, outcomes and the moments of both.
 
 The moments make honest replays possible: a decision is taken at
-``decision_ms``, and an outcome may be learnt from once ``known_ms`` has passed.
+``decision_ms``, and an outcome may be learnt from after ``known_ms``, not at it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -55,6 +55,9 @@ class LearnerSettings:
             raise InvalidArgumentError(
                 "candidate_share", self.candidate_share, "must be above 0 and at most 1"
             )
+
+
+DEFAULT_SETTINGS: Final = LearnerSettings()
 
 
 class Forest:

@@ -181,7 +181,7 @@ def _check_format(document: Mapping[str, object], directory: str) -> None:
 def _parse(document: Mapping[str, object]) -> Manifest:
     # Wrong types surface as KeyError, TypeError or ValueError below.
     features = cast("list[dict[str, str]]", document["features"])
-    learner = dict(cast("dict[str, float]", document["learner"]))
+    learner = dict(cast("dict[str, int | float | str]", document["learner"]))
     if learner.pop("name") != "random_forest":
         raise ValueError("learner: unknown name")
     scores = cast("dict[str, list[float]]", document["calibration"])
@@ -191,8 +191,8 @@ def _parse(document: Mapping[str, object]) -> Manifest:
         usual_values=dict(cast("dict[str, float | str | None]", document["usual_values"])),
         training=TrainingRecord(**cast("dict[str, int]", document["training"])),  # type: ignore[arg-type]
         settings=LearnerSettings(**learner),  # type: ignore[arg-type]
-        seed=int(cast(int, document["seed"])),
-        freshness=float(cast(float, document["freshness"])),
+        seed=int(cast("int", document["seed"])),
+        freshness=float(cast("float", document["freshness"])),
         pushed_scores=tuple(float(score) for score in scores["pushed_scores"]),
         unpushed_scores=tuple(float(score) for score in scores["unpushed_scores"]),
         libraries=dict(cast("dict[str, str]", document["libraries"])),

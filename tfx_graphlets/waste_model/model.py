@@ -224,7 +224,7 @@ def load_waste_model(
 
 
 def new_model(
-    forest: Forest, table: FeatureTable, training: manifests.TrainingRecord,
+    forest: Forest, table: FeatureTable, *, training: manifests.TrainingRecord,
     settings: LearnerSettings, seed: int, freshness: float, pushed_scores: FloatArray,
     unpushed_scores: FloatArray,
 ) -> WasteModel:  # fmt: skip

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -19,7 +20,12 @@ from tfx_graphlets.policy import check_freshness
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
-from tfx_graphlets.waste_model.learner import Forest, LearnerSettings, train_forest
+from tfx_graphlets.waste_model.learner import (
+    DEFAULT_SETTINGS,
+    Forest,
+    LearnerSettings,
+    train_forest,
+)
 from tfx_graphlets.waste_model.manifest import TrainingRecord
 from tfx_graphlets.waste_model.model import WasteModel, new_model
 
@@ -51,14 +57,17 @@ class ForwardChaining:
             raise InvalidArgumentError("blocks", self.blocks, "must be 1 or more")
 
 
+DEFAULT_CHAINING: Final = ForwardChaining()
+
+
 def train_waste_model(
     dataset: Dataset,
     stage: Stage,
     freshness: float = 0.95,
     seed: int = 0,
     *,
-    settings: LearnerSettings = LearnerSettings(),
-    chaining: ForwardChaining = ForwardChaining(),
+    settings: LearnerSettings = DEFAULT_SETTINGS,
+    chaining: ForwardChaining = DEFAULT_CHAINING,
 ) -> WasteModel:
     """Trains a waste model and chooses its threshold.
 
@@ -95,7 +104,7 @@ def train_waste_model(
     model = new_model(
         forest,
         labelled.table,
-        TrainingRecord(
+        training=TrainingRecord(
             first_ms=int(labelled.decision_ms.min()),
             last_ms=int(labelled.decision_ms.max()),
             pushed=int(labelled.pushed.sum()),
@@ -103,11 +112,11 @@ def train_waste_model(
             pipelines=len(set(labelled.group.tolist())),
             corpus_fingerprint=labelled.fingerprint(),
         ),
-        settings,
-        seed,
-        freshness,
-        scores[scored & labelled.pushed],
-        scores[scored & ~labelled.pushed],
+        settings=settings,
+        seed=seed,
+        freshness=freshness,
+        pushed_scores=scores[scored & labelled.pushed],
+        unpushed_scores=scores[scored & ~labelled.pushed],
     )
     _logger.info("%s", model)
     return model
@@ -117,8 +126,8 @@ def forward_scores(
     dataset: Dataset,
     seed: int,
     *,
-    settings: LearnerSettings = LearnerSettings(),
-    chaining: ForwardChaining = ForwardChaining(),
+    settings: LearnerSettings = DEFAULT_SETTINGS,
+    chaining: ForwardChaining = DEFAULT_CHAINING,
 ) -> FloatArray:
     """Out-of-sample probabilities of a push, in the order of time.
 
@@ -152,14 +161,14 @@ def forward_blocks(count: int, chaining: ForwardChaining) -> Iterator[slice]:
 
 
 def train_on_known(
-    dataset: Dataset, moment_ms: int, seed: int, settings: LearnerSettings = LearnerSettings()
+    dataset: Dataset, moment_ms: int, seed: int, settings: LearnerSettings = DEFAULT_SETTINGS
 ) -> Forest | None:
-    """A forest from the outcomes that were known at a moment.
+    """A forest from the outcomes that were known before a moment.
 
     Returns:
       None where too little was known to learn from (see ``enough``).
     """
-    known = np.flatnonzero(dataset.labelled & (dataset.known_ms <= moment_ms)).astype(np.int64)
+    known = np.flatnonzero(dataset.labelled & (dataset.known_ms < moment_ms)).astype(np.int64)
     if not enough(dataset, known):
         return None
     return train_forest(dataset.table.take(known), dataset.pushed[known], settings, seed)
@@ -214,5 +223,5 @@ def time_split(dataset: Dataset, share: float) -> tuple[IntArray, IntArray]:
     cut = round(len(order) * share)
     before, test = order[:cut], order[cut:]
     if len(test):
-        before = before[dataset.known_ms[before] <= dataset.decision_ms[test].min()]
+        before = before[dataset.known_ms[before] < dataset.decision_ms[test].min()]
     return np.sort(before), np.sort(test)

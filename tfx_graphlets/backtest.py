@@ -1,0 +1,295 @@
+"""Backtest: what a gate would have done over a history, decided in its order.
+
+Every decision uses only what was known at its moment: forests are trained on
+outcomes that were known by then, and the threshold is chosen from the scores
+that earlier graphlets were given before their outcome was known.
+
+What a replay cannot know: a skipped run changes what comes after it. A missed
+push leaves an older model in serving, against which later models would have
+been judged; features of later graphlets (hours since the last push, similarity
+to the last pushed data) would have been others. The outcomes of skipped runs
+are shown to later decisions, as in shadow mode.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.policy import GateDecision, GatePolicy
+from tfx_graphlets.trace import BoolArray
+from tfx_graphlets.vocabulary import Outcome
+from tfx_graphlets.waste_model.baselines import Baseline, baselines
+from tfx_graphlets.waste_model.dataset import Dataset
+from tfx_graphlets.waste_model.figures import Figures, figures_of, or_none
+from tfx_graphlets.waste_model.learner import DEFAULT_SETTINGS, LearnerSettings
+from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
+from tfx_graphlets.waste_model.replay import FixedScores, ModelScores, replay
+
+_MOST_TRAININGS = 150
+
+_MISSED_PUSHES = (
+    "A missed push would have left an older model in serving, and later models would have been "
+    "judged against it: the replay judges them as they were judged."
+)
+_UNCENSORED = (
+    "Outcomes of skipped runs are shown to later decisions and training (uncensored), as they "
+    "are in shadow mode; features of later runs are as recorded."
+)
+_UNLABELLED = (
+    "Graphlets that failed or are incomplete are decided about and count as compute, not as "
+    "pushed or unpushed."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayedDecision:
+    """One decision of the replay.
+
+    Attributes:
+      store, pipeline, trainer: which graphlet.
+      decision_ms: when it was decided, milliseconds since the epoch.
+      outcome: what became of it.
+      decision: the decision.
+    """
+
+    store: str
+    pipeline: str
+    trainer: int
+    decision_ms: int
+    outcome: Outcome
+    decision: GateDecision
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values; ``pushed`` is None where the graphlet has no label."""
+        labelled = self.outcome in (Outcome.PUSHED, Outcome.UNPUSHED)
+        return {
+            "store": self.store,
+            "pipeline": self.pipeline or None,
+            "trainer": self.trainer,
+            "decision_ms": self.decision_ms,
+            "probability": self.decision.probability,
+            "threshold": self.decision.threshold,
+            "skip": not self.decision.proceed,
+            "pushed": self.outcome is Outcome.PUSHED if labelled else None,
+            "outcome": str(self.outcome),
+            "reason": self.decision.reason,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class BacktestResult:
+    """What the gate would have achieved, beside baselines and the oracle.
+
+    Attributes:
+      stage: where the gate stands.
+      policy: what it was allowed to do.
+      graphlets, pushed, unpushed: numbers of graphlets that were replayed; the
+        rest failed or is incomplete.
+      history: labelled graphlets that were known from the start.
+      retrain_every: newly known outcomes after which it was trained anew.
+      waste_ms: cost of all waste in the replayed stores.
+      waste_removable: share of it that the oracle removes at this stage.
+      gate: what the gate achieved.
+      pipelines: the same for each pipeline, by ``store`` and name.
+      baselines: what each baseline achieved.
+      decisions: in the order of time.
+      notes: what the replay cannot know, and what it could not do.
+    """
+
+    stage: str
+    policy: GatePolicy
+    graphlets: int
+    pushed: int
+    unpushed: int
+    history: int
+    retrain_every: int
+    waste_ms: float
+    waste_removable: float
+    gate: Figures
+    pipelines: tuple[Figures, ...]
+    baselines: tuple[Figures, ...]
+    decisions: tuple[ReplayedDecision, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON; the gate's figures stand at the top level."""
+        gate = self.gate.to_dict()
+        return {
+            "stage": self.stage,
+            "freshness_target": self.policy.freshness,
+            "policy": dataclasses.asdict(self.policy),
+            "graphlets": self.graphlets,
+            "pushed": self.pushed,
+            "unpushed": self.unpushed,
+            "history_graphlets": self.history,
+            "retrain_every": self.retrain_every,
+            **{key: value for key, value in gate.items() if key not in ("name", "kind")},
+            "waste_ms": or_none(self.waste_ms),
+            "waste_removable": or_none(self.waste_removable),
+            "pipelines": [figures.to_dict() for figures in self.pipelines],
+            "baselines": [figures.to_dict() for figures in self.baselines],
+            "decisions": [decision.to_dict() for decision in self.decisions],
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        headline = (
+            f"Stage {self.stage}, freshness {self.policy.freshness:g}: {self.graphlets} graphlets, "
+            f"{self.pushed} pushed, {self.unpushed} unpushed"
+        )
+        columns = f"{'':18}  skipped  missed  freshness  waste removed  of removable  saved s"
+        lines = [headline, columns]
+        for figures in (self.gate, *self.baselines):
+            share = figures.waste_removed / self.waste_removable if self.waste_removable else NAN
+            lines.append(
+                f"{figures.name:18}  {figures.skipped:7}  {figures.pushes_missed:6}  "
+                f"{figures.freshness:9.3f}  {figures.waste_removed:13.3f}  {share:12.3f}  "
+                f"{figures.cost_saved_ms / 1000:7.1f}"
+            )
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+
+def backtest(
+    dataset: Dataset,
+    policy: GatePolicy,
+    *,
+    history: Dataset | None = None,
+    retrain_every: int | None = None,
+    seed: int = 0,
+    settings: LearnerSettings = DEFAULT_SETTINGS,
+) -> BacktestResult:
+    """Replays a gate over a history.
+
+    Args:
+      dataset: the graphlets to decide about, of any number of stores, with
+        features of the gate's stage.
+      policy: its freshness is what thresholds are chosen for at every
+        decision; a threshold that it states is used instead.
+      history: graphlets of other pipelines, whose outcomes are known from the
+        start, whatever their clock says; None: none.
+      retrain_every: newly known outcomes after which the forest is trained
+        anew, at least 1; None: 1, and more where that would be over 150
+        trainings.
+      seed: of all randomness.
+      settings: how forests are grown.
+
+    Returns:
+      The result. Where there is too little to learn from, every run proceeds
+      and a note says so.
+
+    Raises:
+      InvalidArgumentError: an argument is out of range, or ``history`` is of
+        another stage or holds a store of ``dataset``.
+      MissingDependencyError: ydf is not installed.
+    """
+    if retrain_every is None:
+        retrain_every = max(1, math.ceil(len(dataset) / _MOST_TRAININGS))
+    if retrain_every < 1:
+        raise InvalidArgumentError("retrain_every", retrain_every, "must be 1 or more")
+    if history is not None:
+        _check_history(dataset, history)
+    scorer = ModelScores(
+        dataset, history, retrain_every=retrain_every, seed=seed, settings=settings
+    )
+    replayed = replay(dataset, policy, scorer)
+    skipped = np.zeros(len(dataset), bool)
+    skipped[replayed.rows] = [not decision.proceed for decision in replayed.decisions]
+    meter = WasteMeter(dataset.sources, dataset.stage)
+    notes = [_MISSED_PUSHES, _UNCENSORED, _UNLABELLED]
+    if not scorer.trainings:
+        notes.insert(0, "There is too little to learn from: every run proceeds.")
+    elif replayed.last_choice is not None and replayed.last_choice.threshold is None:
+        notes.insert(0, f"At the end the gate had no threshold: {replayed.last_choice.note}.")
+    if not dataset.sources:
+        notes.append("The graphlets' executions are not at hand: waste is not counted.")
+    return BacktestResult(
+        stage=str(dataset.stage),
+        policy=policy,
+        graphlets=len(dataset),
+        pushed=int(dataset.pushed.sum()),
+        unpushed=int(dataset.unpushed.sum()),
+        history=0 if history is None else int(history.labelled.sum()),
+        retrain_every=retrain_every,
+        waste_ms=meter.waste_ms,
+        waste_removable=meter.removable,
+        gate=figures_of("gate", "gate", dataset, skipped, meter),
+        pipelines=_per_pipeline(dataset, skipped, meter),
+        baselines=_all_baselines(dataset, history, policy, meter, seed),
+        decisions=tuple(
+            ReplayedDecision(
+                dataset.store[row],
+                dataset.pipeline[row],
+                int(dataset.table.trainer[row]),
+                int(dataset.decision_ms[row]),
+                Outcome(int(dataset.outcome[row])),
+                decision,
+            )
+            for row, decision in zip(replayed.rows.tolist(), replayed.decisions)
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _check_history(dataset: Dataset, history: Dataset) -> None:
+    if history.stage is not dataset.stage:
+        raise InvalidArgumentError(
+            "history", str(history.stage), f"must be of the replayed stage, {dataset.stage}"
+        )
+    both = sorted(set(dataset.store) & set(history.store))
+    if both:
+        raise InvalidArgumentError(
+            "history", both, "a store that is replayed cannot be known from the start"
+        )
+
+
+def _all_baselines(
+    dataset: Dataset, history: Dataset | None, policy: GatePolicy, meter: WasteMeter, seed: int
+) -> tuple[Figures, ...]:
+    result = []
+    for baseline in baselines():
+        skipped = _baseline_skips(baseline, dataset, history, policy, seed)
+        if skipped is not None:
+            kind = "oracle" if baseline.name == "oracle" else "rule"
+            kind = "scored" if baseline.scores is not None else kind
+            result.append(figures_of(baseline.name, kind, dataset, skipped, meter))
+    return tuple(result)
+
+
+def _baseline_skips(
+    baseline: Baseline, dataset: Dataset, history: Dataset | None, policy: GatePolicy, seed: int
+) -> BoolArray | None:
+    if baseline.skips is not None:
+        return baseline.skips(dataset, policy.freshness, seed)
+    if baseline.scores is None:
+        return None
+    scores = baseline.scores(dataset, seed)
+    if scores is None:
+        return None
+    past, past_pushed = None, np.zeros(0, bool)
+    if history is not None:
+        # Another seed: the same ties in both would not be exchangeable.
+        past = baseline.scores(history, seed + 1)
+        if past is not None:
+            scored = history.labelled & ~np.isnan(past)
+            past, past_pushed = past[scored], history.pushed[scored]
+    # A threshold of the policy's own belongs to the model's scores, not to these.
+    scored_policy = dataclasses.replace(policy, threshold=None)
+    scorer = FixedScores(dataset.time_order, scores, past, past_pushed.tolist())
+    replayed = replay(dataset, scored_policy, scorer)
+    skipped = np.zeros(len(dataset), bool)
+    skipped[replayed.rows] = [not decision.proceed for decision in replayed.decisions]
+    return skipped
+
+
+def _per_pipeline(dataset: Dataset, skipped: BoolArray, meter: WasteMeter) -> tuple[Figures, ...]:
+    group = dataset.group
+    result = []
+    for number in np.unique(group):
+        rows = np.flatnonzero(group == number).astype(np.int64)
+        name = f"{dataset.store[rows[0]]} {dataset.pipeline[rows[0]]}".strip()
+        result.append(figures_of(name, "gate", dataset.take(rows), skipped[rows], meter))
+    return tuple(result)
