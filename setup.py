@@ -63,7 +63,7 @@ setup(
     description="Model graphlets of TFX pipelines, and gates that stop wasted training.",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
     license_files=["LICENSE"],
     classifiers=[
         "Development Status :: 4 - Beta",
