@@ -98,6 +98,8 @@ def train_waste_model(
         )
     labelled = dataset.only_labelled()
     check_enough(labelled)
+    # One order of rows, whatever order they came in: the bootstrap depends on it.
+    labelled = labelled.take(labelled.time_order)
     scores = forward_scores(labelled, seed, settings=settings, chaining=chaining)
     forest = train_forest(labelled.table, labelled.pushed, settings, seed)
     scored = ~np.isnan(scores)
@@ -168,7 +170,8 @@ def train_on_known(
     Returns:
       None where too little was known to learn from (see ``enough``).
     """
-    known = np.flatnonzero(dataset.labelled & (dataset.known_ms < moment_ms)).astype(np.int64)
+    order = dataset.time_order  # whatever order the rows came in
+    known = order[(dataset.labelled & (dataset.known_ms < moment_ms))[order]]
     if not enough(dataset, known):
         return None
     return train_forest(dataset.table.take(known), dataset.pushed[known], settings, seed)
