@@ -53,7 +53,7 @@ EXTRAS["dev"] = [
     "ruff>=0.9",
     "setuptools>=77",
     "tqdm>=4.66",
-    "types-protobuf>=5",
+    "types-protobuf>=3.20,<4",  # of the protobuf that TFX 1.16 brings
     "wheel>=0.45",
 ]
 

@@ -1,0 +1,1 @@
+"""How fast reading and segmentation are; `make bench` runs it."""
