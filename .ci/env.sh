@@ -31,7 +31,7 @@ say "installing what constraints.txt pins (about 3.3 GB, the first time 3 to 5 m
 grep -E '^(pip|setuptools|wheel)==' constraints.txt >.cache/build_tools.txt
 install --quiet -r .cache/build_tools.txt
 PIP_BUILD_CONSTRAINT=constraints.txt install -r constraints.txt
-install --quiet --no-build-isolation -e .
+install -qq --no-build-isolation -e .
 "$python" -m pip check --disable-pip-version-check
 "$python" -c 'import tfx_graphlets'
 
