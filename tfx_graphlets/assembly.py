@@ -11,7 +11,7 @@ import binascii
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from tfx_graphlets.trace import (
     PropertyKind,
     Trace,
 )
+
+if TYPE_CHECKING:
+    from google.protobuf import struct_pb2
 
 IntColumn = Union[Sequence[int], IntArray]
 
@@ -172,14 +175,43 @@ def struct_to_json(text: str) -> str | None:
     """
     if not text.startswith(vocabulary.STRUCT_PREFIX):
         return None
-    from google.protobuf import json_format, struct_pb2, message
+    from google.protobuf import message, struct_pb2
 
     try:
         payload = base64.b64decode(text[len(vocabulary.STRUCT_PREFIX) :], validate=True)
         struct = struct_pb2.Struct.FromString(payload)
     except (binascii.Error, message.DecodeError):
         return None
-    return json.dumps(json_format.MessageToDict(struct), sort_keys=True)
+    return struct_message_to_json(struct)
+
+
+def struct_message_to_json(struct: struct_pb2.Struct) -> str:
+    """The same JSON text of the message itself, as the MLMD API hands it out.
+
+    Whole numbers are written without a fraction, whatever the release of
+    protobuf; NaN and infinities as ``json.dumps`` writes them.
+    """
+    return json.dumps(_plain_struct(struct), sort_keys=True)
+
+
+def _plain_struct(struct: struct_pb2.Struct) -> dict[str, object]:
+    return {key: _plain_value(value) for key, value in struct.fields.items()}
+
+
+def _plain_value(value: struct_pb2.Value) -> object:
+    kind = value.WhichOneof("kind")
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() else number
+    if kind == "string_value":
+        return value.string_value
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "struct_value":
+        return _plain_struct(value.struct_value)
+    if kind == "list_value":
+        return [_plain_value(item) for item in value.list_value.values]
+    return None
 
 
 def _ints(values: IntColumn) -> IntArray:

@@ -1,0 +1,106 @@
+"""Names of database servers: what stands in a URI, and what may be shown of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import urllib.parse
+from collections.abc import Mapping
+from typing import Final
+
+from tfx_graphlets.errors import InvalidArgumentError
+
+PASSWORD_VARIABLE: Final = "TFX_GRAPHLETS_DB_PASSWORD"  # noqa: S105 - where one may stand
+
+_BACKEND_OF_SCHEME: Final = {
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "grpc": "grpc",
+}
+_DEFAULT_PORT: Final = {"mysql": 3306, "postgresql": 5432, "grpc": 8080}
+SERVER_SCHEMES: Final = tuple(_BACKEND_OF_SCHEME)
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """Where a metadata database or service answers.
+
+    Attributes:
+      backend: ``mysql``, ``postgresql`` or ``grpc``.
+      host, port: its address.
+      database: name of the database; empty for gRPC.
+      user: user name, empty where none is given.
+      password: empty where none is given; in no repr.
+    """
+
+    backend: str
+    host: str
+    port: int
+    database: str = ""
+    user: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+
+    @property
+    def name(self) -> str:
+        """Its URI without credentials."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        path = f"/{self.database}" if self.database else ""
+        return f"{self.backend}://{host}:{self.port}{path}"
+
+    def without_secrets(self, text: str) -> str:
+        """``text`` with the password taken out, for messages of others."""
+        return text.replace(self.password, "***") if self.password else text
+
+
+def redacted(uri: str) -> str:
+    """The URI without user, password and query, however it is misspelt."""
+    uri = re.sub(r"://.*@", "://", uri, flags=re.DOTALL)
+    return re.sub(r"[?#].*", "", uri, flags=re.DOTALL)
+
+
+def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
+    """Reads the URI of a server.
+
+    Args:
+      uri: ``mysql://user:password@host:port/database``, ``postgresql://...`` or
+        ``grpc://host:port``; reserved characters of user and password are
+        percent-encoded.
+      environment: environment variables; TFX_GRAPHLETS_DB_PASSWORD counts
+        where the URI holds no password.
+
+    Raises:
+      InvalidArgumentError: host, port or database is missing or no such thing.
+    """
+    shown = redacted(uri)
+    try:
+        parts = urllib.parse.urlsplit(uri)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        # Not chained: the message of urllib quotes what may be the password.
+        raise InvalidArgumentError(
+            "uri", shown, "host and port must read host:port, with reserved characters of user "
+            f"and password percent-encoded; the password may stand in {PASSWORD_VARIABLE} instead",
+        ) from None  # fmt: skip
+    backend = _BACKEND_OF_SCHEME[parts.scheme.lower()]
+    database = urllib.parse.unquote(parts.path.strip("/"))
+    if not host:
+        raise InvalidArgumentError("uri", shown, f"name the host, as in {backend}://host:port")
+    if parts.query or parts.fragment:
+        raise InvalidArgumentError("uri", shown, "a query or a fragment has no meaning here")
+    if backend == "grpc" and database:
+        raise InvalidArgumentError("uri", shown, "a gRPC service is named by grpc://host:port")
+    if backend != "grpc" and (not database or "/" in database):
+        raise InvalidArgumentError(
+            "uri", shown, f"name the database, as in {backend}://user@host:port/database"
+        )
+    password = urllib.parse.unquote(parts.password or "") or environment.get(PASSWORD_VARIABLE, "")
+    return Server(
+        backend=backend,
+        host=host,
+        port=_DEFAULT_PORT[backend] if port is None else port,
+        database=database,
+        user=urllib.parse.unquote(parts.username or ""),
+        password="" if backend == "grpc" else password,
+    )

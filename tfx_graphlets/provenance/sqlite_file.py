@@ -1,0 +1,163 @@
+"""Opening an MLMD SQLite file without ever changing it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tfx_graphlets import vocabulary
+from tfx_graphlets.errors import (
+    NotAMetadataStoreError,
+    StoreError,
+    StoreNotFoundError,
+    UnsupportedSchemaError,
+)
+
+TABLES: Final = (
+    "Type", "Artifact", "ArtifactProperty", "Execution", "ExecutionProperty", "Event", "EventPath",
+    "Context", "Association", "Attribution",
+)  # fmt: skip
+_HEADER: Final = b"SQLite format 3\0"
+_WRITE_VERSION: Final = 18  # offset in the header; 2 means write-ahead logging
+_WAIT_SECONDS: Final = 30.0  # for a program that is writing
+
+
+def connect(path: Path, name: str) -> sqlite3.Connection:
+    """Opens an MLMD SQLite file, read-only, and checks its schema.
+
+    Args:
+      path: the file.
+      name: the store's name, for messages.
+
+    Raises:
+      StoreNotFoundError, NotAMetadataStoreError, UnsupportedSchemaError: see
+        ``open_store``.
+      StoreError: the file cannot be read.
+    """
+    _check_file(path, name)
+    with translated(name):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{_mode(path)}",
+            uri=True, timeout=_WAIT_SECONDS, isolation_level=None,
+        )  # fmt: skip
+        try:
+            # What is no text must not keep the rest from being read.
+            connection.text_factory = _decoded
+            connection.execute("PRAGMA temp_store = MEMORY")
+            _check_schema(connection, name)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextlib.contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Turns errors of sqlite3 into this library's.
+
+    Raises:
+      NotAMetadataStoreError: the file is no database, or a damaged one.
+      StoreError: it cannot be read for another reason.
+    """
+    try:
+        yield
+    except sqlite3.ProgrammingError as error:
+        raise StoreError(name, f"cannot be read ({error}); open it again") from error
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            name, f"cannot be read ({error}); see that no program keeps it locked and that its "
+            "file can be read, then try again",
+        ) from error  # fmt: skip
+    except sqlite3.DatabaseError as error:
+        raise NotAMetadataStoreError(
+            name, f"is no SQLite database, or a damaged one ({error}); restore it from a copy, or "
+            "name another file",
+        ) from error  # fmt: skip
+
+
+@contextlib.contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """One state of the file for all queries inside; a writer waits meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+def columns(connection: sqlite3.Connection, table: str) -> frozenset[str]:
+    """Names of the columns of a table."""
+    return frozenset(row[1] for row in connection.execute(f"PRAGMA table_info({table})"))
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """The version that the table MLMDEnv states; 0 where it states none, or several."""
+    versions = connection.execute("SELECT schema_version FROM MLMDEnv").fetchall()
+    return int(versions[0][0] or 0) if len(versions) == 1 else 0
+
+
+def _check_file(path: Path, name: str) -> None:
+    try:
+        if not path.exists():
+            raise StoreNotFoundError(name, "there is no such file; check the path")
+        if path.is_dir():
+            raise NotAMetadataStoreError(name, "is a directory; name the SQLite file in it")
+        with path.open("rb") as file:
+            header = file.read(len(_HEADER))
+    except OSError as error:
+        raise StoreError(name, f"cannot be read ({error.strerror}); check its rights") from error
+    if not header:
+        raise NotAMetadataStoreError(
+            name, "is an empty file; name the SQLite file that TFX or ml-metadata wrote"
+        )
+    if header != _HEADER:
+        raise NotAMetadataStoreError(
+            name, "is no SQLite database; name the SQLite file that TFX or ml-metadata wrote"
+        )
+
+
+def _mode(path: Path) -> str:
+    # A file in write-ahead mode cannot be opened without writing beside it,
+    # unless it is declared immutable; which is true while it has no log.
+    with path.open("rb") as file:
+        header = file.read(_WRITE_VERSION + 1)
+    log = path.with_name(path.name + "-wal")
+    in_write_ahead_mode = header[_WRITE_VERSION:] == b"\2"
+    if in_write_ahead_mode and not (log.exists() and log.stat().st_size):
+        return "immutable=1"
+    return "mode=ro"
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
+
+
+def _check_schema(connection: sqlite3.Connection, name: str) -> None:
+    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    missing = [table for table in TABLES if table not in found]
+    if len(missing) == len(TABLES):
+        raise NotAMetadataStoreError(
+            name, "is a SQLite database without the tables of ML Metadata; name the file that TFX "
+            "or ml-metadata wrote",
+        )  # fmt: skip
+    if missing:
+        raise NotAMetadataStoreError(
+            name, f"lacks the table {missing[0]} of ML Metadata; restore it from a copy"
+        )
+    version = schema_version(connection) if "MLMDEnv" in found else 0
+    oldest, newest = vocabulary.OLDEST_SCHEMA_VERSION, vocabulary.NEWEST_SCHEMA_VERSION
+    if version > newest:
+        raise UnsupportedSchemaError(
+            name, version, f"has MLMD schema {version}, newer than {newest}, the newest that this "
+            "release reads; upgrade tfx-graphlets",
+        )  # fmt: skip
+    if version < oldest:
+        shown = f"MLMD schema {version}" if version else "an MLMD schema without a version"
+        raise UnsupportedSchemaError(
+            name, version, f"has {shown}, older than {oldest}, the oldest that this release reads; "
+            "let ml-metadata upgrade a copy (enable_upgrade_migration) and name that",
+        )  # fmt: skip

@@ -1,0 +1,144 @@
+"""open_store: from the name of a metadata store to something that reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from tfx_graphlets.errors import InvalidArgumentError, NotAMetadataStoreError
+from tfx_graphlets.payload import Payloads
+from tfx_graphlets.provenance import connection
+from tfx_graphlets.trace import Trace
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ACCEPTED = (
+    "give the path of a SQLite file or of an archive, mysql://user@host:port/database, "
+    "postgresql://user@host:port/database or grpc://host:port"
+)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+
+
+class Store(Protocol):
+    """A metadata store that is open for reading.
+
+    Attributes:
+      name: the store as the user named it, without credentials.
+      payloads: the files that its artifacts' URIs point to.
+    """
+
+    @property
+    def name(self) -> str:
+        """The store as the user named it, without credentials."""
+        ...
+
+    @property
+    def payloads(self) -> Payloads:
+        """The files that its artifacts' URIs point to."""
+        ...
+
+    def read_trace(
+        self, *, pipeline: str | None = None, properties: Collection[str] | None = None
+    ) -> Trace:
+        """Reads the store.
+
+        Args:
+          pipeline: name of a pipeline context (MLMD type ``pipeline`` or
+            ``system.Pipeline``); None for the whole store. The trace then
+            holds the executions of that context, their events, the artifacts
+            that these name, and the pipeline, run and node contexts that hold
+            one of the executions; ``events.dropped`` is 0.
+          properties: names of the properties to keep, of executions and
+            artifacts alike; None for all.
+
+        Returns:
+          A Trace, the same from every reader of the same store.
+
+        Raises:
+          EmptyStoreError: the store, or the pipeline, holds no execution.
+          TraceNotFoundError: the store holds no pipeline of that name.
+          StoreError: the store cannot be read (see its children).
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of the store; it cannot be read afterwards."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None: ...
+
+
+def open_store(uri: str | os.PathLike[str]) -> Store:
+    """Opens a metadata store, or an archive of one, for reading.
+
+    Nothing is ever written to a SQLite file or to an archive, and no store is
+    migrated. (ml-metadata makes its tables in a MySQL or PostgreSQL database
+    that has none: name one that exists.)
+
+    Args:
+      uri: one of
+        - a path, or ``sqlite://PATH``: a SQLite file, read by SQL;
+        - a path to a directory that ``write_archive`` wrote;
+        - ``sqlite+mlmd://PATH``: a SQLite file, read by the MLMD API;
+        - ``mysql://user@host:port/database``,
+          ``postgresql://user@host:port/database``, ``grpc://host:port``. The
+          password is taken from the environment variable
+          TFX_GRAPHLETS_DB_PASSWORD, or from the URI.
+
+    Raises:
+      InvalidArgumentError: the URI is of no such form.
+      StoreNotFoundError: there is nothing there.
+      NotAMetadataStoreError: what is there is no metadata store.
+      UnsupportedSchemaError: its MLMD schema is older than 4 or newer than 10.
+      ArchiveError: the archive is damaged or of a newer format.
+      MissingDependencyError: the MLMD API is needed and not installed.
+    """
+    text = os.fspath(uri)
+    if not text:
+        raise InvalidArgumentError("uri", text, ACCEPTED)
+    scheme_and_rest = _SCHEME.fullmatch(text)
+    if scheme_and_rest is None:
+        return _open_path(text, text)
+    scheme, rest = scheme_and_rest[1].lower(), scheme_and_rest[2]
+    if scheme in ("sqlite", "file"):
+        return _open_path(rest, text)
+    if scheme == "sqlite+mlmd":
+        from tfx_graphlets.provenance.mlmd_store import MlmdStore
+
+        return MlmdStore.from_sqlite(rest, name=text)
+    if scheme in connection.SERVER_SCHEMES:
+        from tfx_graphlets.provenance.mlmd_store import MlmdStore
+
+        return MlmdStore.from_server(connection.parse_server(text, os.environ))
+    raise InvalidArgumentError("uri", connection.redacted(text), ACCEPTED)
+
+
+def _open_path(path: str, name: str) -> Store:
+    from tfx_graphlets.provenance.archive_format import MANIFEST
+
+    place = Path(path).expanduser()
+    if not place.is_dir():
+        from tfx_graphlets.provenance.sqlite_store import SqliteStore
+
+        return SqliteStore(place, name=name)
+    if (place / MANIFEST).is_file():
+        from tfx_graphlets.provenance.archive_store import ArchiveStore
+
+        return ArchiveStore(place, name=name)
+    raise NotAMetadataStoreError(
+        name,
+        f"this directory is no archive (it has no {MANIFEST}); name the SQLite file in it, "
+        f"for example {place / 'metadata.sqlite'}",
+    )
