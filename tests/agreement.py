@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tests.reference import Reference, rows_of_raw
+from tests.reference import Reference
+from tests.reference_rows import rows_of_raw
 from tfx_graphlets.assembly import RawTables, assemble
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.segmentation import segment
@@ -19,7 +20,7 @@ class Cut(NamedTuple):
     trainer: int
     executions: list[int]
     artifacts: list[int]
-    warm_start: list[int] = []
+    warm_start: Sequence[int] = ()
     outcome: str = "unpushed"
 
 
@@ -61,7 +62,7 @@ def cut(build: TraceBuilder, **options: Mapping) -> Sequence[Cut]:  # type: igno
     return [
         Cut(
             graphlet.trainer, list(graphlet.executions), list(graphlet.artifacts),
-            list(graphlet.warm_start), str(graphlet.outcome),
+            tuple(graphlet.warm_start), str(graphlet.outcome),
         )
         for graphlet in graphlets
     ]  # fmt: skip

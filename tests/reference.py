@@ -8,15 +8,14 @@ mistake in the one is not repeated in the other.
 
 from __future__ import annotations
 
-import dataclasses
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.reference_rows import Rows, read_sqlite
+
 COMPLETE, FAILED, CACHED = 3, 4, 5
-STATES = {"new": 1, "running": 2, "complete": 3, "published": 3, "failed": 4, "cached": 5}
 INPUT_TYPES, OUTPUT_TYPES = {2, 3}, {1, 4}
 RUN_CONTEXTS = ["pipeline_run", "system.PipelineRun", "run", "KfpRun"]
 PIPELINE_CONTEXTS = ["pipeline", "system.Pipeline"]
@@ -41,97 +40,6 @@ CLOSED_UPSTREAM = {
     "TransformCache",
 }  # fmt: skip
 CLOSED_DOWNSTREAM = {"TRAINER", "TUNER", "TRANSFORM", "EXAMPLE_GEN"} | DATA_ANALYSIS
-
-
-@dataclasses.dataclass
-class Rows:
-    """A store as plain rows.
-
-    Attributes:
-      executions: id to type (full name), state, create, update.
-      artifacts: id to type (full name) and pushed, the set of numbers that
-        its properties ``pushed`` hold.
-      events: (execution, artifact, event type, first key step or None).
-      contexts: id to (type, name).
-      associations: (context, execution).
-    """
-
-    executions: dict[int, dict[str, Any]] = dataclasses.field(default_factory=dict)
-    artifacts: dict[int, dict[str, Any]] = dataclasses.field(default_factory=dict)
-    events: list[tuple[int, int, int, str | None]] = dataclasses.field(default_factory=list)
-    contexts: dict[int, tuple[str, str]] = dataclasses.field(default_factory=dict)
-    associations: list[tuple[int, int]] = dataclasses.field(default_factory=list)
-
-
-def read_sqlite(path: Path | str) -> Rows:
-    """The rows of an MLMD store in a SQLite file, schema 4 to 10."""
-    connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-    connection.row_factory = sqlite3.Row
-    select = connection.execute
-    type_names = {row["id"]: row["name"] for row in select("SELECT id, name FROM Type")}
-    rows = Rows()
-    states = {
-        row["execution_id"]: row["string_value"]
-        for row in select("SELECT * FROM ExecutionProperty WHERE name = 'state'")
-    }
-    for row in map(dict, select("SELECT * FROM Execution")):
-        state = row.get("last_known_state") or STATES.get((states.get(row["id"]) or "").lower(), 0)
-        rows.executions[row["id"]] = {
-            "type": type_names[row["type_id"]],
-            "state": state,
-            "create": row.get("create_time_since_epoch") or 0,
-            "update": row.get("last_update_time_since_epoch") or 0,
-        }
-    for row in select("SELECT id, type_id FROM Artifact"):
-        rows.artifacts[row["id"]] = {"type": type_names[row["type_id"]], "pushed": set()}
-    for row in map(dict, select("SELECT * FROM ArtifactProperty WHERE name = 'pushed'")):
-        for column in ("int_value", "double_value", "string_value", "bool_value"):
-            if row.get(column) is not None and row["artifact_id"] in rows.artifacts:
-                rows.artifacts[row["artifact_id"]]["pushed"].add(_number(row[column]))
-    keys: dict[int, str] = {}
-    for row in select("SELECT * FROM EventPath ORDER BY rowid"):
-        if not row["is_index_step"]:
-            keys.setdefault(row["event_id"], row["step_key"])
-    for row in select("SELECT id, execution_id, artifact_id, type FROM Event"):
-        event = (row["execution_id"], row["artifact_id"], row["type"], keys.get(row["id"]))
-        rows.events.append(event)
-    for row in select("SELECT id, type_id, name FROM Context"):
-        rows.contexts[row["id"]] = (type_names[row["type_id"]], row["name"])
-    for row in select("SELECT context_id, execution_id FROM Association"):
-        rows.associations.append((row["context_id"], row["execution_id"]))
-    connection.close()
-    return rows
-
-
-def rows_of_raw(raw: Any) -> Rows:
-    """The rows of a ``RawTables``, read by the names of its columns alone."""
-    rows = Rows()
-    properties = raw.execution_properties
-    states = {
-        owner: value
-        for owner, name, value in zip(properties.owner, properties.name, properties.value)
-        if name == "state" and isinstance(value, str)
-    }
-    for execution, type_name, state, create, update in zip(
-        raw.execution_id, raw.execution_type, raw.execution_state,
-        raw.execution_create_ms, raw.execution_update_ms,
-    ):  # fmt: skip
-        rows.executions[execution] = {
-            "type": type_name,
-            "state": state or STATES.get(states.get(execution, "").lower(), 0),
-            "create": create,
-            "update": update,
-        }
-    for artifact, type_name in zip(raw.artifact_id, raw.artifact_type):
-        rows.artifacts[artifact] = {"type": type_name, "pushed": set()}
-    properties = raw.artifact_properties
-    for owner, name, value in zip(properties.owner, properties.name, properties.value):
-        if name == "pushed" and owner in rows.artifacts:
-            rows.artifacts[owner]["pushed"].add(_number(value))
-    rows.events = list(zip(raw.event_execution, raw.event_artifact, raw.event_type, raw.event_key))
-    rows.contexts = dict(zip(raw.context_id, zip(raw.context_type, raw.context_name)))
-    rows.associations = [(context, execution) for context, execution in raw.association]
-    return rows
 
 
 def segment_sqlite(path: Path | str) -> list[dict[str, Any]]:
@@ -174,7 +82,9 @@ class Reference:
             if context in rows.contexts and rows.contexts[context][0] in RUN_CONTEXTS:
                 self.runs[execution].add(context)
         self.cost = {
-            execution: 0.0 if row["state"] == CACHED else float(max(0, row["update"] - row["create"]))
+            execution: 0.0
+            if row["state"] == CACHED
+            else float(max(0, row["update"] - row["create"]))
             for execution, row in rows.executions.items()
         }
         by_role, by_type = cost_weight_of_role or {}, cost_weight_of_type or {}
@@ -244,7 +154,9 @@ class Reference:
         return bool(self.runs[execution] & self.runs[trainer])
 
     def _context_name(self, execution: int, type_names: list[str]) -> str | None:
-        held = sorted({context for context, member in self.rows.associations if member == execution})
+        held = sorted(
+            {context for context, member in self.rows.associations if member == execution}
+        )
         for type_name in type_names:
             for context in held:
                 if context in self.rows.contexts and self.rows.contexts[context][0] == type_name:
@@ -342,9 +254,9 @@ class Reference:
         state = self.rows.executions[trainer]["state"]
         for execution in downstream:
             done = self.rows.executions[execution]["state"] in (COMPLETE, CACHED)
-            if self.role[execution] == "PUSHER" and done:
-                if any(1 in self.rows.artifacts[a]["pushed"] for a in self.outputs[execution]):
-                    return "pushed"
+            said = [self.rows.artifacts[artifact]["pushed"] for artifact in self.outputs[execution]]
+            if self.role[execution] == "PUSHER" and done and any(1 in values for values in said):
+                return "pushed"
         if state == FAILED:
             return "failed"
         return "unpushed" if state == COMPLETE and self._models(trainer) else "incomplete"
@@ -420,11 +332,4 @@ def _role(class_name: str, puts_out: set[str], takes_in: set[str]) -> str:
 
 
 def _last_part(name: str) -> str:
-    return name.split(".")[-1]
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
+    return name.rsplit(".", 1)[-1]

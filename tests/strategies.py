@@ -19,8 +19,9 @@ from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace import PropertyKind
 from tfx_graphlets.vocabulary import EventType, ExecutionState
 
-# Decorator of every property test: the same examples on every machine.
-deterministic = settings(derandomize=True, deadline=None, max_examples=60, database=None)
+# Decorators of property tests: the same examples on every machine.
+deterministic = settings(derandomize=True, deadline=None, max_examples=40, database=None)
+thorough = settings(deterministic, max_examples=120)
 # Uniform choices from a seed: drawn one by one they would all be small.
 seeds = st.integers(0, 2**63)
 

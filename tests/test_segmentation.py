@@ -1,4 +1,4 @@
-"""The three steps of the segmentation, a small trace for every rule.
+"""The first two steps of the segmentation, a small trace for every rule.
 
 Ids count from 1 in the order of the lines, executions and artifacts apart.
 """
@@ -90,7 +90,7 @@ def test_upstream_does_not_enter_what_models_leave_behind(type_name: str) -> Non
     build.execution("Reporter", outputs={"closed": [closed]})
     build.execution("Augmenter", inputs={"closed": [closed]}, outputs={"examples": [data]})
     build.execution("Trainer", inputs={"examples": [data], "closed": [closed]})
-    warm_start = [closed] if type_name.endswith("Model") and "Pushed" not in type_name else []
+    warm_start = (closed,) if type_name.endswith("Model") and "Pushed" not in type_name else ()
     assert cut(build) == [Cut(3, [2, 3], [2], warm_start=warm_start, outcome="incomplete")]
 
 
@@ -123,7 +123,7 @@ def test_warm_start_is_recorded_and_not_held() -> None:
     first, second = build.artifact("Model"), build.artifact("Model")
     build.execution("Trainer", outputs={"model": [first]})
     build.execution("Trainer", inputs={"base_model": [first]}, outputs={"model": [second]})
-    assert cut(build) == [Cut(1, [1], [1]), Cut(2, [2], [2], warm_start=[1])]
+    assert cut(build) == [Cut(1, [1], [1]), Cut(2, [2], [2], warm_start=(1,))]
 
 
 def test_a_model_that_only_the_tuner_takes_in_is_no_warm_start() -> None:
@@ -188,7 +188,9 @@ def test_the_walk_goes_on_behind_a_cache_hit() -> None:
     build = TraceBuilder()
     data, graph = build.artifact("Examples"), build.artifact("TransformGraph")
     build.execution("CsvExampleGen", outputs={"examples": [data]}, run="a")
-    build.execution("Transform", inputs={"in": [data]}, outputs={"out": [graph]}, state=CACHED, run="b")
+    build.execution(
+        "Transform", inputs={"in": [data]}, outputs={"out": [graph]}, state=CACHED, run="b"
+    )
     build.execution("Trainer", inputs={"transform_graph": [graph]}, run="b")
     assert cut(build) == [Cut(3, [1, 2, 3], [1, 2], outcome="incomplete")]
 
@@ -257,7 +259,9 @@ def test_data_analysis_of_what_the_trainer_put_out_does_not_join() -> None:
     assert cut(build) == [Cut(1, [1], [1], outcome="incomplete")]
 
 
-@pytest.mark.parametrize("class_name", ["Transform", "Tuner", "Evaluator", "BulkInferrer", "Custom"])
+@pytest.mark.parametrize(
+    "class_name", ["Transform", "Tuner", "Evaluator", "BulkInferrer", "Custom"]
+)
 def test_other_consumers_of_the_data_do_not_join(class_name: str) -> None:
     """Only data analysis stands beside the data."""
     build = TraceBuilder()
@@ -275,7 +279,9 @@ def test_data_analysis_joins_from_its_own_run_if_it_is_a_cache_hit() -> None:
     """A cache hit of another run stays out, and so does what only follows from it."""
     build = TraceBuilder()
     data, statistics = build.artifact("Examples"), build.artifact("ExampleStatistics")
-    build.execution("StatisticsGen", inputs={"in": [data]}, outputs={"out": [statistics]}, run="a", state=CACHED)
+    build.execution(
+        "StatisticsGen", inputs={"in": [data]}, outputs={"out": [statistics]}, run="a", state=CACHED
+    )
     build.execution("SchemaGen", inputs={"in": [statistics]}, run="b")
     build.execution("Trainer", inputs={"examples": [data]}, run="b")
     build.execution("Trainer", inputs={"examples": [data]}, run="a")
@@ -306,120 +312,3 @@ def test_data_analysis_joins_in_any_state_but_cached(state: ExecutionState) -> N
     build.execution("ExampleValidator", inputs={"in": [data]}, state=state, run="other")
     build.execution("Trainer", inputs={"examples": [data]}, run="run")
     assert cut(build) == [Cut(2, [1, 2], [1], outcome="incomplete")]
-
-
-# -- step 3: downstream ------------------------------------------------------------------------
-
-
-def test_downstream_holds_what_it_put_out_and_not_what_it_took_in() -> None:
-    """The baseline and the test data of an Evaluator stay outside."""
-    build = TraceBuilder()
-    model, blessing = build.artifact("Model"), build.artifact("ModelBlessing")
-    build.execution("Trainer", outputs={"model": [model]})
-    build.execution(
-        "Evaluator",
-        inputs={
-            "model": [model], "examples": [build.artifact("Examples")],
-            "baseline_model": [build.artifact("Model")],
-        },
-        outputs={"blessing": [blessing]},
-    )  # fmt: skip
-    assert cut(build) == [Cut(1, [1, 2], [1, 2])]
-
-
-@pytest.mark.parametrize(
-    "class_name",
-    [
-        "Trainer", "Tuner", "Transform", "CsvExampleGen", "StatisticsGen", "SchemaGen",
-        "ImportSchemaGen", "ExampleValidator", "DistributionValidator", "ExampleDiff",
-    ],
-)  # fmt: skip
-def test_downstream_does_not_enter_the_making_of_other_models(class_name: str) -> None:
-    """These roles begin something new, even where they take in the model."""
-    build = TraceBuilder()
-    model, made = build.artifact("Model"), build.artifact("Examples")
-    build.execution("GenericTrainer", outputs={"model": [model]})
-    build.execution(class_name, inputs={"model": [model]}, outputs={"made": [made]})
-    build.execution("Evaluator", inputs={"examples": [made]})
-    assert cut(build)[0] == Cut(1, [1], [1])
-
-
-@pytest.mark.parametrize(
-    "class_name", ["Evaluator", "InfraValidator", "BulkInferrer", "Pusher", "Importer", "Pruner"]
-)
-@pytest.mark.parametrize("state", [ExecutionState.COMPLETE, FAILED, CACHED])
-def test_downstream_enters_every_other_role(class_name: str, state: ExecutionState) -> None:
-    """In whatever run and state: a cache hit downstream needs no shared run."""
-    build = TraceBuilder()
-    model, made = build.artifact("Model"), build.artifact("acme.Report")
-    build.execution("Trainer", outputs={"model": [model]}, run="a")
-    build.execution(
-        class_name, inputs={"model": [model]}, outputs={"made": [made]}, state=state, run="b"
-    )
-    build.execution("Notifier", inputs={"report": [made]}, run="c")
-    assert cut(build) == [Cut(1, [1, 2, 3], [1, 2])]
-
-
-def test_being_compared_with_is_not_being_part_of() -> None:
-    """The blessed model does not claim the evaluation and push of its successor."""
-    build = TraceBuilder()
-    old, new = build.artifact("Model"), build.artifact("Model")
-    blessing, pushed = build.artifact("ModelBlessing"), build.artifact("PushedModel", pushed=1)
-    build.execution("Trainer", outputs={"model": [old]})
-    build.execution("Trainer", outputs={"model": [new]})
-    build.execution(
-        "Evaluator", inputs={"model": [new], "baseline_model": [old]}, outputs={"b": [blessing]}
-    )
-    build.execution(
-        "Pusher", inputs={"model": [new], "blessing": [blessing]}, outputs={"p": [pushed]}
-    )
-    assert cut(build) == [Cut(1, [1], [1]), Cut(2, [2, 3, 4], [2, 3, 4], outcome="pushed")]
-
-
-def test_a_model_compared_with_itself_is_followed_by_its_own_key() -> None:
-    """The edge under ``model`` counts though the same two are joined by ``baseline_model``."""
-    build = TraceBuilder()
-    model = build.artifact("Model")
-    build.execution("Trainer", outputs={"model": [model]})
-    build.execution("Evaluator", inputs={"baseline_model": [model], "model": [model]})
-    assert cut(build) == [Cut(1, [1, 2], [1])]
-
-
-def test_baseline_model_is_only_special_downstream() -> None:
-    """Upstream, an input under that key is an input like any other."""
-    build = TraceBuilder()
-    data, graph = build.artifact("Examples"), build.artifact("TransformGraph")
-    build.execution("CsvExampleGen", outputs={"examples": [data]})
-    build.execution("Transform", inputs={"baseline_model": [data]}, outputs={"graph": [graph]})
-    build.execution("Trainer", inputs={"baseline_model": [graph]})
-    assert cut(build) == [Cut(3, [1, 2, 3], [1, 2], outcome="incomplete")]
-
-
-def test_a_cached_trainer_leaves_its_downstream_to_the_one_that_trained() -> None:
-    """The Evaluator of a run whose Trainer was a cache hit judges the earlier model."""
-    build = TraceBuilder()
-    data, model, blessing = build.artifact(), build.artifact("Model"), build.artifact("ModelBlessing")
-    build.execution("Trainer", inputs={"e": [data]}, outputs={"model": [model]}, run="a")
-    build.execution("Trainer", inputs={"e": [data]}, outputs={"model": [model]}, run="b", state=CACHED)
-    build.execution("Evaluator", inputs={"model": [model]}, outputs={"b": [blessing]}, run="b")
-    assert cut(build) == [Cut(1, [1, 3], [1, 2, 3])]
-
-
-def test_two_trainers_of_one_run_share_their_data_alone() -> None:
-    """Each has its own evaluation; neither holds the other."""
-    build = TraceBuilder()
-    data, models = build.artifact(), [build.artifact("Model"), build.artifact("Model")]
-    build.execution("CsvExampleGen", outputs={"examples": [data]}, run="a")
-    for model in models:
-        build.execution("Trainer", inputs={"e": [data]}, outputs={"model": [model]}, run="a")
-        build.execution("Evaluator", inputs={"e": [data], "model": [model]}, run="a")
-    assert cut(build) == [Cut(2, [1, 2, 3], [1, 2]), Cut(4, [1, 4, 5], [1, 3])]
-
-
-def test_a_pusher_in_a_cycle_still_counts_as_downstream() -> None:
-    """An execution that the first and the third step reach pushes the model."""
-    build = TraceBuilder()
-    model, data = build.artifact("Model"), build.artifact("Examples", pushed=1)
-    build.execution("Trainer", inputs={"examples": [data]}, outputs={"model": [model]})
-    build.execution("Pusher", inputs={"model": [model]}, outputs={"examples": [data]})
-    assert cut(build) == [Cut(1, [1, 2], [1, 2], outcome="pushed")]

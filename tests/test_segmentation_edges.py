@@ -114,7 +114,7 @@ def test_an_event_written_twice_counts_once() -> None:
         "Trainer", inputs={"examples": [data], "base": [model, model], "more": [model]}
     )
     build.event(trainer, data, EventType.DECLARED_INPUT, "examples")
-    expected = Cut(trainer, [gen, trainer], [data], warm_start=[model], outcome="incomplete")
+    expected = Cut(trainer, [gen, trainer], [data], warm_start=(model,), outcome="incomplete")
     assert cut(build) == [expected]
 
 

@@ -1,0 +1,111 @@
+"""A store as plain rows, for the reference implementation of the graphlet rules.
+
+Its own SQL and its own tables: it imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+STATES = {"new": 1, "running": 2, "complete": 3, "published": 3, "failed": 4, "cached": 5}
+
+
+@dataclasses.dataclass
+class Rows:
+    """A store as plain rows.
+
+    Attributes:
+      executions: id to type (full name), state, create, update.
+      artifacts: id to type (full name) and pushed, the set of numbers that
+        its properties ``pushed`` hold.
+      events: (execution, artifact, event type, first key step or None).
+      contexts: id to (type, name).
+      associations: (context, execution).
+    """
+
+    executions: dict[int, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    artifacts: dict[int, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    events: list[tuple[int, int, int, str | None]] = dataclasses.field(default_factory=list)
+    contexts: dict[int, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    associations: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+
+
+def read_sqlite(path: Path | str) -> Rows:
+    """The rows of an MLMD store in a SQLite file, schema 4 to 10."""
+    connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    connection.row_factory = sqlite3.Row
+    select = connection.execute
+    type_names = {row["id"]: row["name"] for row in select("SELECT id, name FROM Type")}
+    rows = Rows()
+    states = {
+        row["execution_id"]: row["string_value"]
+        for row in select("SELECT * FROM ExecutionProperty WHERE name = 'state'")
+    }
+    for row in map(dict, select("SELECT * FROM Execution")):
+        state = row.get("last_known_state") or STATES.get((states.get(row["id"]) or "").lower(), 0)
+        rows.executions[row["id"]] = {
+            "type": type_names[row["type_id"]],
+            "state": state,
+            "create": row.get("create_time_since_epoch") or 0,
+            "update": row.get("last_update_time_since_epoch") or 0,
+        }
+    for row in select("SELECT id, type_id FROM Artifact"):
+        rows.artifacts[row["id"]] = {"type": type_names[row["type_id"]], "pushed": set()}
+    for row in map(dict, select("SELECT * FROM ArtifactProperty WHERE name = 'pushed'")):
+        for column in ("int_value", "double_value", "string_value", "bool_value"):
+            if row.get(column) is not None and row["artifact_id"] in rows.artifacts:
+                rows.artifacts[row["artifact_id"]]["pushed"].add(_number(row[column]))
+    keys: dict[int, str] = {}
+    for row in select("SELECT * FROM EventPath ORDER BY rowid"):
+        if not row["is_index_step"]:
+            keys.setdefault(row["event_id"], row["step_key"])
+    for row in select("SELECT id, execution_id, artifact_id, type FROM Event"):
+        event = (row["execution_id"], row["artifact_id"], row["type"], keys.get(row["id"]))
+        rows.events.append(event)
+    for row in select("SELECT id, type_id, name FROM Context"):
+        rows.contexts[row["id"]] = (type_names[row["type_id"]], row["name"])
+    for row in select("SELECT context_id, execution_id FROM Association"):
+        rows.associations.append((row["context_id"], row["execution_id"]))
+    connection.close()
+    return rows
+
+
+def rows_of_raw(raw: Any) -> Rows:
+    """The rows of a ``RawTables``, read by the names of its columns alone."""
+    rows = Rows()
+    properties = raw.execution_properties
+    states = {
+        owner: value
+        for owner, name, value in zip(properties.owner, properties.name, properties.value)
+        if name == "state" and isinstance(value, str)
+    }
+    for execution, type_name, state, create, update in zip(
+        raw.execution_id, raw.execution_type, raw.execution_state,
+        raw.execution_create_ms, raw.execution_update_ms,
+    ):  # fmt: skip
+        rows.executions[execution] = {
+            "type": type_name,
+            "state": state or STATES.get(states.get(execution, "").lower(), 0),
+            "create": create,
+            "update": update,
+        }
+    for artifact, type_name in zip(raw.artifact_id, raw.artifact_type):
+        rows.artifacts[artifact] = {"type": type_name, "pushed": set()}
+    properties = raw.artifact_properties
+    for owner, name, value in zip(properties.owner, properties.name, properties.value):
+        if name == "pushed" and owner in rows.artifacts:
+            rows.artifacts[owner]["pushed"].add(_number(value))
+    rows.events = list(zip(raw.event_execution, raw.event_artifact, raw.event_type, raw.event_key))
+    rows.contexts = dict(zip(raw.context_id, zip(raw.context_type, raw.context_name)))
+    rows.associations = [(context, execution) for context, execution in raw.association]
+    return rows
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
