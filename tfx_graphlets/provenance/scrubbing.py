@@ -9,20 +9,20 @@ from typing import Final
 
 SCRUBBED: Final = "[scrubbed]"
 
-_NAMED_SECRET: Final = (
+_SENSITIVE: Final = (
     r"(?:password|passwd|passphrase|pwd|secret|credentials?|api[_-]?key|access[_-]?key|"
     r"private[_-]?key|(?:auth|access|bearer|refresh|secret|api)[_-]?token)"
 )
-_SECRET_NAME = re.compile(rf"(?:^|[^a-z]){_NAMED_SECRET}(?:$|[^a-z])|^token$", re.IGNORECASE)
+_SENSITIVE_NAME = re.compile(rf"(?:^|[^a-z]){_SENSITIVE}(?:$|[^a-z])|^token$", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^\s/@\"'\\]+@")
 # "password": "...", in JSON, or in JSON that is itself a string of JSON.
 _JSON_SECRET = re.compile(
-    rf"(?P<quote>\\*\")(?P<key>[\w.-]*{_NAMED_SECRET}[\w.-]*)(?P=quote)(?P<colon>\s*:\s*)"
+    rf"(?P<quote>\\*\")(?P<key>[\w.-]*{_SENSITIVE}[\w.-]*)(?P=quote)(?P<colon>\s*:\s*)"
     r"(?P=quote)(?:(?!(?<!\\)(?P=quote)).)*(?<!\\)(?P=quote)",
     re.IGNORECASE | re.DOTALL,
 )
 # --password=..., password=... of command lines and connection strings.
-_OPTION_SECRET = re.compile(rf"([\w.-]*{_NAMED_SECRET}[\w.-]*=)[^\s\"'&;,\\]+", re.IGNORECASE)
+_OPTION_SECRET = re.compile(rf"([\w.-]*{_SENSITIVE}[\w.-]*=)[^\s\"'&;,\\]+", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:
@@ -32,7 +32,7 @@ def is_secret_name(name: str) -> bool:
     [True, True, False, False]
     """
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
-    return _SECRET_NAME.search(spaced) is not None
+    return _SENSITIVE_NAME.search(spaced) is not None
 
 
 def without_secrets(text: str) -> str:
@@ -56,12 +56,12 @@ def without_secrets(text: str) -> str:
 class Relativizer:
     r"""Strips path prefixes of a machine, wherever they begin a path in a text.
 
-    >>> strip = Relativizer(["/home/me/pipelines"])
-    >>> strip("/home/me/pipelines/flights/root/Trainer/7")
+    >>> strip = Relativizer(["/srv/ml/pipelines"])
+    >>> strip("/srv/ml/pipelines/flights/root/Trainer/7")
     'flights/root/Trainer/7'
-    >>> strip('{"module": "file:///home/me/pipelines/m.py", "other": "/srv/home/me/pipelines/x"}')
-    '{"module": "m.py", "other": "/srv/home/me/pipelines/x"}'
-    >>> strip("/home/me/pipelines")
+    >>> strip('{"module": "file:///srv/ml/pipelines/m.py", "other": "/data/srv/ml/pipelines/x"}')
+    '{"module": "m.py", "other": "/data/srv/ml/pipelines/x"}'
+    >>> strip("/srv/ml/pipelines")
     '.'
 
     Attributes:

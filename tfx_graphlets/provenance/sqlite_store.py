@@ -26,11 +26,10 @@ class SqliteStore:
 
     A relative artifact URI is relative to the folder of the file.
 
-    >>> SqliteStore("no/such/file.sqlite")
+    >>> SqliteStore("no/such.sqlite")
     Traceback (most recent call last):
-    ...
-    tfx_graphlets.errors.StoreNotFoundError: no/such/file.sqlite: there is no such file; check the
-    path
+      ...
+    tfx_graphlets.errors.StoreNotFoundError: no/such.sqlite: there is no such file; check the path
     """
 
     def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
