@@ -1,0 +1,382 @@
+"""Metrics, validation results and thresholds of an Evaluator, as plain values.
+
+TensorFlow Model Analysis writes them as TFRecord files of protocol buffers.
+Importing it takes seconds, so the few messages that are needed are declared
+here, with the field numbers of ``metrics_for_slice.proto``,
+``validation_result.proto`` and ``config.proto`` of TFMA 0.47; fields that are
+not declared are skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import logging
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tfx_graphlets.payload import Payloads, tfrecords
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_LOG = logging.getLogger(__name__)
+
+_CONFIG_FILE = "eval_config.json"
+_PACKAGE = "tfx_graphlets_tfma"
+_BASELINE_NAME = "baseline"
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricThreshold:
+    """What an Evaluator demands of one metric on all examples (TFMA MetricThreshold).
+
+    Attributes:
+      metric: the metric's name as the metrics file writes it, or its class.
+      lower_bound, upper_bound: bounds on the candidate's value, None if none.
+      change_absolute: bound on candidate minus baseline, None if none.
+      change_relative: bound on that difference as a share of the baseline's
+        value, None if none.
+      higher_is_better: direction of the change threshold, None if unknown.
+    """
+
+    metric: str
+    lower_bound: float | None = None
+    upper_bound: float | None = None
+    change_absolute: float | None = None
+    change_relative: float | None = None
+    higher_is_better: bool | None = None
+
+    @property
+    def has_change(self) -> bool:
+        """True if it compares the candidate with the baseline."""
+        return self.change_absolute is not None or self.change_relative is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationMetrics:
+    """What an Evaluator measured on all examples (the overall slice).
+
+    Attributes:
+      candidate, baseline: value by metric name, of the new model and of the
+        model it is compared with; the latter empty where there is none.
+      change: candidate minus baseline by metric name.
+      validation_ok: whether the candidate met all thresholds; None where no
+        validation was written.
+      failed: names of the metrics that missed a threshold.
+      thresholds: the thresholds that stand beside the metrics.
+    """
+
+    candidate: Mapping[str, float]
+    baseline: Mapping[str, float]
+    change: Mapping[str, float]
+    validation_ok: bool | None
+    failed: tuple[str, ...]
+    thresholds: tuple[MetricThreshold, ...]
+
+
+def evaluation_metrics(payloads: Payloads, uri: str) -> EvaluationMetrics | None:
+    """Metrics, validation and thresholds of a ModelEvaluation artifact.
+
+    Args:
+      payloads: where the files are.
+      uri: the artifact's URI.
+
+    Returns: None where no metric of the overall slice can be read.
+    """
+    names = payloads.files(uri)
+    baseline_names, thresholds = {_BASELINE_NAME}, ()
+    config = payloads.read(uri, _CONFIG_FILE) if _CONFIG_FILE in names else None
+    if config is not None:
+        text = config.decode("utf-8", "replace")
+        baseline_names |= baseline_names_of_config(text)
+        thresholds = thresholds_of_config(text)
+    values: dict[str, dict[str, float]] = {"candidate": {}, "baseline": {}, "change": {}}
+    for record in _records(payloads, uri, names, "metrics", "MetricsForSlice"):
+        if not _is_overall(record):
+            continue
+        for kind, name, value in _metrics(record, baseline_names):
+            values[kind].setdefault(name, value)
+    if not values["candidate"]:
+        return None
+    validation_ok, failed = None, ()
+    for record in _records(payloads, uri, names, "validations", "ValidationResult"):
+        validation_ok = bool(record.validation_ok)  # type: ignore[attr-defined]
+        failed = tuple(
+            sorted(
+                {
+                    failure.metric_key.name
+                    for validation in record.metric_validations_per_slice  # type: ignore[attr-defined]
+                    if _is_overall(validation)
+                    for failure in validation.failures
+                }
+            )
+        )
+    return EvaluationMetrics(
+        candidate=values["candidate"],
+        baseline=values["baseline"],
+        change=values["change"],
+        validation_ok=validation_ok,
+        failed=failed,
+        thresholds=thresholds,
+    )
+
+
+def value_margin(metrics: EvaluationMetrics, thresholds: Sequence[MetricThreshold]) -> float:
+    """Smallest distance by which the candidate met its value thresholds.
+
+    Negative where one was missed, in the unit of that metric; NaN where there
+    is no value threshold or no value.
+    """
+    margins = []
+    for threshold in thresholds:
+        value = metric_value(metrics.candidate, threshold.metric)
+        if threshold.lower_bound is not None:
+            margins.append(value - threshold.lower_bound)
+        if threshold.upper_bound is not None:
+            margins.append(threshold.upper_bound - value)
+    return _smallest(margins)
+
+
+def change_margin(metrics: EvaluationMetrics, thresholds: Sequence[MetricThreshold]) -> float:
+    """Smallest distance by which the candidate met its change thresholds.
+
+    Negative where the candidate was not enough better than the baseline; NaN
+    where there is no change threshold or no baseline. A relative threshold
+    counts as that share of the baseline's value.
+    """
+    margins = []
+    for threshold in thresholds:
+        sign = -1.0 if threshold.higher_is_better is False else 1.0
+        change = metric_value(metrics.change, threshold.metric)
+        if math.isnan(change):
+            candidate = metric_value(metrics.candidate, threshold.metric)
+            change = candidate - metric_value(metrics.baseline, threshold.metric)
+        if threshold.change_absolute is not None:
+            margins.append(sign * (change - threshold.change_absolute))
+        if threshold.change_relative is not None:
+            base = metric_value(metrics.baseline, threshold.metric)
+            margins.append(sign * (change - threshold.change_relative * base))
+    return _smallest(margins)
+
+
+def metric_value(values: Mapping[str, float], metric: str) -> float:
+    """Value of a metric by its name or class (``AUC`` is ``auc``); NaN if absent."""
+    if metric in values:
+        return values[metric]
+    wanted = _bare(metric)
+    return next((value for name, value in values.items() if _bare(name) == wanted), math.nan)
+
+
+@functools.lru_cache(maxsize=256)
+def thresholds_of_config(text: str) -> tuple[MetricThreshold, ...]:
+    """Thresholds on all examples that an EvalConfig declares.
+
+    Args:
+      text: JSON of the execution property ``eval_config`` or of the file
+        ``eval_config.json``.
+
+    Returns: in the order of the config; empty where there is none or the text
+      cannot be read. Thresholds of single slices are left out.
+    """
+    found = []
+    for spec in _items(_config(text), "metrics_specs"):
+        for metric in _items(spec, "metrics"):
+            name = str(metric.get("class_name", ""))
+            given = _json(metric.get("config", ""))
+            if isinstance(given, dict) and given.get("name"):
+                name = str(given["name"])
+            thresholds = [metric.get("threshold"), *_overall_thresholds(metric)]
+            found += [_threshold(name, threshold) for threshold in thresholds if threshold]
+        by_name = spec.get("thresholds")
+        if isinstance(by_name, dict):
+            found += [_threshold(name, threshold) for name, threshold in by_name.items()]
+    return tuple(threshold for threshold in found if threshold is not None)
+
+
+@functools.lru_cache(maxsize=256)
+def baseline_names_of_config(text: str) -> frozenset[str]:
+    """Names of the models that an EvalConfig (JSON) marks as the baseline."""
+    specs = _items(_config(text), "model_specs")
+    return frozenset(str(spec.get("name", "")) for spec in specs if spec.get("is_baseline"))
+
+
+def _overall_thresholds(metric: Mapping[str, object]) -> Iterator[object]:
+    """Thresholds per slice whose slicing spec is the empty one: all examples."""
+    for entry in _items(metric, "per_slice_thresholds"):
+        if any(not spec for spec in _items(entry, "slicing_specs")):
+            yield entry.get("threshold")
+
+
+def _threshold(metric: str, threshold: object) -> MetricThreshold | None:
+    if not isinstance(threshold, dict):
+        return None
+    value, change = threshold.get("value_threshold"), threshold.get("change_threshold")
+    value = value if isinstance(value, dict) else {}
+    change = change if isinstance(change, dict) else {}
+    direction = change.get("direction")
+    better = {"HIGHER_IS_BETTER": True, 2: True, "LOWER_IS_BETTER": False, 1: False}
+    return MetricThreshold(
+        metric,
+        lower_bound=_number(value.get("lower_bound")),
+        upper_bound=_number(value.get("upper_bound")),
+        change_absolute=_number(change.get("absolute")),
+        change_relative=_number(change.get("relative")),
+        higher_is_better=better.get(direction) if isinstance(direction, (str, int)) else None,
+    )
+
+
+def _config(text: str) -> Mapping[str, object]:
+    config = _snake(_json(text))
+    if isinstance(config, dict) and isinstance(config.get("eval_config"), dict):
+        config = config["eval_config"]
+    return config if isinstance(config, dict) else {}
+
+
+def _json(text: object) -> object:
+    try:
+        return json.loads(text) if isinstance(text, str) and text else None
+    except ValueError:
+        return None
+
+
+def _snake(value: object) -> object:
+    """The same JSON value, camel case keys in snake case."""
+    if isinstance(value, dict):
+        return {re.sub(r"(?<!^)(?=[A-Z])", "_", str(k)).lower(): _snake(v) for k, v in value.items()}
+    return [_snake(item) for item in value] if isinstance(value, list) else value
+
+
+def _items(holder: Mapping[str, object], key: str) -> list[dict[str, object]]:
+    items = holder.get(key)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, dict):  # some versions write {"value": 0.5}
+        value = value.get("value", 0.0)
+    if isinstance(value, (int, float, str)):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _bare(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _smallest(margins: Sequence[float]) -> float:
+    known = [margin for margin in margins if not math.isnan(margin)]
+    return min(known) if known else math.nan
+
+
+# -- protocol buffers --------------------------------------------------------------
+
+
+def _records(
+    payloads: Payloads, uri: str, names: Sequence[str], stem: str, message_name: str
+) -> Iterator[Message]:
+    """Messages of every shard of the file ``stem``; unreadable ones are left out."""
+    from google.protobuf import message
+
+    shard = re.compile(rf"{stem}(-\d+-of-\d+)?(\.tfrecord)?(\.gz)?")
+    for name in names:
+        content = payloads.read(uri, name) if shard.fullmatch(name) else None
+        if content is None:
+            continue
+        try:
+            for record in tfrecords(content):
+                yield _message_classes()[message_name].FromString(record)
+        except (message.DecodeError, ValueError) as error:
+            _LOG.warning("%s of %r is left out: %s", name, uri, error)
+
+
+def _is_overall(record: Message) -> bool:
+    """True for the slice of all examples, of no cross slice."""
+    return not record.HasField("cross_slice_key") and not record.slice_key.single_slice_keys  # type: ignore[attr-defined]
+
+
+def _metrics(record: Message, baseline_names: set[str]) -> Iterator[tuple[str, str, float]]:
+    """Kind, name and value of the metrics of a slice, plain keys first."""
+    pairs = [
+        (bool(pair.key.output_name) or pair.key.HasField("sub_key"), index, pair)
+        for index, pair in enumerate(record.metric_keys_and_values)  # type: ignore[attr-defined]
+    ]
+    for _, _, pair in sorted(pairs, key=lambda item: item[:2]):
+        value = pair.value
+        if value.HasField("double_value"):
+            number = value.double_value.value
+        elif value.HasField("bounded_value"):
+            number = value.bounded_value.value.value
+        else:
+            continue
+        kind = "baseline" if pair.key.model_name in baseline_names else "candidate"
+        yield ("change" if pair.key.is_diff else kind), pair.key.name, float(number)
+
+
+# Message: field name -> (number, type); types in capitals are scalars, ``*`` repeats.
+_MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
+    "Double": {"value": (1, "DOUBLE")},
+    "Bounded": {"value": (3, "Double")},
+    "Empty": {},
+    "SliceKey": {"single_slice_keys": (1, "*Empty")},
+    "MetricKey": {
+        "name": (1, "STRING"),
+        "output_name": (2, "STRING"),
+        "sub_key": (3, "Empty"),
+        "model_name": (4, "STRING"),
+        "is_diff": (5, "BOOL"),
+    },
+    "MetricValue": {"double_value": (1, "Double"), "bounded_value": (2, "Bounded")},
+    "MetricKeyAndValue": {"key": (1, "MetricKey"), "value": (2, "MetricValue")},
+    "MetricsForSlice": {
+        "slice_key": (1, "SliceKey"),
+        "cross_slice_key": (3, "Empty"),
+        "metric_keys_and_values": (51, "*MetricKeyAndValue"),
+    },
+    "Failure": {"metric_key": (1, "MetricKey")},
+    "MetricsValidationForSlice": {
+        "slice_key": (2, "SliceKey"),
+        "failures": (3, "*Failure"),
+        "cross_slice_key": (4, "Empty"),
+    },
+    "ValidationResult": {
+        "validation_ok": (1, "BOOL"),
+        "metric_validations_per_slice": (2, "*MetricsValidationForSlice"),
+    },
+}
+
+
+@functools.lru_cache(maxsize=1)
+def _message_classes() -> Mapping[str, type[Message]]:
+    """Classes of the messages above, in a descriptor pool of their own."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3"
+    )
+    field_type = descriptor_pb2.FieldDescriptorProto
+    for message_name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=message_name)
+        for name, (number, kind) in fields.items():
+            repeats, kind = kind.startswith("*"), kind.lstrip("*")
+            field = message.field.add(name=name, number=number)
+            field.label = field_type.LABEL_REPEATED if repeats else field_type.LABEL_OPTIONAL
+            if kind.isupper():
+                field.type = field_type.Type.Value(f"TYPE_{kind}")
+            else:
+                field.type = field_type.TYPE_MESSAGE
+                field.type_name = f".{_PACKAGE}.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    find = pool.FindMessageTypeByName
+    descriptors = {name: find(f"{_PACKAGE}.{name}") for name in _MESSAGES}
+    if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
+        return {n: message_factory.GetMessageClass(d) for n, d in descriptors.items()}
+    factory = message_factory.MessageFactory(pool)
+    return {name: factory.GetPrototype(found) for name, found in descriptors.items()}

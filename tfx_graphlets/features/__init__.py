@@ -1,0 +1,124 @@
+"""Features of graphlets, as they could be known at a given stage.
+
+One file per group; each declares its features with stage, unit, meaning of
+missing and source. No feature of a stage changes when everything that is
+recorded after that stage's moment is removed from the trace. Labels have no
+way in: nothing here imports ``outcome``, and the fate of *earlier* graphlets is
+read from the trace as it stood at the moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.features import code, evaluation, history, input_data, model, shape
+from tfx_graphlets.features.facts import Facts
+from tfx_graphlets.features.moment import decision_moment
+from tfx_graphlets.features.registry import FeatureGroup, Value
+from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.features.view import View
+from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.payload import Payloads
+from tfx_graphlets.trace import IntArray
+from tfx_graphlets.vocabulary import Stage
+
+__all__ = [
+    "GROUPS",
+    "Feature",
+    "FeatureGroup",
+    "FeatureKind",
+    "FeatureTable",
+    "all_features",
+    "decision_moment",
+    "describe",
+]
+
+GROUPS: tuple[FeatureGroup, ...] = (
+    input_data.GROUP,
+    code.GROUP,
+    model.GROUP,
+    shape.GROUP,
+    history.GROUP,
+    evaluation.GROUP,
+)
+
+
+def all_features(stage: Stage, groups: Sequence[FeatureGroup] = GROUPS) -> tuple[Feature, ...]:
+    """Declarations of all features that are known at a stage, in column order."""
+    return tuple(
+        feature
+        for group in groups
+        for feature in group.features
+        if feature.stage.order <= stage.order
+    )
+
+
+def describe(
+    graphlets: Graphlets,
+    stage: Stage,
+    *,
+    payloads: Payloads | None = None,
+    moment_ms: IntArray | None = None,
+    rows: IntArray | None = None,
+    groups: Sequence[FeatureGroup] = GROUPS,
+) -> FeatureTable:
+    """Features of graphlets as a gate at ``stage`` could have known them.
+
+    >>> from tfx_graphlets.segmentation import segment
+    >>> from tfx_graphlets.testing import TraceBuilder
+    >>> build = TraceBuilder()
+    >>> data, model = build.artifact("Examples"), build.artifact("Model")
+    >>> _ = build.execution("CsvExampleGen", outputs={"examples": [data]}, run="r")
+    >>> _ = build.execution("Trainer", inputs={"examples": [data]},
+    ...                     outputs={"model": [model]}, run="r")
+    >>> table = describe(segment(build.trace()), Stage.PRE)
+    >>> table.row(0)["input_data.spans"]
+    1.0
+
+    Args:
+      graphlets: all graphlets of the trace, earlier ones too: they are the
+        history of later ones.
+      stage: where the gate stands; features of later stages are left out.
+      payloads: where statistics, schemas and metrics are; without them what
+        comes from them is missing.
+      moment_ms: int64 [number of rows], when each decision is taken, in
+        milliseconds; ``decision_moment`` of the stage by default. For the
+        graphlet of a Trainer that does not exist yet: now.
+      rows: int64 [k], numbers of the graphlets to describe, in this order; all
+        by default.
+      groups: groups of features.
+
+    Returns:
+      One row per graphlet, the same columns whatever the data.
+
+    Raises:
+      InvalidArgumentError: ``moment_ms`` has another length than the rows.
+    """
+    numbers = np.arange(len(graphlets), dtype=np.int64) if rows is None else np.asarray(rows)
+    if moment_ms is not None and len(moment_ms) != len(numbers):
+        raise InvalidArgumentError(
+            "moment_ms", len(moment_ms), f"its length must be {len(numbers)}, one for each row"
+        )
+    facts = Facts(graphlets, payloads)
+    if moment_ms is None:
+        moment_ms = decision_moment(graphlets, stage, facts.timeline)[numbers]
+    features = all_features(stage, groups)
+    values: list[dict[str, Value]] = []
+    for graphlet, moment in zip(numbers.tolist(), np.asarray(moment_ms).tolist()):
+        view = View(facts, graphlet, stage, moment)
+        row: dict[str, Value] = {}
+        for group in groups:
+            row.update(group.describe(view))
+        values.append(row)
+    columns = {feature.name: _column(feature, values) for feature in features}
+    return FeatureTable(stage, graphlets.trainer_id[numbers], features, columns)
+
+
+def _column(feature: Feature, rows: list[dict[str, Value]]) -> Column:
+    values = [row.get(feature.name) for row in rows]
+    if feature.kind is FeatureKind.CATEGORY:
+        return tuple(None if value is None else str(value) for value in values)
+    return np.array([np.nan if value is None else value for value in values], np.float64)

@@ -1,0 +1,129 @@
+"""Group ``code``: whether the user's code changed, and how it fared so far.
+
+TFX names the wheel that it packs user code into by a hash of its content
+(property ``module_path``). Where Transform and Trainer share a module file, as
+in TFX's templates, the hash of Transform tells the Trainer's before it runs.
+"""
+
+from __future__ import annotations
+
+from tfx_graphlets.features.facts import Member
+from tfx_graphlets.features.registry import FeatureGroup, Value, number
+from tfx_graphlets.features.view import View
+from tfx_graphlets.vocabulary import Outcome, Role, Stage
+
+_NO_HASH = "no content hash recorded, or no such earlier graphlet"
+_SOURCES = {
+    Role.TRANSFORM: "MLMD Transform.module_path",
+    Role.TRAINER: "MLMD Trainer.module_path",
+}
+_OF_HISTORY = "MLMD Trainer.module_path of the preceding graphlets"
+_LABELLED = (Outcome.PUSHED, Outcome.UNPUSHED)
+
+
+def _declared(prefix: str, stage: Stage, source: str) -> tuple:  # type: ignore[type-arg]
+    return (
+        number(f"{prefix}_same_1", stage, "0 or 1, as in the previous graphlet", _NO_HASH, source),
+        number(f"{prefix}_same_pushed", stage, "0 or 1, as in the last pushed", _NO_HASH, source),
+        number(f"{prefix}_runs", stage, "consecutive preceding graphlets with it", _NO_HASH, source),
+        number(f"{prefix}_pushes", stage, "pushed graphlets with it", _NO_HASH, source),
+        number(f"{prefix}_push_share", stage, "pushed among its labelled, 0..1", _NO_HASH, source),
+        number(f"{prefix}_last_pushed", stage, "0 or 1, its latest labelled", _NO_HASH, source),
+    )
+
+
+FEATURES = (
+    *_declared("code.previous", Stage.INPUT, _OF_HISTORY),
+    *_declared("code.transform", Stage.PRE, _SOURCES[Role.TRANSFORM]),
+    *_declared("code.trainer", Stage.TRAINER, _SOURCES[Role.TRAINER]),
+)
+
+
+def describe(view: View) -> dict[str, Value]:
+    """Values of one row. ``code.previous_*`` is about the previous graphlet's code."""
+    facts = view.facts
+    trainers = [facts.code_hash(int(facts.graphlets.trainer[g])) for g in view.previous]
+    values: dict[str, Value] = {}
+    if trainers:
+        earlier = _compare(
+            trainers[-1], trainers[:-1], view.outcomes[:-1], _at(view, trainers, view.last_pushed)
+        )
+        # The previous graphlet itself is one of the graphlets with that code.
+        outcome = view.outcomes[-1]
+        values.update(_named("code.previous", _with_one_more(earlier, outcome)))
+    if view.reaches(Stage.PRE):
+        own = _hash_of(view, view.own)
+        if own is not None:
+            hashes = [_hash_of(view, view.members(graphlet)) for graphlet in view.previous]
+            pushed = _at(view, hashes, view.last_pushed)
+            values.update(_named("code.transform", _compare(own, hashes, view.outcomes, pushed)))
+    if view.reaches(Stage.TRAINER):
+        own = facts.code_hash(view.trainer)
+        pushed = _at(view, trainers, view.last_pushed)
+        values.update(_named("code.trainer", _compare(own, trainers, view.outcomes, pushed)))
+    return values
+
+
+GROUP = FeatureGroup(FEATURES, describe)
+
+
+def _hash_of(view: View, members: list[Member] | tuple[Member, ...]) -> str | None:
+    """Code hash of the latest Transform among some members."""
+    found = [member for member in members if member.role is Role.TRANSFORM]
+    if not found:
+        return None
+    create_ms = view.facts.trace.executions.create_ms
+    latest = max(found, key=lambda m: (m.in_run, int(create_ms[m.execution]), m.execution))
+    return view.facts.code_hash(latest.execution)
+
+
+def _at(view: View, hashes: list[str | None], graphlet: int | None) -> str | None:
+    return None if graphlet is None else hashes[view.previous.index(graphlet)]
+
+
+def _compare(
+    own: str | None, hashes: list[str | None], outcomes: list[Outcome], pushed: str | None
+) -> dict[str, float]:
+    """How a code hash compares with those of earlier graphlets, oldest first."""
+    if own is None:
+        return {}
+    values: dict[str, float] = {}
+    if hashes and hashes[-1] is not None:
+        values["same_1"] = float(hashes[-1] == own)
+    if pushed is not None:
+        values["same_pushed"] = float(pushed == own)
+    runs = 0
+    for earlier in reversed(hashes):
+        if earlier != own:
+            break
+        runs += 1
+    values["runs"] = float(runs)
+    fates = [
+        outcome is Outcome.PUSHED
+        for earlier, outcome in zip(hashes, outcomes)
+        if earlier == own and outcome in _LABELLED
+    ]
+    values["pushes"] = float(sum(fates))
+    values["labelled"] = float(len(fates))
+    if fates:
+        values["push_share"] = sum(fates) / len(fates)
+        values["last_pushed"] = float(fates[-1])
+    return values
+
+
+def _with_one_more(values: dict[str, float], outcome: Outcome) -> dict[str, float]:
+    """The same with one more, latest graphlet of that code."""
+    if not values:
+        return values
+    result = {**values, "runs": values["runs"] + 1}
+    if outcome in _LABELLED:
+        pushed = float(outcome is Outcome.PUSHED)
+        result["pushes"] += pushed
+        result["labelled"] += 1
+        result["push_share"] = result["pushes"] / result["labelled"]
+        result["last_pushed"] = pushed
+    return result
+
+
+def _named(prefix: str, values: dict[str, float]) -> dict[str, Value]:
+    return {f"{prefix}_{name}": value for name, value in values.items() if name != "labelled"}

@@ -1,0 +1,76 @@
+"""Payloads of artifacts, decoded once each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from tfx_graphlets import payload
+from tfx_graphlets.evaluation_payload import EvaluationMetrics, evaluation_metrics
+from tfx_graphlets.payload import DatasetStatistics, Payloads, SchemaSummary
+from tfx_graphlets.similarity import dataset_similarity
+
+_Decoded = TypeVar("_Decoded")
+
+
+class DecodedPayloads:
+    """Decoded payloads by the artifact's position in the trace.
+
+    Every answer is None or NaN where the payload is gone.
+    """
+
+    def __init__(self, uris: Sequence[str], payloads: Payloads) -> None:
+        self._uris = uris
+        self._payloads = payloads
+        self._statistics: dict[int, dict[str, DatasetStatistics] | None] = {}
+        self._anomalies: dict[int, float] = {}
+        self._schemas: dict[int, SchemaSummary | None] = {}
+        self._metrics: dict[int, EvaluationMetrics | None] = {}
+        self._similarity: dict[tuple[int, int], float] = {}
+
+    def statistics(self, artifact: int) -> DatasetStatistics | None:
+        """Statistics of the split that models are trained on."""
+        splits = self._splits(artifact)
+        return payload.main_split(splits) if splits else None
+
+    def num_examples(self, artifact: int) -> float:
+        """Number of examples in all splits of an ExampleStatistics artifact."""
+        splits = self._splits(artifact)
+        return float(sum(s.num_examples for s in splits.values())) if splits else math.nan
+
+    def _splits(self, artifact: int) -> dict[str, DatasetStatistics] | None:
+        return self._once(self._statistics, artifact, payload.dataset_statistics)
+
+    def num_anomalies(self, artifact: int) -> float:
+        """Number of anomalies in all splits of an ExampleAnomalies artifact."""
+        return self._once(self._anomalies, artifact, _count_anomalies)
+
+    def schema(self, artifact: int) -> SchemaSummary | None:
+        """What a Schema artifact says."""
+        return self._once(self._schemas, artifact, payload.schema_summary)
+
+    def metrics(self, artifact: int) -> EvaluationMetrics | None:
+        """What a ModelEvaluation artifact says."""
+        return self._once(self._metrics, artifact, evaluation_metrics)
+
+    def similarity(self, left: int, right: int) -> float:
+        """``dataset_similarity`` of two ExampleStatistics artifacts."""
+        key = (min(left, right), max(left, right))
+        if key not in self._similarity:
+            first, second = self.statistics(key[0]), self.statistics(key[1])
+            known = first is not None and second is not None
+            self._similarity[key] = dataset_similarity(first, second) if known else math.nan  # type: ignore[arg-type]
+        return self._similarity[key]
+
+    def _once(
+        self, done: dict[int, _Decoded], artifact: int, decode: Callable[[Payloads, str], _Decoded]
+    ) -> _Decoded:
+        if artifact not in done:
+            done[artifact] = decode(self._payloads, self._uris[artifact])
+        return done[artifact]
+
+
+def _count_anomalies(payloads: Payloads, uri: str) -> float:
+    splits = payload.anomalies(payloads, uri)
+    return float(sum(split.count for split in splits.values())) if splits else math.nan

@@ -1,0 +1,194 @@
+"""Group ``evaluation``: how candidates fared against the thresholds.
+
+Of the preceding graphlets at every stage; of the graphlet itself at stage
+``validation``. Values are those of one metric: the first with a change
+threshold in the Evaluator's ``eval_config``, else the first with a threshold.
+Margins are in that metric's unit, positive where the threshold was met.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from tfx_graphlets.evaluation_payload import (
+    change_margin,
+    metric_value,
+    thresholds_of_config,
+    value_margin,
+)
+from tfx_graphlets.features.facts import Member
+from tfx_graphlets.features.registry import FeatureGroup, Value, number
+from tfx_graphlets.features.view import View
+from tfx_graphlets.graphlet import Part
+from tfx_graphlets.vocabulary import ArtifactType, Outcome, PropertyName, Role, Stage
+
+_NO_METRICS = "no earlier evaluation, its metrics are gone, or no threshold"
+_NO_BLESSING = "no such earlier graphlet, or no verdict"
+_METRICS = "metrics of ModelEvaluation, MLMD Evaluator.eval_config"
+_BLESSING = "MLMD ModelBlessing.blessed"
+_OWN = "not evaluated, or the metrics are gone"
+
+FEATURES = (
+    number("evaluation.blessed_1", Stage.INPUT, "0 or 1", _NO_BLESSING, _BLESSING),
+    number("evaluation.blessed_2", Stage.INPUT, "0 or 1", _NO_BLESSING, _BLESSING),
+    number("evaluation.blessed_3", Stage.INPUT, "0 or 1", _NO_BLESSING, _BLESSING),
+    number("evaluation.blessed_rate_5", Stage.INPUT, "share 0..1 of the last 5 verdicts", _NO_BLESSING, _BLESSING),
+    number("evaluation.runs_since_blessed", Stage.INPUT, "graphlets, 0 if the last was blessed", "none was blessed", _BLESSING),
+    number("evaluation.blessed_not_pushed_1", Stage.INPUT, "0 or 1, the last verdict's graphlet", _NO_BLESSING, _BLESSING),
+    number("evaluation.blessed_not_pushed_5", Stage.INPUT, "share 0..1 of the last 5 blessed", "none was blessed", _BLESSING),
+    number("evaluation.metric_1", Stage.INPUT, "metric, latest candidate", _NO_METRICS, _METRICS),
+    number("evaluation.baseline_1", Stage.INPUT, "metric, baseline of the latest evaluation", _NO_METRICS, _METRICS),
+    number("evaluation.baseline_decay", Stage.INPUT, "metric, how much worse the blessed model is than when blessed", _NO_METRICS, _METRICS),
+    number("evaluation.value_margin_1", Stage.INPUT, "metric, smallest margin", _NO_METRICS, _METRICS),
+    number("evaluation.value_failures_5", Stage.INPUT, "share 0..1 of the last 5", _NO_METRICS, _METRICS),
+    number("evaluation.change_margin_1", Stage.INPUT, "metric, latest", _NO_METRICS, _METRICS),
+    number("evaluation.change_margin_2", Stage.INPUT, "metric, second latest", _NO_METRICS, _METRICS),
+    number("evaluation.change_margin_3", Stage.INPUT, "metric, third latest", _NO_METRICS, _METRICS),
+    number("evaluation.change_margin_mean", Stage.INPUT, "metric, mean of the last 5", _NO_METRICS, _METRICS),
+    number("evaluation.change_margin_deviation", Stage.INPUT, "metric, standard deviation of the last 5", "fewer than two", _METRICS),
+    number("evaluation.change_margin_trend", Stage.INPUT, "metric per graphlet, over the last 3", "fewer than two", _METRICS),
+    number("evaluation.change_failures_5", Stage.INPUT, "share 0..1 of the last 5", _NO_METRICS, _METRICS),
+    number("evaluation.blessed", Stage.VALIDATION, "0 or 1", "no verdict", _BLESSING),
+    number("evaluation.infra_blessed", Stage.VALIDATION, "0 or 1", "no verdict", "MLMD InfraBlessing.blessed"),
+    number("evaluation.metric", Stage.VALIDATION, "metric", _OWN, _METRICS),
+    number("evaluation.metric_gain", Stage.VALIDATION, "metric, better than the latest candidate by", _OWN, _METRICS),
+    number("evaluation.value_margin", Stage.VALIDATION, "metric, smallest margin", _OWN, _METRICS),
+    number("evaluation.change_margin", Stage.VALIDATION, "metric, smallest margin", _OWN, _METRICS),
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class _Evaluation:
+    """One evaluation's thresholded metric, NaN where not measured."""
+
+    candidate: float
+    baseline: float
+    value_margin: float
+    change_margin: float
+    sign: float  # 1 where a higher value is better, else -1
+
+
+def describe(view: View) -> dict[str, Value]:
+    """Values of one row."""
+    values: dict[str, Value] = {}
+    values.update(_verdicts(view))
+    recent = _recent(view)
+    values.update(_history(view, recent))
+    if view.reaches(Stage.VALIDATION):
+        values["evaluation.blessed"] = view.blessed(view.graphlet)
+        infra = view.blessed(view.graphlet, Role.INFRA_VALIDATOR)
+        values["evaluation.infra_blessed"] = infra
+        own = _evaluation(view, view.own)
+        if own is not None:
+            values["evaluation.metric"] = own.candidate
+            values["evaluation.value_margin"] = own.value_margin
+            values["evaluation.change_margin"] = own.change_margin
+            if recent:
+                gain = own.sign * (own.candidate - recent[-1][1].candidate)
+                values["evaluation.metric_gain"] = gain
+    return values
+
+
+GROUP = FeatureGroup(FEATURES, describe)
+
+
+def _verdicts(view: View) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    verdicts = [view.blessed(graphlet) for graphlet in view.previous]
+    for n in (1, 2, 3):
+        if n <= len(verdicts):
+            values[f"evaluation.blessed_{n}"] = verdicts[-n]
+    known = [
+        (verdict == 1.0, outcome)
+        for verdict, outcome in zip(verdicts, view.outcomes)
+        if not math.isnan(verdict)
+    ]
+    if known:
+        recent = [good for good, _ in known[-5:]]
+        values["evaluation.blessed_rate_5"] = sum(recent) / len(recent)
+        good, outcome = known[-1]
+        values["evaluation.blessed_not_pushed_1"] = float(good and outcome is Outcome.UNPUSHED)
+    pushes = [outcome is Outcome.PUSHED for good, outcome in known if good][-5:]
+    if pushes:
+        values["evaluation.blessed_not_pushed_5"] = 1.0 - sum(pushes) / len(pushes)
+    runs = next((n for n, verdict in enumerate(reversed(verdicts)) if verdict == 1.0), None)
+    if runs is not None:
+        values["evaluation.runs_since_blessed"] = float(runs)
+    return values
+
+
+def _recent(view: View) -> list[tuple[int, _Evaluation]]:
+    """The last five evaluations that were known, with their graphlets, oldest first."""
+    found: list[tuple[int, _Evaluation]] = []
+    for graphlet in reversed(view.previous[-20:]):
+        evaluation = _evaluation(view, view.members(graphlet))
+        if evaluation is not None:
+            found.append((graphlet, evaluation))
+        if len(found) == 5:
+            break
+    return found[::-1]
+
+
+def _history(view: View, recent: list[tuple[int, _Evaluation]]) -> dict[str, Value]:
+    if not recent:
+        return {}
+    latest = recent[-1][1]
+    values: dict[str, Value] = {
+        "evaluation.metric_1": latest.candidate,
+        "evaluation.baseline_1": latest.baseline,
+        "evaluation.value_margin_1": latest.value_margin,
+    }
+    by_value = [e.value_margin < 0 for _, e in recent if not math.isnan(e.value_margin)]
+    if by_value:
+        values["evaluation.value_failures_5"] = sum(by_value) / len(by_value)
+    margins = [e.change_margin for _, e in recent if not math.isnan(e.change_margin)]
+    for n in (1, 2, 3):
+        if n <= len(margins):
+            values[f"evaluation.change_margin_{n}"] = margins[-n]
+    if margins:
+        values["evaluation.change_margin_mean"] = float(np.mean(margins))
+        values["evaluation.change_failures_5"] = float(np.mean(np.array(margins) < 0))
+    if len(margins) > 1:
+        values["evaluation.change_margin_deviation"] = float(np.std(margins))
+        last = margins[-3:]
+        values["evaluation.change_margin_trend"] = (last[-1] - last[0]) / (len(last) - 1)
+    if view.last_blessed is not None and view.last_blessed < recent[-1][0]:
+        blessed = _evaluation(view, view.members(view.last_blessed))
+        if blessed is not None:
+            decay = latest.sign * (blessed.candidate - latest.baseline)
+            values["evaluation.baseline_decay"] = decay
+    return values
+
+
+def _evaluation(view: View, members: Iterable[Member]) -> _Evaluation | None:
+    """The latest evaluation among some members whose metrics can be read."""
+    facts = view.facts
+    validators = [
+        member
+        for member in members
+        if member.part is Part.DOWNSTREAM and member.role is Role.MODEL_VALIDATOR
+    ]
+    for member in sorted(validators, key=lambda m: (m.known_ms, m.execution), reverse=True):
+        for artifact in facts.outputs(member.execution, ArtifactType.MODEL_EVALUATION):
+            metrics = facts.decoded.metrics(artifact)
+            config = facts.execution_text(PropertyName.EVAL_CONFIG, member.execution)
+            thresholds = thresholds_of_config(config) if config else ()
+            thresholds = thresholds or (metrics.thresholds if metrics is not None else ())
+            if metrics is None or not thresholds:
+                continue
+            chosen = next((t for t in thresholds if t.has_change), thresholds[0])
+            better = chosen.higher_is_better
+            if better is None:
+                better = chosen.lower_bound is not None
+            return _Evaluation(
+                candidate=metric_value(metrics.candidate, chosen.metric),
+                baseline=metric_value(metrics.baseline, chosen.metric),
+                value_margin=value_margin(metrics, thresholds),
+                change_margin=change_margin(metrics, thresholds),
+                sign=1.0 if better else -1.0,
+            )
+    return None

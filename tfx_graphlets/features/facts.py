@@ -1,0 +1,355 @@
+"""What a trace and its payloads say of single executions and artifacts.
+
+Look-ups that several groups of features share, each made once per trace:
+identities of spans, statistics of a span, code hashes, decoded payloads. None
+of them knows a moment unless it is given one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from tfx_graphlets.adjacency import Adjacency
+from tfx_graphlets.features.decoded import DecodedPayloads
+from tfx_graphlets.features.lanes import Lanes
+from tfx_graphlets.features.timeline import NEVER, Edges, Timeline
+from tfx_graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.payload import NoPayloads, Payloads
+from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, PropertyName, Role
+
+# TFX packs a user's module into a wheel whose version holds a hash of its content.
+_CODE_HASH = re.compile(r"\+([0-9a-f]{32,64})\b")
+_SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)
+_PUSHING_STATES = (ExecutionState.COMPLETE, ExecutionState.CACHED)
+_VERDICT_OF_ROLE = {
+    Role.MODEL_VALIDATOR: ArtifactType.MODEL_BLESSING,
+    Role.INFRA_VALIDATOR: ArtifactType.INFRA_BLESSING,
+}
+_FINGERPRINT_BYTES = re.compile(r"total_bytes:(\d+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """An execution of a graphlet.
+
+    Attributes:
+      execution: its position in the trace.
+      role, part: what it does, and which step brought it in.
+      known_ms, own_known_ms, joined_ms, in_run: see ``Timeline``.
+    """
+
+    execution: int
+    role: Role
+    part: Part
+    known_ms: int
+    own_known_ms: int
+    joined_ms: int
+    in_run: bool
+
+
+    @property
+    def is_source(self) -> bool:
+        """True for what brings the graphlet's data in from outside."""
+        return self.part is Part.UPSTREAM and self.role in _SOURCES
+
+
+@dataclasses.dataclass(frozen=True)
+class Fate:
+    """Times that decide what had become of a graphlet at some moment.
+
+    Attributes:
+      pushed_ms: end of the Pusher that first pushed; NEVER if none did.
+      trainer_finished_ms: end of the Trainer.
+      failed: the Trainer failed.
+      has_model: the Trainer is COMPLETE and put out a Model.
+      downstream: joined, created and finished time of downstream executions.
+      verdicts: by validator's role the time and the value (1 or 0) of what it
+        said, property ``blessed`` of ModelBlessing and InfraBlessing.
+      data_known_ms: when the last of its sources of data was known.
+    """
+
+    pushed_ms: int
+    trainer_finished_ms: int
+    failed: bool
+    has_model: bool
+    downstream: tuple[tuple[int, int, int], ...]
+    verdicts: Mapping[Role, tuple[tuple[int, float], ...]]
+    data_known_ms: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A span of input data: an Examples artifact that came from outside.
+
+    Attributes:
+      identity: equal for artifacts of equal content, see ``Facts.identity``.
+      number: MLMD property ``span``; NaN where none.
+      bytes: size of its input files by ``input_fingerprint``; NaN where none.
+    """
+
+    identity: int
+    number: float
+    bytes: float
+
+
+class Facts:
+    """Look-ups over one trace. Positions in and out are those of the trace."""
+
+    def __init__(self, graphlets: Graphlets, payloads: Payloads | None = None) -> None:
+        self.graphlets = graphlets
+        self.trace = graphlets.trace
+        self.decoded = DecodedPayloads(self.trace.artifacts.uri, payloads or NoPayloads())
+        self.edges = Edges.of(graphlets)
+        self.timeline = Timeline.of(graphlets, self.edges)
+        self.lanes = Lanes.of(graphlets)
+        self._members: dict[int, tuple[Member, ...]] = {}
+        self._fates: dict[int, Fate] = {}
+        self._spans: dict[int, dict[int, Span]] = {}
+        self._execution_text: dict[str, list[str | None]] = {}
+        self._artifact_text: dict[str, list[str | None]] = {}
+        self._artifact_number: dict[str, FloatArray] = {}
+
+    # -- graphlets ---------------------------------------------------------------
+
+    def members(self, graphlet: int) -> tuple[Member, ...]:
+        """All executions of a graphlet, whenever they became known."""
+        if graphlet not in self._members:
+            start, end = self.graphlets.executions.start[graphlet : graphlet + 2]
+            rows, times = slice(start, end), self.timeline
+            index = self.graphlets.executions.index[rows]
+            self._members[graphlet] = tuple(
+                Member(execution, Role(role), Part(part), *rest)
+                for execution, role, part, *rest in zip(
+                    index.tolist(), self.graphlets.role[index].tolist(),
+                    self.graphlets.part[rows].tolist(), times.known_ms[rows].tolist(),
+                    times.own_known_ms[rows].tolist(), times.joined_ms[rows].tolist(),
+                    times.in_run[rows].tolist(),
+                )
+            )  # fmt: skip
+        return self._members[graphlet]
+
+    def fate(self, graphlet: int) -> Fate:
+        """Times that decide what had become of a graphlet at some moment."""
+        if graphlet not in self._fates:
+            self._fates[graphlet] = self._fate(graphlet)
+        return self._fates[graphlet]
+
+    def _fate(self, graphlet: int) -> Fate:
+        trainer = int(self.graphlets.trainer[graphlet])
+        executions, finished = self.trace.executions, self.timeline.finished_ms
+        pushed_ms, data_known_ms = NEVER, 0
+        downstream = []
+        verdicts: dict[Role, list[tuple[int, float]]] = {}
+        for member in self.members(graphlet):
+            if member.is_source:
+                data_known_ms = max(data_known_ms, member.known_ms)
+            if member.part is not Part.DOWNSTREAM:
+                continue
+            created = int(executions.create_ms[member.execution])
+            downstream.append((member.joined_ms, created, int(finished[member.execution])))
+            if member.role is Role.PUSHER and self._pushes(member.execution):
+                pushed_ms = min(pushed_ms, member.known_ms)
+            for artifact in self.outputs(member.execution, _VERDICT_OF_ROLE.get(member.role, "")):
+                blessed = self.artifact_number(PropertyName.BLESSED, artifact)
+                if not math.isnan(blessed):
+                    verdicts.setdefault(member.role, []).append((member.known_ms, blessed))
+        complete = executions.state[trainer] == ExecutionState.COMPLETE
+        return Fate(
+            pushed_ms=pushed_ms,
+            trainer_finished_ms=int(finished[trainer]),
+            failed=bool(executions.state[trainer] == ExecutionState.FAILED),
+            has_model=bool(complete and self.outputs(trainer, ArtifactType.MODEL)),
+            downstream=tuple(downstream),
+            verdicts={role: tuple(found) for role, found in verdicts.items()},
+            data_known_ms=data_known_ms,
+        )
+
+    def _pushes(self, pusher: int) -> bool:
+        if self.trace.executions.state[pusher] not in _PUSHING_STATES:
+            return False
+        return any(
+            self.artifact_number(PropertyName.PUSHED, artifact) == 1
+            for artifact in self.outputs(pusher)
+        )
+
+    # -- edges and properties ------------------------------------------------------
+
+    def inputs(self, execution: int, base_type: str | None = None) -> list[int]:
+        """Artifacts that an execution took in, of one type if given."""
+        return self._adjacent(self.edges.inputs, execution, base_type)
+
+    def outputs(self, execution: int, base_type: str | None = None) -> list[int]:
+        """Artifacts that an execution put out, of one type if given."""
+        return self._adjacent(self.edges.outputs, execution, base_type)
+
+    def _adjacent(self, adjacency: Adjacency, node: int, base_type: str | None) -> list[int]:
+        start, end = adjacency.start[node : node + 2]
+        found: list[int] = adjacency.target[start:end].tolist()
+        if base_type is None:
+            return found
+        names, types = self.trace.artifact_base_types, self.trace.artifacts.type
+        return [artifact for artifact in found if names[types[artifact]] == base_type]
+
+    def execution_text(self, name: str, execution: int) -> str | None:
+        """A text property of an execution."""
+        return self._texts(name)[execution]
+
+    def artifact_number(self, name: str, artifact: int) -> float:
+        """A numeric property of an artifact; NaN where it has none."""
+        return float(self._artifact_numbers(name)[artifact])
+
+    def _texts(self, name: str) -> list[str | None]:
+        if name not in self._execution_text:
+            executions = self.trace.executions
+            self._execution_text[name] = executions.properties.texts(name, len(executions))
+        return self._execution_text[name]
+
+    def _artifact_numbers(self, name: str) -> FloatArray:
+        if name not in self._artifact_number:
+            artifacts = self.trace.artifacts
+            self._artifact_number[name] = artifacts.properties.numbers(name, len(artifacts))
+        return self._artifact_number[name]
+
+    def _artifact_texts(self, name: str) -> list[str | None]:
+        if name not in self._artifact_text:
+            artifacts = self.trace.artifacts
+            self._artifact_text[name] = artifacts.properties.texts(name, len(artifacts))
+        return self._artifact_text[name]
+
+    # -- spans -----------------------------------------------------------------------
+
+    def identity(self, artifact: int) -> int:
+        """Number of an Examples artifact's content.
+
+        Equal for artifacts with the same ``input_fingerprint`` (number, bytes
+        and times of the input files), span and version. An artifact without a
+        fingerprint is like no other.
+        """
+        return int(self._identities[artifact])
+
+    @functools.cached_property
+    def _identities(self) -> list[int]:
+        spans = self._artifact_numbers(PropertyName.SPAN)
+        versions = self._artifact_numbers(PropertyName.VERSION)
+        code_of: dict[object, int] = {}
+        result = []
+        for artifact, fingerprint in enumerate(self._fingerprints):
+            content: object = artifact
+            if fingerprint:
+                content = (fingerprint, str(spans[artifact]), str(versions[artifact]))
+            result.append(code_of.setdefault(content, artifact))
+        return result
+
+    @functools.cached_property
+    def _fingerprints(self) -> list[str | None]:
+        """Of each artifact: its own, else its producer's, in which older TFX kept it."""
+        own = list(self._artifact_texts(PropertyName.INPUT_FINGERPRINT))
+        of_execution = self._texts(PropertyName.INPUT_FINGERPRINT)
+        for execution in np.flatnonzero(self.graphlets.role == Role.EXAMPLE_GEN).tolist():
+            if of_execution[execution]:
+                for artifact in self.outputs(execution, ArtifactType.EXAMPLES):
+                    own[artifact] = own[artifact] or of_execution[execution]
+        return own
+
+    def span(self, artifact: int) -> Span:
+        """The span that an Examples artifact holds."""
+        sizes = _FINGERPRINT_BYTES.findall(self._fingerprints[artifact] or "")
+        return Span(
+            identity=self.identity(artifact),
+            number=self.artifact_number(PropertyName.SPAN, artifact),
+            bytes=float(sum(map(int, sizes))) if sizes else math.nan,
+        )
+
+    def spans(self, members: Iterable[Member]) -> dict[int, Span]:
+        """Spans that the sources among some members brought in, by identity."""
+        result = {}
+        for member in members:
+            if member.is_source:
+                for artifact in self.outputs(member.execution, ArtifactType.EXAMPLES):
+                    span = self.span(artifact)
+                    result[span.identity] = span
+        return result
+
+    def all_spans(self, graphlet: int) -> dict[int, Span]:
+        """Spans of a graphlet, whenever they became known."""
+        if graphlet not in self._spans:
+            self._spans[graphlet] = self.spans(self.members(graphlet))
+        return self._spans[graphlet]
+
+    @functools.cached_property
+    def _artifacts_of_identity(self) -> dict[int, list[int]]:
+        result: dict[int, list[int]] = {}
+        for artifact in np.flatnonzero(
+            self.trace.artifacts_of_types([ArtifactType.EXAMPLES])
+        ).tolist():
+            result.setdefault(self._identities[artifact], []).append(artifact)
+        return result
+
+    # -- data analysis -----------------------------------------------------------------
+
+    def statistics_artifact(self, identity: int, moment_ms: int) -> int | None:
+        """ExampleStatistics of a span that were there at a moment, the latest ones."""
+        found = self._analysed(
+            self._artifacts_of_identity.get(identity, ()),
+            Role.STATISTICS_GEN, ArtifactType.EXAMPLE_STATISTICS, moment_ms,
+        )  # fmt: skip
+        return found[-1] if found else None
+
+    def anomaly_artifacts(self, identity: int, moment_ms: int) -> list[int]:
+        """ExampleAnomalies of a span that were there at a moment, oldest first."""
+        statistics = self._analysed(
+            self._artifacts_of_identity.get(identity, ()),
+            Role.STATISTICS_GEN, ArtifactType.EXAMPLE_STATISTICS, moment_ms,
+        )  # fmt: skip
+        return self._analysed(
+            statistics, Role.DATA_VALIDATOR, ArtifactType.EXAMPLE_ANOMALIES, moment_ms
+        )
+
+    def _analysed(
+        self, artifacts: Sequence[int], role: Role, base_type: str, moment_ms: int
+    ) -> list[int]:
+        """Outputs of the finished consumers of one role, in order of their end."""
+        finished = self.timeline.finished_ms
+        found = {
+            (int(finished[consumer]), consumer, output)
+            for artifact in artifacts
+            for consumer in self._adjacent(self.edges.consumers, artifact, None)
+            if self.graphlets.role[consumer] == role and finished[consumer] <= moment_ms
+            for output in self.outputs(consumer, base_type)
+        }
+        return [output for _, _, output in sorted(found)]
+
+    def anomalous_splits(self, artifact: int) -> float:
+        """Number of splits that ExampleValidator did not bless; NaN if not recorded."""
+        blessed = self._artifact_texts(PropertyName.BLESSED)[artifact]
+        try:
+            splits = json.loads(blessed) if blessed else None
+        except ValueError:
+            splits = None
+        if not isinstance(splits, dict):
+            return math.nan
+        return float(sum(1 for value in splits.values() if value == 0))
+
+    # -- code and configuration ------------------------------------------------------
+
+    def code_hash(self, execution: int) -> str | None:
+        """Content hash of an execution's user code (MLMD ``module_path``).
+
+        None where TFX recorded only a path, which does not change with the code.
+        """
+        found = _CODE_HASH.search(self.execution_text(PropertyName.MODULE_PATH, execution) or "")
+        return found.group(1) if found else None
+
+    def text_hash(self, name: str, execution: int) -> str | None:
+        """SHA-256 of a text property, for comparison; None where there is none."""
+        text = self.execution_text(name, execution)
+        return None if text is None else hashlib.sha256(text.encode()).hexdigest()

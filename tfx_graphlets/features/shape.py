@@ -1,0 +1,78 @@
+"""Group ``shape``: how many executions of each role, and their artifacts.
+
+The paper's shape features (section 5): per operator the number of executions
+and the mean number of artifacts that they took in and put out, before, at and
+after the Trainer.
+"""
+
+from __future__ import annotations
+
+from tfx_graphlets.features.facts import Member
+from tfx_graphlets.features.registry import FeatureGroup, Value, number
+from tfx_graphlets.features.view import View
+from tfx_graphlets.graphlet import Part
+from tfx_graphlets.vocabulary import Role, Stage
+
+_AT_INPUT = (Role.EXAMPLE_GEN, Role.IMPORTER)
+_BEFORE = (
+    Role.STATISTICS_GEN, Role.SCHEMA_GEN, Role.DATA_VALIDATOR, Role.TRANSFORM, Role.TUNER, Role.CUSTOM,
+)  # fmt: skip
+_AFTER = (Role.MODEL_VALIDATOR, Role.INFRA_VALIDATOR, Role.BULK_INFERRER, Role.CUSTOM)
+_SOURCE = "MLMD executions and events; section 5 of the paper"
+_NONE = "no such execution"
+
+
+def _name(role: Role, after: bool) -> str:
+    return f"shape.{'after_' if after else ''}{role.name.lower()}"
+
+
+def _declared(role: Role, stage: Stage, after: bool = False) -> tuple:  # type: ignore[type-arg]
+    name = _name(role, after)
+    mean = "mean artifacts per execution"
+    return (
+        number(f"{name}_executions", stage, "count", "never", _SOURCE),
+        number(f"{name}_in", stage, mean, _NONE, _SOURCE),
+        number(f"{name}_out", stage, mean, _NONE, _SOURCE),
+    )
+
+
+FEATURES = (
+    *(feature for role in _AT_INPUT for feature in _declared(role, Stage.INPUT)),
+    *(feature for role in _BEFORE for feature in _declared(role, Stage.PRE)),
+    number("shape.trainer_in", Stage.TRAINER, "artifacts", "never", _SOURCE),
+    number("shape.trainer_out", Stage.TRAINER, "artifacts", "never", _SOURCE),
+    *(feature for role in _AFTER for feature in _declared(role, Stage.VALIDATION, after=True)),
+)
+
+
+def describe(view: View) -> dict[str, Value]:
+    """Values of one row."""
+    before: dict[Role, list[Member]] = {}
+    after: dict[Role, list[Member]] = {}
+    for member in view.own:
+        if member.part is not Part.TRAINER:
+            part = after if member.part is Part.DOWNSTREAM else before
+            part.setdefault(member.role, []).append(member)
+    values: dict[str, Value] = {}
+    for roles, members, is_after in (
+        ((*_AT_INPUT, *_BEFORE), before, False), (_AFTER, after, True)
+    ):  # fmt: skip
+        for role in roles:
+            values.update(_counts(view, _name(role, is_after), members.get(role, [])))
+    if view.reaches(Stage.TRAINER):
+        values["shape.trainer_in"] = float(len(view.facts.inputs(view.trainer)))
+        values["shape.trainer_out"] = float(len(view.facts.outputs(view.trainer)))
+    return values
+
+
+GROUP = FeatureGroup(FEATURES, describe)
+
+
+def _counts(view: View, name: str, members: list[Member]) -> dict[str, Value]:
+    values: dict[str, Value] = {f"{name}_executions": float(len(members))}
+    if members:
+        taken = sum(len(view.facts.inputs(member.execution)) for member in members)
+        put = sum(len(view.facts.outputs(member.execution)) for member in members)
+        values[f"{name}_in"] = taken / len(members)
+        values[f"{name}_out"] = put / len(members)
+    return values
