@@ -20,7 +20,7 @@ def LightExampleGen(examples: OutputArtifact[types.Examples], span: Parameter[in
     examples.split_names = '["train", "eval"]'
     examples.set_string_custom_property(
         "input_fingerprint",
-        f"split:single,num_files:1,total_bytes:{1000 + span},xor_checksum:{span},sum_checksum:{span}",
+        f"split:s,num_files:1,total_bytes:{1000 + span},xor_checksum:{span},sum_checksum:{span}",
     )
 
 

@@ -60,7 +60,7 @@ def test_every_descendant_left_outside_is_named_with_its_path() -> None:
         nodes.train()
     nodes.evaluate()
     nodes.push()
-    with pytest.raises(UngatedNodeError, match="Evaluator is outside.*Pusher is outside") as caught:
+    with pytest.raises(UngatedNodeError, match=r"Evaluator is outside.*Pusher is") as caught:
         check_gated(nodes.pipeline())
     assert caught.value.ungated == (
         Ungated("Evaluator", "Gate", ("Trainer", "Evaluator")),
@@ -73,7 +73,9 @@ def test_a_pipeline_without_a_gate_passes() -> None:
     nodes = Nodes()
     nodes.train()
     nodes.evaluate()
-    with tfx.dsl.Cond(nodes.evaluator.outputs["blessing"].future()[0].custom_property("blessed") == 1):
+    with tfx.dsl.Cond(
+        nodes.evaluator.outputs["blessing"].future()[0].custom_property("blessed") == 1
+    ):
         nodes.push()
     report = light_nodes.Report(pushed_model=nodes.pusher.outputs["pushed_model"])
     nodes.report = report  # type: ignore[attr-defined]
@@ -120,7 +122,7 @@ def test_the_opposite_condition_is_not_the_same_condition() -> None:
 
 
 def test_an_allowed_node_may_stand_outside() -> None:
-    """allow takes a node out of the check; a name that is no node is an error."""
+    """Allow takes a node out of the check; a name that is no node is an error."""
     nodes = Nodes()
     with tfx.dsl.Cond(proceed(nodes.gate)):
         nodes.train()
@@ -139,5 +141,5 @@ def test_an_allowed_node_may_stand_outside() -> None:
 def test_proceed_wants_a_node_that_decides() -> None:
     """A node without a GateDecision is refused when the pipeline is written, not when it runs."""
     example_gen = light_nodes.LightExampleGen(span=1)
-    with pytest.raises(InvalidArgumentError, match="LightExampleGen.*WasteGate"):
+    with pytest.raises(InvalidArgumentError, match=r"LightExampleGen.*WasteGate"):
         proceed(example_gen)

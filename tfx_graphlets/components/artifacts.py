@@ -10,19 +10,19 @@ from __future__ import annotations
 from tfx import v1 as tfx
 
 
-class Graphlets(tfx.dsl.Artifact):  # type: ignore[misc]
+class Graphlets(tfx.dsl.Artifact):
     """The current graphlet's features and the labelled graphlets before it."""
 
     TYPE_NAME = "tfx_graphlets.Graphlets"
 
 
-class WasteModel(tfx.dsl.Artifact):  # type: ignore[misc]
+class WasteModel(tfx.dsl.Artifact):
     """A directory that ``tfx_graphlets.waste_model.WasteModel.load`` reads."""
 
     TYPE_NAME = "tfx_graphlets.WasteModel"
 
 
-class GateDecision(tfx.dsl.Artifact):  # type: ignore[misc]
+class GateDecision(tfx.dsl.Artifact):
     """Whether to train, and why; of a skipped run the only trace."""
 
     TYPE_NAME = "tfx_graphlets.GateDecision"

@@ -1,9 +1,12 @@
 """The condition that a gate puts on training, and the check that nothing escapes it.
 
->>> with tfx.dsl.Cond(proceed(gate)):
-...     trainer = tfx.components.Trainer(...)
-...     pusher = tfx.components.Pusher(model=trainer.outputs["model"], ...)
->>> check_gated(pipeline)
+Everything from the Trainer on is made inside the condition::
+
+    with tfx.dsl.Cond(proceed(gate)):
+        trainer = tfx.components.Trainer(...)
+        pusher = tfx.components.Pusher(model=trainer.outputs["model"], ...)
+    pipeline = tfx.dsl.Pipeline(...)
+    check_gated(pipeline)
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ def proceed(gate: BaseNode) -> Predicate:
     if channel is None or channel.type is not GateDecision:
         raise InvalidArgumentError(
             "gate", getattr(gate, "id", gate),
-            f"must be a node with an output {keys.DECISION!r} of type GateDecision; pass the WasteGate",
+            f"must be a node with an output {keys.DECISION!r} of type GateDecision: a WasteGate",
         )  # fmt: skip
     return channel.future()[0].custom_property(keys.PROCEED) == 1
 
@@ -72,7 +75,7 @@ class UngatedNodeError(GraphletsError):
         found = "; ".join(map(str, ungated))
         super().__init__(
             f"pipeline {pipeline_name!r}: {found}. When the gate says no, TFX leaves such a node "
-            "FAILED and goes on without an error. Create it inside the same `with tfx.dsl.Cond(...)`."
+            "FAILED and goes on without an error. Make it inside the same `with tfx.dsl.Cond(...)`."
         )
 
 
@@ -157,7 +160,7 @@ def _ungated(
             for condition, path in paths.items():
                 if condition not in own:
                     yield Ungated(node.id, condition.gates, path)
-        required[node.id] = {**paths, **{condition: (node.id,) for condition in own}}
+        required[node.id] = {**paths, **dict.fromkeys(own, (node.id,))}
     for gate in sorted(idle):
         logging.warning("Gate %s gates nothing: no node stands under its condition.", gate)
 

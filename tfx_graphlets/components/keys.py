@@ -1,13 +1,13 @@
-"""Keys of the gate's own artifacts: output names and custom properties.
+"""Keys of the gate's components: outputs, execution properties, custom properties.
 
-Owned by this project and read back from stores, also without TFX installed.
+Owned by this project, and read back from stores also where TFX is not installed.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-# Output keys of the components.
+# Input and output keys of the components.
 GRAPHLETS: Final = "graphlets"
 MODEL: Final = "model"
 DECISION: Final = "decision"
@@ -17,20 +17,30 @@ GRAPHLETS_TYPE: Final = "Graphlets"
 WASTE_MODEL_TYPE: Final = "WasteModel"
 GATE_DECISION_TYPE: Final = "GateDecision"
 
-# Custom properties of GateDecision.
+# Execution properties.
+STORE: Final = "store"  # URI of a store, without password
+PIPELINE_NAME: Final = "pipeline_name"
+MODEL_DIRECTORY: Final = "model_directory"
+FORCE_RUN: Final = "force_run"  # int: 1 to proceed whatever the model says
+FRESHNESS: Final = "freshness"  # float 0..1
+SEED: Final = "seed"
+INVOCATION: Final = "invocation"  # from the driver: another one in every execution
+
+# Custom properties of GateDecision; STAGE and MODEL_FINGERPRINT are on all three types.
 PROCEED: Final = "proceed"  # int: 1 train, 0 skip; what Cond asks
-WOULD_SKIP: Final = "would_skip"  # int: 1 if the model alone says skip, also in shadow mode
-PROBABILITY: Final = "probability"  # float 0..1 that the model gets pushed; absent where unknown
-THRESHOLD: Final = "threshold"  # float 0..1: below it the model says skip; absent where unknown
+WOULD_SKIP: Final = "would_skip"  # int: 1 if it would skip were it not forced or in shadow mode
+SHADOW: Final = "shadow"  # int: 1 if the gate decides and records, and never skips
+FAILED_OPEN: Final = "failed_open"  # int: 1 if it proceeds because something went wrong
+PROBABILITY: Final = "probability"  # float 0..1 of a push; absent where unknown
+THRESHOLD: Final = "threshold"  # float 0..1: below it the gate skips; absent where none
 REASON: Final = "reason"  # a sentence
 STAGE: Final = "stage"  # input, pre, trainer or validation
 GATE: Final = "gate"  # node id of the gate; absent where the runner does not tell
 MODEL_FINGERPRINT: Final = "model_fingerprint"  # of the waste model; absent without one
-TOP_FEATURES: Final = "top_features"  # JSON list of [feature, value, contribution]
-SECONDS: Final = "seconds"  # float: time that the decision took
-OUTCOME_UNKNOWN: Final = "failed_open"  # int: 1 if it proceeds because something went wrong
+TOP_FEATURES: Final = "top_features"  # JSON list of [feature, value, effect], largest first
+SECONDS: Final = "seconds"  # float: what the decision took
 
-# Custom properties of Graphlets.
-USABLE: Final = "usable"  # int: 1, or 0 if the artifact holds only the problem; WasteModel too
+# Custom properties of Graphlets and WasteModel.
+USABLE: Final = "usable"  # int: 1, or 0 if there is only the problem
 PROBLEM: Final = "problem"  # a sentence; absent where usable
 NUM_GRAPHLETS: Final = "num_graphlets"  # int: labelled graphlets of the history

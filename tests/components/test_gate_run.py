@@ -1,0 +1,201 @@
+"""One decision, without TFX and without a forest."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.components.histories import HOUR, feature_table, pipeline_history
+from tfx_graphlets.components import gate_run
+from tfx_graphlets.components.decisions import PastDecision
+from tfx_graphlets.components.gate_run import GateSettings, run_gate
+from tfx_graphlets.components.history import PipelineHistory
+from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
+from tfx_graphlets.features.table import FeatureTable
+from tfx_graphlets.policy import Contribution, ThresholdChoice
+from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.vocabulary import Stage
+
+SETTINGS = GateSettings(stage=Stage.PRE, gate="WasteGate", min_labelled=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedModel:
+    """A waste model that always says the same."""
+
+    probability: float
+    stage: Stage = Stage.PRE
+    fingerprint: str = "abc"
+    pushes_needed: int = 0
+
+    @property
+    def threshold(self) -> ThresholdChoice:
+        return self.threshold_for(0.9)
+
+    def threshold_for(self, freshness: float) -> ThresholdChoice:
+        threshold = None if self.pushes_needed else round(1 - freshness, 6)
+        return ThresholdChoice(threshold, freshness, 9, self.pushes_needed, 0.5)
+
+    def predict(self, table: FeatureTable) -> FloatArray:
+        return np.full(len(table), self.probability)
+
+    def explain(self, table: FeatureTable, row: int = 0, top: int = 5) -> tuple[Contribution, ...]:
+        del table, row, top
+        return (Contribution("input.num_spans", "3", -0.25),)
+
+
+def skips(count: int) -> tuple[PastDecision, ...]:
+    """So many skips of this gate, after all graphlets of a history of four."""
+    first = 5 * HOUR - 1000
+    return tuple(
+        PastDecision(first + at, "pre", "WasteGate", "", False, True, False) for at in range(count)
+    )
+
+
+def run(history: PipelineHistory, model: FixedModel, settings: GateSettings = SETTINGS) -> str:
+    """The decision as text."""
+    return str(run_gate(history, lambda: model, settings))
+
+
+def test_below_the_models_threshold_it_skips_and_above_it_runs() -> None:
+    """The threshold that follows from the model's own freshness decides, and is told."""
+    skipped = run_gate(pipeline_history(), lambda: FixedModel(0.05), SETTINGS)
+    assert not skipped.proceed
+    assert (skipped.probability, skipped.threshold) == (0.05, 0.1)
+    assert (skipped.stage, skipped.model_fingerprint) == ("pre", "abc")
+    assert "0.050" in skipped.reason
+    assert "input.num_spans = 3 (-0.25)" in skipped.reason
+    assert run(pipeline_history(), FixedModel(0.2)).startswith("RUN")
+
+
+def test_a_freshness_of_the_gate_counts_in_place_of_the_models() -> None:
+    """Freshness chooses another threshold from the same model; threshold overrides both."""
+    settings = dataclasses.replace(SETTINGS, freshness=0.5)
+    assert run(pipeline_history(), FixedModel(0.2), settings).startswith("SKIP")
+    settings = dataclasses.replace(settings, threshold=0.1)
+    assert run(pipeline_history(), FixedModel(0.2), settings).startswith("RUN")
+
+
+def test_without_a_threshold_it_runs_and_says_why() -> None:
+    """A model that cannot promise the freshness lets everything run."""
+    text = run(pipeline_history(), FixedModel(0.0, pushes_needed=12))
+    assert text.startswith("RUN")
+    assert "12 more" in text
+
+
+def test_skips_in_the_store_are_held_against_the_limit() -> None:
+    """The decisions that GraphletGen found in the store are what is counted."""
+    settings = dataclasses.replace(SETTINGS, max_consecutive_skips=3)
+    model = FixedModel(0.0)
+    assert run(pipeline_history(decisions=skips(2)), model, settings).startswith("SKIP")
+    text = run(pipeline_history(decisions=skips(3)), model, settings)
+    assert text.startswith("RUN")
+    assert "3 runs in a row" in text
+
+
+def test_staleness_is_counted_from_the_last_push_to_the_moment_of_reading() -> None:
+    """The last push of ``pupu`` was known at hour 3; the store was read at hour 5."""
+    state = gate_run.gate_state(pipeline_history("pupu"), SETTINGS)
+    assert state.hours_since_last_push == pytest.approx(2 - 2 / 3600)
+    settings = dataclasses.replace(SETTINGS, max_staleness_hours=1.5)
+    assert run(pipeline_history(), FixedModel(0.0), settings).startswith("RUN")
+
+
+def test_an_outcome_that_was_not_known_yet_does_not_count() -> None:
+    """A graphlet that ended after the store was read is neither labelled nor a push."""
+    late = pipeline_history("ppp", read_ms=3 * HOUR)
+    state = gate_run.gate_state(late, SETTINGS)
+    assert (state.labelled, state.pushes) == (2, 2)
+
+
+def test_with_little_history_it_runs() -> None:
+    """Cold start: fewer labelled graphlets than asked for."""
+    settings = dataclasses.replace(SETTINGS, min_labelled=5)
+    assert "cold start" in run(pipeline_history(), FixedModel(0.0), settings)
+
+
+def test_shadow_and_force_run_proceed_and_record_what_would_have_been() -> None:
+    """would_skip stays true where the run proceeds all the same."""
+    for option in ("shadow", "force_run"):
+        settings = dataclasses.replace(SETTINGS, **{option: True})  # type: ignore[arg-type]
+        decision = run_gate(pipeline_history(), lambda: FixedModel(0.0), settings)
+        assert (decision.proceed, decision.would_skip) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("history", "model", "message"),
+    [
+        (pipeline_history(problem="the store is gone", current=None), FixedModel(0), "is gone"),
+        (pipeline_history(stage=Stage.INPUT), FixedModel(0), "input.*pre.*same stage"),
+        (pipeline_history(), FixedModel(0, stage=Stage.TRAINER), "trainer.*pre.*train one"),
+    ],
+)
+def test_what_cannot_be_decided_is_an_error_that_says_what_to_do(
+    history: PipelineHistory, model: FixedModel, message: str
+) -> None:
+    """A problem of the history, or a stage that does not fit, is raised for failed_open."""
+    with pytest.raises(GraphletsError, match=message):
+        run_gate(history, lambda: model, SETTINGS)
+
+
+def test_failing_open_proceeds_with_one_sentence() -> None:
+    """Errors of ours are told as they are; others with their class."""
+    ours = gate_run.failed_open("pre", GraphletsError("no model.\nTrain one."))
+    assert ours.proceed
+    assert ours.reason == "Runs because the gate could not decide: no model. Train one."
+    other = gate_run.failed_open("pre", ZeroDivisionError())
+    assert other.reason == "Runs because the gate could not decide: ZeroDivisionError."
+
+
+def test_properties_leave_out_what_is_not_known() -> None:
+    """A gate that broke writes no probability, threshold, model or gate id."""
+    decision = gate_run.failed_open("pre", GraphletsError("broken"))
+    written = gate_run.custom_properties(
+        decision, gate="", shadow=False, failed_open=True, seconds=0.5
+    )
+    assert set(written) == {
+        "proceed", "would_skip", "shadow", "failed_open", "reason", "stage", "top_features",
+        "seconds",
+    }  # fmt: skip
+    assert (written["proceed"], written["failed_open"]) == (1, 1)
+
+
+def test_properties_hold_the_whole_decision() -> None:
+    """Flags are int, probabilities float, features JSON text: what Cond and MLMD accept."""
+    decision = run_gate(pipeline_history(), lambda: FixedModel(0.05), SETTINGS)
+    written = gate_run.custom_properties(
+        decision, gate="WasteGate", shadow=False, failed_open=False, seconds=1.25
+    )
+    assert written["proceed"] == 0
+    assert isinstance(written["proceed"], int)
+    assert written["probability"] == 0.05
+    assert written["threshold"] == 0.1
+    assert written["top_features"] == '[["input.num_spans", "3", -0.25]]'
+    assert written["model_fingerprint"] == "abc"
+    assert written["gate"] == "WasteGate"
+
+
+def test_settings_are_read_from_execution_properties() -> None:
+    """Absent properties are the policy's defaults; flags are 0 and 1."""
+    settings = GateSettings.of({"stage": "pre", "freshness": 0.8, "shadow": 1, "force_run": 0}, "G")
+    assert settings == GateSettings(stage=Stage.PRE, gate="G", freshness=0.8, shadow=True)
+    with pytest.raises(InvalidArgumentError, match="freshness"):
+        GateSettings.of({"stage": "pre", "freshness": 1.5}).policy()
+    with pytest.raises(InvalidArgumentError, match="stage"):
+        GateSettings.of({})
+
+
+def test_the_current_graphlet_is_what_is_scored() -> None:
+    """The model is asked about one row, the current one."""
+    seen: list[FeatureTable] = []
+
+    class Watching(FixedModel):
+        def predict(self, table: FeatureTable) -> FloatArray:
+            seen.append(table)
+            return super().predict(table)
+
+    current = feature_table(1, first=0)
+    run_gate(pipeline_history(current=current), lambda: Watching(0.5), SETTINGS)
+    assert seen == [current]

@@ -1,0 +1,84 @@
+"""Files of artifacts, through TFX's fileio, so that a URI may be a bucket.
+
+Every file is written to a temporary name first and then renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tfx.v1.dsl.io import fileio
+
+_DRAFT = ".draft"
+
+
+def write_files(uri: str, files: Mapping[str, bytes]) -> None:
+    """Writes the files below ``uri``, in the order given; makes the directory.
+
+    Args:
+      uri: an artifact's.
+      files: content by name relative to ``uri``, ``/`` between its parts.
+    """
+    for name, content in files.items():
+        target = _below(uri, name)
+        fileio.makedirs(target.rpartition("/")[0])
+        with fileio.open(target + _DRAFT, "wb") as sink:
+            sink.write(content)
+        fileio.rename(target + _DRAFT, target, overwrite=True)
+
+
+def read_files(uri: str, names: Sequence[str]) -> dict[str, bytes]:
+    """Content of those of the files that exist below ``uri``, by name."""
+    files = {}
+    for name in names:
+        place = _below(uri, name)
+        if fileio.exists(place):
+            with fileio.open(place, "rb") as source:
+                files[name] = source.read()
+    return files
+
+
+@contextlib.contextmanager
+def local_copy(uri: str) -> Iterator[str]:
+    """A local directory with the content of ``uri``: itself if it is local."""
+    if is_local(uri):
+        yield uri
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        for folder, _, names in fileio.walk(uri):
+            below = os.path.relpath(_text(folder), uri)
+            Path(directory, below).mkdir(parents=True, exist_ok=True)
+            for name in map(_text, names):
+                with fileio.open(_below(_text(folder), name), "rb") as source:
+                    Path(directory, below, name).write_bytes(source.read())
+        yield directory
+
+
+@contextlib.contextmanager
+def local_target(uri: str) -> Iterator[str]:
+    """A local directory whose content is at ``uri`` once the block has ended."""
+    if is_local(uri):
+        yield uri
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory, "content")
+        yield str(place)
+        files = sorted(path for path in place.rglob("*") if path.is_file())
+        write_files(uri, {p.relative_to(place).as_posix(): p.read_bytes() for p in files})
+
+
+def is_local(uri: str) -> bool:
+    """True for a path of this machine's file system."""
+    return "://" not in uri
+
+
+def _below(uri: str, name: str) -> str:
+    return f"{uri.rstrip('/')}/{name}"
+
+
+def _text(path: str | bytes) -> str:
+    return path.decode() if isinstance(path, bytes) else path

@@ -1,0 +1,179 @@
+"""Executors of the components: each calls plain functions and writes what they return.
+
+None of them raises: a gate that breaks must not stop a pipeline. What went
+wrong is logged and stands on the output artifact.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Union
+
+from absl import logging
+from tfx.dsl.components.base import base_executor
+from tfx.types.artifact import Artifact
+
+from tfx_graphlets.components import collecting, gate_run, history, keys
+from tfx_graphlets.components.artifact_files import (
+    local_copy,
+    local_target,
+    read_files,
+    write_files,
+)
+from tfx_graphlets.components.checks import check_stage
+from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.policy import GateDecision
+from tfx_graphlets.provenance.store import open_store
+from tfx_graphlets.waste_model import WasteModel, load_waste_model, train_waste_model
+
+DECISION_FILE = "decision.json"
+
+Artifacts = Mapping[str, Sequence[Artifact]]
+ExecProperties = Mapping[str, object]
+
+
+class GraphletGenExecutor(base_executor.BaseExecutor):
+    """Finishes what the driver began, or reads the store that the node names."""
+
+    def Do(
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties
+    ) -> None:
+        """Writes the Graphlets artifact."""
+        artifact = output_dict[keys.GRAPHLETS][0]
+        files = read_files(artifact.uri, history.FILES)
+        if history.SUMMARY_FILE not in files:
+            request = collecting.Request.of(
+                exec_properties,
+                input_dict,
+                pipeline=_pipeline(self._context),
+                run=_run(self._context),
+            )
+            uri = str(exec_properties.get(keys.STORE) or "")
+            found = collecting.collect_or_explain(lambda: open_store(uri), request, _now_ms())
+            files = history.to_files(found)
+            _try_to_write(artifact.uri, files)
+        found = history.from_files(files)
+        _set(artifact, collecting.custom_properties(found))
+        logging.log(logging.WARNING if found.problem else logging.INFO, "GraphletGen: %s", found)
+
+
+class WasteGateExecutor(base_executor.BaseExecutor):
+    """Decides."""
+
+    def Do(
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties
+    ) -> None:
+        """Writes the GateDecision artifact."""
+        start, failed, gate = time.monotonic(), False, _node(self._context)
+        try:
+            decision = _decide(
+                input_dict,
+                gate_run.GateSettings.of(exec_properties, gate),
+                str(exec_properties.get(keys.MODEL_DIRECTORY) or ""),
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
+            logging.exception("WasteGate could not decide; the run proceeds")
+            failed = True
+            decision = gate_run.failed_open(str(exec_properties.get(keys.STAGE) or ""), error)
+        artifact = output_dict[keys.DECISION][0]
+        properties = gate_run.custom_properties(
+            decision, gate=gate, shadow=bool(exec_properties.get(keys.SHADOW)),
+            failed_open=failed, seconds=time.monotonic() - start,
+        )  # fmt: skip
+        _set(artifact, properties)
+        document = json.dumps(properties, indent=1, sort_keys=True) + "\n"
+        _try_to_write(artifact.uri, {DECISION_FILE: document.encode()})
+        logging.info("WasteGate: %s", decision)
+
+
+class WasteModelTrainerExecutor(base_executor.BaseExecutor):
+    """Trains a waste model."""
+
+    def Do(
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties
+    ) -> None:
+        """Writes the WasteModel artifact; one without a model says why."""
+        artifact = output_dict[keys.MODEL][0]
+        properties: dict[str, Union[int, float, str]] = {
+            keys.STAGE: str(exec_properties[keys.STAGE])
+        }
+        try:
+            with local_target(artifact.uri) as place:
+                model = _train(input_dict, exec_properties)
+                model.save(place)
+            properties |= {keys.USABLE: 1, keys.MODEL_FINGERPRINT: model.fingerprint}
+            logging.info("WasteModelTrainer: %s", model)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
+            logging.exception("WasteModelTrainer made no model")
+            properties |= {keys.USABLE: 0, keys.PROBLEM: gate_run.in_one_line(error)}
+        _set(artifact, properties)
+
+
+def _decide(
+    input_dict: Artifacts, settings: gate_run.GateSettings, model_directory: str
+) -> GateDecision:
+    found = _history(input_dict)
+    if not model_directory:
+        models = input_dict.get(keys.MODEL) or ()
+        if not models:
+            raise GraphletsError("there is no waste model yet")
+        problem = models[0].get_string_custom_property(keys.PROBLEM)
+        if problem:
+            raise GraphletsError(f"the waste model is not usable: {problem}")
+        model_directory = models[0].uri
+    with local_copy(model_directory) as place:
+        return gate_run.run_gate(found, lambda: load_waste_model(place), settings)
+
+
+def _train(input_dict: Artifacts, exec_properties: ExecProperties) -> WasteModel:
+    found = _history(input_dict)
+    if found.past is None:
+        raise GraphletsError(found.problem)
+    return train_waste_model(
+        found.past,
+        check_stage(str(exec_properties[keys.STAGE])),
+        float(str(exec_properties[keys.FRESHNESS])),
+        int(str(exec_properties[keys.SEED])),
+    )
+
+
+def _history(input_dict: Artifacts) -> history.PipelineHistory:
+    return history.from_files(read_files(input_dict[keys.GRAPHLETS][0].uri, history.FILES))
+
+
+def _set(artifact: Artifact, properties: Mapping[str, Union[int, float, str]]) -> None:
+    for key, value in properties.items():
+        if isinstance(value, str):
+            artifact.set_string_custom_property(key, value)
+        elif isinstance(value, int):
+            artifact.set_int_custom_property(key, value)
+        else:
+            artifact.set_float_custom_property(key, value)
+
+
+def _try_to_write(uri: str, files: Mapping[str, bytes]) -> None:
+    try:
+        write_files(uri, files)
+    except OSError:  # what matters stands in the custom properties
+        logging.exception("cannot write %s to %s", ", ".join(files), uri)
+
+
+def _node(context: base_executor.BaseExecutor.Context | None) -> str:
+    """Node id; "" where the runner does not tell (Kubeflow)."""
+    node = context.pipeline_node if context else None
+    return str(node.node_info.id) if node else ""
+
+
+def _pipeline(context: base_executor.BaseExecutor.Context | None) -> str:
+    info = context.pipeline_info if context else None
+    return str(info.id) if info else ""
+
+
+def _run(context: base_executor.BaseExecutor.Context | None) -> str:
+    return str(context.pipeline_run_id or "") if context else ""
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,243 @@
+"""One decision of a gate, from a pipeline's history and a waste model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from tfx_graphlets.components import keys
+from tfx_graphlets.components.checks import check_stage
+from tfx_graphlets.components.decisions import consecutive_skips
+from tfx_graphlets.components.history import PipelineHistory
+from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.features.table import FeatureTable
+from tfx_graphlets.policy import (
+    Contribution,
+    GateDecision,
+    GatePolicy,
+    GateState,
+    ThresholdChoice,
+    decide,
+)
+from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.vocabulary import Stage
+
+_MS_PER_HOUR = 3_600_000
+
+
+class Predictor(Protocol):
+    """What a gate asks of a waste model (``waste_model.WasteModel``)."""
+
+    @property
+    def stage(self) -> Stage:
+        """The stage whose features it takes in."""
+        ...
+
+    @property
+    def threshold(self) -> ThresholdChoice:
+        """The threshold for the freshness that it was trained for."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the model."""
+        ...
+
+    def threshold_for(self, freshness: float) -> ThresholdChoice:
+        """The threshold for another freshness."""
+        ...
+
+    def predict(self, table: FeatureTable) -> FloatArray:
+        """Probability of a push per row."""
+        ...
+
+    def explain(self, table: FeatureTable, row: int = 0, top: int = 5) -> tuple[Contribution, ...]:
+        """The features that moved the probability of one row most."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class GateSettings:
+    """What a WasteGate was configured with; None: as the model or GatePolicy has it.
+
+    Attributes:
+      stage: where the gate stands.
+      gate: its node id; "" where it is not known.
+      freshness: share of pushes to keep, 0..1; the model's by default.
+      threshold: in place of the one that the model's freshness gives, 0..1.
+      min_labelled, min_pushes, max_consecutive_skips, max_staleness_hours,
+        shadow, force_run: see GatePolicy.
+    """
+
+    stage: Stage
+    gate: str = ""
+    freshness: float | None = None
+    threshold: float | None = None
+    min_labelled: int | None = None
+    min_pushes: int | None = None
+    max_consecutive_skips: int | None = None
+    max_staleness_hours: float | None = None
+    shadow: bool = False
+    force_run: bool = False
+
+    @classmethod
+    def of(cls, exec_properties: Mapping[str, object], gate: str = "") -> GateSettings:
+        """The settings that stand in a WasteGate's execution properties.
+
+        Raises:
+          InvalidArgumentError: ``stage`` is none.
+        """
+        taken = {
+            field.name: exec_properties[field.name]
+            for field in dataclasses.fields(cls)
+            if exec_properties.get(field.name) is not None
+        }
+        taken.update(
+            stage=check_stage(str(exec_properties.get(keys.STAGE))),
+            gate=gate,
+            shadow=bool(exec_properties.get(keys.SHADOW)),
+            force_run=bool(exec_properties.get(keys.FORCE_RUN)),
+        )
+        return cls(**taken)  # type: ignore[arg-type]
+
+    def policy(self, model: Predictor | None = None) -> GatePolicy:
+        """The policy, with the model's threshold where none is set.
+
+        Raises:
+          InvalidArgumentError: a setting is outside its range.
+        """
+        chosen = {
+            name: getattr(self, name)
+            for name in (
+                "freshness", "threshold", "min_labelled", "min_pushes",
+                "max_consecutive_skips", "max_staleness_hours",
+            )
+            if getattr(self, name) is not None
+        }  # fmt: skip
+        if model is not None and self.threshold is None:
+            choice = self._choice(model)
+            chosen.update(freshness=choice.freshness, threshold=choice.threshold)
+        return GatePolicy(**chosen, shadow=self.shadow, force_run=self.force_run)
+
+    def threshold_note(self, model: Predictor) -> str | None:
+        """Why there is no threshold; None where there is one."""
+        return None if self.threshold is not None else self._choice(model).note or None
+
+    def _choice(self, model: Predictor) -> ThresholdChoice:
+        return model.threshold if self.freshness is None else model.threshold_for(self.freshness)
+
+
+def run_gate(
+    history: PipelineHistory, load_model: Callable[[], Predictor], settings: GateSettings
+) -> GateDecision:
+    """Decides about the current graphlet.
+
+    Args:
+      history: the pipeline, read at the start of this run.
+      load_model: gives the waste model.
+      settings: the gate's.
+
+    Returns:
+      The decision.
+
+    Raises:
+      GraphletsError: the history or the model cannot be used. ``failed_open``
+        makes the decision of a gate that broke.
+    """
+    if history.problem or history.current is None or history.past is None:
+        raise GraphletsError(history.problem or "there is no current graphlet")
+    if history.stage is not settings.stage:
+        raise GraphletsError(
+            f"the Graphlets artifact is of stage {history.stage} and the gate stands at stage "
+            f"{settings.stage}: give both components the same stage"
+        )
+    model = load_model()
+    if model.stage is not settings.stage:
+        raise GraphletsError(
+            f"the waste model is of stage {model.stage} and the gate stands at stage "
+            f"{settings.stage}: train one with stage {settings.stage}"
+        )
+    return decide(
+        settings.policy(model),
+        float(model.predict(history.current)[0]),
+        dataclasses.replace(
+            gate_state(history, settings), threshold_note=settings.threshold_note(model)
+        ),
+        stage=str(settings.stage),
+        model_fingerprint=model.fingerprint,
+        contributions=model.explain(history.current),
+    )
+
+
+def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
+    """What the history says of the pipeline at the moment of the decision.
+
+    Only outcomes that were known when the store was read count.
+    """
+    past = history.past
+    if past is None:
+        return GateState()
+    known = past.known_ms <= history.read_ms
+    pushed = past.known_ms[past.pushed & known]
+    since = (history.read_ms - int(pushed.max())) / _MS_PER_HOUR if len(pushed) else None
+    return GateState(
+        labelled=int(np.count_nonzero(past.labelled & known)),
+        pushes=len(pushed),
+        consecutive_skips=consecutive_skips(
+            history.decisions,
+            stage=settings.stage,
+            gate=settings.gate,
+            shadow=settings.shadow,
+            trained_ms=past.decision_ms.tolist(),
+        ),
+        hours_since_last_push=since,
+    )
+
+
+def failed_open(stage: str, error: Exception) -> GateDecision:
+    """The decision of a gate that broke: proceed, and say what happened."""
+    return GateDecision(
+        proceed=True,
+        would_skip=False,
+        probability=None,
+        threshold=None,
+        reason=f"Runs because the gate could not decide: {in_one_line(error)}.",
+        stage=stage,
+    )
+
+
+def in_one_line(error: Exception) -> str:
+    """What went wrong, as one line without a full stop; the class too if it is not ours."""
+    text = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, GraphletsError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def custom_properties(
+    decision: GateDecision, *, gate: str, shadow: bool, failed_open: bool, seconds: float
+) -> dict[str, int | float | str]:
+    """What is written on the GateDecision artifact, by key; see ``keys``.
+
+    Where there is no probability, threshold, gate id or model, there is no key.
+    """
+    top = [[c.feature, c.value, round(c.effect, 4)] for c in decision.contributions]
+    properties: dict[str, int | float | str | None] = {
+        keys.PROCEED: int(decision.proceed),
+        keys.WOULD_SKIP: int(decision.would_skip),
+        keys.SHADOW: int(shadow),
+        keys.FAILED_OPEN: int(failed_open),
+        keys.PROBABILITY: decision.probability,
+        keys.THRESHOLD: decision.threshold,
+        keys.REASON: decision.reason,
+        keys.STAGE: decision.stage,
+        keys.GATE: gate or None,
+        keys.MODEL_FINGERPRINT: decision.model_fingerprint or None,
+        keys.TOP_FEATURES: json.dumps(top),
+        keys.SECONDS: float(seconds),
+    }
+    return {key: value for key, value in properties.items() if value is not None}

@@ -1,0 +1,138 @@
+"""GraphletGen: reads the metadata store at the start of a run, for the gate behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from tfx import v1 as tfx
+from tfx.dsl.components.base import executor_spec
+from tfx.types import component_spec
+
+from tfx_graphlets.components import artifacts, executors, keys
+from tfx_graphlets.components.checks import check_stage, check_store, given
+from tfx_graphlets.components.drivers import GraphletGenDriver
+from tfx_graphlets.vocabulary import Stage
+
+_standard = tfx.types.standard_artifacts
+# What the pending Trainer will take in, by the Trainer's own keys.
+TRAINER_INPUTS = {
+    "examples": _standard.Examples,
+    "transform_graph": _standard.TransformGraph,
+    "schema": _standard.Schema,
+    "hyperparameters": _standard.HyperParameters,
+    "base_model": _standard.Model,
+}
+# What has to be there before the gate decides, and is no input of the Trainer.
+AWAITED = {
+    "statistics": _standard.ExampleStatistics,
+    "anomalies": _standard.ExampleAnomalies,
+    "model": _standard.Model,
+    "blessing": _standard.ModelBlessing,
+    "infra_blessing": _standard.InfraBlessing,
+    "evaluation": _standard.ModelEvaluation,
+}
+
+
+class GraphletGenSpec(component_spec.ComponentSpec):
+    """Interface of GraphletGen."""
+
+    PARAMETERS: ClassVar[Mapping[str, component_spec.ExecutionParameter]] = {
+        keys.STAGE: component_spec.ExecutionParameter(type=str),
+        keys.STORE: component_spec.ExecutionParameter(type=str, optional=True),
+        keys.PIPELINE_NAME: component_spec.ExecutionParameter(type=str, optional=True),
+    }
+    INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
+        key: component_spec.ChannelParameter(type=artifact_type, optional=True)
+        for key, artifact_type in {**TRAINER_INPUTS, **AWAITED}.items()
+    }
+    OUTPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
+        keys.GRAPHLETS: component_spec.ChannelParameter(type=artifacts.Graphlets)
+    }
+
+
+class GraphletGen(tfx.types.BaseComponent):
+    """Writes the features of the current graphlet, and this pipeline's labelled history.
+
+    It stands before the gate and takes in what the Trainer will::
+
+        graphlet_gen = GraphletGen(
+            examples=example_gen.outputs["examples"],
+            transform_graph=transform.outputs["transform_graph"],
+            anomalies=example_validator.outputs["anomalies"],
+        )
+
+    With LocalDagRunner and BeamDagRunner it asks the runner for its metadata
+    store. Elsewhere (KubeflowV2DagRunner runs no drivers) name the store, or an
+    archive of it. It never fails and is never cached: if the store cannot be
+    read, the artifact says so (custom properties ``usable`` and ``problem``),
+    and the gate proceeds.
+
+    Output ``graphlets``: see ``components.history`` for its files; custom
+    properties ``usable`` (1 or 0), ``problem``, ``stage``, ``num_graphlets``
+    (labelled ones).
+    """
+
+    SPEC_CLASS = GraphletGenSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executors.GraphletGenExecutor)
+    DRIVER_CLASS = GraphletGenDriver
+
+    def __init__(
+        self,
+        examples: tfx.types.BaseChannel | None = None,
+        transform_graph: tfx.types.BaseChannel | None = None,
+        schema: tfx.types.BaseChannel | None = None,
+        hyperparameters: tfx.types.BaseChannel | None = None,
+        base_model: tfx.types.BaseChannel | None = None,
+        *,
+        statistics: tfx.types.BaseChannel | None = None,
+        anomalies: tfx.types.BaseChannel | None = None,
+        model: tfx.types.BaseChannel | None = None,
+        blessing: tfx.types.BaseChannel | None = None,
+        infra_blessing: tfx.types.BaseChannel | None = None,
+        evaluation: tfx.types.BaseChannel | None = None,
+        stage: Stage | str = Stage.PRE,
+        store: str | None = None,
+        pipeline_name: str | None = None,
+    ) -> None:
+        """Makes the node.
+
+        Args:
+          examples, transform_graph, schema, hyperparameters, base_model: what
+            the Trainer behind the gate will take in. Without any of them, the
+            current graphlet is what the run has done so far.
+          statistics, anomalies: wired so that data analysis and validation are
+            done when the store is read; ``stage="pre"``.
+          model: of the Trainer before the gate; for stages ``trainer`` and
+            ``validation``.
+          blessing, infra_blessing, evaluation: of the model validation before
+            the gate; for stage ``validation``.
+          stage: where the gate stands; decides which features are computed.
+          store: a metadata store or an archive in place of the runner's own
+            store, as for ``tfx_graphlets.open_store``. No password: that goes
+            into the environment variable TFX_GRAPHLETS_DB_PASSWORD.
+          pipeline_name: where the runner does not tell a component the name of
+            its pipeline (Kubeflow).
+
+        Raises:
+          InvalidArgumentError: ``stage`` is none, or ``store`` holds a password.
+        """
+        channels = {
+            "examples": examples,
+            "transform_graph": transform_graph,
+            "schema": schema,
+            "hyperparameters": hyperparameters,
+            "base_model": base_model,
+            "statistics": statistics,
+            "anomalies": anomalies,
+            "model": model,
+            "blessing": blessing,
+            "infra_blessing": infra_blessing,
+            "evaluation": evaluation,
+        }
+        spec = GraphletGenSpec(
+            graphlets=tfx.dsl.Channel(type=artifacts.Graphlets),
+            stage=str(check_stage(stage)),
+            **given(store=check_store(store), pipeline_name=pipeline_name or None, **channels),
+        )
+        super().__init__(spec=spec)

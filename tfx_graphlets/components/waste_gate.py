@@ -1,0 +1,162 @@
+"""WasteGate: decides whether the training that is about to start is worth its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Union
+
+from tfx import v1 as tfx
+from tfx.dsl.components.base import executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.types import component_spec
+
+from tfx_graphlets.components import artifacts, executors, keys
+from tfx_graphlets.components.checks import check_stage, given
+from tfx_graphlets.components.drivers import FreshDriver
+from tfx_graphlets.components.gate_run import GateSettings
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.vocabulary import Stage
+
+
+class WasteGateSpec(component_spec.ComponentSpec):
+    """Interface of WasteGate."""
+
+    PARAMETERS: ClassVar[Mapping[str, component_spec.ExecutionParameter]] = {
+        "stage": component_spec.ExecutionParameter(type=str),
+        "model_directory": component_spec.ExecutionParameter(type=str, optional=True),
+        "freshness": component_spec.ExecutionParameter(type=float, optional=True),
+        "threshold": component_spec.ExecutionParameter(type=float, optional=True),
+        "min_labelled": component_spec.ExecutionParameter(type=int, optional=True),
+        "min_pushes": component_spec.ExecutionParameter(type=int, optional=True),
+        "max_consecutive_skips": component_spec.ExecutionParameter(type=int, optional=True),
+        "max_staleness_hours": component_spec.ExecutionParameter(type=float, optional=True),
+        "force_run": component_spec.ExecutionParameter(type=int),
+        "shadow": component_spec.ExecutionParameter(type=int),
+    }
+    INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
+        keys.GRAPHLETS: component_spec.ChannelParameter(type=artifacts.Graphlets),
+        keys.MODEL: component_spec.ChannelParameter(type=artifacts.WasteModel, optional=True),
+    }
+    OUTPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
+        keys.DECISION: component_spec.ChannelParameter(type=artifacts.GateDecision)
+    }
+
+
+class WasteGate(tfx.types.BaseComponent):
+    """Decides whether to train; its output is what ``tfx.dsl.Cond`` asks.
+
+    With a waste model that ``tfx-graphlets train`` has written::
+
+        gate = WasteGate(graphlets=graphlet_gen.outputs["graphlets"], model_directory="model")
+        with tfx.dsl.Cond(proceed(gate)):
+            trainer = tfx.components.Trainer(...)
+
+    It never fails and is never cached. If anything goes wrong (no model, a
+    model of another stage, a damaged artifact, an error of its own) it proceeds
+    and says so in ``reason``.
+
+    Output ``decision``: a GateDecision with the custom properties ``proceed``
+    (1 or 0), ``would_skip``, ``shadow``, ``failed_open`` (1 or 0), ``probability``
+    and ``threshold`` (0..1, absent where there is none), ``reason`` (a sentence),
+    ``stage``, ``gate`` (node id), ``model_fingerprint``, ``top_features`` (JSON
+    list of [feature, value, effect]) and ``seconds``; its directory holds the
+    same as ``decision.json``.
+    """
+
+    SPEC_CLASS = WasteGateSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executors.WasteGateExecutor)
+    DRIVER_CLASS = FreshDriver
+
+    def __init__(
+        self,
+        graphlets: tfx.types.BaseChannel,
+        model: tfx.types.BaseChannel | None = None,
+        model_directory: Union[str, RuntimeParameter, None] = None,
+        *,
+        stage: Stage | str = Stage.PRE,
+        freshness: Union[float, RuntimeParameter, None] = None,
+        threshold: Union[float, RuntimeParameter, None] = None,
+        min_labelled: int | None = None,
+        min_pushes: int | None = None,
+        max_consecutive_skips: int | None = None,
+        max_staleness_hours: float | None = None,
+        force_run: Union[bool, RuntimeParameter] = False,
+        shadow: Union[bool, RuntimeParameter] = False,
+    ) -> None:
+        """Makes the node.
+
+        Args:
+          graphlets: output of a GraphletGen of the same stage.
+          model: a WasteModel, from a WasteModelTrainer or a resolver; while
+            there is none yet, the gate proceeds.
+          model_directory: in its place, the directory of a saved waste model.
+          stage: where the gate stands; the waste model's stage.
+          freshness: share of pushes to keep, 0..1; the model's by default.
+          threshold: skip where the probability of a push is below it, 0..1, in
+            place of the one that follows from the freshness.
+          min_labelled: with fewer labelled graphlets of this pipeline the gate
+            proceeds; GatePolicy's default.
+          min_pushes: with fewer pushes of this pipeline it proceeds; likewise.
+          max_consecutive_skips: after so many skips in a row it proceeds;
+            likewise.
+          max_staleness_hours: if the last push is so long ago it proceeds; no
+            limit by default.
+          force_run: proceed whatever the model says; as a RuntimeParameter
+            (ptype=int, default=0) it can be set per run.
+          shadow: decide and record, never skip.
+
+        Raises:
+          InvalidArgumentError: a value is outside its range, or not exactly
+            one of ``model`` and ``model_directory`` is given. Values of
+            RuntimeParameters are known only in the run: there, the gate
+            proceeds with the reason.
+        """
+        if (model is None) == (not model_directory):
+            raise InvalidArgumentError(
+                "model_directory", model_directory,
+                "give exactly one of model (a channel) and model_directory (a path)",
+            )  # fmt: skip
+        options = {
+            "freshness": freshness,
+            "threshold": threshold,
+            "min_labelled": min_labelled,
+            "min_pushes": min_pushes,
+            "max_consecutive_skips": max_consecutive_skips,
+            "max_staleness_hours": max_staleness_hours,
+        }
+        for name in ("freshness", "threshold", "max_staleness_hours"):
+            if isinstance(options[name], int) and not isinstance(options[name], bool):
+                options[name] = float(options[name])  # type: ignore[arg-type]
+        known = {name: value for name, value in options.items() if _is_number(value)}
+        GateSettings(stage=check_stage(stage), **known).policy()  # type: ignore[arg-type]
+        spec = WasteGateSpec(
+            graphlets=graphlets,
+            model=model,
+            decision=tfx.dsl.Channel(type=artifacts.GateDecision),
+            stage=str(check_stage(stage)),
+            force_run=_flag("force_run", force_run),
+            shadow=_flag("shadow", shadow),
+            **given(model_directory=model_directory or None, **options),
+        )
+        super().__init__(spec=spec)
+
+
+def _flag(name: str, value: Union[bool, RuntimeParameter]) -> Union[int, RuntimeParameter]:
+    """1 or 0, or the runtime parameter, which must be of type int.
+
+    Raises:
+      InvalidArgumentError: it is neither a truth value nor such a parameter.
+    """
+    if isinstance(value, RuntimeParameter):
+        if value.ptype is not int:
+            raise InvalidArgumentError(
+                name, value.ptype, "a RuntimeParameter of a flag must have ptype=int (0 or 1)"
+            )
+        return value
+    if value not in (0, 1):
+        raise InvalidArgumentError(name, value, "must be True or False")
+    return int(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float))
