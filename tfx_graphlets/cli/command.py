@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+import contextlib
+import csv
+import dataclasses
+import io
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from tfx_graphlets import outcome
 from tfx_graphlets.cli.render import Result, table
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.features import describe
+from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.policy import GatePolicy
 from tfx_graphlets.provenance.store import Store, open_store
 from tfx_graphlets.segmentation import segment
-from tfx_graphlets.vocabulary import Outcome, Role
+from tfx_graphlets.vocabulary import Role, Stage
+from tfx_graphlets.waste_model.dataset import Dataset
+
+_TABLE_SUFFIXES = (".csv", ".parquet")
 
 
 def segment_store(options: argparse.Namespace) -> Result:
@@ -33,28 +46,180 @@ def segment_store(options: argparse.Namespace) -> Result:
     return Result(rows, f"{table(shown, columns)}\n\n{_summary(graphlets)}")
 
 
-def _summary(graphlets: Graphlets) -> str:
-    held = graphlets.executions.index
-    cost = sum(graphlets.cost[list(set(held.tolist()))].tolist())
-    waste = outcome.total_waste(graphlets)
-    share = f" ({waste / cost:.0%})" if cost else ""
-    return f"{graphlets}; {cost / 1000:.1f} s of compute, {waste / 1000:.1f} s wasted{share}"
+def write_features(options: argparse.Namespace) -> Result:
+    """``features STORE``: one row per graphlet, written to a file."""
+    target = Path(options.output)
+    if target.suffix not in _TABLE_SUFFIXES:
+        raise InvalidArgumentError(
+            "output", options.output, f"its ending must be one of {', '.join(_TABLE_SUFFIXES)}"
+        )
+    with open_store(options.store) as store:
+        features = describe(_graphlets(store, options), options.stage, payloads=store.payloads)
+    with _replacing(target) as draft:
+        _write_table(features, draft, target.suffix)
+    document = {
+        "output": options.output,
+        "stage": str(options.stage),
+        "graphlets": len(features),
+        "features": [feature.name for feature in features.features],
+    }
+    text = f"{options.output}: {len(features)} graphlets, {len(features.features)} features"
+    return Result(document, text)
 
 
-def _graphlets(
-    store: Store, options: argparse.Namespace, pipeline: str | None = None
-) -> Graphlets:
+def train(options: argparse.Namespace) -> Result:
+    """``train STORE...``: a waste model in a directory."""
+    from tfx_graphlets.waste_model import train_waste_model
+
+    dataset = _dataset(options.stores, options.stage, options)
+    model = train_waste_model(dataset, options.stage, options.freshness, options.seed)
+    model.save(options.output)
+    document = {
+        "output": options.output,
+        "stage": str(model.stage),
+        "graphlets": int(dataset.labelled.sum()),
+        "pushed": int(dataset.pushed.sum()),
+        "unpushed": int(dataset.unpushed.sum()),
+        "features": len(model.features),
+        "freshness": options.freshness,
+        "threshold": model.threshold.threshold,
+        "pushes_needed": model.threshold.pushes_needed,
+        "fingerprint": model.fingerprint,
+    }
+    return Result(document, f"{options.output}: {model}")
+
+
+def evaluate(options: argparse.Namespace) -> Result:
+    """``evaluate DIR STORE...``: a model on stores it may or may not have seen."""
+    from tfx_graphlets.waste_model import evaluate_model, load_waste_model
+
+    model = load_waste_model(options.model)
+    dataset = _dataset(options.stores, model.stage, options)
+    evaluation = evaluate_model(model, dataset)
+    return Result(evaluation.to_dict(), str(evaluation))
+
+
+def backtest(options: argparse.Namespace) -> Result:
+    """``backtest STORE...``: what a gate would have done, and what it had saved."""
+    from tfx_graphlets.backtest import backtest as replay
+
+    dataset = _dataset(options.stores, options.stage, options)
+    history = _dataset(options.history, options.stage, options) if options.history else None
+    policy = GatePolicy(freshness=options.freshness, **_limits(options))
+    result = replay(dataset, policy, history=history, seed=options.seed)
+    return Result(result.to_dict(), str(result))
+
+
+def archive(options: argparse.Namespace) -> Result:
+    """``archive STORE``: its history as a directory of Parquet files."""
+    from tfx_graphlets.payload import NoPayloads
+    from tfx_graphlets.provenance.archive import write_archive
+
+    with open_store(options.store) as store:
+        trace = store.read_trace(pipeline=options.pipeline)
+        payloads = NoPayloads() if options.no_payloads else store.payloads
+        write_archive(
+            trace, payloads, options.output, source=store.name, created_ms=_now_ms()
+        )
+    size = sum(file.stat().st_size for file in Path(options.output).iterdir())
+    document = {
+        "output": options.output,
+        "executions": len(trace.executions),
+        "artifacts": len(trace.artifacts),
+        "events": len(trace.events),
+        "contexts": len(trace.contexts),
+        "bytes": size,
+    }
+    return Result(document, f"{options.output}: {trace}, {size / 1e6:.2f} MB")
+
+
+def gate(options: argparse.Namespace) -> Result:
+    """``gate STORE``: whether to launch a run of a pipeline."""
+    from tfx_graphlets.components.collecting import Request, collect
+    from tfx_graphlets.components.gate_run import GateSettings, run_gate
+    from tfx_graphlets.waste_model import load_waste_model
+
+    model = load_waste_model(options.model)
+    request = Request(model.stage, options.pipeline, options.run or "", {})
+    with open_store(options.store) as store:
+        history = collect(store, request, _now_ms())
+    settings = GateSettings(model.stage, **_limits(options))
+    decision = run_gate(history, lambda: model, settings)
+    document = {"pipeline": options.pipeline, **dataclasses.asdict(decision)}
+    document["decision"] = "run" if decision.proceed else "skip"
+    return Result(document, str(decision), skip=not decision.proceed)
+
+
+COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
+    "segment": segment_store,
+    "features": write_features,
+    "train": train,
+    "evaluate": evaluate,
+    "backtest": backtest,
+    "archive": archive,
+    "gate": gate,
+}
+
+
+def _graphlets(store: Store, options: argparse.Namespace, pipeline: str | None = None) -> Graphlets:
     weights: list[tuple[str | Role, float]] = getattr(options, "cost_weight", [])
-    roles: Mapping[str, Role] = dict(options.role)
     return segment(
         store.read_trace(pipeline=pipeline),
-        role_of_type=roles,
+        role_of_type=dict(options.role),
         cost_weight_of_role={name: w for name, w in weights if isinstance(name, Role)},
         cost_weight_of_type={name: w for name, w in weights if isinstance(name, str)},
     )
 
 
-COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
-    "segment": segment_store,
-}
-_ = Path, Outcome
+def _dataset(stores: Sequence[str], stage: Stage, options: argparse.Namespace) -> Dataset:
+    datasets = []
+    for uri in stores:
+        with open_store(uri) as store:
+            graphlets = _graphlets(store, options)
+            features = describe(graphlets, stage, payloads=store.payloads)
+            datasets.append(Dataset.from_graphlets(graphlets, features, store.name))
+    return Dataset.concatenate(datasets)
+
+
+def _summary(graphlets: Graphlets) -> str:
+    held = sorted(set(graphlets.executions.index.tolist()))
+    cost = float(graphlets.cost[held].sum())
+    waste = outcome.total_waste(graphlets)
+    share = f" ({waste / cost:.0%})" if cost else ""
+    return f"{graphlets}; {cost / 1000:.1f} s of compute, {waste / 1000:.1f} s wasted{share}"
+
+
+def _limits(options: argparse.Namespace) -> dict[str, object]:
+    names = ("max_consecutive_skips", "max_staleness_hours")
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A temporary name beside ``target`` that takes its place if all goes well."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write_table(features: FeatureTable, target: Path, suffix: str) -> None:
+    if suffix == ".parquet":
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(features.to_arrow(), target)
+        return
+    names = [feature.name for feature in features.features]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trainer", *names])
+    for number, trainer in enumerate(features.trainer.tolist()):
+        row = features.row(number)
+        writer.writerow([trainer, *("" if row[name] is None else row[name] for name in names)])
+    target.write_text(text.getvalue(), encoding="utf-8")

@@ -289,9 +289,9 @@ def _read_manifest(place: Path) -> dict[str, object]:
 
 
 def _registered() -> Mapping[str, Feature]:
-    from tfx_graphlets.features import registry
+    from tfx_graphlets.features import all_features
 
-    return {feature.name: feature for feature in registry.ALL}
+    return {feature.name: feature for feature in all_features(Stage.VALIDATION)}
 
 
 def _known(
