@@ -18,7 +18,7 @@ from tests.waste_model.synthetic import (
 )
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.vocabulary import Stage
-from tfx_graphlets.waste_model.dataset import Dataset, decision_moments
+from tfx_graphlets.waste_model.dataset import Dataset
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,8 @@ from tfx_graphlets.waste_model.dataset import Dataset, decision_moments
 )
 def test_a_decision_is_taken_where_its_gate_stands(stage: Stage, after_start_ms: int) -> None:
     """After ExampleGen, before the Trainer, after it, and after model validation."""
-    graphlets = graphlets_of("PU")
-    moments = decision_moments(graphlets, stage)
+    moments = history("PU", stage=stage).decision_ms
     assert moments.tolist() == [HOUR_MS + after_start_ms, 2 * HOUR_MS + after_start_ms]
-
-
-def test_a_failed_graphlet_is_decided_about_too() -> None:
-    """Without model validation the moment of `validation` is the Trainer's end."""
-    moments = decision_moments(graphlets_of("F"), Stage.VALIDATION)
-    assert moments.tolist() == [HOUR_MS + GEN_MS + STATISTICS_MS + TRAINER_MS]
 
 
 def test_an_outcome_is_known_when_the_graphlet_has_ended() -> None:

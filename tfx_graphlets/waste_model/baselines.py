@@ -72,9 +72,9 @@ def baselines() -> tuple[Baseline, ...]:
 
 
 # Names of the features that baselines look at; absent ones leave them out.
-SAME_SPANS: Final = "input.span_jaccard_1"
-DRIFT: Final = "input.dataset_similarity_1"
-DRIFT_LAST_PUSH: Final = "input.dataset_similarity_last_pushed"
+SAME_SPANS: Final = "input_data.jaccard_1"
+DRIFT: Final = "input_data.similarity_1"
+DRIFT_LAST_PUSH: Final = "input_data.similarity_pushed"
 MODEL_TYPE: Final = "model.trainer_type"
 
 

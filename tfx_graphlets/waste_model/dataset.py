@@ -13,12 +13,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.features.moment import decision_moment
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
-from tfx_graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.trace import BoolArray, IntArray, SmallArray
-from tfx_graphlets.vocabulary import Outcome, Role, Stage
-
-_NEVER = np.iinfo(np.int64).min  # neutral element of a maximum
+from tfx_graphlets.vocabulary import Outcome, Stage
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,7 +71,7 @@ class Dataset:
             raise InvalidArgumentError(
                 "table", len(table), "its rows must be the graphlets, in their order"
             )
-        decision = decision_moments(graphlets, table.stage)
+        decision = decision_moment(graphlets, table.stage)
         trace = graphlets.trace
         return cls(
             table=table,
@@ -207,37 +206,3 @@ class Dataset:
         for digest in sorted(digests):
             whole.update(digest)
         return whole.hexdigest()
-
-
-def decision_moments(graphlets: Graphlets, stage: Stage) -> IntArray:
-    """When a gate at ``stage`` would decide about each graphlet.
-
-    ``input``: when the last of its ExampleGens and Importers ended, ``pre``:
-    when its Trainer was created, ``trainer``: when it ended, ``validation``:
-    when its model validation ended. Where that step does not exist, the next
-    earlier one that does; ``input`` without any data: the Trainer's creation.
-
-    Returns:
-      int64 [n], milliseconds since the epoch.
-    """
-    executions = graphlets.trace.executions
-    created = executions.create_ms[graphlets.trainer]
-    ended = np.maximum(executions.update_ms[graphlets.trainer], created)
-    if stage is Stage.PRE:
-        return created
-    if stage is Stage.TRAINER:
-        return ended
-    rows, index = graphlets.executions.rows(), graphlets.executions.index
-    if stage is Stage.INPUT:
-        chosen = (graphlets.part == Part.UPSTREAM) & np.isin(
-            graphlets.role[index], (Role.EXAMPLE_GEN, Role.IMPORTER)
-        )
-    else:
-        chosen = (graphlets.part == Part.DOWNSTREAM) & (
-            graphlets.role[index] == Role.MODEL_VALIDATOR
-        )
-    latest = np.full(len(graphlets), _NEVER, np.int64)
-    np.maximum.at(latest, rows[chosen], executions.update_ms[index[chosen]])
-    if stage is Stage.INPUT:
-        return np.where(latest == _NEVER, created, np.minimum(latest, created))
-    return np.where(latest == _NEVER, ended, latest)
