@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable
@@ -13,6 +14,11 @@ import pytest
 # depend on the machine's fused kernels.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+# ydf keeps the standard output of the moment it is imported; that of a test that
+# captures its own is closed when the next test trains.
+if importlib.util.find_spec("ydf"):
+    importlib.import_module("ydf")
 
 # Without the extra `tfx` the core's tests still run.
 collect_ignore = [] if importlib.util.find_spec("tfx") else ["components", "pipelines"]

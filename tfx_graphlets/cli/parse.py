@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
 
 from tfx_graphlets.vocabulary import Role, Stage
@@ -95,6 +96,8 @@ def set_up_logging(verbose: bool) -> None:
     from absl import logging
 
     logging.use_absl_handler()
+    # The handler keeps the stream of its first use; a program may have given another since.
+    logging.get_absl_handler().python_handler.stream = sys.stderr
     logging.set_stderrthreshold("info" if verbose else "warning")
     logging.set_verbosity(logging.INFO if verbose else logging.WARNING)
 
