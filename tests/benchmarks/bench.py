@@ -91,8 +91,8 @@ def compare(path: str, repeats: int) -> dict[str, Any]:
     return {
         "store": {
             "megabytes": Path(path).stat().st_size / 2**20,
-            "executions": trace.num_executions,
-            "events": trace.num_events,
+            "executions": len(trace.executions),
+            "events": len(trace.events),
             "graphlets": graphlets,
         },
         "steps": steps,
