@@ -217,10 +217,14 @@ def _connect(config: Any, name: str, server: Server | None = None) -> Any:
                 "reads another one only; use the release of ml-metadata that wrote it, or upgrade "
                 "a copy",
             ) from error  # fmt: skip
+        advice = (
+            f"check that the database exists, user and password ({PASSWORD_VARIABLE})"
+            if server is not None
+            else "name the file by its path alone"
+        )
         raise StoreError(
-            name, f"cannot be opened by ml-metadata ({_first_line(error, server)}); check that it "
-            f"exists, user and password ({PASSWORD_VARIABLE})",
-        ) from _without_secrets(error, server)  # fmt: skip
+            name, f"cannot be opened by ml-metadata ({_first_line(error, server)}); {advice}"
+        ) from _without_secrets(error, server)
     finally:
         logging.set_verbosity(verbosity)
 

@@ -1,0 +1,1 @@
+"""Tests of the readers, the archive and the files beside a store."""

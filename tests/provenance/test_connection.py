@@ -1,0 +1,83 @@
+"""URIs of servers, and what of them may be shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.provenance.readers import needs_mlmd
+from tfx_graphlets.errors import InvalidArgumentError, StoreError, StoreNotFoundError
+from tfx_graphlets.provenance import connection
+from tfx_graphlets.provenance.connection import PASSWORD_VARIABLE, parse_server
+from tfx_graphlets.provenance.store import open_store
+
+SECRET = "p@ss/w0rd"  # noqa: S105 - looked for in what is shown
+
+
+def test_a_uri_is_taken_apart() -> None:
+    """Host, port, database and the decoded user and password are found."""
+    server = parse_server("mysql://me%40here:p%40ss%2Fw0rd@db.example:3307/mlmd", {})
+    assert (server.backend, server.host, server.port) == ("mysql", "db.example", 3307)
+    assert (server.database, server.user, server.password) == ("mlmd", "me@here", SECRET)
+    assert server.name == "mysql://db.example:3307/mlmd"
+
+
+def test_ports_have_defaults() -> None:
+    """The backends' usual ports count where none is named."""
+    ports = [
+        parse_server(uri, {}).port
+        for uri in ("mariadb://h/d", "postgres://h/d", "postgresql://h/d", "grpc://h")
+    ]
+    assert ports == [3306, 5432, 5432, 8080]
+
+
+def test_the_password_may_stand_in_the_environment() -> None:
+    """The variable counts where the URI holds no password."""
+    environment = {PASSWORD_VARIABLE: SECRET}
+    assert parse_server("mysql://me@h/d", environment).password == SECRET
+    assert parse_server("mysql://me:other@h/d", environment).password == "other"  # noqa: S105
+    assert parse_server("grpc://h:1", environment).password == ""
+
+
+def test_a_server_shows_no_password() -> None:
+    """Neither its name nor its repr holds it, and it is taken out of texts."""
+    server = parse_server("mysql://me@h/d", {PASSWORD_VARIABLE: SECRET})
+    assert SECRET not in repr(server) + server.name
+    assert server.without_secrets(f"denied for {SECRET}!") == "denied for ***!"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mysql://me:secret@host", "mysql://me:secret@/db", "mysql://me:secret@host:port/db",
+        "mysql://me:se/cret@host/db", "mysql://me:secret@host/db?password=secret",
+        "mysql://me:secret@host/db/more", "grpc://me:secret@host:1/db",
+        "mysql://me:sec#ret@host/db", "mysql://me:secret@[::1/db",
+    ],
+)  # fmt: skip
+def test_a_misspelt_uri_shows_no_password(uri: str) -> None:
+    """The error shows the URI without user and password, also through what caused it."""
+    with pytest.raises(InvalidArgumentError) as caught:
+        parse_server(uri, {})
+    shown = f"{caught.value} {caught.value.__cause__}"
+    assert "secret" not in shown
+    assert "cret" not in shown.replace("secret", "")
+    assert "me" not in connection.redacted(uri)
+
+
+@needs_mlmd
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("grpc://127.0.0.1:9", StoreNotFoundError),
+        ("mysql://me:hidden@127.0.0.1:9/db", StoreError),
+        ("postgresql://me:hidden@127.0.0.1:9/db", StoreError),
+    ],
+)
+def test_a_server_that_is_not_there(uri: str, kind: type[StoreError]) -> None:
+    """Nobody answers: one clear error, without the password."""
+    with pytest.raises(kind) as caught:
+        open_store(uri)
+    assert type(caught.value) is kind
+    assert "127.0.0.1:9" in str(caught.value)
+    assert "hidden" not in f"{caught.value!r} {caught.value.__cause__!r}"
+    assert "\n" not in str(caught.value)
