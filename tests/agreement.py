@@ -10,8 +10,8 @@ from tests.reference_rows import rows_of_raw
 from tfx_graphlets.assembly import RawTables, assemble
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.segmentation import segment
-from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.vocabulary import Role
+from tfx_graphlets.testing import TraceBuilder, Value
+from tfx_graphlets.vocabulary import ExecutionState, Role
 
 
 class Cut(NamedTuple):
@@ -66,3 +66,21 @@ def cut(build: TraceBuilder, **options: Mapping) -> Sequence[Cut]:  # type: igno
         )
         for graphlet in graphlets
     ]  # fmt: skip
+
+
+def train(
+    build: TraceBuilder, *data: int, warm_start: int | None = None, pushed: Value | None = None,
+    state: ExecutionState = ExecutionState.COMPLETE, duration_ms: int = 100,
+) -> int:  # fmt: skip
+    """A Trainer and, if ``pushed`` is given, a Pusher; returns the Model."""
+    model = build.artifact("Model")
+    inputs = {"examples": list(data), "base_model": [] if warm_start is None else [warm_start]}
+    build.execution(
+        "Trainer", inputs=inputs, outputs={"model": [model]}, state=state, duration_ms=duration_ms
+    )
+    if pushed is not None:
+        build.execution(
+            "Pusher", inputs={"model": [model]}, duration_ms=1,
+            outputs={"pushed_model": [build.artifact("PushedModel", pushed=pushed)]},
+        )  # fmt: skip
+    return model
