@@ -57,7 +57,7 @@ class RawProperties:
     value: list[int | float | str] = dataclasses.field(default_factory=list)
 
     def add(
-        self, owner: int, name: str, is_custom: bool, kind: int, value: int | float | str
+        self, owner: int, name: str, is_custom: bool, kind: int, value: float | str
     ) -> None:
         """Appends one row."""
         self.owner.append(owner)

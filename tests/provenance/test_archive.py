@@ -44,7 +44,7 @@ def small_trace() -> Trace:
     """One execution, with a property and an artifact of each kept type."""
     build = TraceBuilder()
     outputs = [
-        build.artifact(name, uri=f"root/{name}/1")
+        build.artifact(name, uri=f"runs/{name}/1")
         for name in ("ExampleStatistics", "ExampleAnomalies", "Schema", "ModelEvaluation", "Model")
     ]
     build.execution("Trainer", outputs={"all": outputs}, run="r", module_path="m@1")
@@ -54,17 +54,17 @@ def small_trace() -> Trace:
 def small_files() -> dict[str, dict[str, bytes]]:
     """Files of ``small_trace``, of those that are kept and others."""
     return {
-        "root/ExampleStatistics/1": {
+        "runs/ExampleStatistics/1": {
             "Split-train/FeatureStats.pb": b"\0train", "Split-eval/FeatureStats.pb": b"\0eval",
         },
-        "root/ExampleAnomalies/1": {"Split-train/SchemaDiff.pb": b""},
-        "root/Schema/1": {"schema.pbtxt": b"feature {}\n"},
-        "root/ModelEvaluation/1": {
+        "runs/ExampleAnomalies/1": {"Split-train/SchemaDiff.pb": b""},
+        "runs/Schema/1": {"schema.pbtxt": b"feature {}\n"},
+        "runs/ModelEvaluation/1": {
             "metrics-00000-of-00001.tfrecord": b"\0eval", "eval_config.json": b"{}",
             "validations.tfrecord": b"v", "plots-00000-of-00001.tfrecord": b"p",
             "attributions-00000-of-00001.tfrecord": b"a",
         },
-        "root/Model/1": {"Format-Serving/saved_model.pb": b"model"},
+        "runs/Model/1": {"Format-Serving/saved_model.pb": b"model"},
     }  # fmt: skip
 
 
@@ -105,12 +105,12 @@ def test_kept_files_come_back_byte_for_byte(tmp_path: Path) -> None:
             uri: {name: store.payloads.read(uri, name) for name in store.payloads.files(uri)}
             for uri in files
         }
-        assert store.payloads.read("root/Schema/1", "none") is None
+        assert store.payloads.read("runs/Schema/1", "none") is None
         assert store.payloads.files("elsewhere") == ()
-    del files["root/Model/1"]["Format-Serving/saved_model.pb"]
-    for name in list(files["root/ModelEvaluation/1"]):
+    del files["runs/Model/1"]["Format-Serving/saved_model.pb"]
+    for name in list(files["runs/ModelEvaluation/1"]):
         if name.startswith(("plots", "attributions")):
-            del files["root/ModelEvaluation/1"][name]
+            del files["runs/ModelEvaluation/1"][name]
     assert kept == files
 
 
@@ -166,16 +166,16 @@ def test_machine_paths_are_made_relative(tmp_path: Path) -> None:
     """URIs, properties and kept JSON files lose the given folders; files are found again."""
     machine = "/srv/ml/flights"
     build = TraceBuilder()
-    statistics = build.artifact("ExampleStatistics", uri=f"{machine}/root/StatisticsGen/3")
-    evaluation = build.artifact("ModelEvaluation", uri=f"file://{machine}/root/Evaluator/4")
+    statistics = build.artifact("ExampleStatistics", uri=f"{machine}/runs/StatisticsGen/3")
+    evaluation = build.artifact("ModelEvaluation", uri=f"file://{machine}/runs/Evaluator/4")
     build.execution(
         "Trainer", outputs={"o": [statistics, evaluation]}, run="r",
-        module_path=f"m@{machine}/root/_wheels/m.whl", config=json.dumps({"base": machine}),
+        module_path=f"m@{machine}/runs/_wheels/m.whl", config=json.dumps({"base": machine}),
     )  # fmt: skip
-    config = json.dumps({"modelLocations": {"": f"{machine}/root/Trainer/5"}}).encode()
+    config = json.dumps({"modelLocations": {"": f"{machine}/runs/Trainer/5"}}).encode()
     files = {
-        f"{machine}/root/StatisticsGen/3": {"FeatureStats.pb": b"\xff" + machine.encode()},
-        f"file://{machine}/root/Evaluator/4": {"eval_config.json": config},
+        f"{machine}/runs/StatisticsGen/3": {"FeatureStats.pb": b"\xff" + machine.encode()},
+        f"file://{machine}/runs/Evaluator/4": {"eval_config.json": config},
     }
     directory = tmp_path / "archive"
     write_archive(
@@ -183,12 +183,12 @@ def test_machine_paths_are_made_relative(tmp_path: Path) -> None:
     )
     with open_store(directory) as store:
         trace = store.read_trace()
-        assert trace.artifacts.uri == ("root/StatisticsGen/3", "root/Evaluator/4")
+        assert trace.artifacts.uri == ("runs/StatisticsGen/3", "runs/Evaluator/4")
         texts = trace.executions.properties.strings
-        assert texts == ("m@root/_wheels/m.whl", '{"base": "."}')
-        read = store.payloads.read("root/Evaluator/4", "eval_config.json")
-        assert read == b'{"modelLocations": {"": "root/Trainer/5"}}'
-        binary = store.payloads.read("root/StatisticsGen/3", "FeatureStats.pb")
+        assert texts == ("m@runs/_wheels/m.whl", '{"base": "."}')
+        read = store.payloads.read("runs/Evaluator/4", "eval_config.json")
+        assert read == b'{"modelLocations": {"": "runs/Trainer/5"}}'
+        binary = store.payloads.read("runs/StatisticsGen/3", "FeatureStats.pb")
         assert binary == b"\xff" + machine.encode()
 
 

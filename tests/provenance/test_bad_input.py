@@ -33,7 +33,7 @@ def some_store(path: Path, **options: int) -> Path:
     """A sound store of some 60 kB."""
     build = TraceBuilder()
     for number in range(200):
-        model = build.artifact("Model", uri=f"root/model/{number}")
+        model = build.artifact("Model", uri=f"runs/model/{number}")
         build.execution("Trainer", outputs={"model": [model]}, run=f"r{number}", module="x" * 99)
     return write_store(path, build.raw(), **options)
 

@@ -14,7 +14,7 @@ from tfx_graphlets.provenance.payloads import FilePayloads, FsspecPayloads
 from tfx_graphlets.provenance.store import open_store
 from tfx_graphlets.testing import TraceBuilder
 
-URI = "root/StatisticsGen/statistics/3"
+URI = "runs/StatisticsGen/statistics/3"
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_uri_may_be_a_file(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["", "gone", "C:\\Users\\me\\root\\1", "\0", "x" * 5_000, "gs://bucket/root/1", "file://"],
+    ["", "gone", "C:\\Users\\me\\root\\1", "\0", "x" * 5_000, "gs://bucket/runs/1", "file://"],
 )
 def test_what_is_gone_is_missing(uri: str, root: Path) -> None:
     """A place that is not there, or cannot be, has no files and no contents; no error."""
@@ -117,7 +117,7 @@ def test_an_open_connection_finds_the_files_beside_it(root: Path) -> None:
         assert store.name == "the runner's"
         assert store.read_trace().artifacts.uri == (URI,)
         assert store.payloads.read(URI, "schema.pbtxt") == b"schema"
-    moved = MlmdStore.from_store(connection, "the runner's", payload_root=root / "root")
+    moved = MlmdStore.from_store(connection, "the runner's", payload_root=root / "runs")
     assert moved.payloads.files(URI) == ()
     assert len(moved.payloads.files(URI.partition("/")[2])) == 2
 
@@ -126,7 +126,7 @@ class Bucket:
     """Stands in for fsspec's module ``core`` and a file system of it."""
 
     def __init__(self) -> None:
-        self.content = {"bucket/root/1/a/b.pb": b"b", "bucket/root/1/c.json": b"c"}
+        self.content = {"bucket/runs/1/a/b.pb": b"b", "bucket/runs/1/c.json": b"c"}
 
     def url_to_fs(self, uri: str) -> tuple[Bucket, str]:
         """The file system and the path of a URL."""
@@ -156,11 +156,11 @@ def test_remote_files_are_read_through_fsspec(root: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "fsspec", Bucket())
     monkeypatch.setitem(sys.modules, "fsspec.core", Bucket())
     files = FilePayloads(root)
-    assert files.files("gs://bucket/root/1") == ("a/b.pb", "c.json")
-    assert files.read("gs://bucket/root/1/", "a/b.pb") == b"b"
-    assert files.files("gs://bucket/root/1/c.json") == ("c.json",)
-    assert files.read("gs://bucket/root/1/c.json", "c.json") == b"c"
-    assert files.read("gs://bucket/root/1", "none") is None
+    assert files.files("gs://bucket/runs/1") == ("a/b.pb", "c.json")
+    assert files.read("gs://bucket/runs/1/", "a/b.pb") == b"b"
+    assert files.files("gs://bucket/runs/1/c.json") == ("c.json",)
+    assert files.read("gs://bucket/runs/1/c.json", "c.json") == b"c"
+    assert files.read("gs://bucket/runs/1", "none") is None
     assert FsspecPayloads().files("gs://secret/x") == ()
 
 

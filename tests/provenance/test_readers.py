@@ -26,8 +26,8 @@ all_readers = pytest.mark.parametrize("reader", READERS)
 def two_pipelines() -> TraceBuilder:
     """Two pipelines; the second takes in the Examples of the first."""
     build = TraceBuilder()
-    data = build.artifact("Examples", uri="root/examples/1", span=7)
-    model = build.artifact("Model", uri="root/model/2")
+    data = build.artifact("Examples", uri="runs/examples/1", span=7)
+    model = build.artifact("Model", uri="runs/model/2")
     build.execution(
         "tfx.CsvExampleGen", outputs={"examples": [data]}, run="r1", pipeline="first",
         node="first.gen", input_base="data", share=0.25,

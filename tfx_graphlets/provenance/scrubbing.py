@@ -57,8 +57,8 @@ class Relativizer:
     r"""Strips path prefixes of a machine, wherever they begin a path in a text.
 
     >>> strip = Relativizer(["/srv/ml/pipelines"])
-    >>> strip("/srv/ml/pipelines/flights/root/Trainer/7")
-    'flights/root/Trainer/7'
+    >>> strip("/srv/ml/pipelines/flights/runs/Trainer/7")
+    'flights/runs/Trainer/7'
     >>> strip('{"module": "file:///srv/ml/pipelines/m.py", "other": "/data/srv/ml/pipelines/x"}')
     '{"module": "m.py", "other": "/data/srv/ml/pipelines/x"}'
     >>> strip("/srv/ml/pipelines")
