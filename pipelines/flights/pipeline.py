@@ -20,6 +20,7 @@ from pipelines.flights.window import LatestVersionSpanRange
 BEAM_ARGUMENTS = (
     "--direct_num_workers=1",
     "--direct_running_mode=in_memory",
+    "--max_cache_memory_usage_mb=0",  # measuring what to keep costs more than it saves
     # Without an image TFX packs its whole source for remote workers in every Beam component: 1.5 s each.
     "--sdk_container_image=none",
 )

@@ -31,10 +31,10 @@ class VariantConfig:
     first_day: datetime.date
     seed: int
     hidden_units: tuple[int, ...] = ()
-    train_steps: int = 400
+    train_steps: int = 300
     minimum_auc: float = 0.58
     maximum_loss: float = 0.75
-    minimum_gain: float = 0.004
+    minimum_gain: float = 0.02
     warm_start: bool = False
     push_interval: int = 0
     cache: bool = False
@@ -55,16 +55,42 @@ VARIANTS = {
     variant.name: variant
     for variant in (
         VariantConfig("flights-jfk-linear-w5", ("JFK",), "linear", 5, datetime.date(2013, 1, 14), 501),
-        VariantConfig("flights-ewr-dnn-w7", ("EWR",), "dnn", 7, datetime.date(2013, 2, 11), 702, (24, 12)),
         VariantConfig(
-            "flights-lga-linear-w7-warm", ("LGA",), "linear", 7, datetime.date(2013, 4, 1), 703, warm_start=True
+            "flights-ewr-dnn-w7", ("EWR",), "dnn", 7, datetime.date(2013, 2, 11), 702, (24, 12), train_steps=100
+        ),
+        VariantConfig(
+            "flights-lga-linear-w7-warm",
+            ("LGA",),
+            "linear",
+            7,
+            datetime.date(2013, 4, 1),
+            703,
+            minimum_gain=0.01,
+            warm_start=True,
         ),
         VariantConfig("flights-all-linear-w3", ALL, "linear", 3, datetime.date(2013, 5, 20), 304),
         VariantConfig(
-            "flights-all-dnn-w5-throttle", ALL, "dnn", 5, datetime.date(2013, 8, 5), 505, (32, 16), push_interval=3
+            "flights-all-dnn-w5-throttle",
+            ALL,
+            "dnn",
+            5,
+            datetime.date(2013, 8, 5),
+            505,
+            (32, 16),
+            train_steps=100,
+            minimum_gain=0.008,
+            push_interval=2,
         ),
         VariantConfig(
-            "flights-jfk-dnn-w5-cached", ("JFK",), "dnn", 5, datetime.date(2013, 9, 30), 506, (24, 12), cache=True
+            "flights-jfk-dnn-w5-cached",
+            ("JFK",),
+            "dnn",
+            5,
+            datetime.date(2013, 9, 30),
+            506,
+            (24, 12),
+            train_steps=100,
+            cache=True,
         ),
     )
 }

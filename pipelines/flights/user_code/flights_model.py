@@ -12,10 +12,10 @@ import tensorflow_transform as tft
 
 # --- settings: rewritten by code changes (schedule.CodeRevision) ---
 REVISION = 0
-LEARNING_RATE = 0.02
+LEARNING_RATE = 0.01
 STEPS_FACTOR = 1.0
-BATCH_SIZE = 128
-REGULARIZATION = 1e-4
+BATCH_SIZE = 256
+REGULARIZATION = 1e-3
 USE_HOUR = False
 USE_WEATHER = True
 LABEL_SIGN = 1
