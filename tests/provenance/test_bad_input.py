@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.provenance.readers import needs_mlmd
 from tfx_graphlets.errors import (
     ArchiveError,
     InvalidArgumentError,
+    MissingDependencyError,
     NotAMetadataStoreError,
     StoreError,
     StoreNotFoundError,
@@ -131,6 +133,20 @@ def test_the_api_never_migrates(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
+def test_the_api_is_named_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without ml-metadata a file is still read by SQL, and the error names the extra."""
+    monkeypatch.setitem(sys.modules, "ml_metadata", None)
+    monkeypatch.setitem(sys.modules, "ml_metadata.metadata_store", None)
+    path = some_store(tmp_path / "store.sqlite")
+    with open_store(path) as store:
+        assert len(store.read_trace().executions) == 200
+    for uri in (f"sqlite+mlmd://{path}", "mysql://me@127.0.0.1:9/db", "grpc://127.0.0.1:9"):
+        with pytest.raises(MissingDependencyError, match=r'pip install "tfx-graphlets\[mlmd\]"'):
+            open_store(uri)
+
+
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
 def test_a_truncated_store(kept: float, tmp_path: Path) -> None:
     """A file that lost its end is damaged, wherever it was cut."""
@@ -237,6 +253,24 @@ def test_a_store_in_write_ahead_mode(tmp_path: Path) -> None:
     with open_store(path) as store:
         assert len(store.read_trace().executions) == 10
     assert [file.name for file in folder.iterdir()] == ["store.sqlite"]
+
+
+def test_a_store_whose_writer_crashed(tmp_path: Path) -> None:
+    """A journal that was left behind is named, and not rolled back by reading."""
+    path = some_store(tmp_path / "store.sqlite")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA cache_size = 1")
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE ExecutionProperty SET string_value = 'y' || string_value")
+    crashed = tmp_path / "crashed.sqlite"
+    shutil.copyfile(path, crashed)
+    shutil.copyfile(f"{path}-journal", f"{crashed}-journal")
+    writer.close()
+    content = crashed.read_bytes()
+    with pytest.raises(StoreError, match=r"left crashed\.sqlite-journal") as caught:
+        open_store(crashed)
+    assert_one_sentence(caught.value, crashed)
+    assert crashed.read_bytes() == content
 
 
 def test_odd_file_names(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import pytest
 
+from tests.provenance.mlmd_files import write_store
 from tests.provenance.readers import needs_mlmd
 from tfx_graphlets.errors import InvalidArgumentError, StoreError, StoreNotFoundError
 from tfx_graphlets.provenance import connection
@@ -81,3 +85,23 @@ def test_a_server_that_is_not_there(uri: str, kind: type[StoreError]) -> None:
     assert "127.0.0.1:9" in str(caught.value)
     assert "hidden" not in f"{caught.value!r} {caught.value.__cause__!r}"
     assert "\n" not in str(caught.value)
+
+
+@needs_mlmd
+def test_the_connection_is_not_logged(tmp_path: Path) -> None:
+    """At DEBUG, ml-metadata would log the connection with its password; the level comes back."""
+    from absl import logging as absl_logging
+
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logger, verbosity = logging.getLogger("absl"), absl_logging.get_verbosity()
+    logger.addHandler(handler)
+    absl_logging.set_verbosity(absl_logging.DEBUG)
+    try:
+        open_store(f"sqlite+mlmd://{write_store(tmp_path / 'store.sqlite')}").close()
+        assert absl_logging.get_verbosity() == absl_logging.DEBUG
+    finally:
+        absl_logging.set_verbosity(verbosity)
+        logger.removeHandler(handler)
+    assert not [line for line in lines if "ConnectionConfig" in line]

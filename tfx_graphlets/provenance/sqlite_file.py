@@ -38,7 +38,7 @@ def connect(path: Path, name: str) -> sqlite3.Connection:
       StoreError: the file cannot be read.
     """
     _check_file(path, name)
-    with translated(name):
+    with translated(name, path):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?{_mode(path)}",
             uri=True, timeout=_WAIT_SECONDS, isolation_level=None,
@@ -55,8 +55,8 @@ def connect(path: Path, name: str) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def translated(name: str) -> Iterator[None]:
-    """Turns errors of sqlite3 into this library's.
+def translated(name: str, path: Path) -> Iterator[None]:
+    """Turns errors of sqlite3 about the store ``name`` at ``path`` into this library's.
 
     Raises:
       NotAMetadataStoreError: the file is no database, or a damaged one.
@@ -67,10 +67,14 @@ def translated(name: str) -> Iterator[None]:
     except sqlite3.ProgrammingError as error:
         raise StoreError(name, f"cannot be read ({error}); open it again") from error
     except sqlite3.OperationalError as error:
-        raise StoreError(
-            name, f"cannot be read ({error}); see that no program keeps it locked and that its "
-            "file can be read, then try again",
-        ) from error  # fmt: skip
+        journal = path.with_name(path.name + "-journal")
+        advice = (
+            f"a program ended while writing and left {journal.name}: open the file once for "
+            "writing, for example with ml-metadata, so that SQLite takes the half back"
+            if journal.exists() and journal.stat().st_size
+            else "see that no program keeps it locked and that it can be read, then try again"
+        )
+        raise StoreError(name, f"cannot be read ({error}); {advice}") from error
     except sqlite3.DatabaseError as error:
         raise NotAMetadataStoreError(
             name, f"is no SQLite database, or a damaged one ({error}); restore it from a copy, or "

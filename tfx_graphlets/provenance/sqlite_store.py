@@ -43,8 +43,9 @@ class SqliteStore:
           StoreError: as ``open_store``.
         """
         self._name = os.fspath(path) if name is None else name
-        self._connection = sqlite_file.connect(Path(path), self._name)
-        self._payloads = FilePayloads(Path(path).absolute().parent)
+        self._path = Path(path).absolute()
+        self._connection = sqlite_file.connect(self._path, self._name)
+        self._payloads = FilePayloads(self._path.parent)
 
     @property
     def name(self) -> str:
@@ -65,7 +66,10 @@ class SqliteStore:
         until the rows are in memory.
         """
         tables = Tables(self._connection)
-        with sqlite_file.translated(self._name), sqlite_file.snapshot(self._connection):
+        with (
+            sqlite_file.translated(self._name, self._path),
+            sqlite_file.snapshot(self._connection),
+        ):
             if pipeline is not None:
                 found = tables.pipelines()
                 chosen = [number for number, name in found if name == pipeline]
