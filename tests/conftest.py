@@ -21,7 +21,8 @@ if importlib.util.find_spec("ydf"):
     importlib.import_module("ydf")
 
 # Without the extra `tfx` the core's tests still run.
-collect_ignore = [] if importlib.util.find_spec("tfx") else ["components", "pipelines"]
+HAS_TFX = importlib.util.find_spec("tfx") is not None
+collect_ignore = [] if HAS_TFX else ["components", "pipelines"]
 
 Golden = Callable[[Path, str], None]
 
@@ -33,6 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the golden files anew from what the tests see now; review the difference",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what is marked tfx where the extra is not installed."""
+    if not HAS_TFX:
+        for item in items:
+            if item.get_closest_marker("tfx"):
+                item.add_marker(pytest.mark.skip(reason="the extra tfx is not installed"))
 
 
 @pytest.fixture
