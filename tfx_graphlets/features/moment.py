@@ -18,8 +18,9 @@ def decision_moment(
 ) -> IntArray:
     """Moment of decision of a gate at ``stage``, for every graphlet.
 
-    - ``input``: when the first execution of the run after ExampleGen began (the
-      Trainer at the latest), and not before the run's ExampleGen had ended.
+    - ``input``: when the first execution of the run after ExampleGen began, not
+      before the run's ExampleGen had ended, and when the Trainer was created at
+      the latest.
     - ``pre``: when the Trainer was created.
     - ``trainer``: when the Trainer ended.
     - ``validation``: when the Trainer and the validators that were created
@@ -32,15 +33,15 @@ def decision_moment(
 
     Returns: int64 [n], milliseconds since the epoch.
     """
-    executions = graphlets.trace.executions
-    trainer = graphlets.trainer
+    executions, trainer = graphlets.trace.executions, graphlets.trainer
+    ended_ms = np.maximum(executions.update_ms, executions.create_ms)
     if stage is Stage.PRE:
         return executions.create_ms[trainer]
     if stage is Stage.TRAINER:
-        return executions.update_ms[trainer]
+        return ended_ms[trainer]
     rows, index = graphlets.executions.rows(), graphlets.executions.index
     role, part = graphlets.role[index], graphlets.part
-    create, update = executions.create_ms[index], executions.update_ms[index]
+    create, update = executions.create_ms[index], ended_ms[index]
     if stage is Stage.INPUT:
         timeline = timeline or Timeline.of(graphlets, Edges.of(graphlets))
         before = np.isin(part, (Part.UPSTREAM, Part.ANALYSIS)) & timeline.in_run
@@ -49,12 +50,12 @@ def decision_moment(
         moment = executions.create_ms[trainer].copy()
         np.minimum.at(moment, rows[later], create[later])
         np.maximum.at(moment, rows[source], update[source])
-        return moment
+        return np.minimum(moment, executions.create_ms[trainer])
     first_push = np.full(len(graphlets), np.iinfo(np.int64).max)
     pusher = (part == Part.DOWNSTREAM) & (role == Role.PUSHER)
     np.minimum.at(first_push, rows[pusher], create[pusher])
     validator = (part == Part.DOWNSTREAM) & np.isin(role, _VALIDATORS)
     validator &= create < first_push[rows]
-    moment = executions.update_ms[trainer].copy()
+    moment = ended_ms[trainer].copy()
     np.maximum.at(moment, rows[validator], update[validator])
     return moment

@@ -91,8 +91,7 @@ class Timeline:
     def of(cls, graphlets: Graphlets, edges: Edges) -> Timeline:
         """Works out the times of all graphlets at once."""
         executions = graphlets.trace.executions
-        finished = executions.update_ms.copy()
-        finished[np.isin(executions.state, _UNFINISHED)] = NEVER
+        finished = finished_ms(graphlets.trace)
         entries = _Entries.of(graphlets)
         in_run = shares_run(
             graphlets.trace, entries.execution, graphlets.trainer[entries.graphlet]
@@ -110,6 +109,17 @@ class Timeline:
         joined = np.maximum(joined, executions.create_ms[entries.execution])
         joined[~downstream] = NEVER
         return cls(finished, known, own, joined, in_run)
+
+
+def finished_ms(trace: Trace) -> IntArray:
+    """When state and outputs of each execution counted: last update, not before create.
+
+    Returns: int64 [num_executions]; NEVER for one that is NEW or RUNNING.
+    """
+    executions = trace.executions
+    finished = np.maximum(executions.update_ms, executions.create_ms)
+    finished[np.isin(executions.state, _UNFINISHED)] = NEVER
+    return finished
 
 
 def shares_run(trace: Trace, left: IntArray, right: IntArray) -> BoolArray:
@@ -165,6 +175,9 @@ class _Walk:
         self.part = graphlets.part
         self.role = graphlets.role[entries.execution]
         self.finished = finished
+        times = graphlets.trace.executions
+        trainer_ended = times.update_ms[graphlets.trainer[entries.graphlet]]
+        self.in_time = times.create_ms[entries.execution] <= trainer_ended
         self._entries = entries
         self._edges = edges
         self._entered = ~graphlets.trace.artifacts_of_types(vocabulary.NOT_ENTERED_UPSTREAM)
@@ -187,7 +200,8 @@ class _Walk:
         known = np.maximum(path, self.finished)
 
         # Data analysis beside the data: from all artifacts seen so far, forward.
-        analysis = np.isin(self.role, vocabulary.DATA_ANALYSIS)
+        analysis = np.isin(self.role, vocabulary.DATA_ANALYSIS) & self.in_time
+        analysis &= np.isin(self.part, (Part.UPSTREAM, Part.ANALYSIS))
         beside = np.full(len(self.part), NEVER, np.int64)
         seen = self._leave(path, passes)
         source, target = self._steps(fed, self._edges.inputs, self._edges.consumers, analysis)

@@ -48,10 +48,9 @@ class View:
     @functools.cached_property
     def own(self) -> tuple[Member, ...]:
         """Executions of the graphlet that the stage may see and that had finished."""
-        before_trainer = not self.reaches(Stage.TRAINER)
         result = []
         for member in self.facts.members(self.graphlet):
-            known = member.own_known_ms if before_trainer else member.known_ms
+            known = member.own_known_ms if self.stage is Stage.INPUT else member.known_ms
             if known <= self.moment_ms and self._may_see(member):
                 result.append(member)
         return tuple(result)

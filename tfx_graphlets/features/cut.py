@@ -1,0 +1,216 @@
+"""Cuts a trace at a moment: what a store would have held when a gate decided.
+
+The proof that features leak nothing: a graphlet's features in the whole trace
+and in the trace cut at its moment must be the same. It serves this project's
+tests, and those of groups of features that users write.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfx_graphlets import assembly, vocabulary
+from tfx_graphlets.adjacency import Adjacency
+from tfx_graphlets.features.timeline import Edges, finished_ms, shares_run
+from tfx_graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.trace import (
+    NO_KEY,
+    BoolArray,
+    IntArray,
+    Properties,
+    PropertyKind,
+    Trace,
+)
+from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
+
+
+def cut_trace(graphlets: Graphlets, number: int, stage: Stage, moment_ms: int) -> Trace:
+    """The trace as a gate saw it that decided about one graphlet.
+
+    - Executions that had not been created are dropped.
+    - An execution that had not finished is RUNNING and has put out nothing; but
+      a Trainer that was to be a cache hit, and so is no graphlet, is dropped.
+    - Before stage ``trainer`` the graphlet's Trainer is a pending one, created
+      at the moment: RUNNING, without properties and outputs. At ``pre`` it has
+      the Trainer's inputs. At ``input`` it has those that were there by then;
+      for what the run had yet to make, what that was going to be made from.
+    - Artifacts that nothing of this refers to and that did not exist are
+      dropped.
+
+    Args:
+      graphlets: graphlets of the whole trace.
+      number: the graphlet that is decided about.
+      stage: where the gate stands.
+      moment_ms: when it decides; ids and positions in time of everything else
+        follow from it.
+
+    Returns:
+      The trace; ids are kept, so the graphlet is found by its Trainer's id.
+    """
+    trace = graphlets.trace
+    executions, events = trace.executions, trace.events
+    trainer = int(graphlets.trainer[number])
+    finished = finished_ms(trace)
+    done = finished <= moment_ms
+    recorded = done | (np.maximum(executions.update_ms, executions.create_ms) <= moment_ms)
+    kept = (executions.create_ms < moment_ms) | done
+    cached_trainer = (graphlets.role == Role.TRAINER) & (executions.state == ExecutionState.CACHED)
+    kept &= done | ~cached_trainer
+    kept[trainer] = True
+    pending = stage.order < Stage.TRAINER.order
+    if pending:
+        recorded[trainer] = False
+
+    is_input = np.isin(events.type, (*vocabulary.INPUT_EVENTS, vocabulary.EventType.INTERNAL_INPUT))
+    kept_event = kept[events.execution] & (recorded[events.execution] | is_input)
+    added: list[tuple[int, int]] = []
+    if pending and stage is Stage.INPUT:
+        own = events.execution == trainer
+        there = _inputs_there(graphlets, number, done, moment_ms)
+        kept_event &= ~own | np.isin(events.artifact, there)
+        direct = set(events.artifact[own & kept_event].tolist())
+        added = [(trainer, artifact) for artifact in there if artifact not in direct]
+
+    artifact_kept = trace.artifacts.create_ms <= moment_ms
+    put = np.isin(events.type, vocabulary.OUTPUT_EVENTS)
+    artifact_kept[events.artifact[put]] = False
+    artifact_kept[events.artifact[kept_event]] = True
+    artifact_kept[[artifact for _, artifact in added]] = True
+
+    create_ms = executions.create_ms.copy()
+    update_ms = np.where(recorded, executions.update_ms, moment_ms)
+    if pending:
+        create_ms[trainer] = min(create_ms[trainer], moment_ms)
+        update_ms[trainer] = min(executions.update_ms[trainer], moment_ms)
+
+    raw = assembly.RawTables(
+        execution_id=executions.id[kept],
+        execution_type=[executions.type_names[code] for code in executions.type[kept]],
+        execution_state=np.where(recorded, executions.state, ExecutionState.RUNNING)[kept],
+        execution_create_ms=create_ms[kept],
+        execution_update_ms=update_ms[kept],
+        artifact_id=trace.artifacts.id[artifact_kept],
+        artifact_type=[
+            trace.artifacts.type_names[code] for code in trace.artifacts.type[artifact_kept]
+        ],
+        artifact_state=trace.artifacts.state[artifact_kept].astype(np.int64),
+        artifact_create_ms=trace.artifacts.create_ms[artifact_kept],
+        artifact_update_ms=trace.artifacts.update_ms[artifact_kept],
+        artifact_uri=[trace.artifacts.uri[row] for row in np.flatnonzero(artifact_kept)],
+        context_id=trace.contexts.id,
+        context_type=[trace.contexts.type_names[code] for code in trace.contexts.type],
+        context_name=trace.contexts.name,
+        context_create_ms=trace.contexts.create_ms,
+    )
+    _add_events(raw, trace, kept_event, added, moment_ms)
+    _add_contexts(raw, trace)
+    described = kept.copy()
+    described[trainer] &= not pending
+    raw.execution_properties = _properties(executions.properties, executions.id, described)
+    raw.artifact_properties = _properties(
+        trace.artifacts.properties, trace.artifacts.id, artifact_kept
+    )
+    return assembly.assemble(raw)
+
+
+def _inputs_there(
+    graphlets: Graphlets, number: int, done: BoolArray, moment_ms: int
+) -> list[int]:
+    """Artifacts that existed at the moment and that the Trainer was going to be fed from.
+
+    Its own inputs, and those of what its run had yet to finish on the way to it.
+    """
+    trace = graphlets.trace
+    edges, trainer = Edges.of(graphlets), int(graphlets.trainer[number])
+    members = graphlets.executions.of(number)
+    upstream = graphlets.part[
+        graphlets.executions.start[number] : graphlets.executions.start[number + 1]
+    ]
+    walked = set(members[upstream == Part.UPSTREAM].tolist())
+    in_run = dict(
+        zip(
+            members.tolist(),
+            shares_run(trace, members, np.full(len(members), trainer, np.int64)).tolist(),
+        )
+    )
+    entered = ~trace.artifacts_of_types(vocabulary.NOT_ENTERED_UPSTREAM)
+    there: set[int] = set()
+    seen, pending = {trainer}, [trainer]
+    while pending:
+        execution = pending.pop()
+        to_come = execution == trainer or not done[execution]
+        for artifact in _row(edges.inputs, execution):
+            producers = _row(edges.producers, artifact)
+            exists = any(done[producer] for producer in producers) or (
+                not producers and trace.artifacts.create_ms[artifact] <= moment_ms
+            )
+            if exists and to_come and (entered[artifact] or execution == trainer):
+                there.add(artifact)
+            for producer in producers if entered[artifact] else ():
+                passes = done[producer] or in_run.get(producer, False)
+                if passes and producer in walked and producer not in seen:
+                    seen.add(producer)
+                    pending.append(producer)
+    return sorted(there)
+
+
+def _row(adjacency: Adjacency, node: int) -> list[int]:
+    start, end = adjacency.start[node : node + 2]
+    row: list[int] = adjacency.target[start:end].tolist()
+    return row
+
+
+def _add_events(
+    raw: assembly.RawTables, trace: Trace, kept: BoolArray, added: list[tuple[int, int]], moment: int
+) -> None:
+    events = trace.events
+    extra = np.array(added, np.int64).reshape(-1, 2)
+    execution = np.concatenate([events.execution[kept], extra[:, 0]])
+    artifact = np.concatenate([events.artifact[kept], extra[:, 1]])
+    raw.event_execution = trace.executions.id[execution]
+    raw.event_artifact = trace.artifacts.id[artifact]
+    kinds = np.full(len(extra), vocabulary.EventType.INPUT, np.int64)
+    raw.event_type = np.concatenate([events.type[kept].astype(np.int64), kinds])
+    keys = [None if code == NO_KEY else events.keys[code] for code in events.key[kept]]
+    raw.event_key = [*keys, *[None] * len(extra)]
+    raw.event_ms = np.concatenate([events.time_ms[kept], np.full(len(extra), moment)])
+
+
+def _add_contexts(raw: assembly.RawTables, trace: Trace) -> None:
+    contexts = trace.contexts
+    raw.association = np.stack(
+        [
+            contexts.id[contexts.association_context],
+            trace.executions.id[contexts.association_execution],
+        ],
+        axis=1,
+    )
+    raw.attribution = np.stack(
+        [
+            contexts.id[contexts.attribution_context],
+            trace.artifacts.id[contexts.attribution_artifact],
+        ],
+        axis=1,
+    )
+
+
+def _properties(properties: Properties, ids: IntArray, kept: BoolArray) -> assembly.RawProperties:
+    raw = assembly.RawProperties()
+    for row in range(len(properties)):
+        owner = int(properties.owner[row])
+        if not kept[owner] or properties.names[properties.name[row]] == "state":
+            continue
+        kind = int(properties.kind[row])
+        value: int | float | str
+        if kind in (PropertyKind.INT, PropertyKind.BOOL):
+            value = int(properties.int_value[row])
+        elif kind == PropertyKind.DOUBLE:
+            value = float(properties.double_value[row])
+        else:
+            value = properties.strings[properties.string_code[row]]
+        raw.add(
+            int(ids[owner]), properties.names[properties.name[row]],
+            bool(properties.is_custom[row]), kind, value,
+        )  # fmt: skip
+    return raw
+
