@@ -12,6 +12,8 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
 from tests.components import light_nodes
+from tfx_graphlets.components import history
+from tfx_graphlets.components.artifact_files import read_files
 from tfx_graphlets.components.conditions import check_gated, proceed
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 
@@ -82,6 +84,14 @@ class LightPipeline:
         """Custom properties of the GateDecision artifacts, oldest first."""
         artifacts = self.store().get_artifacts_by_type("tfx_graphlets.GateDecision")
         return [_values(artifact) for artifact in sorted(artifacts, key=lambda a: a.id)]
+
+    def histories(self) -> list[history.PipelineHistory]:
+        """What the Graphlets artifacts hold, oldest first."""
+        artifacts = self.store().get_artifacts_by_type("tfx_graphlets.Graphlets")
+        return [
+            history.from_files(read_files(artifact.uri, history.FILES))
+            for artifact in sorted(artifacts, key=lambda artifact: artifact.id)
+        ]
 
     def executions(self) -> list[dict[str, str]]:
         """State by node id, per run in the order of the runs."""
