@@ -148,17 +148,18 @@ def _check_schema(connection: sqlite3.Connection, name: str) -> None:
             name, "is a SQLite database without the tables of ML Metadata; name the file that TFX "
             "or ml-metadata wrote",
         )  # fmt: skip
-    if missing:
-        raise NotAMetadataStoreError(
-            name, f"lacks the table {missing[0]} of ML Metadata; restore it from a copy"
-        )
     version = schema_version(connection) if "MLMDEnv" in found else 0
+    # A schema to come may have other tables: its version is looked at first.
     oldest, newest = vocabulary.OLDEST_SCHEMA_VERSION, vocabulary.NEWEST_SCHEMA_VERSION
     if version > newest:
         raise UnsupportedSchemaError(
             name, version, f"has MLMD schema {version}, newer than {newest}, the newest that this "
             "release reads; upgrade tfx-graphlets",
         )  # fmt: skip
+    if missing:
+        raise NotAMetadataStoreError(
+            name, f"lacks the table {missing[0]} of ML Metadata; restore it from a copy"
+        )
     if version < oldest:
         shown = f"MLMD schema {version}" if version else "an MLMD schema without a version"
         raise UnsupportedSchemaError(
