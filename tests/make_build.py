@@ -16,7 +16,7 @@ HEADER = """\
 # Bazel's view of the repository: one py_library per unit of the package, whose deps are the
 # imports that run in it, and one py_test per test file. Written by `make build_file`; a test
 # holds it to the source. Python packages from outside come from the environment that runs it.
-# The rules are native ones, so that `bazel query //:all` works without a network.
+# The rules are native ones: beside an empty WORKSPACE, `bazel query //:all` works offline.
 
 package(default_visibility = ["//visibility:public"])
 
