@@ -88,7 +88,8 @@ def evaluation_metrics(payloads: Payloads, uri: str) -> EvaluationMetrics | None
     Returns: None where no metric of the overall slice can be read.
     """
     names = payloads.files(uri)
-    baseline_names, thresholds = {_BASELINE_NAME}, ()
+    baseline_names = {_BASELINE_NAME}
+    thresholds: tuple[MetricThreshold, ...] = ()
     config = payloads.read(uri, _CONFIG_FILE) if _CONFIG_FILE in names else None
     if config is not None:
         text = config.decode("utf-8", "replace")
@@ -246,7 +247,10 @@ def _json(text: object) -> object:
 def _snake(value: object) -> object:
     """The same JSON value, camel case keys in snake case."""
     if isinstance(value, dict):
-        return {re.sub(r"(?<!^)(?=[A-Z])", "_", str(k)).lower(): _snake(v) for k, v in value.items()}
+        return {
+            re.sub(r"(?<!^)(?=[A-Z])", "_", str(key)).lower(): _snake(item)
+            for key, item in value.items()
+        }
     return [_snake(item) for item in value] if isinstance(value, list) else value
 
 
@@ -363,10 +367,12 @@ def _message_classes() -> Mapping[str, type[Message]]:
     field_type = descriptor_pb2.FieldDescriptorProto
     for message_name, fields in _MESSAGES.items():
         message = file.message_type.add(name=message_name)
-        for name, (number, kind) in fields.items():
-            repeats, kind = kind.startswith("*"), kind.lstrip("*")
+        for name, (number, declared) in fields.items():
+            kind = declared.lstrip("*")
             field = message.field.add(name=name, number=number)
-            field.label = field_type.LABEL_REPEATED if repeats else field_type.LABEL_OPTIONAL
+            field.label = field_type.LABEL_OPTIONAL
+            if declared != kind:
+                field.label = field_type.LABEL_REPEATED
             if kind.isupper():
                 field.type = field_type.Type.Value(f"TYPE_{kind}")
             else:
@@ -379,4 +385,4 @@ def _message_classes() -> Mapping[str, type[Message]]:
     if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
         return {n: message_factory.GetMessageClass(d) for n, d in descriptors.items()}
     factory = message_factory.MessageFactory(pool)
-    return {name: factory.GetPrototype(found) for name, found in descriptors.items()}
+    return {n: factory.GetPrototype(d) for n, d in descriptors.items()}

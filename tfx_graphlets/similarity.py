@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Hashable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.payload import DatasetStatistics, FeatureStatistics
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.trace import FloatArray, IntArray
+
+_Span = TypeVar("_Span", bound=Hashable)
 
 
 def jaccard(left: Collection[Hashable], right: Collection[Hashable]) -> float:
@@ -70,7 +73,7 @@ def feature_similarity(left: FeatureStatistics, right: FeatureStatistics) -> flo
     cells = []
     for feature, values in zip((left, right), shares):
         missing = 0.0 if math.isnan(feature.missing_share) else feature.missing_share
-        cells.append(np.append(values * (1.0 - missing), missing))
+        cells.append(np.concatenate((values * (1.0 - missing), [missing])))
     distance = jensen_shannon_distance(cells[0], cells[1])
     return 0.0 if math.isnan(distance) else 1.0 - distance
 
@@ -92,9 +95,9 @@ def dataset_similarity(left: DatasetStatistics, right: DatasetStatistics) -> flo
 
 
 def spans_similarity(
-    left: Sequence[Hashable],
-    right: Sequence[Hashable],
-    similarity: Callable[[Hashable, Hashable], float],
+    left: Sequence[_Span],
+    right: Sequence[_Span],
+    similarity: Callable[[_Span, _Span], float],
 ) -> float:
     """Similarity of two windows of spans: 1 minus their earth mover's distance.
 
@@ -166,7 +169,7 @@ def earth_movers_distance(cost: FloatArray) -> float:
 
 
 def _shortest_path(
-    cost: FloatArray, flow: np.ndarray, supply: np.ndarray, demand: np.ndarray  # type: ignore[type-arg]
+    cost: FloatArray, flow: IntArray, supply: IntArray, demand: IntArray
 ) -> list[tuple[int, int]]:
     """Edges (left, right) of the cheapest path from supply to demand.
 
@@ -222,14 +225,11 @@ def _cells(left: FeatureStatistics, right: FeatureStatistics) -> tuple[FloatArra
 
 
 def _shares_on(grid: FloatArray, feature: FeatureStatistics) -> FloatArray:
-    """Share of a numeric feature's values in (grid[i - 1], grid[i]], spread evenly
-    within its buckets; the first cell holds what lies at or below grid[0]."""
-    edges, below = feature.edges, np.append(0.0, np.cumsum(feature.shares))
-    # Where an edge repeats (a point of mass) the last one counts: the share at or below it.
-    bucket = np.searchsorted(edges, grid, side="right") - 1
-    cumulative = np.where(bucket < 0, 0.0, below[np.maximum(bucket, 0)])
-    inside = (bucket >= 0) & (bucket < len(edges) - 1)
-    start, end = edges[bucket[inside]], edges[bucket[inside] + 1]
-    gain = below[bucket[inside] + 1] - below[bucket[inside]]
-    cumulative[inside] += gain * (grid[inside] - start) / (end - start)
-    return np.diff(np.append(0.0, cumulative))
+    """Share of a numeric feature's values in (grid[i - 1], grid[i]].
+
+    Values are spread evenly within buckets; the first cell holds all up to grid[0].
+    """
+    # Where an edge repeats (a point of mass) interp takes the last: the share at or below it.
+    below = np.concatenate(([0.0], np.cumsum(feature.shares)))
+    cumulative = np.interp(grid, feature.edges, below, left=0.0)
+    return np.diff(cumulative, prepend=0.0)

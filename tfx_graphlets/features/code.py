@@ -8,7 +8,8 @@ in TFX's templates, the hash of Transform tells the Trainer's before it runs.
 from __future__ import annotations
 
 from tfx_graphlets.features.facts import Member
-from tfx_graphlets.features.registry import FeatureGroup, Value, number
+from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
+from tfx_graphlets.features.table import Feature
 from tfx_graphlets.features.view import View
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
 
@@ -21,21 +22,23 @@ _OF_HISTORY = "MLMD Trainer.module_path of the preceding graphlets"
 _LABELLED = (Outcome.PUSHED, Outcome.UNPUSHED)
 
 
-def _declared(prefix: str, stage: Stage, source: str) -> tuple:  # type: ignore[type-arg]
-    return (
-        number(f"{prefix}_same_1", stage, "0 or 1, as in the previous graphlet", _NO_HASH, source),
-        number(f"{prefix}_same_pushed", stage, "0 or 1, as in the last pushed", _NO_HASH, source),
-        number(f"{prefix}_runs", stage, "consecutive preceding graphlets with it", _NO_HASH, source),
-        number(f"{prefix}_pushes", stage, "pushed graphlets with it", _NO_HASH, source),
-        number(f"{prefix}_push_share", stage, "pushed among its labelled, 0..1", _NO_HASH, source),
-        number(f"{prefix}_last_pushed", stage, "0 or 1, its latest labelled", _NO_HASH, source),
-    )
+def _declared(whose: str, stage: Stage, source: str) -> tuple[Feature, ...]:
+    units = {
+        "same_1": "0 or 1, as in the previous graphlet",
+        "same_pushed": "0 or 1, as in the last pushed",
+        "runs": "consecutive preceding graphlets with it",
+        "pushes": "pushed graphlets with it",
+        "push_share": "pushed among its labelled, 0..1",
+        "last_pushed": "0 or 1, its latest labelled",
+    }
+    named = {f"{whose}_{name}": unit for name, unit in units.items()}
+    return numbers("code", stage, _NO_HASH, source, **named)
 
 
 FEATURES = (
-    *_declared("code.previous", Stage.INPUT, _OF_HISTORY),
-    *_declared("code.transform", Stage.PRE, _SOURCES[Role.TRANSFORM]),
-    *_declared("code.trainer", Stage.TRAINER, _SOURCES[Role.TRAINER]),
+    *_declared("previous", Stage.INPUT, _OF_HISTORY),
+    *_declared("transform", Stage.PRE, _SOURCES[Role.TRANSFORM]),
+    *_declared("trainer", Stage.TRAINER, _SOURCES[Role.TRAINER]),
 )
 
 

@@ -113,9 +113,7 @@ def cut_trace(graphlets: Graphlets, number: int, stage: Stage, moment_ms: int) -
     return assembly.assemble(raw)
 
 
-def _inputs_there(
-    graphlets: Graphlets, number: int, done: BoolArray, moment_ms: int
-) -> list[int]:
+def _inputs_there(graphlets: Graphlets, number: int, done: BoolArray, moment_ms: int) -> list[int]:
     """Artifacts that existed at the moment and that the Trainer was going to be fed from.
 
     Its own inputs, and those of what its run had yet to finish on the way to it.
@@ -161,7 +159,11 @@ def _row(adjacency: Adjacency, node: int) -> list[int]:
 
 
 def _add_events(
-    raw: assembly.RawTables, trace: Trace, kept: BoolArray, added: list[tuple[int, int]], moment: int
+    raw: assembly.RawTables,
+    trace: Trace,
+    kept: BoolArray,
+    added: list[tuple[int, int]],
+    moment: int,
 ) -> None:
     events = trace.events
     extra = np.array(added, np.int64).reshape(-1, 2)
@@ -213,4 +215,3 @@ def _properties(properties: Properties, ids: IntArray, kept: BoolArray) -> assem
             bool(properties.is_custom[row]), kind, value,
         )  # fmt: skip
     return raw
-

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from tfx_graphlets.features.facts import Span
-from tfx_graphlets.features.registry import Value, number
+from tfx_graphlets.features.facts import Member, Span
+from tfx_graphlets.features.registry import Value, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.payload import SchemaSummary
@@ -17,30 +17,72 @@ from tfx_graphlets.vocabulary import ArtifactType, Role, Stage
 _NO_STATISTICS = "statistics of a span are gone, or no such earlier graphlet"
 _NO_SCHEMA = "a schema is gone, or no such earlier graphlet"
 _STATISTICS = "FeatureStats.pb of StatisticsGen"
-_SIMILARITY = "dataset similarity, section 4 of the paper; " + _STATISTICS
+_SIMILARITY = "dataset similarity, Xin et al. 2021; " + _STATISTICS
 _ANOMALIES = "SchemaDiff.pb of ExampleValidator"
 _SCHEMA = "schema.pbtxt"
 
 FEATURES = (
-    number("input_data.examples", Stage.PRE, "count, all splits", "statistics of a span are gone", _STATISTICS),
-    number("input_data.examples_ratio_1", Stage.PRE, "ratio to the previous graphlet", _NO_STATISTICS, _STATISTICS),
-    number("input_data.examples_ratio_pushed", Stage.PRE, "ratio to the last pushed", _NO_STATISTICS, _STATISTICS),
-    number("input_data.similarity_1", Stage.PRE, "0..1, with the previous graphlet", _NO_STATISTICS, _SIMILARITY),
-    number("input_data.similarity_pushed", Stage.PRE, "0..1, with the last pushed", _NO_STATISTICS, _SIMILARITY),
-    number("input_data.newest_similarity", Stage.PRE, "0..1, newest span with the last pushed", _NO_STATISTICS, _SIMILARITY),
-    number("input_data.missing_rise_1", Stage.PRE, "largest rise of a missing share", _NO_STATISTICS, _STATISTICS),
-    number("input_data.missing_rise_newest", Stage.PRE, "largest rise of a missing share, newest span against the last pushed", _NO_STATISTICS, _STATISTICS),
-    number("input_data.mean_shift_1", Stage.PRE, "largest shift of a mean, standard deviations", _NO_STATISTICS, _STATISTICS),
-    number("input_data.mean_shift_pushed", Stage.PRE, "largest shift of a mean, standard deviations", _NO_STATISTICS, _STATISTICS),
-    number("input_data.mean_shift_newest", Stage.PRE, "largest shift of a mean, newest span against the last pushed", _NO_STATISTICS, _STATISTICS),
-    number("input_data.anomalies", Stage.PRE, "count, latest check of each span", "anomalies are gone", _ANOMALIES),
-    number("input_data.newest_anomalies", Stage.PRE, "count, newest span", "anomalies are gone", _ANOMALIES),
-    number("input_data.anomalous_splits", Stage.PRE, "count, newest span", "not recorded", "MLMD ExampleAnomalies.blessed"),
-    number("input_data.schema_changed_1", Stage.PRE, "0 or 1", _NO_SCHEMA, _SCHEMA),
-    number("input_data.schema_changed_pushed", Stage.PRE, "0 or 1", _NO_SCHEMA, _SCHEMA),
-    number("input_data.schema_features_added", Stage.PRE, "count, against the previous graphlet", _NO_SCHEMA, _SCHEMA),
-    number("input_data.schema_features_removed", Stage.PRE, "count, against the previous graphlet", _NO_SCHEMA, _SCHEMA),
-)  # fmt: skip
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        "statistics of a span are gone",
+        _STATISTICS,
+        examples="count, all splits",
+    ),
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        _NO_STATISTICS,
+        _STATISTICS,
+        examples_ratio_1="ratio to the previous graphlet",
+        examples_ratio_pushed="ratio to the last pushed",
+    ),
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        _NO_STATISTICS,
+        _SIMILARITY,
+        similarity_1="0..1, with the previous graphlet",
+        similarity_pushed="0..1, with the last pushed",
+        newest_similarity="0..1, newest span with the last pushed",
+    ),
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        _NO_STATISTICS,
+        _STATISTICS,
+        missing_rise_1="largest rise of a missing share",
+        missing_rise_newest="largest rise of a missing share, newest span against the last pushed",
+        mean_shift_1="largest shift of a mean, standard deviations",
+        mean_shift_pushed="largest shift of a mean, standard deviations",
+        mean_shift_newest="largest shift of a mean, newest span against the last pushed",
+    ),
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        "anomalies are gone",
+        _ANOMALIES,
+        anomalies="count, latest check of each span",
+        newest_anomalies="count, newest span",
+    ),
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        "not recorded",
+        "MLMD ExampleAnomalies.blessed",
+        anomalous_splits="count, newest span",
+    ),
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        _NO_SCHEMA,
+        _SCHEMA,
+        schema_changed_1="0 or 1",
+        schema_changed_pushed="0 or 1",
+        schema_features_added="count, against the previous graphlet",
+        schema_features_removed="count, against the previous graphlet",
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +147,7 @@ def _num_examples(view: View, statistics: list[int]) -> float:
 
 
 def _similarity(view: View, left: list[int], right: list[int]) -> float:
-    def similarity(first: object, second: object) -> float:
-        assert isinstance(first, int) and isinstance(second, int)
-        return view.facts.decoded.similarity(first, second)
-
-    return spans_similarity(left, right, similarity)
+    return spans_similarity(left, right, view.facts.decoded.similarity)
 
 
 def _moments(view: View, statistics: list[int]) -> dict[str, _Moments]:
@@ -132,9 +170,7 @@ def _moments(view: View, statistics: list[int]) -> dict[str, _Moments]:
                 square += present * (feature.std_dev**2 + feature.mean**2)
         mean = mean / valued if valued else math.nan
         variance = max(square / valued - mean**2, 0.0) if valued else math.nan
-        result[name] = _Moments(
-            missing / weight if weight else math.nan, mean, math.sqrt(variance)
-        )
+        result[name] = _Moments(missing / weight if weight else math.nan, mean, math.sqrt(variance))
     return result
 
 
@@ -194,7 +230,7 @@ def _schema(view: View, previous: int | None, pushed: int | None) -> dict[str, V
     return values
 
 
-def _schema_of(view: View, graphlet: int, members: Iterable) -> SchemaSummary | None:  # type: ignore[type-arg]
+def _schema_of(view: View, graphlet: int, members: Iterable[Member]) -> SchemaSummary | None:
     """The schema that Trainer or Transform took in, else the latest one put out."""
     facts = view.facts
     artifacts = facts.inputs(int(facts.graphlets.trainer[graphlet]), ArtifactType.SCHEMA)

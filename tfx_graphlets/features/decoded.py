@@ -23,7 +23,7 @@ class DecodedPayloads:
     def __init__(self, uris: Sequence[str], payloads: Payloads) -> None:
         self._uris = uris
         self._payloads = payloads
-        self._statistics: dict[int, dict[str, DatasetStatistics] | None] = {}
+        self._statistics: dict[int, tuple[int, DatasetStatistics] | None] = {}
         self._anomalies: dict[int, float] = {}
         self._schemas: dict[int, SchemaSummary | None] = {}
         self._metrics: dict[int, EvaluationMetrics | None] = {}
@@ -31,16 +31,13 @@ class DecodedPayloads:
 
     def statistics(self, artifact: int) -> DatasetStatistics | None:
         """Statistics of the split that models are trained on."""
-        splits = self._splits(artifact)
-        return payload.main_split(splits) if splits else None
+        found = self._once(self._statistics, artifact, payload.training_statistics)
+        return found[1] if found else None
 
     def num_examples(self, artifact: int) -> float:
         """Number of examples in all splits of an ExampleStatistics artifact."""
-        splits = self._splits(artifact)
-        return float(sum(s.num_examples for s in splits.values())) if splits else math.nan
-
-    def _splits(self, artifact: int) -> dict[str, DatasetStatistics] | None:
-        return self._once(self._statistics, artifact, payload.dataset_statistics)
+        found = self._once(self._statistics, artifact, payload.training_statistics)
+        return float(found[0]) if found else math.nan
 
     def num_anomalies(self, artifact: int) -> float:
         """Number of anomalies in all splits of an ExampleAnomalies artifact."""

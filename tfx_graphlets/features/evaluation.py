@@ -21,7 +21,7 @@ from tfx_graphlets.evaluation_payload import (
     value_margin,
 )
 from tfx_graphlets.features.facts import Member
-from tfx_graphlets.features.registry import FeatureGroup, Value, number
+from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.vocabulary import ArtifactType, Outcome, PropertyName, Role, Stage
@@ -33,32 +33,92 @@ _BLESSING = "MLMD ModelBlessing.blessed"
 _OWN = "not evaluated, or the metrics are gone"
 
 FEATURES = (
-    number("evaluation.blessed_1", Stage.INPUT, "0 or 1", _NO_BLESSING, _BLESSING),
-    number("evaluation.blessed_2", Stage.INPUT, "0 or 1", _NO_BLESSING, _BLESSING),
-    number("evaluation.blessed_3", Stage.INPUT, "0 or 1", _NO_BLESSING, _BLESSING),
-    number("evaluation.blessed_rate_5", Stage.INPUT, "share 0..1 of the last 5 verdicts", _NO_BLESSING, _BLESSING),
-    number("evaluation.runs_since_blessed", Stage.INPUT, "graphlets, 0 if the last was blessed", "none was blessed", _BLESSING),
-    number("evaluation.blessed_not_pushed_1", Stage.INPUT, "0 or 1, the last verdict's graphlet", _NO_BLESSING, _BLESSING),
-    number("evaluation.blessed_not_pushed_5", Stage.INPUT, "share 0..1 of the last 5 blessed", "none was blessed", _BLESSING),
-    number("evaluation.metric_1", Stage.INPUT, "metric, latest candidate", _NO_METRICS, _METRICS),
-    number("evaluation.baseline_1", Stage.INPUT, "metric, baseline of the latest evaluation", _NO_METRICS, _METRICS),
-    number("evaluation.baseline_decay", Stage.INPUT, "metric, how much worse the blessed model is than when blessed", _NO_METRICS, _METRICS),
-    number("evaluation.value_margin_1", Stage.INPUT, "metric, smallest margin", _NO_METRICS, _METRICS),
-    number("evaluation.value_failures_5", Stage.INPUT, "share 0..1 of the last 5", _NO_METRICS, _METRICS),
-    number("evaluation.change_margin_1", Stage.INPUT, "metric, latest", _NO_METRICS, _METRICS),
-    number("evaluation.change_margin_2", Stage.INPUT, "metric, second latest", _NO_METRICS, _METRICS),
-    number("evaluation.change_margin_3", Stage.INPUT, "metric, third latest", _NO_METRICS, _METRICS),
-    number("evaluation.change_margin_mean", Stage.INPUT, "metric, mean of the last 5", _NO_METRICS, _METRICS),
-    number("evaluation.change_margin_deviation", Stage.INPUT, "metric, standard deviation of the last 5", "fewer than two", _METRICS),
-    number("evaluation.change_margin_trend", Stage.INPUT, "metric per graphlet, over the last 3", "fewer than two", _METRICS),
-    number("evaluation.change_failures_5", Stage.INPUT, "share 0..1 of the last 5", _NO_METRICS, _METRICS),
-    number("evaluation.blessed", Stage.VALIDATION, "0 or 1", "no verdict", _BLESSING),
-    number("evaluation.infra_blessed", Stage.VALIDATION, "0 or 1", "no verdict", "MLMD InfraBlessing.blessed"),
-    number("evaluation.metric", Stage.VALIDATION, "metric", _OWN, _METRICS),
-    number("evaluation.metric_gain", Stage.VALIDATION, "metric, better than the latest candidate by", _OWN, _METRICS),
-    number("evaluation.value_margin", Stage.VALIDATION, "metric, smallest margin", _OWN, _METRICS),
-    number("evaluation.change_margin", Stage.VALIDATION, "metric, smallest margin", _OWN, _METRICS),
-)  # fmt: skip
+    *numbers(
+        "evaluation",
+        Stage.INPUT,
+        _NO_BLESSING,
+        _BLESSING,
+        blessed_1="0 or 1",
+        blessed_2="0 or 1",
+        blessed_3="0 or 1",
+        blessed_rate_5="share 0..1 of the last 5 verdicts",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.INPUT,
+        "none was blessed",
+        _BLESSING,
+        runs_since_blessed="graphlets, 0 if the last was blessed",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.INPUT,
+        _NO_BLESSING,
+        _BLESSING,
+        blessed_not_pushed_1="0 or 1, the last verdict's graphlet",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.INPUT,
+        "none was blessed",
+        _BLESSING,
+        blessed_not_pushed_5="share 0..1 of the last 5 blessed",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.INPUT,
+        _NO_METRICS,
+        _METRICS,
+        metric_1="metric, latest candidate",
+        baseline_1="metric, baseline of the latest evaluation",
+        baseline_decay="metric, how much worse the blessed model is than when blessed",
+        value_margin_1="metric, smallest margin",
+        value_failures_5="share 0..1 of the last 5",
+        change_margin_1="metric, latest",
+        change_margin_2="metric, second latest",
+        change_margin_3="metric, third latest",
+        change_margin_mean="metric, mean of the last 5",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.INPUT,
+        "fewer than two",
+        _METRICS,
+        change_margin_deviation="metric, standard deviation of the last 5",
+        change_margin_trend="metric per graphlet, over the last 3",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.INPUT,
+        _NO_METRICS,
+        _METRICS,
+        change_failures_5="share 0..1 of the last 5",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.VALIDATION,
+        "no verdict",
+        _BLESSING,
+        blessed="0 or 1",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.VALIDATION,
+        "no verdict",
+        "MLMD InfraBlessing.blessed",
+        infra_blessed="0 or 1",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.VALIDATION,
+        _OWN,
+        _METRICS,
+        metric="metric",
+        metric_gain="metric, better than the latest candidate by",
+        value_margin="metric, smallest margin",
+        change_margin="metric, smallest margin",
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)

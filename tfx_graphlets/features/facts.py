@@ -55,7 +55,6 @@ class Member:
     joined_ms: int
     in_run: bool
 
-
     @property
     def is_source(self) -> bool:
         """True for what brings the graphlet's data in from outside."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tfx_graphlets.features.facts import Member
-from tfx_graphlets.features.registry import FeatureGroup, Value, number
+from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.vocabulary import Outcome, Stage
 
@@ -25,31 +25,109 @@ _COST = "MLMD create and last update times"
 _SPANS = "spans and outcomes of the preceding graphlets"
 
 FEATURES = (
-    number("history.pushed_1", Stage.INPUT, "0 or 1", _NONE_YET, _OUTCOMES),
-    number("history.pushed_2", Stage.INPUT, "0 or 1", _NONE_YET, _OUTCOMES),
-    number("history.pushed_3", Stage.INPUT, "0 or 1", _NONE_YET, _OUTCOMES),
-    number("history.failed_1", Stage.INPUT, "0 or 1, the Trainer failed", _NONE_YET, _OUTCOMES),
-    number("history.failures_5", Stage.INPUT, "failed Trainers among the last 5", "never", _OUTCOMES),
-    number("history.labelled", Stage.INPUT, "graphlets with a known outcome", "never", _OUTCOMES),
-    number("history.push_rate", Stage.INPUT, "share 0..1", _NONE_YET, _OUTCOMES),
-    number("history.push_rate_5", Stage.INPUT, "share 0..1 of the last 5 labelled", _NONE_YET, _OUTCOMES),
-    number("history.push_rate_10", Stage.INPUT, "share 0..1 of the last 10 labelled", _NONE_YET, _OUTCOMES),
-    number("history.push_rate_20", Stage.INPUT, "share 0..1 of the last 20 labelled", _NONE_YET, _OUTCOMES),
-    number("history.pushes_3", Stage.INPUT, "pushes among the last 3", "never", _OUTCOMES),
-    number("history.unpushed_streak", Stage.INPUT, "consecutive unpushed, count", "never", _OUTCOMES),
-    number("history.runs_since_push", Stage.INPUT, "graphlets, 0 if the last was pushed", _NO_PUSH, _OUTCOMES),
-    number("history.hours_since_push", Stage.INPUT, "hours from the end of the push", _NO_PUSH, "MLMD last update of the Pusher"),
-    number("history.push_gap_ratio", Stage.INPUT, "graphlets since the push by the mean gap between pushes", "fewer than two pushes", _OUTCOMES),
-    number("history.hours_since_previous", Stage.INPUT, "hours between Trainers", "no earlier graphlet", _TIMES),
-    number("history.rhythm_ratio", Stage.INPUT, "that by the median gap of the last 10", "fewer than two earlier graphlets", _TIMES),
-    number("history.hour_of_day", Stage.INPUT, "hours 0..24, UTC", "never", "moment of the decision"),
-    number("history.day_of_week", Stage.INPUT, "0 Monday to 6 Sunday, UTC", "never", "moment of the decision"),
-    number("history.same_spans_runs", Stage.INPUT, "earlier graphlets on exactly these spans", "no spans", _SPANS),
-    number("history.same_spans_unpushed", Stage.INPUT, "unpushed ones among them", "no spans", _SPANS),
-    number("history.same_spans_pushed", Stage.INPUT, "pushed ones among them", "no spans", _SPANS),
-    number("history.cost_so_far_ms", Stage.INPUT, "ms, executions of this run", "never", _COST),
-    number("history.previous_cost_ms", Stage.INPUT, "ms, mean of the last 5, executions of their runs", "no earlier graphlet", _COST),
-)  # fmt: skip
+    *numbers(
+        "history",
+        Stage.INPUT,
+        _NONE_YET,
+        _OUTCOMES,
+        pushed_1="0 or 1",
+        pushed_2="0 or 1",
+        pushed_3="0 or 1",
+        failed_1="0 or 1, the Trainer failed",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        "never",
+        _OUTCOMES,
+        failures_5="failed Trainers among the last 5",
+        labelled="graphlets with a known outcome",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        _NONE_YET,
+        _OUTCOMES,
+        push_rate="share 0..1",
+        push_rate_5="share 0..1 of the last 5 labelled",
+        push_rate_10="share 0..1 of the last 10 labelled",
+        push_rate_20="share 0..1 of the last 20 labelled",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        "never",
+        _OUTCOMES,
+        pushes_3="pushes among the last 3",
+        unpushed_streak="consecutive unpushed, count",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        _NO_PUSH,
+        _OUTCOMES,
+        runs_since_push="graphlets, 0 if the last was pushed",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        _NO_PUSH,
+        "MLMD last update of the Pusher",
+        hours_since_push="hours from the end of the push",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        "fewer than two pushes",
+        _OUTCOMES,
+        push_gap_ratio="graphlets since the push by the mean gap between pushes",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        "no earlier graphlet",
+        _TIMES,
+        hours_since_previous="hours between Trainers",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        "fewer than two earlier graphlets",
+        _TIMES,
+        rhythm_ratio="that by the median gap of the last 10",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        "never",
+        "moment of the decision",
+        hour_of_day="hours 0..24, UTC",
+        day_of_week="0 Monday to 6 Sunday, UTC",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        "no spans",
+        _SPANS,
+        same_spans_runs="earlier graphlets on exactly these spans",
+        same_spans_unpushed="unpushed ones among them",
+        same_spans_pushed="pushed ones among them",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        "never",
+        _COST,
+        cost_so_far_ms="ms, executions of this run",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        "no earlier graphlet",
+        _COST,
+        previous_cost_ms="ms, mean of the last 5, executions of their runs",
+    ),
+)
 
 
 def describe(view: View) -> dict[str, Value]:

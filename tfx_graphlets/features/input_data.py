@@ -9,36 +9,84 @@ import numpy as np
 
 from tfx_graphlets.features import datasets
 from tfx_graphlets.features.facts import Span
-from tfx_graphlets.features.registry import FeatureGroup, Value, number
+from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.similarity import jaccard
 from tfx_graphlets.vocabulary import Stage
 
 _NO_PREVIOUS = "no such earlier graphlet, or no spans"
 _NO_SIZE = "no input_fingerprint, or no earlier graphlet"
-_SPANS = "Examples artifacts of ExampleGen; section 4 of the paper"
+_SPANS = "Examples artifacts of ExampleGen; Xin et al. 2021"
 _SIZE = "MLMD Examples.input_fingerprint, total_bytes"
 
 _INPUT_FEATURES = (
-    number("input_data.spans", Stage.INPUT, "count", "never", _SPANS),
-    number("input_data.span_step", Stage.INPUT, "spans", _NO_PREVIOUS, "MLMD Examples.span"),
-    number("input_data.span_step_since_push", Stage.INPUT, "spans", _NO_PREVIOUS, "MLMD Examples.span"),
-    number("input_data.span_weekday", Stage.INPUT, "newest span modulo 7", "no span number", "MLMD Examples.span"),
-    number("input_data.missing_spans", Stage.INPUT, "gaps within the window", "no span number", "MLMD Examples.span"),
-    number("input_data.new_spans", Stage.INPUT, "count, against the previous graphlet", _NO_PREVIOUS, _SPANS),
-    number("input_data.new_spans_since_push", Stage.INPUT, "count, against the last pushed", _NO_PREVIOUS, _SPANS),
-    number("input_data.unseen_spans", Stage.INPUT, "count, against all earlier graphlets", "no earlier graphlet", _SPANS),
-    number("input_data.jaccard_1", Stage.INPUT, "share 0..1", _NO_PREVIOUS, _SPANS),
-    number("input_data.jaccard_2", Stage.INPUT, "share 0..1", _NO_PREVIOUS, _SPANS),
-    number("input_data.jaccard_3", Stage.INPUT, "share 0..1", _NO_PREVIOUS, _SPANS),
-    number("input_data.jaccard_pushed", Stage.INPUT, "share 0..1", _NO_PREVIOUS, _SPANS),
-    number("input_data.jaccard_blessed", Stage.INPUT, "share 0..1", _NO_PREVIOUS, _SPANS),
-    number("input_data.bytes", Stage.INPUT, "bytes", "no input_fingerprint", _SIZE),
-    number("input_data.bytes_ratio_1", Stage.INPUT, "ratio to the previous graphlet", _NO_SIZE, _SIZE),
-    number("input_data.bytes_ratio_pushed", Stage.INPUT, "ratio to the last pushed", _NO_SIZE, _SIZE),
-    number("input_data.bytes_ratio_mean", Stage.INPUT, "ratio to the mean of the last 10", _NO_SIZE, _SIZE),
-    number("input_data.newest_bytes_ratio", Stage.INPUT, "newest span, ratio to the median of earlier spans", _NO_SIZE, _SIZE),
-)  # fmt: skip
+    *numbers(
+        "input_data",
+        Stage.INPUT,
+        "never",
+        _SPANS,
+        spans="count",
+    ),
+    *numbers(
+        "input_data",
+        Stage.INPUT,
+        _NO_PREVIOUS,
+        "MLMD Examples.span",
+        span_step="spans",
+        span_step_since_push="spans",
+    ),
+    *numbers(
+        "input_data",
+        Stage.INPUT,
+        "no span number",
+        "MLMD Examples.span",
+        span_weekday="newest span modulo 7",
+        missing_spans="gaps within the window",
+    ),
+    *numbers(
+        "input_data",
+        Stage.INPUT,
+        _NO_PREVIOUS,
+        _SPANS,
+        new_spans="count, against the previous graphlet",
+        new_spans_since_push="count, against the last pushed",
+    ),
+    *numbers(
+        "input_data",
+        Stage.INPUT,
+        "no earlier graphlet",
+        _SPANS,
+        unseen_spans="count, against all earlier graphlets",
+    ),
+    *numbers(
+        "input_data",
+        Stage.INPUT,
+        _NO_PREVIOUS,
+        _SPANS,
+        jaccard_1="share 0..1",
+        jaccard_2="share 0..1",
+        jaccard_3="share 0..1",
+        jaccard_pushed="share 0..1",
+        jaccard_blessed="share 0..1",
+    ),
+    *numbers(
+        "input_data",
+        Stage.INPUT,
+        "no input_fingerprint",
+        _SIZE,
+        bytes="bytes",
+    ),
+    *numbers(
+        "input_data",
+        Stage.INPUT,
+        _NO_SIZE,
+        _SIZE,
+        bytes_ratio_1="ratio to the previous graphlet",
+        bytes_ratio_pushed="ratio to the last pushed",
+        bytes_ratio_mean="ratio to the mean of the last 10",
+        newest_bytes_ratio="newest span, ratio to the median of earlier spans",
+    ),
+)
 
 FEATURES = (*_INPUT_FEATURES, *datasets.FEATURES)
 
@@ -48,10 +96,10 @@ def describe(view: View) -> dict[str, Value]:
     spans = view.spans
     values: dict[str, Value] = {"input_data.spans": float(len(spans))}
     newest = _newest(spans.values())
-    numbers = sorted({span.number for span in spans.values() if not math.isnan(span.number)})
-    if numbers:
-        values["input_data.span_weekday"] = numbers[-1] % 7
-        values["input_data.missing_spans"] = numbers[-1] - numbers[0] + 1 - len(numbers)
+    days = sorted({span.number for span in spans.values() if not math.isnan(span.number)})
+    if days:
+        values["input_data.span_weekday"] = days[-1] % 7
+        values["input_data.missing_spans"] = days[-1] - days[0] + 1 - len(days)
     if view.previous:
         seen = set().union(*(view.spans_of(graphlet) for graphlet in view.previous))
         values["input_data.unseen_spans"] = float(len(set(spans) - seen))

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from tfx_graphlets.features.registry import FeatureGroup, Value, category, number
+from tfx_graphlets.features.registry import FeatureGroup, Value, category, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.vocabulary import (
     ArtifactType,
@@ -25,18 +25,72 @@ _CONFIG = "MLMD Trainer.custom_config, SHA-256"
 _TIMES = "MLMD Trainer create and last update time"
 
 FEATURES = (
-    number("model.hyperparameters", Stage.PRE, "0 or 1, given by a Tuner or Importer", "never", "HyperParameters artifact upstream; section 4 of the paper"),
-    category("model.trainer_type", Stage.TRAINER, "last part of the execution type", "never", "MLMD execution type; model type in section 4 of the paper"),
-    number("model.train_steps", Stage.TRAINER, "steps", _NO_STEPS, _STEPS),
-    number("model.train_steps_ratio_1", Stage.TRAINER, "ratio to the previous graphlet", _NO_STEPS, _STEPS),
-    number("model.config_same_1", Stage.TRAINER, "0 or 1, as in the previous graphlet", _NO_CONFIG, _CONFIG),
-    number("model.config_same_pushed", Stage.TRAINER, "0 or 1, as in the last pushed", _NO_CONFIG, _CONFIG),
-    number("model.warm_start", Stage.TRAINER, "0 or 1, starts from an earlier Model", "never", "MLMD input event of a Model, key base_model"),
-    number("model.duration_ms", Stage.TRAINER, "ms", "never", _TIMES),
-    number("model.duration_ratio", Stage.TRAINER, "ratio to the mean of the last 5", "no earlier graphlet", _TIMES),
-    number("model.failed", Stage.TRAINER, "0 or 1", "never", "MLMD Trainer state"),
-    number("model.models", Stage.TRAINER, "Models put out, count", "never", "MLMD output events of the Trainer"),
-)  # fmt: skip
+    *numbers(
+        "model",
+        Stage.PRE,
+        "never",
+        "HyperParameters artifact upstream; Xin et al. 2021",
+        hyperparameters="0 or 1, given by a Tuner or Importer",
+    ),
+    category(
+        "model.trainer_type",
+        Stage.TRAINER,
+        missing="never",
+        source="MLMD execution type; Xin et al. 2021",
+        unit="last part of the execution type",
+    ),
+    *numbers(
+        "model",
+        Stage.TRAINER,
+        _NO_STEPS,
+        _STEPS,
+        train_steps="steps",
+        train_steps_ratio_1="ratio to the previous graphlet",
+    ),
+    *numbers(
+        "model",
+        Stage.TRAINER,
+        _NO_CONFIG,
+        _CONFIG,
+        config_same_1="0 or 1, as in the previous graphlet",
+        config_same_pushed="0 or 1, as in the last pushed",
+    ),
+    *numbers(
+        "model",
+        Stage.TRAINER,
+        "never",
+        "MLMD input event of a Model, key base_model",
+        warm_start="0 or 1, starts from an earlier Model",
+    ),
+    *numbers(
+        "model",
+        Stage.TRAINER,
+        "never",
+        _TIMES,
+        duration_ms="ms",
+    ),
+    *numbers(
+        "model",
+        Stage.TRAINER,
+        "no earlier graphlet",
+        _TIMES,
+        duration_ratio="ratio to the mean of the last 5",
+    ),
+    *numbers(
+        "model",
+        Stage.TRAINER,
+        "never",
+        "MLMD Trainer state",
+        failed="0 or 1",
+    ),
+    *numbers(
+        "model",
+        Stage.TRAINER,
+        "never",
+        "MLMD output events of the Trainer",
+        models="Models put out, count",
+    ),
+)
 
 
 def describe(view: View) -> dict[str, Value]:

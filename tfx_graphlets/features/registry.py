@@ -28,11 +28,24 @@ class FeatureGroup:
     describe: Callable[[View], Mapping[str, Value]]
 
 
-def number(name: str, stage: Stage, unit: str, missing: str, source: str) -> Feature:
-    """Declares a feature that is a number; see ``Feature``."""
-    return Feature(name, stage, FeatureKind.NUMBER, unit, missing, source)
+def numbers(
+    group: str, stage: Stage, missing: str, source: str, **unit_of_name: str
+) -> tuple[Feature, ...]:
+    """Declares numbers that share stage, meaning of missing and source.
+
+    Args:
+      group: first part of their names.
+      stage: earliest stage at which they are known.
+      missing: what a missing value means.
+      source: where they come from.
+      unit_of_name: unit by the second part of each name.
+    """
+    return tuple(
+        Feature(f"{group}.{name}", stage, FeatureKind.NUMBER, unit, missing, source)
+        for name, unit in unit_of_name.items()
+    )
 
 
-def category(name: str, stage: Stage, unit: str, missing: str, source: str) -> Feature:
+def category(name: str, stage: Stage, missing: str, source: str, unit: str) -> Feature:
     """Declares a feature that is one of few names; see ``Feature``."""
     return Feature(name, stage, FeatureKind.CATEGORY, unit, missing, source)

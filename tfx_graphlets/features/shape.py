@@ -1,6 +1,6 @@
 """Group ``shape``: how many executions of each role, and their artifacts.
 
-The paper's shape features (section 5): per operator the number of executions
+The shape features of Xin et al., SIGMOD 2021: per operator the number of executions
 and the mean number of artifacts that they took in and put out, before, at and
 after the Trainer.
 """
@@ -8,17 +8,19 @@ after the Trainer.
 from __future__ import annotations
 
 from tfx_graphlets.features.facts import Member
-from tfx_graphlets.features.registry import FeatureGroup, Value, number
+from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
+from tfx_graphlets.features.table import Feature
 from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.vocabulary import Role, Stage
 
 _AT_INPUT = (Role.EXAMPLE_GEN, Role.IMPORTER)
 _BEFORE = (
-    Role.STATISTICS_GEN, Role.SCHEMA_GEN, Role.DATA_VALIDATOR, Role.TRANSFORM, Role.TUNER, Role.CUSTOM,
+    Role.STATISTICS_GEN, Role.SCHEMA_GEN, Role.DATA_VALIDATOR, Role.TRANSFORM,
+    Role.TUNER, Role.CUSTOM,
 )  # fmt: skip
 _AFTER = (Role.MODEL_VALIDATOR, Role.INFRA_VALIDATOR, Role.BULK_INFERRER, Role.CUSTOM)
-_SOURCE = "MLMD executions and events; section 5 of the paper"
+_SOURCE = "MLMD executions and events; Xin et al. 2021"
 _NONE = "no such execution"
 
 
@@ -26,21 +28,21 @@ def _name(role: Role, after: bool) -> str:
     return f"shape.{'after_' if after else ''}{role.name.lower()}"
 
 
-def _declared(role: Role, stage: Stage, after: bool = False) -> tuple:  # type: ignore[type-arg]
-    name = _name(role, after)
+def _declared(role: Role, stage: Stage, after: bool = False) -> tuple[Feature, ...]:
+    name = _name(role, after).partition(".")[2]
     mean = "mean artifacts per execution"
     return (
-        number(f"{name}_executions", stage, "count", "never", _SOURCE),
-        number(f"{name}_in", stage, mean, _NONE, _SOURCE),
-        number(f"{name}_out", stage, mean, _NONE, _SOURCE),
+        *numbers("shape", stage, "never", _SOURCE, **{f"{name}_executions": "count"}),
+        *numbers("shape", stage, _NONE, _SOURCE, **{f"{name}_in": mean, f"{name}_out": mean}),
     )
 
 
 FEATURES = (
     *(feature for role in _AT_INPUT for feature in _declared(role, Stage.INPUT)),
     *(feature for role in _BEFORE for feature in _declared(role, Stage.PRE)),
-    number("shape.trainer_in", Stage.TRAINER, "artifacts", "never", _SOURCE),
-    number("shape.trainer_out", Stage.TRAINER, "artifacts", "never", _SOURCE),
+    *numbers(
+        "shape", Stage.TRAINER, "never", _SOURCE, trainer_in="artifacts", trainer_out="artifacts"
+    ),
     *(feature for role in _AFTER for feature in _declared(role, Stage.VALIDATION, after=True)),
 )
 

@@ -113,7 +113,9 @@ class FeatureTable:
         for table in tables[1:]:
             if table.stage != first.stage or table.features != first.features:
                 raise InvalidArgumentError(
-                    "tables", str(table.stage), f"all must have stage {first.stage} and its features"
+                    "tables",
+                    str(table.stage),
+                    f"all must have stage {first.stage} and its features",
                 )
         columns: dict[str, Column] = {}
         for feature in first.features:

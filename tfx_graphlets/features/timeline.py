@@ -93,9 +93,7 @@ class Timeline:
         executions = graphlets.trace.executions
         finished = finished_ms(graphlets.trace)
         entries = _Entries.of(graphlets)
-        in_run = shares_run(
-            graphlets.trace, entries.execution, graphlets.trainer[entries.graphlet]
-        )
+        in_run = shares_run(graphlets.trace, entries.execution, graphlets.trainer[entries.graphlet])
         walk = _Walk(graphlets, edges, entries, finished[entries.execution])
         known = walk.data(np.zeros(len(in_run), bool))
         # Only where an execution of the run had not finished can the two differ.
@@ -228,7 +226,11 @@ class _Walk:
         return np.where(passes, path, np.maximum(path, self.finished))
 
     def _steps(
-        self, sources: BoolArray, to_artifact: Adjacency, to_execution: Adjacency, targets: BoolArray
+        self,
+        sources: BoolArray,
+        to_artifact: Adjacency,
+        to_execution: Adjacency,
+        targets: BoolArray,
     ) -> tuple[IntArray, IntArray]:
         """Entry pairs that one artifact joins, each int64 [k]."""
         entry = np.flatnonzero(sources)

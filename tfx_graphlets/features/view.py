@@ -83,9 +83,7 @@ class View:
     def members(self, graphlet: int) -> list[Member]:
         """Executions of an earlier graphlet that were known."""
         return [
-            member
-            for member in self.facts.members(graphlet)
-            if member.known_ms <= self.moment_ms
+            member for member in self.facts.members(graphlet) if member.known_ms <= self.moment_ms
         ]
 
     @functools.cached_property
