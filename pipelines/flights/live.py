@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import json
 import math
 import os
 import re
@@ -26,6 +27,7 @@ from pipelines.flights.schedule import CodeRevision, PlannedRun
 from pipelines.flights.variants import VariantConfig
 
 _SOURCES = Path(__file__).parent
+LOG_NAME = "runs.jsonl"
 _KEPT_EXECUTIONS = 12  # newest executions of a node whose large outputs stay on disk
 
 
@@ -33,9 +35,11 @@ _KEPT_EXECUTIONS = 12  # newest executions of a node whose large outputs stay on
 class RunRecord:
     """One line of the log beside the store.
 
-    day: the calendar day of the run, ISO 8601. causes: names of schedule.Cause. revision: commit number.
-    seconds: wall time. state: "complete" or "failed". error: first line of what was raised, or empty.
-    held: the throttle withheld its blessing. metrics: of the candidate, empty if it was not evaluated.
+    day: the calendar day of the run, ISO 8601. causes: names of schedule.Cause.
+    revision: commit number. seconds: wall time.
+    state: "complete" or "failed". error: first line of what was raised, or empty.
+    held: the throttle withheld its blessing.
+    metrics: of the candidate, empty if it was not evaluated.
     The other fields: see operations.RunOutcome.
     """
 
@@ -60,8 +64,8 @@ class RunRecord:
 class LivePipeline:
     """A variant of the pipeline in a folder of its own.
 
-    Everything lies in the folder and is named relative to it, in the store too: metadata.sqlite, root/
-    (artifacts), data/ (spans), code/ (the user's module), schema/, serving/.
+    Everything lies in the folder and is named relative to it, in the store too: metadata.sqlite,
+    root/ (artifacts), data/ (spans), code/ (the user's module), schema/, serving/.
     """
 
     def __init__(
@@ -109,7 +113,9 @@ class LivePipeline:
     def deliver(self, planned: PlannedRun) -> None:
         """Puts what arrives before a run into the input folder."""
         for delivery in planned.deliveries:
-            rows = self._days.day(delivery.day, before_hour=delivery.before_hour, without=delivery.without)
+            rows = self._days.day(
+                delivery.day, before_hour=delivery.before_hour, without=delivery.without
+            )
             data.write_span(rows, self.folder / self.paths.data_root)
 
     def run(self, planned: PlannedRun, *, deliver: bool = True) -> RunRecord:
@@ -123,7 +129,8 @@ class LivePipeline:
             hold = self._hold_push()
             pipeline = self._compile(planned.revision)
             runtime_parameter_utils.substitute_runtime_parameter(
-                pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id, HOLD_PARAMETER: int(hold)}
+                pipeline,
+                {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id, HOLD_PARAMETER: int(hold)},
             )
             with contextlib.ExitStack() as trouble:
                 if planned.upstream_missing:
@@ -132,7 +139,7 @@ class LivePipeline:
                     trouble.enter_context(_away(Path(self.paths.serving_root), leave_file=True))
                 try:
                     self._runner.run_with_ir(pipeline)
-                except Exception as raised:  # noqa: BLE001 - whatever a component raises is a failed run
+                except Exception as raised:  # noqa: BLE001 - a component may raise anything
                     error = (str(raised).strip() or type(raised).__name__).splitlines()[0][:200]
                     logging.warning("run %s failed: %s", run_id, error)
             store = operations.connect(self.paths.metadata_file)
@@ -161,13 +168,15 @@ class LivePipeline:
     def _hold_push(self) -> bool:
         if not self.variant.push_interval or not Path(self.paths.metadata_file).exists():
             return False
-        return operations.hold_push(operations.connect(self.paths.metadata_file), self.variant.push_interval)
+        return operations.hold_push(
+            operations.connect(self.paths.metadata_file), self.variant.push_interval
+        )
 
     def _compile(self, revision: CodeRevision) -> pipeline_pb2.Pipeline:
         """The pipeline with the code of a revision; packed into wheels once for each."""
         if revision not in self._compiled:
             Path(self.paths.module_file).write_text(module_source(revision), encoding="utf-8")
-            compiled = tfx_runner._make_pipeline_proto(  # noqa: SLF001 - run() compiles, and packs, every time
+            compiled = tfx_runner._make_pipeline_proto(  # noqa: SLF001 - run() packs every time
                 create_pipeline(self.variant, self.paths, gate=self._gate)
             )
             if self.variant.cache:
@@ -176,13 +185,41 @@ class LivePipeline:
         return copy.deepcopy(self._compiled[revision])
 
     def _remove_old_outputs(self, baseline: str) -> None:
-        """Frees the disk: of large outputs keeps the newest, and the model that is the next baseline."""
+        """Frees the disk: of large outputs keeps the newest, and the next run's baseline."""
         for node in ("Trainer", "Transform", "Pusher", "CsvExampleGen"):
             for output in (Path(self.paths.pipeline_root) / node).glob("*"):
-                numbered = sorted((one for one in output.iterdir() if one.name.isdigit()), key=lambda one: int(one.name))
+                numbered = sorted(
+                    (one for one in output.iterdir() if one.name.isdigit()),
+                    key=lambda one: int(one.name),
+                )
                 for old in numbered[: -max(_KEPT_EXECUTIONS, 2 * self.variant.window)]:
                     if str(old) != baseline:
                         shutil.rmtree(old)
+
+
+def read_log(folder: Path) -> list[RunRecord]:
+    """The runs that a folder's log holds, oldest first; empty without a log."""
+    log = folder / LOG_NAME
+    if not log.exists():
+        return []
+    return [_from_json(line) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def append_log(folder: Path, record: RunRecord) -> None:
+    """Adds a run to a folder's log."""
+    with (folder / LOG_NAME).open("a", encoding="utf-8") as log:
+        log.write(json.dumps(dataclasses.asdict(record)) + "\n")
+
+
+def _from_json(line: str) -> RunRecord:
+    fields = json.loads(line)
+    return RunRecord(
+        **{
+            **fields,
+            "causes": tuple(fields["causes"]),
+            "cached_nodes": tuple(fields["cached_nodes"]),
+        }
+    )
 
 
 def module_source(revision: CodeRevision) -> str:
@@ -193,9 +230,13 @@ def module_source(revision: CodeRevision) -> str:
     """
     source = (_SOURCES / "user_code" / "flights_model.py").read_text(encoding="utf-8")
     for name, value in (("REVISION", revision.number), *revision.settings):
-        source, count = re.subn(rf"^{name} = .*$", f"{name} = {value!r}", source, flags=re.MULTILINE)
+        source, count = re.subn(
+            rf"^{name} = .*$", f"{name} = {value!r}", source, flags=re.MULTILINE
+        )
         if count != 1:
-            raise ValueError(f"revision sets {name!r}: the settings block of flights_model.py has no such name")
+            raise ValueError(
+                f"revision sets {name!r}: the settings block of flights_model.py has no such name"
+            )
     return source
 
 
@@ -205,7 +246,11 @@ def _metrics(evaluation_uri: str) -> dict[str, float]:
         return {}
     result = tfma.load_eval_result(evaluation_uri)
     (values,) = [values for key, values in result.slicing_metrics if not key]
-    numbers = {name: float(value["doubleValue"]) for name, value in values[""][""].items() if "doubleValue" in value}
+    numbers = {
+        name: float(value["doubleValue"])
+        for name, value in values[""][""].items()
+        if "doubleValue" in value
+    }
     return {name: round(value, 6) for name, value in numbers.items() if math.isfinite(value)}
 
 

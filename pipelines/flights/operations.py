@@ -42,14 +42,18 @@ def connect(metadata_file: str) -> ml_metadata.MetadataStore:
 
 
 def run_outcome(store: ml_metadata.MetadataStore, run_id: str) -> RunOutcome:
-    """How the run ended. A run that failed before its first node left no record: all fields are empty."""
+    """How the run ended; of a run that failed before its first node all fields are empty."""
     context = store.get_context_by_type_and_name(_RUN_CONTEXT, run_id)
     if context is None:
         return RunOutcome(False, None, False, "", (), "", {})
     artifact_types = {kind.id: kind.name for kind in store.get_artifact_types()}
-    # Resolvers attribute the artifacts of earlier runs to this one: keep what executions of this run put out.
-    executions = {execution.id: execution for execution in store.get_executions_by_context(context.id)}
-    execution_types = {kind.id: kind.name.rpartition(".")[2] for kind in store.get_execution_types()}
+    # Resolvers attribute artifacts of earlier runs to this one: keep what its executions put out.
+    executions = {
+        execution.id: execution for execution in store.get_executions_by_context(context.id)
+    }
+    execution_types = {
+        kind.id: kind.name.rpartition(".")[2] for kind in store.get_execution_types()
+    }
     nodes = _node_ids(store, executions)
     put_out = {
         event.artifact_id
@@ -64,9 +68,16 @@ def run_outcome(store: ml_metadata.MetadataStore, run_id: str) -> RunOutcome:
     return RunOutcome(
         pushed=pushed_model is not None and pushed_model.custom_properties["pushed"].int_value == 1,
         blessed=None if blessing is None else blessing.custom_properties["blessed"].int_value == 1,
-        trained=any(execution_types[execution.type_id] == "Trainer" for execution in executions.values()),
+        trained=any(
+            execution_types[execution.type_id] == "Trainer" for execution in executions.values()
+        ),
         failed_node=next(
-            (nodes[number] for number, one in executions.items() if one.last_known_state == _FAILED), ""
+            (
+                nodes[number]
+                for number, one in executions.items()
+                if one.last_known_state == _FAILED
+            ),
+            "",
         ),
         cached_nodes=tuple(
             sorted(
@@ -77,14 +88,16 @@ def run_outcome(store: ml_metadata.MetadataStore, run_id: str) -> RunOutcome:
         ),
         evaluation_uri="" if evaluation is None else evaluation.uri,
         node_seconds={
-            nodes[number]: round((one.last_update_time_since_epoch - one.create_time_since_epoch) / 1000, 2)
+            nodes[number]: round(
+                (one.last_update_time_since_epoch - one.create_time_since_epoch) / 1000, 2
+            )
             for number, one in executions.items()
         },
     )
 
 
 def runs_since_push(store: ml_metadata.MetadataStore) -> int | None:
-    """Pipeline runs that the store knows after the one of the last push; None if nothing was ever pushed."""
+    """Pipeline runs in the store after that of the last push; None if nothing was ever pushed."""
     try:
         pushes = store.get_artifacts_by_type("PushedModel")
     except ml_metadata.errors.NotFoundError:
@@ -93,12 +106,16 @@ def runs_since_push(store: ml_metadata.MetadataStore) -> int | None:
     if not pushed:
         return None
     run_ids = sorted(context.id for context in store.get_contexts_by_type(_RUN_CONTEXT))
-    pushing = [context.id for context in store.get_contexts_by_artifact(max(pushed)) if context.id in set(run_ids)]
+    pushing = [
+        context.id
+        for context in store.get_contexts_by_artifact(max(pushed))
+        if context.id in set(run_ids)
+    ]
     return sum(number > max(pushing) for number in run_ids)
 
 
 def hold_push(store: ml_metadata.MetadataStore, push_interval: int) -> bool:
-    """Whether a push in the next run would come too soon: fewer than `push_interval` runs lie between."""
+    """Whether a push in the next run is too soon: fewer than `push_interval` runs lie between."""
     passed = runs_since_push(store)
     return passed is not None and passed < push_interval
 
@@ -110,11 +127,15 @@ def latest_blessed_model(store: ml_metadata.MetadataStore) -> str:
     except ml_metadata.errors.NotFoundError:
         return ""
     blessed = [one for one in blessings if one.custom_properties["blessed"].int_value == 1]
-    return max(blessed, key=lambda one: one.id).custom_properties["current_model"].string_value if blessed else ""
+    return (
+        max(blessed, key=lambda one: one.id).custom_properties["current_model"].string_value
+        if blessed
+        else ""
+    )
 
 
 def _node_ids(store: ml_metadata.MetadataStore, execution_ids: Iterable[int]) -> dict[int, str]:
-    """The node of each execution, from its context of type node, whose name is "<pipeline>.<node>"."""
+    """The node of each execution, from its context of type node, named "<pipeline>.<node>"."""
     node_type = store.get_context_type("node").id
     return {
         number: context.name.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""The flights pipeline: one span a day, a rolling window, a model per run, pushed if it is better."""
+"""The flights pipeline: one span a day, a rolling window, a model per run, pushed if better."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEAM_ARGUMENTS = (
     "--direct_num_workers=1",
     "--direct_running_mode=in_memory",
     "--max_cache_memory_usage_mb=0",  # measuring what to keep costs more than it saves
-    # Without an image TFX packs its whole source for remote workers in every Beam component: 1.5 s each.
+    # Without an image TFX packs its whole source for remote workers, 1.5 s in every Beam component.
     "--sdk_container_image=none",
 )
 HOLD_PARAMETER = "hold_push"
@@ -53,12 +53,12 @@ def create_pipeline(
     Args:
       variant: what to train, on what, and when to push it.
       paths: where to read and write; `PipelinePaths()` by default.
-      gate: decides whether to train. Its condition wraps the Trainer and all that depends on it. None
-        trains in every run.
+      gate: decides whether to train. Its condition wraps the Trainer and all that depends on it.
+        None trains in every run.
 
     Returns:
-      A pipeline for LocalDagRunner or BeamDagRunner; variants with a throttle take the runtime parameter
-      HOLD_PARAMETER (0 or 1, 0 by default).
+      A pipeline for LocalDagRunner or BeamDagRunner; variants with a throttle take the runtime
+      parameter HOLD_PARAMETER (0 or 1, 0 by default).
     """
     paths = PipelinePaths() if paths is None else paths
     before = _data_nodes(variant, paths)
@@ -70,7 +70,9 @@ def create_pipeline(
         pipeline_root=paths.pipeline_root,
         components=[*before.values(), *gate_nodes, *training],
         enable_cache=variant.cache,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(paths.metadata_file),
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            paths.metadata_file
+        ),
         beam_pipeline_args=list(BEAM_ARGUMENTS),
     )
 
@@ -103,7 +105,9 @@ def _data_nodes(variant: VariantConfig, paths: PipelinePaths) -> dict[str, BaseN
     window = tfx.dsl.Resolver(
         strategy_class=LatestVersionSpanRange,
         config={"number_of_spans": variant.window},
-        examples=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Examples, producer_component_id=example_gen.id),
+        examples=tfx.dsl.Channel(
+            type=tfx.types.standard_artifacts.Examples, producer_component_id=example_gen.id
+        ),
     ).with_id("WindowResolver")
     window.add_upstream_node(example_gen)
     blessed = tfx.dsl.Resolver(
@@ -169,11 +173,12 @@ def _training_nodes(
 
 
 def evaluation_config(variant: VariantConfig) -> tfma.EvalConfig:
-    """What the Evaluator measures and demands: good enough by itself, and better than the blessed model."""
+    """What the Evaluator demands: good enough by itself, and better than the blessed model."""
     loss = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(upper_bound={"value": variant.maximum_loss}),
         change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.LOWER_IS_BETTER, absolute={"value": -variant.minimum_gain}
+            direction=tfma.MetricDirection.LOWER_IS_BETTER,
+            absolute={"value": -variant.minimum_gain},
         ),
     )
     auc = tfma.MetricThreshold(
@@ -181,14 +186,18 @@ def evaluation_config(variant: VariantConfig) -> tfma.EvalConfig:
     )
     return tfma.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(signature_name="serving_default", label_key=data.LABEL, model_type="tf_generic")
+            tfma.ModelSpec(
+                signature_name="serving_default", label_key=data.LABEL, model_type="tf_generic"
+            )
         ],
         slicing_specs=[tfma.SlicingSpec()],
         metrics_specs=[
             tfma.MetricsSpec(
                 metrics=[
                     tfma.MetricConfig(class_name="BinaryCrossEntropy", threshold=loss),
-                    tfma.MetricConfig(class_name="AUC", config=json.dumps({"num_thresholds": 200}), threshold=auc),
+                    tfma.MetricConfig(
+                        class_name="AUC", config=json.dumps({"num_thresholds": 200}), threshold=auc
+                    ),
                     tfma.MetricConfig(class_name="ExampleCount"),
                 ]
             )

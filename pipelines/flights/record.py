@@ -1,10 +1,8 @@
-"""Replays a variant's schedule and leaves a store behind: python -m pipelines.flights.record --help."""
+"""Replays a variant's schedule and leaves a store behind: python -m pipelines.flights.record."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import os
 import resource
 import sys
@@ -12,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-# TensorFlow reads these on import; the graphs are small, and another recorder may run beside this one.
+# TensorFlow reads these on import; the graphs are small, and another recorder may run beside.
 for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,22 +19,13 @@ from absl import logging  # noqa: E402
 
 from pipelines.flights import live, schedule, shortcuts, variants  # noqa: E402
 
-LOG_NAME = "runs.jsonl"
 _BEGUN_NAME = "begun.txt"
 
 
-def read_log(folder: Path) -> list[live.RunRecord]:
-    """The runs that a folder's log holds, oldest first; empty without a log."""
-    log = folder / LOG_NAME
-    if not log.exists():
-        return []
-    return [live.RunRecord(**json.loads(line)) for line in log.read_text(encoding="utf-8").splitlines()]
-
-
 def record(variant: variants.VariantConfig, folder: Path, number_of_runs: int) -> None:
-    """Replays what is left of the schedule; a recording that was interrupted goes on where it stopped."""
+    """Replays what is left of the schedule: an interrupted recording goes on where it stopped."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = read_log(folder)
+    done = live.read_log(folder)
     planned_runs = schedule.plan(variant, number_of_runs)[len(done) :]
     if not planned_runs:
         return
@@ -49,14 +38,15 @@ def record(variant: variants.VariantConfig, folder: Path, number_of_runs: int) -
             pipeline.deliver(planned)
             begun.write_text(str(planned.index), encoding="utf-8")
         done.append(pipeline.run(planned, deliver=False))
-        with (folder / LOG_NAME).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(dataclasses.asdict(done[-1])) + "\n")
+        live.append_log(folder, done[-1])
         begun.unlink()
         sys.stdout.write(_progress(variant, done, number_of_runs) + "\n")
         sys.stdout.flush()
 
 
-def _progress(variant: variants.VariantConfig, done: Sequence[live.RunRecord], number_of_runs: int) -> str:
+def _progress(
+    variant: variants.VariantConfig, done: Sequence[live.RunRecord], number_of_runs: int
+) -> str:
     last = done[-1]
     verdict = "pushed" if last.pushed else last.failed_node + " failed" if last.failed_node else "-"
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -65,13 +55,14 @@ def _progress(variant: variants.VariantConfig, done: Sequence[live.RunRecord], n
     loss = last.metrics.get("binary_crossentropy", float("nan"))
     auc = last.metrics.get("auc", float("nan"))
     return (
-        f"{variant.name} {len(done)}/{number_of_runs} {last.day} {'+'.join(last.causes):<28} {verdict:<16}"
-        f" loss {loss:.4f} auc {auc:.3f} {last.seconds:5.1f} s  pushed {rate:.0%} of {len(trained)}  {memory} MB"
+        f"{variant.name} {len(done)}/{number_of_runs} {last.day} {'+'.join(last.causes):<28} "
+        f"{verdict:<16} loss {loss:.4f} auc {auc:.3f} {last.seconds:5.1f} s  "
+        f"pushed {rate:.0%} of {len(trained)}  {memory} MB"
     )
 
 
 def push_rates(records: Sequence[live.RunRecord]) -> dict[str, tuple[int, int]]:
-    """For each cause the models trained and the models pushed; a run with two causes counts for both."""
+    """For each cause the models trained and pushed; a run with two causes counts for both."""
     rates: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for one in records:
         if one.trained:
@@ -85,16 +76,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     parser = argparse.ArgumentParser(prog="pipelines.flights.record", description=__doc__)
     parser.add_argument("--variant", required=True, choices=sorted(variants.VARIANTS))
-    parser.add_argument("--output", required=True, type=Path, help="folder for the store and all it names")
-    parser.add_argument("--runs", type=int, help="runs to replay in all; the variant's own number by default")
-    parser.add_argument("--plain", action="store_true", help="without the shortcuts that make recording fast")
+    parser.add_argument(
+        "--output", required=True, type=Path, help="folder for the store and all it names"
+    )
+    parser.add_argument(
+        "--runs", type=int, help="runs to replay in all; the variant's own number by default"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="without the shortcuts that make recording fast"
+    )
     options = parser.parse_args(arguments)
     logging.set_verbosity(logging.ERROR)
     if not options.plain:
         shortcuts.install()
     variant = variants.get_variant(options.variant)
     record(variant, options.output, options.runs or variant.number_of_runs)
-    for cause, (trained, pushed) in push_rates(read_log(options.output)).items():
+    for cause, (trained, pushed) in push_rates(live.read_log(options.output)).items():
         sys.stdout.write(f"  {cause:<18} {pushed:3d} of {trained:3d} pushed\n")
     return 0
 

@@ -6,10 +6,11 @@ result can be broken down by cause afterwards.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 import random
 from dataclasses import dataclass, field
+from typing import Union
 
 from pipelines.flights import data
 from pipelines.flights.variants import VariantConfig
@@ -21,7 +22,9 @@ class Cause(str, enum.Enum):
     NEW_DATA = "new_data"  # a complete new day arrived
     RERUN = "rerun"  # the trigger fired again; upstream delivered nothing
     LATE_DATA = "late_data"  # the day is over, its data is not there; it comes with a later run
-    PARTIAL_DATA = "partial_data"  # only the first hours of the day arrived; the rest comes as a new version
+    PARTIAL_DATA = (
+        "partial_data"  # only the first hours of the day arrived; the rest comes as a new version
+    )
     COMPLETED_DATA = "completed_data"  # the full day that was partial before
     OUTAGE = "outage"  # upstream delivers the weather columns empty
     CODE_CHANGE = "code_change"  # a commit that was meant well, and is
@@ -32,15 +35,15 @@ class Cause(str, enum.Enum):
     SERVING_FAILURE = "serving_failure"  # the serving folder cannot be written: Pusher fails
 
 
-Setting = int | float | bool | str
+Setting = Union[int, float, bool, str]
 
 
 @dataclass(frozen=True)
 class CodeRevision:
     """A state of the user's module: what it sets in the module's settings block.
 
-    number: counts the commits of this pipeline from 0; it is written into the module too, so that every
-    commit changes the hash that the store records.
+    number: counts the commits of this pipeline from 0; it is written into the module too, so that
+      every commit changes the hash that the store records.
     """
 
     number: int
@@ -51,11 +54,14 @@ class CodeRevision:
         return CodeRevision(number, tuple(sorted({**dict(self.settings), **settings}.items())))
 
 
+FIRST_REVISION = CodeRevision(0)
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One day as upstream delivers it before a run; see data.FlightDays.day."""
 
-    day: datetime.date
+    day: dt.date
     before_hour: int = 24
     without: tuple[str, ...] = ()
 
@@ -69,7 +75,7 @@ class PlannedRun:
     """
 
     index: int
-    day: datetime.date
+    day: dt.date
     causes: tuple[Cause, ...]
     revision: CodeRevision
     deliveries: tuple[Delivery, ...] = ()
@@ -110,33 +116,35 @@ _RATES: tuple[tuple[Cause, float], ...] = (
 class _State:
     """What is going on between runs, while a schedule is drawn."""
 
-    day: datetime.date
-    revision: CodeRevision = CodeRevision(0)
+    day: dt.date
+    revision: CodeRevision = FIRST_REVISION
     commits: int = 0
     healthy: CodeRevision | None = None  # what a fix goes back to; None while the code is good
     runs_until_fix: int = 0
     outage_days: int = 0
-    owed: list[datetime.date] = field(default_factory=list)  # days that are late or partial
+    owed: list[dt.date] = field(default_factory=list)  # days that are late or partial
     good_commits: int = 0
 
 
 def plan(variant: VariantConfig, number_of_runs: int | None = None) -> tuple[PlannedRun, ...]:
     """The schedule of a variant: a pure function of its seed, its first day and the number of runs.
 
-    The first runs, one more than the window is long, are plain new days. A longer schedule begins with
-    the shorter one.
+    The first runs, one more than the window is long, are plain new days. A longer schedule begins
+    with the shorter one.
     """
     draw = random.Random(variant.seed)
     state = _State(day=variant.first_day)
     count = variant.number_of_runs if number_of_runs is None else number_of_runs
-    return tuple(_next_run(index, state, draw, quiet=index <= variant.window) for index in range(count))
+    return tuple(
+        _next_run(index, state, draw, quiet=index <= variant.window) for index in range(count)
+    )
 
 
 def _next_run(index: int, state: _State, draw: random.Random, *, quiet: bool) -> PlannedRun:
     event = None if quiet else _draw_event(draw)
     causes: list[Cause] = []
     if state.healthy is not None:
-        causes += _progress_of_bad_code(state)
+        causes += _progress_of_bad_code(state, state.healthy)
     elif event in (Cause.CODE_CHANGE, Cause.BAD_COMMIT, Cause.TRAINER_FAILURE):
         causes.append(event)
         _commit(event, state, draw)
@@ -145,7 +153,7 @@ def _next_run(index: int, state: _State, draw: random.Random, *, quiet: bool) ->
     if event == Cause.MISSING_UPSTREAM:
         return PlannedRun(index, state.day, (*causes, event), state.revision, upstream_missing=True)
     if index:
-        state.day += datetime.timedelta(days=1)
+        state.day += dt.timedelta(days=1)
     deliveries = [Delivery(day) for day in state.owed]
     causes += [Cause.COMPLETED_DATA] if deliveries else []
     state.owed = []
@@ -202,13 +210,12 @@ def _commit(kind: Cause, state: _State, draw: random.Random) -> None:
     state.revision = state.revision.changed(state.commits, **settings)
 
 
-def _progress_of_bad_code(state: _State) -> list[Cause]:
-    assert state.healthy is not None
+def _progress_of_bad_code(state: _State, healthy: CodeRevision) -> list[Cause]:
     state.runs_until_fix -= 1
     if state.runs_until_fix > 0:
         failing = "FAIL_WITH" in dict(state.revision.settings)
         return [Cause.TRAINER_FAILURE if failing else Cause.BAD_COMMIT]
     state.commits += 1
-    state.revision = CodeRevision(state.commits, state.healthy.settings)
+    state.revision = CodeRevision(state.commits, healthy.settings)
     state.healthy = None
     return [Cause.FIX]

@@ -1,8 +1,8 @@
-"""The same run in less time: what Beam and TFX repeat for every node of every run, done once a process.
+"""The same run in less time: what Beam and TFX repeat for every node, done once a process.
 
-A recording runs the pipeline hundreds of times in one process, on days of a few hundred rows, so that
-nearly all of its time is Beam's handling of its own graph. Nothing here changes what a run computes or
-what it leaves in the store. Written against Beam 2.61 and TFX 1.16; a live run works without it.
+A recording runs the pipeline dozens of times in one process, on days of a few hundred rows, so that
+nearly all of its time is Beam's handling of its own graph. Nothing here changes what a run computes
+or what it leaves in the store. Written against Beam 2.61 and TFX 1.16; a live run works without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import apache_beam
 import dill
-import tensorflow
+import tensorflow as tf
 from apache_beam.internal import dill_pickler
 from apache_beam.options import pipeline_options
 from apache_beam.transforms import core, userstate
@@ -27,7 +27,6 @@ from tfx.components.transform import executor as transform_executor
 from tfx.components.util import udf_utils
 from tfx.types import artifact_utils
 from tfx_bsl.tfxio import record_based_tfxio
-
 
 _JOIN = "|"  # between the folders that are read as one source
 
@@ -56,13 +55,16 @@ def install() -> None:
     _read_records_in_one_stage()
     _read_window_as_one_source()
     dill_pickler.bz2 = _NoCompression
-    dill.dill._trace = lambda enabled: None  # setLevel empties the cache of every logger of the process
+    # Its setLevel empties the cache of every logger of the process, twice for each object.
+    dill.dill._trace = lambda _enabled: None  # noqa: SLF001
+        None
+    )  # setLevel empties the cache of every logger of the process
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
 
 
 def _unpack_wheels_once() -> None:
-    """Runs pip once for a wheel (its name holds the hash of its content) and copies the result after."""
+    """Runs pip once for a wheel (its name holds its content's hash) and copies the result after."""
     original = udf_utils.install_to_temp_directory
     unpacked: dict[str, str] = {}
 
@@ -87,10 +89,10 @@ def _inspect_functions_once() -> None:
             if type(dofn) not in by_class:
                 by_class[type(dofn)] = original(dofn)
             return by_class[type(dofn)]
-        function = dofn._fn
+        function = dofn._fn  # noqa: SLF001
         if isinstance(function, (types.FunctionType, types.BuiltinFunctionType, type)):
             defaults = getattr(function, "__defaults__", None) or ()
-            if not any(isinstance(value, core._DoFnParam) for value in defaults):
+            if not any(isinstance(value, core._DoFnParam) for value in defaults):  # noqa: SLF001
                 return set(), set()
         return original(dofn)
 
@@ -98,9 +100,11 @@ def _inspect_functions_once() -> None:
 
 
 def _parse_options_once() -> None:
-    """Keeps the views of an options object: they share its values, and each costs an argument parser."""
+    """Keeps the views of an options object: they share its values, each costs a parser."""
     original = pipeline_options.PipelineOptions.view_as
-    kept: weakref.WeakKeyDictionary[pipeline_options.PipelineOptions, dict] = weakref.WeakKeyDictionary()
+    kept: weakref.WeakKeyDictionary[pipeline_options.PipelineOptions, dict] = (
+        weakref.WeakKeyDictionary()
+    )
 
     @functools.wraps(original)
     def view_as(
@@ -115,26 +119,32 @@ def _parse_options_once() -> None:
 
 
 def _read_records_in_one_stage() -> None:
-    """Reads the record files of a span in one stage where Beam's source, made to be split, takes several."""
+    """Reads record files in one stage where Beam's source, made to be split, takes several."""
 
     @apache_beam.typehints.with_input_types(str)
     @apache_beam.typehints.with_output_types(bytes)
     class ReadRecords(apache_beam.DoFn):
         def process(self, pattern: str) -> Iterator[bytes]:
             folders, _, name = pattern.rpartition("/")
-            for file in sorted(file for folder in folders.split(_JOIN) for file in glob.glob(f"{folder}/{name}")):
-                yield from tensorflow.data.TFRecordDataset(file, compression_type="GZIP").as_numpy_iterator()
+            for file in sorted(
+                file for folder in folders.split(_JOIN) for file in glob.glob(f"{folder}/{name}")
+            ):
+                yield from tf.data.TFRecordDataset(
+                    file, compression_type="GZIP"
+                ).as_numpy_iterator()
 
     @apache_beam.ptransform_fn
     @apache_beam.typehints.with_output_types(bytes)
-    def read_tf_record(pipeline: apache_beam.Pipeline, file_pattern: Sequence[str]) -> apache_beam.PCollection[bytes]:
+    def read_tf_record(
+        pipeline: apache_beam.Pipeline, file_pattern: Sequence[str]
+    ) -> apache_beam.PCollection[bytes]:
         return pipeline | apache_beam.Create(list(file_pattern)) | apache_beam.ParDo(ReadRecords())
 
     record_based_tfxio.ReadTfRecord = read_tf_record
 
 
 def _read_window_as_one_source() -> None:
-    """Gives Transform and Evaluator all spans of a split as one source; each source costs half a second."""
+    """Gives Transform and Evaluator a split's spans as one source; each costs half a second."""
 
     class JoinedUris:
         """artifact_utils with one URI, the spans' joined, where it would give one for each span."""
@@ -152,9 +162,14 @@ def _read_window_as_one_source() -> None:
     original = transform_executor.Executor.Do
 
     def do(self, input_dict, output_dict, exec_properties):  # type: ignore[no-untyped-def]
-        # Transform insists on as many sources as artifacts: it is shown the first, and reads them all.
+        # Transform insists on a source for each artifact: it is shown the first, and reads all.
         transform_uris.spans = input_dict["examples"]
-        original(self, {**input_dict, "examples": input_dict["examples"][:1]}, output_dict, exec_properties)
+        original(
+            self,
+            {**input_dict, "examples": input_dict["examples"][:1]},
+            output_dict,
+            exec_properties,
+        )
 
     transform_executor.Executor.Do = do
     transform_executor.artifact_utils = transform_uris

@@ -1,4 +1,4 @@
-"""The throttle on pushes: a component that withholds its blessing while a push would come too soon."""
+"""The throttle on pushes: a component that withholds its blessing while a push comes too soon."""
 
 # No postponed annotations here: TFX's component decorator reads the annotation objects.
 
@@ -9,14 +9,16 @@ from tfx import v1 as tfx
 @tfx.dsl.components.component
 def PushThrottle(
     model: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model],
-    model_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelBlessing],
+    model_blessing: tfx.dsl.components.InputArtifact[  # noqa: ARG001 - stands after the Evaluator
+        tfx.types.standard_artifacts.ModelBlessing
+    ],
     blessing: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.InfraBlessing],
     hold: tfx.dsl.components.Parameter[int] = 0,
 ):
     """Writes an InfraBlessing that is positive unless `hold` is 1.
 
-    Operations decide `hold` from the pushes of earlier runs (operations.hold_push). An artifact, so that
-    the Pusher itself leaves a PushedModel with pushed = 0.
+    Operations decide `hold` from the pushes of earlier runs (operations.hold_push). The verdict is
+    an artifact, so that the Pusher itself leaves a PushedModel with pushed = 0.
     """
     blessing.set_int_custom_property("blessed", 0 if hold else 1)
     if hold:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 
 
@@ -16,8 +16,8 @@ class VariantConfig:
     train_steps: upper bound on training steps of a run.
     minimum_auc: value threshold; a model below it is not blessed.
     maximum_loss: value threshold on the mean binary cross-entropy, nats.
-    minimum_gain: change threshold; by how many nats the mean binary cross-entropy must fall below that
-      of the latest blessed model on the same evaluation examples.
+    minimum_gain: change threshold; by how many nats the mean binary cross-entropy must fall below
+      that of the latest blessed model on the same evaluation examples.
     warm_start: the Trainer starts from the latest blessed model.
     push_interval: runs that must pass after a push before the next one; 0 is no throttle.
     cache: everything before the Trainer may be answered from the cache.
@@ -28,7 +28,7 @@ class VariantConfig:
     airports: tuple[str, ...]
     model: str
     window: int
-    first_day: datetime.date
+    first_day: dt.date
     seed: int
     hidden_units: tuple[int, ...] = ()
     train_steps: int = 300
@@ -44,7 +44,9 @@ class VariantConfig:
         if self.model not in ("linear", "dnn"):
             raise ValueError(f"model={self.model!r}: must be 'linear' or 'dnn'")
         if (self.model == "dnn") != bool(self.hidden_units):
-            raise ValueError(f"hidden_units={self.hidden_units!r}: a dnn needs some, a linear model has none")
+            raise ValueError(
+                f"hidden_units={self.hidden_units!r}: a dnn needs some, a linear model has none"
+            )
         if self.window < 1:
             raise ValueError(f"window={self.window!r}: must be at least 1 span")
 
@@ -54,27 +56,34 @@ ALL = ("EWR", "JFK", "LGA")
 VARIANTS = {
     variant.name: variant
     for variant in (
-        VariantConfig("flights-jfk-linear-w5", ("JFK",), "linear", 5, datetime.date(2013, 1, 14), 501),
+        VariantConfig("flights-jfk-linear-w5", ("JFK",), "linear", 5, dt.date(2013, 1, 14), 501),
         VariantConfig(
-            "flights-ewr-dnn-w7", ("EWR",), "dnn", 7, datetime.date(2013, 2, 11), 702, (24, 12), train_steps=100
+            "flights-ewr-dnn-w7",
+            ("EWR",),
+            "dnn",
+            7,
+            dt.date(2013, 2, 11),
+            702,
+            (24, 12),
+            train_steps=100,
         ),
         VariantConfig(
             "flights-lga-linear-w7-warm",
             ("LGA",),
             "linear",
             7,
-            datetime.date(2013, 4, 1),
+            dt.date(2013, 4, 1),
             703,
             minimum_gain=0.01,
             warm_start=True,
         ),
-        VariantConfig("flights-all-linear-w3", ALL, "linear", 3, datetime.date(2013, 5, 20), 304),
+        VariantConfig("flights-all-linear-w3", ALL, "linear", 3, dt.date(2013, 5, 20), 304),
         VariantConfig(
             "flights-all-dnn-w5-throttle",
             ALL,
             "dnn",
             5,
-            datetime.date(2013, 8, 5),
+            dt.date(2013, 8, 5),
             505,
             (32, 16),
             train_steps=100,
@@ -86,7 +95,7 @@ VARIANTS = {
             ("JFK",),
             "dnn",
             5,
-            datetime.date(2013, 9, 30),
+            dt.date(2013, 9, 30),
             506,
             (24, 12),
             train_steps=100,

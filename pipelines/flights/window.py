@@ -10,8 +10,8 @@ from tfx.dsl.components.common.resolver import ResolverStrategy
 class LatestVersionSpanRange(ResolverStrategy):
     """Resolves Examples to one artifact for each of the newest spans, newest span first.
 
-    TFX's SpanRangeStrategy keeps every artifact of a span, so that data which arrived first in part and
-    then in full, or a re-run, would count twice.
+    TFX's SpanRangeStrategy keeps every artifact of a span, so that data which arrived first in part
+    and then in full, or a re-run, would count twice.
     """
 
     def __init__(self, number_of_spans: int) -> None:
@@ -29,7 +29,9 @@ class LatestVersionSpanRange(ResolverStrategy):
 
     def _newest(self, artifacts: list[types.Artifact]) -> list[types.Artifact]:
         by_span: dict[int, types.Artifact] = {}
-        for artifact in sorted(artifacts, key=lambda artifact: (_number(artifact, "version"), artifact.id)):
+        for artifact in sorted(
+            artifacts, key=lambda artifact: (_number(artifact, "version"), artifact.id)
+        ):
             by_span[_number(artifact, "span")] = artifact
         return [by_span[span] for span in sorted(by_span, reverse=True)[: self._number_of_spans]]
 

@@ -1,12 +1,12 @@
 """The user's module: preprocessing for Transform, training for Trainer.
 
-It lies alone in its folder because TFX packs every Python file beside it into the wheel whose hash the
-store records. The assignments of the settings block are what the schedule's code changes rewrite.
+It lies alone in its folder because TFX packs every Python file beside it into the wheel whose hash
+the store records. The schedule's code changes rewrite the assignments of the settings block.
 """
 
 import os
 
-import numpy
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -55,16 +55,18 @@ def preprocessing_fn(inputs):
 
 
 class Network(tf.Module):
-    """A linear or a deep model over the transformed features; returns the probability of a delay."""
+    """A linear or a deep model over the transformed features."""
 
     def __init__(self, kind, hidden_units):
         super().__init__()
-        random = numpy.random.default_rng(SEED)
+        random = np.random.default_rng(SEED)
         names = [name for name in VOCABULARY_SIZES if USE_HOUR or name != "hour"]
         width = 1 if kind == "linear" else 6
         spread = 0.0 if kind == "linear" else 0.1
         self.embeddings = {
-            name: tf.Variable(random.normal(0.0, spread, (VOCABULARY_SIZES[name], width)).astype("float32"))
+            name: tf.Variable(
+                random.normal(0.0, spread, (VOCABULARY_SIZES[name], width)).astype("float32")
+            )
             for name in names
         }
         self.linear = kind == "linear"
@@ -77,6 +79,7 @@ class Network(tf.Module):
             inputs = units
 
     def logits(self, features):
+        """The log-odds of a delay, float32 [num_examples]."""
         numbers = features["numbers"] if USE_WEATHER else features["numbers"] * ONLY_DISTANCE
         embedded = [tf.gather(table, features[name]) for name, table in self.embeddings.items()]
         values = numbers if self.linear else tf.concat([numbers, *embedded], axis=1)
@@ -91,7 +94,10 @@ class Network(tf.Module):
     def train(self, features, label, steps):
         """Adam on random batches, all steps in one graph."""
         variables = list(self.trainable_variables)
-        moments = [(tf.Variable(tf.zeros_like(value)), tf.Variable(tf.zeros_like(value))) for value in variables]
+        moments = [
+            (tf.Variable(tf.zeros_like(value)), tf.Variable(tf.zeros_like(value)))
+            for value in variables
+        ]
 
         @tf.function
         def loop():
@@ -102,13 +108,15 @@ class Network(tf.Module):
                 batch = {name: tf.gather(values, rows) for name, values in features.items()}
                 with tf.GradientTape() as tape:
                     loss = tf.reduce_mean(
-                        tf.nn.sigmoid_cross_entropy_with_logits(tf.gather(label, rows), self.logits(batch))
+                        tf.nn.sigmoid_cross_entropy_with_logits(
+                            tf.gather(label, rows), self.logits(batch)
+                        )
                     ) + REGULARIZATION * tf.add_n([tf.reduce_sum(value**2) for value in variables])
                 count = tf.cast(step, tf.float32)
                 rate = LEARNING_RATE * tf.sqrt(1 - 0.999**count) / (1 - 0.9**count)
                 gradients = tape.gradient(loss, variables)
-                for value, gradient, (first, second) in zip(variables, gradients, moments):
-                    gradient = tf.convert_to_tensor(gradient)
+                for value, sparse, (first, second) in zip(variables, gradients, moments):
+                    gradient = tf.convert_to_tensor(sparse)
                     first.assign(0.9 * first + 0.1 * gradient)
                     second.assign(0.999 * second + 0.001 * gradient**2)
                     value.assign_sub(rate * first / (tf.sqrt(second) + 1e-7))
@@ -116,6 +124,7 @@ class Network(tf.Module):
         loop()
 
     def state(self):
+        """The weights as arrays, in the order of trainable_variables."""
         return [value.numpy() for value in self.trainable_variables]
 
 
@@ -133,13 +142,16 @@ class Serving(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform(self, examples):
+        """What Transform's graph makes of serialized examples."""
         return self.transform_layer(tf.io.parse_example(examples, self._raw()))
 
     def label(self, examples):
+        """1 for a delayed flight, else 0; float32 [num_examples]."""
         return tf.cast(_dense(tf.io.parse_example(examples, self._label())[LABEL], 0), tf.float32)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serve(self, examples):
+        """The probability of a delay, float32 [num_examples, 1]."""
         logits = self.network.logits(self.transform(examples))
         return {"predictions": tf.reshape(tf.sigmoid(logits), [-1, 1])}
 
@@ -152,15 +164,17 @@ def _read(patterns):
 
 def _warm_start(network, base_model):
     """Takes over the weights of the base model if their shapes fit; a changed model starts cold."""
-    with numpy.load(os.path.join(base_model, WEIGHTS_FILE)) as saved:
+    with np.load(os.path.join(base_model, WEIGHTS_FILE)) as saved:
         weights = [saved[name] for name in saved.files]
-    if [value.shape for value in weights] == [tuple(value.shape) for value in network.trainable_variables]:
+    if [value.shape for value in weights] == [
+        tuple(value.shape) for value in network.trainable_variables
+    ]:
         for variable, value in zip(network.trainable_variables, weights):
             variable.assign(value)
 
 
 def run_fn(fn_args):
-    """Trains on the window's train split and exports a SavedModel that takes serialized tf.Examples."""
+    """Trains on the window's train split; exports a SavedModel of serialized tf.Examples."""
     if FAIL_WITH:
         raise RuntimeError(FAIL_WITH)
     configuration = fn_args.custom_config
@@ -175,7 +189,9 @@ def run_fn(fn_args):
         _warm_start(network, fn_args.base_model)
     network.train(features, label, int(fn_args.train_steps * STEPS_FACTOR))
     serving.network = network
-    tf.saved_model.save(serving, fn_args.serving_model_dir, signatures={"serving_default": serving.serve})
+    tf.saved_model.save(
+        serving, fn_args.serving_model_dir, signatures={"serving_default": serving.serve}
+    )
     weights = os.path.join(fn_args.serving_model_dir, WEIGHTS_FILE)
     os.makedirs(os.path.dirname(weights))
-    numpy.savez(weights, *network.state())
+    np.savez(weights, *network.state())
