@@ -380,8 +380,7 @@ def _message_classes() -> Mapping[str, type[Message]]:
                 field.type_name = f".{_PACKAGE}.{kind}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    find = pool.FindMessageTypeByName
-    descriptors = {name: find(f"{_PACKAGE}.{name}") for name in _MESSAGES}
+    descriptors = {n: pool.FindMessageTypeByName(f"{_PACKAGE}.{n}") for n in _MESSAGES}
     if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
         return {n: message_factory.GetMessageClass(d) for n, d in descriptors.items()}
     factory = message_factory.MessageFactory(pool)

@@ -14,6 +14,7 @@ import functools
 import gzip
 import hashlib
 import logging
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,11 @@ _SPLIT_PREFIX = "Split-"
 _STATISTICS_FILES = ("FeatureStats.pb", "stats_tfrecord")
 _ANOMALIES_FILES = ("SchemaDiff.pb", "Anomalies.pb", "anomalies.pbtxt")
 _SCHEMA_FILE = "schema.pbtxt"
+# One feature of a schema in the layout of text_format, and its parts.
+_FEATURE_START = re.compile(r"^feature\b", re.MULTILINE)
+_FEATURE_BLOCK = re.compile(r"^feature \{\n((?:  .*\n)*)\}$", re.MULTILINE)
+_FEATURE_NAME = re.compile(r'^  name: "([^"]*)"$', re.MULTILINE)
+_FEATURE_TYPE = re.compile(r"^  type: (\w+)$", re.MULTILINE)
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -128,8 +134,8 @@ class SchemaSummary:
     """What a schema says of its features.
 
     Attributes:
-      fingerprint: SHA-256 of the schema's deterministic serialisation,
-        features in order of their names.
+      fingerprint: SHA-256 of the schema, of its text where TFX wrote it and
+        nobody edited it, else of what the text says.
       types: type by feature name.
     """
 
@@ -214,9 +220,33 @@ def schema_summary(payloads: Payloads, uri: str) -> SchemaSummary | None:
     return summary
 
 
-# Parsing text is slow, and a pipeline's schemas are mostly the same.
 @functools.lru_cache(maxsize=64)
 def _schema(content: bytes) -> SchemaSummary | None:
+    return _schema_as_written(content) or _parsed_schema(content)
+
+
+def _schema_as_written(content: bytes) -> SchemaSummary | None:
+    """The summary of a schema in the layout that TFX writes; None for any other.
+
+    Parsing text takes milliseconds, which a history has hundreds of.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    blocks = _FEATURE_BLOCK.findall(text)
+    if not blocks or "#" in text or len(blocks) != len(_FEATURE_START.findall(text)):
+        return None
+    types = {}
+    for block in blocks:
+        name, kind = _FEATURE_NAME.search(block), _FEATURE_TYPE.search(block)
+        if name is None or kind is None or "\\" in name.group(1):
+            return None
+        types[name.group(1)] = kind.group(1)
+    return SchemaSummary(hashlib.sha256(content).hexdigest(), types)
+
+
+def _parsed_schema(content: bytes) -> SchemaSummary | None:
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -226,9 +256,6 @@ def _schema(content: bytes) -> SchemaSummary | None:
     except (text_format.ParseError, UnicodeDecodeError):
         return None
     types = {feature.name: schema_pb2.FeatureType.Name(feature.type) for feature in schema.feature}
-    ordered = sorted(schema.feature, key=lambda feature: feature.name)
-    del schema.feature[:]
-    schema.feature.extend(ordered)
     digest = hashlib.sha256(schema.SerializeToString(deterministic=True)).hexdigest()
     return SchemaSummary(digest, types)
 
