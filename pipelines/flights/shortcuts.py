@@ -57,8 +57,6 @@ def install() -> None:
     dill_pickler.bz2 = _NoCompression
     # Its setLevel empties the cache of every logger of the process, twice for each object.
     dill.dill._trace = lambda _enabled: None  # noqa: SLF001
-        None
-    )  # setLevel empties the cache of every logger of the process
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
 

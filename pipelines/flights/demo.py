@@ -1,0 +1,191 @@
+"""Trains a waste model from the recorded history, then lets it gate a live pipeline: make demo.
+
+Ungated, the pipeline would train in every run. The days are fixed, what upstream does on them is
+declared here, and every decision is the gate's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime as dt
+import os
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from absl import logging
+from tqdm import tqdm
+
+from pipelines.flights import data, history, live
+from pipelines.flights.gate import waste_gate
+from pipelines.flights.schedule import Cause, CodeRevision, Delivery, PlannedRun
+from pipelines.flights.variants import VariantConfig
+from tfx_graphlets import Stage, open_store, segment
+from tfx_graphlets.components import keys
+from tfx_graphlets.waste_model import WasteModel, train_waste_model
+
+FRESHNESS = 0.95
+COLD_START = 3  # labelled runs of its own before the gate may skip
+GATED_NODES = ("Trainer", "Evaluator", "Pusher")
+
+VARIANT = VariantConfig("flights-demo", ("LGA",), "linear", 5, dt.date(2013, 11, 4), seed=0)
+
+
+def planned_runs() -> tuple[PlannedRun, ...]:
+    """The days of the demo, and what upstream does on them."""
+    code = CodeRevision(0)
+    days = [VARIANT.first_day + dt.timedelta(days=number) for number in range(9)]
+    new = (Cause.NEW_DATA,)
+    events: tuple[tuple[dt.date, tuple[Cause, ...], tuple[Delivery, ...]], ...] = (
+        *((day, new, (Delivery(day),)) for day in days[:4]),
+        (days[3], (Cause.RERUN,), ()),
+        (days[4], new, (Delivery(days[4]),)),
+        (days[4], (Cause.RERUN,), ()),
+        (days[5], (Cause.LATE_DATA,), ()),
+        (days[6], (Cause.COMPLETED_DATA, Cause.NEW_DATA), (Delivery(days[5]), Delivery(days[6]))),
+        (days[7], (Cause.NEW_DATA, Cause.OUTAGE), (Delivery(days[7], 24, data.WEATHER_COLUMNS),)),
+        (days[8], new, (Delivery(days[8]),)),
+        (days[8], (Cause.RERUN,), ()),
+    )
+    return tuple(
+        PlannedRun(index, day, causes, code, deliveries)
+        for index, (day, causes, deliveries) in enumerate(events)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One run of the demo, as the store records it.
+
+    Attributes:
+      seconds: wall time of the run; saved_seconds: mean cost of the gated nodes in this pipeline's
+        runs so far, where they were skipped, else 0.
+      probability: of a push; None where the gate had none.
+    """
+
+    day: str
+    cause: str
+    probability: float | None
+    proceed: bool
+    reason: str
+    pushed: bool
+    seconds: float
+    saved_seconds: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="pipelines.flights.demo", description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("demo_output"), help="made anew")
+    parser.add_argument("--runs", type=int, help="only the first runs")
+    options = parser.parse_args(arguments)
+    logging.set_verbosity(logging.ERROR)
+    started = time.monotonic()
+    output: Path = options.output.absolute()
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+
+    show = sys.stdout
+    model = train(output / "waste_model", show)
+    rows = run_live(model, output, planned_runs()[: options.runs], show)
+    summarise(rows, output, time.monotonic() - started, show)
+    return 0
+
+
+def train(directory: Path, show: TextIO) -> Path:
+    """Trains the waste model on every recorded pipeline, and saves it."""
+    dataset = history.dataset(Stage.PRE)
+    model: WasteModel = train_waste_model(dataset, Stage.PRE, FRESHNESS)
+    model.save(directory)
+    show.write(f"Recorded history: {dataset}.\n{model}\n\n")
+    return directory
+
+
+def run_live(
+    model: Path, output: Path, planned: Sequence[PlannedRun], show: TextIO
+) -> list[Row]:
+    """Runs the gated pipeline day by day with LocalDagRunner; shows each decision as it falls."""
+    pipeline = live.LivePipeline(
+        VARIANT, output / "pipeline", gate=waste_gate(str(model), min_labelled=COLD_START)
+    )
+    show.write(f"Live pipeline {VARIANT.name}, gate at stage pre, freshness {FRESHNESS:g}:\n")
+    show.write(
+        f"{'day':10}  {'what happened':24}  {'P(push)':>7}  {'decision':8}  {'pushed':6}  "
+        f"{'spent s':>7}  {'saved s':>7}\n"
+    )
+    rows: list[Row] = []
+    for one in tqdm(planned, desc="runs", disable=None, file=sys.stderr, leave=False):
+        record = pipeline.run(one)
+        live.append_log(pipeline.folder, record)
+        if record.state == "failed":
+            raise SystemExit(f"{record.pipeline_run_id} failed in {record.failed_node}: {record.error}")
+        rows.append(_row(pipeline.metadata_file, record))
+        show.write(_line(rows[-1]))
+        show.flush()
+    return rows
+
+
+def summarise(rows: Sequence[Row], output: Path, seconds: float, show: TextIO) -> None:
+    """Totals, and where everything lies."""
+    skipped = [row for row in rows if not row.proceed]
+    wasted = sum(row.proceed and not row.pushed for row in rows)
+    store = (output / "pipeline" / "metadata.sqlite").relative_to(Path.cwd())
+    show.write(
+        f"\n{len(rows)} runs: {len(skipped)} skipped, {sum(row.pushed for row in rows)} pushed, "
+        f"{wasted} trained and not pushed. {sum(row.seconds for row in rows):.0f} s spent, "
+        f"{sum(row.saved_seconds for row in rows):.0f} s saved.\n"
+        "(saved: what Trainer, Evaluator and Pusher cost on average in the runs before)\n"
+        f"All of this took {seconds:.0f} s.\n\n"
+        f"store          {store}\nserving model  {store.parent / 'serving'}\n"
+        f"waste model    {store.parent.parent / 'waste_model'}\n\n"
+        f"Look around:\n  .venv/bin/tfx-graphlets segment {store}\n"
+        f"  .venv/bin/tfx-graphlets gate {store} --pipeline {VARIANT.name} "
+        f"--model {store.parent.parent / 'waste_model'}\n"
+    )
+
+
+def _row(metadata_file: Path, record: live.RunRecord) -> Row:
+    with open_store(metadata_file) as store:
+        trace = store.read_trace()
+    (decisions,) = (np.flatnonzero(trace.artifacts_of_types([keys.GATE_DECISION_TYPE])),)
+    newest, count, properties = int(decisions[-1]), len(trace.artifacts), trace.artifacts.properties
+    probability = float(properties.numbers(keys.PROBABILITY, count)[newest])
+    went_on = properties.numbers(keys.PROCEED, count)[newest] == 1
+    graphlets = segment(trace)
+    names = np.array([name.rpartition(".")[2] for name in trace.executions.type_names])
+    gated = np.isin(names[trace.executions.type], GATED_NODES)
+    mean_cost = float(graphlets.cost[gated].sum()) / max(len(graphlets), 1) / 1000
+    return Row(
+        day=record.day,
+        cause=", ".join(cause.replace("_", " ") for cause in record.causes),
+        probability=None if np.isnan(probability) else probability,
+        proceed=bool(went_on),
+        reason=properties.texts(keys.REASON, count)[newest] or "",
+        pushed=record.pushed,
+        seconds=record.seconds,
+        saved_seconds=0.0 if went_on else mean_cost,
+    )
+
+
+def _line(row: Row) -> str:
+    probability = "-" if row.probability is None else f"{row.probability:.3f}"
+    pushed = "yes" if row.pushed else "no" if row.proceed else "-"
+    saved = f"{row.saved_seconds:.1f}" if row.saved_seconds else "-"
+    line = (
+        f"{row.day:10}  {row.cause[:24]:24}  {probability:>7}  "
+        f"{'run' if row.proceed else 'SKIP':8}  {pushed:6}  {row.seconds:7.1f}  {saved:>7}"
+    )
+    reason = textwrap.fill(row.reason, 88, initial_indent=" " * 12, subsequent_indent=" " * 12)
+    return f"{line}\n{reason}\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
