@@ -20,6 +20,7 @@ from tfx_graphlets.waste_model.training import (
     leave_one_pipeline_out,
     time_split,
     train_waste_model,
+    transfer_scores,
 )
 
 pytest.importorskip("ydf")
@@ -67,6 +68,24 @@ def test_the_order_of_rows_does_not_matter() -> None:
         for rows in (dataset, dataset.take(order))
     ]
     assert models[0].fingerprint == models[1].fingerprint
+
+
+def test_transfer_scores_are_of_forests_that_saw_other_pipelines_or_earlier_blocks() -> None:
+    """Outcomes of a pipeline's last fifth change no score of its own earlier ones."""
+    parts = [history(coin_flips(40, seed=at), seed=at, store=f"store-{at}") for at in range(3)]
+    dataset = Dataset.concatenate(parts)
+    scores = transfer_scores(dataset, 0, settings=SMALL)
+    assert not np.isnan(scores).any()
+    turned = np.array(dataset.outcome)
+    turned[32:40] = np.where(turned[32:40] == Outcome.PUSHED, Outcome.UNPUSHED, Outcome.PUSHED)
+    changed = dataclasses.replace(dataset, outcome=turned)
+    after = transfer_scores(changed, 0, settings=SMALL)
+    assert np.array_equal(scores[:40], after[:40])
+    assert not np.array_equal(scores[40:], after[40:])
+    alone = transfer_scores(parts[0], 0, settings=SMALL)
+    # A pipeline alone has its first two fifths, 16 graphlets, to begin with.
+    assert np.isnan(alone[:8]).all()
+    assert not np.isnan(alone[16:]).any()
 
 
 def test_shuffled_labels_cannot_be_learnt() -> None:

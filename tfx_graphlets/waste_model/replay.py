@@ -26,7 +26,7 @@ from tfx_graphlets.policy import (
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import Forest, LearnerSettings, train_forest
-from tfx_graphlets.waste_model.training import enough, forward_scores
+from tfx_graphlets.waste_model.training import enough, transfer_scores
 
 _MS_PER_HOUR = 3_600_000.0
 # Rows that are scored in one go: a call of the forest costs more than a row.
@@ -116,7 +116,7 @@ class ModelScores:
         """See Scorer."""
         if self._past is None:
             return np.zeros(0), ()
-        scores = forward_scores(self._past, self._seed, settings=self._settings)
+        scores = transfer_scores(self._past, self._seed, settings=self._settings)
         scored = ~np.isnan(scores)
         return scores[scored], self._past.pushed[scored].tolist()
 

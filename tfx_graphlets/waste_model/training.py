@@ -33,6 +33,8 @@ _logger = logging.getLogger(__name__)
 
 MIN_LABELLED = 10  # fewer graphlets are not learnt from
 MIN_OF_EACH = 2  # fewer pushed or fewer unpushed ones neither
+MAX_FOLDS = 6  # pipelines that are held out one by one
+_TRANSFER_EDGES = (0.2, 0.4, 0.6, 0.8)  # shares of a pipeline's graphlets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +153,43 @@ def forward_scores(
         forest = train_on_known(dataset, int(dataset.decision_ms[rows[0]]), seed, settings)
         if forest is not None:
             scores[rows] = forest.predict(dataset.table.take(rows))
+    return scores
+
+
+def transfer_scores(
+    dataset: Dataset, seed: int, *, settings: LearnerSettings = DEFAULT_SETTINGS
+) -> FloatArray:
+    """Out-of-sample probabilities as a pipeline gets them that joins the others.
+
+    A block of a pipeline is scored by a forest that was trained on all of the
+    other pipelines, whatever their clock says, and on the pipeline's own
+    earlier blocks. That is how a replay scores a pipeline to which these are
+    the history. Above MAX_FOLDS pipelines several are held out together.
+
+    Args:
+      dataset: labelled graphlets.
+      seed: of the forests.
+      settings: how they are grown.
+
+    Returns:
+      float64 [n], aligned with the rows; NaN where too little was known.
+    """
+    scores = np.full(len(dataset), np.nan)
+    order, group = dataset.time_order, dataset.group
+    fold = group % MAX_FOLDS
+    block = np.zeros(len(dataset), np.int64)
+    for number in np.unique(group):
+        mine = order[group[order] == number]
+        block[mine] = np.searchsorted(_TRANSFER_EDGES, np.arange(len(mine)) / len(mine), "right")
+    for held_out in np.unique(fold):
+        for at in range(len(_TRANSFER_EDGES) + 1):
+            rows = order[((fold == held_out) & (block == at))[order]]
+            known = order[((fold != held_out) | (block < at))[order]]
+            if len(rows) and enough(dataset, known):
+                forest = train_forest(
+                    dataset.table.take(known), dataset.pushed[known], settings, seed
+                )
+                scores[rows] = forest.predict(dataset.table.take(rows))
     return scores
 
 
