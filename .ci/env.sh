@@ -28,9 +28,11 @@ else
 fi
 
 say "installing what constraints.txt pins (about 3.3 GB, the first time 3 to 5 minutes)"
-grep -E '^(pip|setuptools|wheel)==' constraints.txt >.cache/build_tools.txt
+minor=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+sed -n "s/ *; python_version == \"$minor\"\$//; /^#/d; /;/d; p" constraints.txt >.cache/pins.txt
+grep -E '^(pip|setuptools|wheel)==' .cache/pins.txt >.cache/build_tools.txt
 install --quiet -r .cache/build_tools.txt
-PIP_BUILD_CONSTRAINT=constraints.txt install -r constraints.txt
+PIP_BUILD_CONSTRAINT=.cache/pins.txt install -r .cache/pins.txt
 install -qq --no-build-isolation -e .
 "$python" -m pip check --disable-pip-version-check
 "$python" -c 'import tfx_graphlets'

@@ -12,8 +12,8 @@ import pytest
 from tests.import_graph import ROOT
 
 TOOLS = (
-    "awk", "cat", "chmod", "cksum", "cp", "cut", "dirname", "grep", "make", "mkdir", "rm", "sh",
-    "sort",
+    "awk", "cat", "chmod", "cksum", "cp", "cut", "dirname", "grep", "make", "mkdir", "rm",
+    "sed", "sh", "sort",
 )  # fmt: skip
 
 # A Python as far as the scripts can tell: it knows its version, makes an
@@ -22,10 +22,11 @@ PYTHON = """#!{sh}
 echo "${{0##*/}} $*" >>"{log}"
 case "$1 ${{2:-}}" in
   *'raise SystemExit'*) [ {usable} = yes ] && echo "$0" || exit 1 ;;
+  '-c '*'print("%d.%d"'*) echo 3.9 ;;
   '-m venv') mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
   '-m pip') case "$*" in
     *--target*) {fetch} ;;
-    *'-r constraints.txt') [ ! -e "{broken}" ] || exit 1 ;;
+    *'-r .cache/pins.txt') [ ! -e "{broken}" ] || exit 1 ;;
   esac ;;
 esac
 """
@@ -233,8 +234,23 @@ def test_a_second_make_has_nothing_to_do(machine: Machine) -> None:
         file.write("another==1.0\n")
     assert machine.run("make", "env").returncode == 0
     calls = machine.calls()
-    assert any(call.endswith("-r constraints.txt") for call in calls)
+    assert any(call.endswith("-r .cache/pins.txt") for call in calls)
     assert not any("-m venv" in call for call in calls)
+
+
+def test_the_pins_are_those_of_the_python_that_was_found(machine: Machine) -> None:
+    """What is installed is what constraints.txt pins for that Python, each package once."""
+    machine.put_python("bin/python3.9")
+    assert machine.run("make", "env").returncode == 0
+    pins = (machine.folder / "checkout" / ".cache" / "pins.txt").read_text(encoding="utf-8")
+    names = [line.split("==")[0] for line in pins.splitlines()]
+    assert len(names) == len(set(names)) > 200
+    assert {"tfx", "numpy", "pytest"} <= set(names)
+    both = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pytest_pins = [line for line in both if line.startswith("pytest==")]
+    older = next(line for line in pytest_pins if line.endswith('"3.9"'))
+    assert older.partition(" ;")[0] in pins.splitlines()
+    assert ";" not in pins
 
 
 def test_an_interrupted_installation_is_made_anew(machine: Machine) -> None:
