@@ -24,7 +24,14 @@ from tfx_graphlets.trace import (
 from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
 
 
-def cut_trace(graphlets: Graphlets, number: int, stage: Stage, moment_ms: int) -> Trace:
+def cut_trace(
+    graphlets: Graphlets,
+    number: int,
+    stage: Stage,
+    moment_ms: int,
+    *,
+    with_trainer: bool = True,
+) -> Trace:
     """The trace as a gate saw it that decided about one graphlet.
 
     - Executions that had not been created are dropped.
@@ -41,8 +48,8 @@ def cut_trace(graphlets: Graphlets, number: int, stage: Stage, moment_ms: int) -
       graphlets: graphlets of the whole trace.
       number: the graphlet that is decided about.
       stage: where the gate stands.
-      moment_ms: when it decides; ids and positions in time of everything else
-        follow from it.
+      moment_ms: when it decides.
+      with_trainer: False leaves the graphlet's Trainer out.
 
     Returns:
       The trace; ids are kept, so the graphlet is found by its Trainer's id.
@@ -56,7 +63,7 @@ def cut_trace(graphlets: Graphlets, number: int, stage: Stage, moment_ms: int) -
     kept = (executions.create_ms < moment_ms) | done
     cached_trainer = (graphlets.role == Role.TRAINER) & (executions.state == ExecutionState.CACHED)
     kept &= done | ~cached_trainer
-    kept[trainer] = True
+    kept[trainer] = with_trainer
     pending = stage.order < Stage.TRAINER.order
     if pending:
         recorded[trainer] = False
@@ -69,7 +76,8 @@ def cut_trace(graphlets: Graphlets, number: int, stage: Stage, moment_ms: int) -
         there = _inputs_there(graphlets, number, done, moment_ms)
         kept_event &= ~own | np.isin(events.artifact, there)
         direct = set(events.artifact[own & kept_event].tolist())
-        added = [(trainer, artifact) for artifact in there if artifact not in direct]
+        if with_trainer:
+            added = [(trainer, artifact) for artifact in there if artifact not in direct]
 
     artifact_kept = trace.artifacts.create_ms <= moment_ms
     put = np.isin(events.type, vocabulary.OUTPUT_EVENTS)
