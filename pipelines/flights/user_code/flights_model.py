@@ -153,6 +153,9 @@ class Serving(tf.Module):
     def serve(self, examples):
         """The probability of a delay, float32 [num_examples, 1]."""
         logits = self.network.logits(self.transform(examples))
+        # A probability of exactly 0 or 1 has no logarithm: one such answer makes the loss NaN, and
+        # a blessed model whose loss is NaN can never be improved upon.
+        logits = tf.clip_by_value(logits, -9.0, 9.0)
         return {"predictions": tf.reshape(tf.sigmoid(logits), [-1, 1])}
 
 
