@@ -7,6 +7,7 @@ in TFX's templates, the hash of Transform tells the Trainer's before it runs.
 
 from __future__ import annotations
 
+from tfx_graphlets.features.evaluations import evaluation_of
 from tfx_graphlets.features.facts import Member
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.table import Feature
@@ -35,10 +36,21 @@ def _declared(whose: str, stage: Stage, source: str) -> tuple[Feature, ...]:
     return numbers("code", stage, _NO_HASH, source, **named)
 
 
+def _declared_margins(whose: str, stage: Stage, source: str) -> tuple[Feature, ...]:
+    units = {
+        f"{whose}_value_margin": "metric, its latest evaluation",
+        f"{whose}_change_margin": "metric, its latest evaluation",
+        f"{whose}_same_spans": "earlier graphlets with it on exactly these spans",
+    }
+    return numbers("code", stage, "no hash, or nothing of that code evaluated", source, **units)
+
+
 FEATURES = (
     *_declared("previous", Stage.INPUT, _OF_HISTORY),
     *_declared("transform", Stage.PRE, _SOURCES[Role.TRANSFORM]),
+    *_declared_margins("transform", Stage.PRE, _SOURCES[Role.TRANSFORM]),
     *_declared("trainer", Stage.TRAINER, _SOURCES[Role.TRAINER]),
+    *_declared_margins("trainer", Stage.TRAINER, _SOURCES[Role.TRAINER]),
 )
 
 
@@ -60,10 +72,13 @@ def describe(view: View) -> dict[str, Value]:
             hashes = [_hash_of(view, view.members(graphlet)) for graphlet in view.previous]
             pushed = _at(view, hashes, view.last_pushed)
             values.update(_named("code.transform", _compare(own, hashes, view.outcomes, pushed)))
+            values.update(_named("code.transform", _with_code(view, own, hashes)))
     if view.reaches(Stage.TRAINER):
         own = facts.code_hash(view.trainer)
         pushed = _at(view, trainers, view.last_pushed)
         values.update(_named("code.trainer", _compare(own, trainers, view.outcomes, pushed)))
+        if own is not None:
+            values.update(_named("code.trainer", _with_code(view, own, trainers)))
     return values
 
 
@@ -126,6 +141,21 @@ def _with_one_more(values: dict[str, float], outcome: Outcome) -> dict[str, floa
         result["push_share"] = result["pushes"] / result["labelled"]
         result["last_pushed"] = pushed
     return result
+
+
+def _with_code(view: View, own: str, hashes: list[str | None]) -> dict[str, float]:
+    """How the latest evaluated graphlet of that code did, and re-runs of this very one."""
+    of_code = [graphlet for graphlet, earlier in zip(view.previous, hashes) if earlier == own]
+    values = {}
+    for graphlet in reversed(of_code[-5:]):
+        evaluation = evaluation_of(view, view.members(graphlet))
+        if evaluation is not None:
+            values["value_margin"] = evaluation.value_margin
+            values["change_margin"] = evaluation.change_margin
+            break
+    spans = view.spans.keys()
+    same = sum(1 for graphlet in of_code if view.spans_of(graphlet).keys() == spans)
+    return {**values, "same_spans": float(same)} if spans else values
 
 
 def _named(prefix: str, values: dict[str, float]) -> dict[str, Value]:

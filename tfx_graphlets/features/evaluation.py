@@ -1,30 +1,19 @@
 """Group ``evaluation``: how candidates fared against the thresholds.
 
 Of the preceding graphlets at every stage; of the graphlet itself at stage
-``validation``. Values are those of one metric: the first with a change
-threshold in the Evaluator's ``eval_config``, else the first with a threshold.
-Margins are in that metric's unit, positive where the threshold was met.
+``validation``. Which metric and which margins: see ``evaluations``.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
-from tfx_graphlets.evaluation_payload import (
-    change_margin,
-    metric_value,
-    thresholds_of_config,
-    value_margin,
-)
-from tfx_graphlets.features.facts import Member
+from tfx_graphlets.features.evaluations import Evaluation, evaluation_of
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
-from tfx_graphlets.graphlet import Part
-from tfx_graphlets.vocabulary import ArtifactType, Outcome, PropertyName, Role, Stage
+from tfx_graphlets.vocabulary import Outcome, Role, Stage
 
 _NO_METRICS = "no earlier evaluation, its metrics are gone, or no threshold"
 _NO_BLESSING = "no such earlier graphlet, or no verdict"
@@ -121,17 +110,6 @@ FEATURES = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Evaluation:
-    """One evaluation's thresholded metric, NaN where not measured."""
-
-    candidate: float
-    baseline: float
-    value_margin: float
-    change_margin: float
-    sign: float  # 1 where a higher value is better, else -1
-
-
 def describe(view: View) -> dict[str, Value]:
     """Values of one row."""
     values: dict[str, Value] = {}
@@ -142,7 +120,7 @@ def describe(view: View) -> dict[str, Value]:
         values["evaluation.blessed"] = view.blessed(view.graphlet)
         infra = view.blessed(view.graphlet, Role.INFRA_VALIDATOR)
         values["evaluation.infra_blessed"] = infra
-        own = _evaluation(view, view.own)
+        own = evaluation_of(view, view.own)
         if own is not None:
             values["evaluation.metric"] = own.candidate
             values["evaluation.value_margin"] = own.value_margin
@@ -181,11 +159,11 @@ def _verdicts(view: View) -> dict[str, Value]:
     return values
 
 
-def _recent(view: View) -> list[tuple[int, _Evaluation]]:
+def _recent(view: View) -> list[tuple[int, Evaluation]]:
     """The last five evaluations that were known, with their graphlets, oldest first."""
-    found: list[tuple[int, _Evaluation]] = []
+    found: list[tuple[int, Evaluation]] = []
     for graphlet in reversed(view.previous[-20:]):
-        evaluation = _evaluation(view, view.members(graphlet))
+        evaluation = evaluation_of(view, view.members(graphlet))
         if evaluation is not None:
             found.append((graphlet, evaluation))
         if len(found) == 5:
@@ -193,7 +171,7 @@ def _recent(view: View) -> list[tuple[int, _Evaluation]]:
     return found[::-1]
 
 
-def _history(view: View, recent: list[tuple[int, _Evaluation]]) -> dict[str, Value]:
+def _history(view: View, recent: list[tuple[int, Evaluation]]) -> dict[str, Value]:
     if not recent:
         return {}
     latest = recent[-1][1]
@@ -217,38 +195,8 @@ def _history(view: View, recent: list[tuple[int, _Evaluation]]) -> dict[str, Val
         last = margins[-3:]
         values["evaluation.change_margin_trend"] = (last[-1] - last[0]) / (len(last) - 1)
     if view.last_blessed is not None and view.last_blessed < recent[-1][0]:
-        blessed = _evaluation(view, view.members(view.last_blessed))
+        blessed = evaluation_of(view, view.members(view.last_blessed))
         if blessed is not None:
             decay = latest.sign * (blessed.candidate - latest.baseline)
             values["evaluation.baseline_decay"] = decay
     return values
-
-
-def _evaluation(view: View, members: Iterable[Member]) -> _Evaluation | None:
-    """The latest evaluation among some members whose metrics can be read."""
-    facts = view.facts
-    validators = [
-        member
-        for member in members
-        if member.part is Part.DOWNSTREAM and member.role is Role.MODEL_VALIDATOR
-    ]
-    for member in sorted(validators, key=lambda m: (m.known_ms, m.execution), reverse=True):
-        for artifact in facts.outputs(member.execution, ArtifactType.MODEL_EVALUATION):
-            metrics = facts.decoded.metrics(artifact)
-            config = facts.execution_text(PropertyName.EVAL_CONFIG, member.execution)
-            thresholds = thresholds_of_config(config) if config else ()
-            thresholds = thresholds or (metrics.thresholds if metrics is not None else ())
-            if metrics is None or not thresholds:
-                continue
-            chosen = next((t for t in thresholds if t.has_change), thresholds[0])
-            better = chosen.higher_is_better
-            if better is None:
-                better = chosen.lower_bound is not None
-            return _Evaluation(
-                candidate=metric_value(metrics.candidate, chosen.metric),
-                baseline=metric_value(metrics.baseline, chosen.metric),
-                value_margin=value_margin(metrics, thresholds),
-                change_margin=change_margin(metrics, thresholds),
-                sign=1.0 if better else -1.0,
-            )
-    return None
