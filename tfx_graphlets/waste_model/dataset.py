@@ -191,18 +191,23 @@ class Dataset:
 
         It knows neither the names of stores nor the order of rows.
         """
+        names = [feature.name for feature in self.table.features]
+        numbers = [f.name for f in self.table.features if f.kind is FeatureKind.NUMBER]
+        categories = [f.name for f in self.table.features if f.kind is FeatureKind.CATEGORY]
+        matrix = np.full((len(self), len(numbers)), np.nan, "<f8")  # one NaN for all
+        for at, name in enumerate(numbers):
+            column = self.table.numbers(name)
+            known = ~np.isnan(column)
+            matrix[known, at] = column[known]
         digests = []
-        features = [(f.name, f.kind) for f in self.table.features]
         for row in range(len(self)):
-            parts = [str(int(self.table.trainer[row])), str(int(self.outcome[row]))]
-            for name, kind in features:
-                value = self.table.columns[name][row]
-                if kind is FeatureKind.NUMBER:
-                    parts.append("" if np.isnan(value) else float(value).hex())  # type: ignore[arg-type]
-                else:
-                    parts.append("-" if value is None else f"={value}")
-            digests.append(hashlib.sha256("\0".join(parts).encode()).digest())
-        whole = hashlib.sha256("\0".join(name for name, _ in features).encode())
+            texts = [str(self.table.trainer[row]), str(self.outcome[row])]
+            values = [self.table.columns[name][row] for name in categories]
+            texts += ["-" if value is None else f"={value}" for value in values]
+            row_hash = hashlib.sha256("\0".join(texts).encode())
+            row_hash.update(matrix[row].tobytes())
+            digests.append(row_hash.digest())
+        whole = hashlib.sha256("\0".join(names).encode())
         for digest in sorted(digests):
             whole.update(digest)
         return whole.hexdigest()

@@ -9,6 +9,7 @@ categories the empty string, which ydf treats as missing natively.
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ _LABEL = "__label__"  # no feature's name: those hold a dot
 _PUSHED, _UNPUSHED = "pushed", "unpushed"
 # A category seen once teaches what an unseen one means, not what it means itself.
 _MIN_CATEGORY_COUNT = 2
+_MOST_THREADS = 4  # the trees do not depend on it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +136,7 @@ def train_forest(
         winner_take_all=False,
         compute_oob_performances=False,
         random_seed=seed,
-        num_threads=1,
+        num_threads=min(os.cpu_count() or 1, _MOST_THREADS),
     )
     model = learner.train(columns, verbose=0)
     model.set_metadata(dataclasses.replace(model.metadata(), owner="", created_date=1, uid=1))
