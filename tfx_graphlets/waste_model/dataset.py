@@ -192,6 +192,13 @@ class Dataset:
         It knows neither the names of stores nor the order of rows.
         """
         names = [feature.name for feature in self.table.features]
+        whole = hashlib.sha256("\0".join(names).encode())
+        for digest in sorted(self.row_digests()):
+            whole.update(digest)
+        return whole.hexdigest()
+
+    def row_digests(self) -> list[bytes]:
+        """SHA-256 over Trainer, outcome and features of each row, [n]."""
         numbers = [f.name for f in self.table.features if f.kind is FeatureKind.NUMBER]
         categories = [f.name for f in self.table.features if f.kind is FeatureKind.CATEGORY]
         matrix = np.full((len(self), len(numbers)), np.nan, "<f8")  # one NaN for all
@@ -207,7 +214,4 @@ class Dataset:
             row_hash = hashlib.sha256("\0".join(texts).encode())
             row_hash.update(matrix[row].tobytes())
             digests.append(row_hash.digest())
-        whole = hashlib.sha256("\0".join(names).encode())
-        for digest in sorted(digests):
-            whole.update(digest)
-        return whole.hexdigest()
+        return digests

@@ -11,6 +11,7 @@ from tfx_graphlets.errors import NotEnoughHistoryError
 from tfx_graphlets.trace import BoolArray, FloatArray
 from tfx_graphlets.waste_model import metrics
 from tfx_graphlets.waste_model.dataset import Dataset
+from tfx_graphlets.waste_model.manifest import short_digests
 from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
 from tfx_graphlets.waste_model.model import WasteModel
 
@@ -132,8 +133,13 @@ def evaluate_model(model: WasteModel, dataset: Dataset) -> Evaluation:
         )
     score = model.predict(labelled.table)
     notes = []
-    if labelled.fingerprint() == model.manifest.training.corpus_fingerprint:
-        notes.append("these are the graphlets that the model was trained on")
+    trained_on = set(model.manifest.training.rows)
+    seen = sum(digest in trained_on for digest in short_digests(labelled.row_digests()))
+    if seen:
+        notes.append(
+            f"the model was trained on {seen} of these {len(labelled)} graphlets: the figures "
+            "flatter it"
+        )
     if not labelled.sources:
         notes.append("the graphlets' executions are not at hand: waste is not counted")
     threshold = model.threshold.threshold

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Union, cast
 
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
@@ -20,6 +20,7 @@ __all__ = [
     "TrainingRecord",
     "checksums",
     "library_versions",
+    "short_digests",
     "stated_checksums",
 ]
 
@@ -42,6 +43,8 @@ class TrainingRecord:
       pushed, unpushed: numbers of graphlets.
       pipelines: number of pipelines.
       corpus_fingerprint: ``Dataset.fingerprint`` of the labelled graphlets.
+      rows: short digests of the graphlets, ascending, by which an evaluation
+        tells which of its own the model has seen; empty above 10,000.
     """
 
     first_ms: int
@@ -50,6 +53,7 @@ class TrainingRecord:
     unpushed: int
     pipelines: int
     corpus_fingerprint: str
+    rows: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Manifest:
             "stage": str(self.stage),
             "features": [{"name": name, "kind": kind.value} for name, kind in self.features],
             "usual_values": dict(self.usual_values),
-            "training": dataclasses.asdict(self.training),
+            "training": {**dataclasses.asdict(self.training), "rows": list(self.training.rows)},
             "learner": {"name": "random_forest", **dataclasses.asdict(self.settings)},
             "seed": self.seed,
             "freshness": self.freshness,
@@ -141,6 +145,11 @@ class Manifest:
             raise ModelFormatError(
                 directory, f"the manifest is damaged ({error}); train the model anew"
             ) from error
+
+
+def short_digests(digests: Sequence[bytes]) -> list[str]:
+    """The digests of ``Dataset.row_digests`` as ``TrainingRecord.rows`` has them."""
+    return [digest.hex()[:12] for digest in digests]
 
 
 def checksums(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -185,11 +194,13 @@ def _parse(document: Mapping[str, object]) -> Manifest:
     if learner.pop("name") != "random_forest":
         raise ValueError("learner: unknown name")
     scores = cast("dict[str, list[float]]", document["calibration"])
+    training = dict(cast("dict[str, int]", document["training"]))
+    rows = tuple(cast("list[str]", training.pop("rows")))
     manifest = Manifest(
         stage=Stage(document["stage"]),
         features=tuple((f["name"], FeatureKind(f["kind"])) for f in features),
         usual_values=dict(cast("dict[str, float | str | None]", document["usual_values"])),
-        training=TrainingRecord(**cast("dict[str, int]", document["training"])),  # type: ignore[arg-type]
+        training=TrainingRecord(**training, rows=rows),  # type: ignore[arg-type]
         settings=LearnerSettings(**learner),  # type: ignore[arg-type]
         seed=int(cast("int", document["seed"])),
         freshness=float(cast("float", document["freshness"])),

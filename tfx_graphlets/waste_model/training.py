@@ -26,13 +26,14 @@ from tfx_graphlets.waste_model.learner import (
     LearnerSettings,
     train_forest,
 )
-from tfx_graphlets.waste_model.manifest import TrainingRecord
+from tfx_graphlets.waste_model.manifest import TrainingRecord, short_digests
 from tfx_graphlets.waste_model.model import WasteModel, new_model
 
 _logger = logging.getLogger(__name__)
 
 MIN_LABELLED = 10  # fewer graphlets are not learnt from
 MIN_OF_EACH = 2  # fewer pushed or fewer unpushed ones neither
+MAX_ROWS_NAMED = 10_000  # of more graphlets the model does not name each
 MAX_FOLDS = 6  # pipelines that are held out one by one
 _TRANSFER_EDGES = (0.2, 0.4, 0.6, 0.8)  # shares of a pipeline's graphlets
 
@@ -115,6 +116,7 @@ def train_waste_model(
             unpushed=int(labelled.unpushed.sum()),
             pipelines=len(set(labelled.group.tolist())),
             corpus_fingerprint=labelled.fingerprint(),
+            rows=_rows_seen(labelled),
         ),
         settings=settings,
         seed=seed,
@@ -234,6 +236,12 @@ def check_enough(labelled: Dataset) -> None:
         pushed,
         unpushed,
     )
+
+
+def _rows_seen(labelled: Dataset) -> tuple[str, ...]:
+    if len(labelled) > MAX_ROWS_NAMED:
+        return ()
+    return tuple(sorted(short_digests(labelled.row_digests())))
 
 
 def leave_one_pipeline_out(dataset: Dataset) -> Iterator[tuple[IntArray, IntArray]]:
