@@ -1,0 +1,83 @@
+"""Group evaluation: verdicts and margins of the preceding graphlets and of the own model."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.features.memory_payloads import metrics
+from tests.features.runs import FAILED, Runs, some
+from tfx_graphlets.vocabulary import Stage
+
+
+def test_margins_of_the_preceding_evaluations() -> None:
+    """Thresholds 0.6 on the value and 0.01 on the change: margins, trend and failures."""
+    runs = Runs()
+    runs.run(metrics=metrics(0.80, 0.70), pushed=True)
+    runs.run(metrics=metrics(0.78, 0.79), pushed=False)
+    runs.run(metrics=metrics(0.50, 0.76), pushed=False)
+    runs.run()
+    assert some(
+        runs.last(Stage.INPUT), "evaluation", "metric_1", "baseline_1", "value_margin_1",
+        "change_margin_1", "change_margin_2", "change_margin_3", "change_margin_mean",
+        "change_margin_trend", "value_failures_5", "change_failures_5", "baseline_decay",
+    ) == {
+        name: pytest.approx(value)
+        for name, value in {
+            "metric_1": 0.50, "baseline_1": 0.76, "value_margin_1": -0.10,
+            "change_margin_1": -0.27, "change_margin_2": -0.02, "change_margin_3": 0.09,
+            "change_margin_mean": -0.2 / 3, "change_margin_trend": -0.18,
+            "value_failures_5": 1 / 3, "change_failures_5": 2 / 3, "baseline_decay": 0.04,
+        }.items()
+    }  # fmt: skip
+
+
+def test_a_throttled_push_is_told_from_a_failed_validation() -> None:
+    """A blessed model that was not pushed counts as blessed and not pushed."""
+    runs = Runs()
+    runs.run(pushed=True)
+    runs.run(pushed=False, blessed=True)
+    runs.run()
+    assert some(
+        runs.last(Stage.INPUT), "evaluation", "blessed_1", "blessed_2", "blessed_3",
+        "blessed_rate_5", "runs_since_blessed", "blessed_not_pushed_1", "blessed_not_pushed_5",
+    ) == {
+        "blessed_1": 1.0, "blessed_2": 1.0, "blessed_3": None, "blessed_rate_5": 1.0,
+        "runs_since_blessed": 0.0, "blessed_not_pushed_1": 1.0, "blessed_not_pushed_5": 0.5,
+    }  # fmt: skip
+
+
+def test_a_graphlet_without_an_evaluation_is_passed_over() -> None:
+    """A failed Trainer leaves no verdict; the margins are those of the graphlet before it."""
+    runs = Runs()
+    runs.run(metrics=metrics(0.9, 0.7))
+    runs.run(trainer_state=FAILED)
+    runs.run()
+    assert some(runs.last(Stage.INPUT), "evaluation", "blessed_1", "blessed_2", "metric_1") == {
+        "blessed_1": None, "blessed_2": 1.0, "metric_1": 0.9,
+    }  # fmt: skip
+
+
+def test_the_own_evaluation_is_known_at_validation_only() -> None:
+    """Before stage validation the graphlet's own metrics are no features."""
+    runs = Runs()
+    runs.run(metrics=metrics(0.7, 0.6))
+    runs.run(metrics=metrics(0.75, 0.7), pushed=False)
+    assert some(
+        runs.last(), "evaluation", "blessed", "metric", "metric_gain", "value_margin",
+        "change_margin", "infra_blessed",
+    ) == {
+        "blessed": 0.0, "metric": 0.75, "metric_gain": pytest.approx(0.05),
+        "value_margin": pytest.approx(0.15), "change_margin": pytest.approx(0.04),
+        "infra_blessed": None,
+    }  # fmt: skip
+    assert "evaluation.blessed" not in runs.last(Stage.TRAINER)
+
+
+def test_margins_are_missing_without_payloads() -> None:
+    """The verdicts stand in the store; what the metrics were is gone with the files."""
+    runs = Runs()
+    runs.run()
+    runs.run()
+    assert some(runs.last(), "evaluation", "blessed_1", "metric_1", "change_margin_1") == {
+        "blessed_1": 1.0, "metric_1": None, "change_margin_1": None,
+    }  # fmt: skip
