@@ -5,6 +5,7 @@ together, on each Python, stand in constraints.txt; `make env` installs those.
 """
 
 import pathlib
+import runpy
 
 from setuptools import find_packages, setup
 
@@ -59,7 +60,7 @@ EXTRAS["dev"] = [
 
 setup(
     name="tfx-graphlets",
-    version="0.1.0",
+    version=runpy.run_path(str(HERE / "tfx_graphlets" / "version.py"))["__version__"],
     description="Model graphlets of TFX pipelines, and gates that stop wasted training.",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

@@ -14,10 +14,10 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
 
 if TYPE_CHECKING:
-    from tfx_graphlets.backtest import backtest
     from tfx_graphlets.components.artifacts import GateDecision, Graphlets, WasteModel
     from tfx_graphlets.components.conditions import check_gated, proceed
     from tfx_graphlets.components.graphlet_gen import GraphletGen
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tfx_graphlets.trace import Trace
     from tfx_graphlets.waste_model import load_waste_model, train_waste_model
 
-__version__: Final = "0.1.0"
-
 _HOME: Final = {
     # Read a store into a trace, cut it, describe the pieces.
     "open_store": "provenance.store",
@@ -40,13 +38,12 @@ _HOME: Final = {
     "segment": "segmentation",
     "describe": "features",
     "FeatureTable": "features.table",
-    # Learn, decide, and replay the decisions over the past.
+    # Learn and decide; backtest.backtest replays the decisions over the past.
     "train_waste_model": "waste_model",
     "load_waste_model": "waste_model",
     "GatePolicy": "policy",
     "GateState": "policy",
     "decide": "policy",
-    "backtest": "backtest",
     # In a TFX pipeline. The three artifact types have their home here because
     # Kubeflow imports an artifact type by the path that its TYPE_NAME states;
     # the values they hold are graphlet.Graphlets, waste_model.model.WasteModel
@@ -77,7 +74,6 @@ __all__ = [
     "WasteModel",
     "WasteModelTrainer",
     "__version__",
-    "backtest",
     "check_gated",
     "decide",
     "describe",

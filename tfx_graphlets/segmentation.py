@@ -70,13 +70,13 @@ def segment(
     own = np.arange(len(trainer), dtype=np.int64)
     # Where steps overlap (a cycle in the trace) the earlier entry counts: what
     # is downstream counts as such for the outcome, and stays unknown to a gate.
-    for part, (graphlet, execution) in (
+    for part, pairs in (
         (Part.TRAINER, (own, trainer)),
         (Part.DOWNSTREAM, downstream.pairs()),
         (Part.UPSTREAM, upstream.pairs()),
         (Part.ANALYSIS, analysis.pairs()),
     ):
-        graphlet, execution = members.add(graphlet, execution)
+        graphlet, execution = members.add(*pairs)
         part_of_step.append((graphlet, execution, np.full(len(graphlet), part, np.int8)))
     graphlet = np.concatenate([step[0] for step in part_of_step])
     execution = np.concatenate([step[1] for step in part_of_step])

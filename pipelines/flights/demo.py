@@ -14,13 +14,16 @@ import shutil
 import sys
 import textwrap
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("PIP_QUIET", "1")  # TFX installs the user's module with pip
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
@@ -88,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, help="only the first runs")
     options = parser.parse_args(arguments)
     logging.set_verbosity(logging.ERROR)
+    tf.get_logger().setLevel("ERROR")
+    tf.autograph.set_verbosity(0)
+    warnings.simplefilter("ignore")  # of TFX and what it stands on
     started = time.monotonic()
     output: Path = options.output.absolute()
     shutil.rmtree(output, ignore_errors=True)
@@ -109,9 +115,7 @@ def train(directory: Path, show: TextIO) -> Path:
     return directory
 
 
-def run_live(
-    model: Path, output: Path, planned: Sequence[PlannedRun], show: TextIO
-) -> list[Row]:
+def run_live(model: Path, output: Path, planned: Sequence[PlannedRun], show: TextIO) -> list[Row]:
     """Runs the gated pipeline day by day with LocalDagRunner; shows each decision as it falls."""
     pipeline = live.LivePipeline(
         VARIANT, output / "pipeline", gate=waste_gate(str(model), min_labelled=COLD_START)
@@ -126,7 +130,9 @@ def run_live(
         record = pipeline.run(one)
         live.append_log(pipeline.folder, record)
         if record.state == "failed":
-            raise SystemExit(f"{record.pipeline_run_id} failed in {record.failed_node}: {record.error}")
+            raise SystemExit(
+                f"{record.pipeline_run_id} failed in {record.failed_node}: {record.error}"
+            )
         rows.append(_row(pipeline.metadata_file, record))
         show.write(_line(rows[-1]))
         show.flush()
@@ -137,7 +143,7 @@ def summarise(rows: Sequence[Row], output: Path, seconds: float, show: TextIO) -
     """Totals, and where everything lies."""
     skipped = [row for row in rows if not row.proceed]
     wasted = sum(row.proceed and not row.pushed for row in rows)
-    store = (output / "pipeline" / "metadata.sqlite").relative_to(Path.cwd())
+    store = Path(os.path.relpath(output / "pipeline" / "metadata.sqlite"))
     show.write(
         f"\n{len(rows)} runs: {len(skipped)} skipped, {sum(row.pushed for row in rows)} pushed, "
         f"{wasted} trained and not pushed. {sum(row.seconds for row in rows):.0f} s spent, "
@@ -155,8 +161,8 @@ def summarise(rows: Sequence[Row], output: Path, seconds: float, show: TextIO) -
 def _row(metadata_file: Path, record: live.RunRecord) -> Row:
     with open_store(metadata_file) as store:
         trace = store.read_trace()
-    (decisions,) = (np.flatnonzero(trace.artifacts_of_types([keys.GATE_DECISION_TYPE])),)
-    newest, count, properties = int(decisions[-1]), len(trace.artifacts), trace.artifacts.properties
+    newest = int(np.flatnonzero(trace.artifacts_of_types([keys.GATE_DECISION_TYPE]))[-1])
+    count, properties = len(trace.artifacts), trace.artifacts.properties
     probability = float(properties.numbers(keys.PROBABILITY, count)[newest])
     went_on = properties.numbers(keys.PROCEED, count)[newest] == 1
     graphlets = segment(trace)
@@ -188,4 +194,6 @@ def _line(row: Row) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # TensorFlow's objects complain while the interpreter takes itself down

@@ -1,4 +1,4 @@
-"""Packs recorded folders into the history of the repository: python -m pipelines.flights.pack FOLDER..."""
+"""Packs recorded folders into the repository's history: python -m pipelines.flights.pack."""
 
 from __future__ import annotations
 

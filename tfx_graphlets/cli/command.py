@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tfx_graphlets import outcome
 from tfx_graphlets.cli.render import Result, table
@@ -105,7 +105,7 @@ def backtest(options: argparse.Namespace) -> Result:
 
     dataset = _dataset(options.stores, options.stage, options)
     history = _dataset(options.history, options.stage, options) if options.history else None
-    policy = GatePolicy(freshness=options.freshness, **_limits(options))
+    policy = dataclasses.replace(GatePolicy(freshness=options.freshness), **_limits(options))
     result = replay(dataset, policy, history=history, seed=options.seed)
     return Result(result.to_dict(), str(result))
 
@@ -118,9 +118,7 @@ def archive(options: argparse.Namespace) -> Result:
     with open_store(options.store) as store:
         trace = store.read_trace(pipeline=options.pipeline)
         payloads = NoPayloads() if options.no_payloads else store.payloads
-        write_archive(
-            trace, payloads, options.output, source=store.name, created_ms=_now_ms()
-        )
+        write_archive(trace, payloads, options.output, source=store.name, created_ms=_now_ms())
     size = sum(file.stat().st_size for file in Path(options.output).iterdir())
     document = {
         "output": options.output,
@@ -143,7 +141,7 @@ def gate(options: argparse.Namespace) -> Result:
     request = Request(model.stage, options.pipeline, options.run or "", {})
     with open_store(options.store) as store:
         history = collect(store, request, _now_ms())
-    settings = GateSettings(model.stage, **_limits(options))
+    settings = dataclasses.replace(GateSettings(model.stage), **_limits(options))
     decision = run_gate(history, lambda: model, settings)
     document = {"pipeline": options.pipeline, **dataclasses.asdict(decision)}
     document["decision"] = "run" if decision.proceed else "skip"
@@ -189,7 +187,7 @@ def _summary(graphlets: Graphlets) -> str:
     return f"{graphlets}; {cost / 1000:.1f} s of compute, {waste / 1000:.1f} s wasted{share}"
 
 
-def _limits(options: argparse.Namespace) -> dict[str, object]:
+def _limits(options: argparse.Namespace) -> dict[str, Any]:
     names = ("max_consecutive_skips", "max_staleness_hours")
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 

@@ -34,9 +34,7 @@ def parser() -> argparse.ArgumentParser:
     features = _command(commands, "features", "write the features of all graphlets to a file")
     features.add_argument("store", metavar="STORE", help=STORE_HELP)
     _add_stage(features)
-    features.add_argument(
-        "--output", required=True, metavar="FILE", help="a .csv or .parquet file"
-    )
+    features.add_argument("--output", required=True, metavar="FILE", help="a .csv or .parquet file")
     _add_roles(features)
 
     train = _command(commands, "train", "train a waste model")

@@ -14,12 +14,12 @@ from typing import Any, Callable, Final
 
 import numpy as np
 
-import tfx_graphlets
 from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance import archive_format, connection, scrubbing
 from tfx_graphlets.provenance.archive_format import KEPT_PAYLOADS, MANIFEST, Manifest, Part
 from tfx_graphlets.trace import CodeArray, Properties, Trace
+from tfx_graphlets.version import __version__
 
 Rewrite = Callable[[str], str]
 
@@ -88,7 +88,7 @@ def write_archive(
             rewrite_file = rewrite if relativize_root or scrub else None
             _write_payloads(new, files, payloads, rewrite_file)
             manifest = Manifest(
-                library_version=tfx_graphlets.__version__,
+                library_version=__version__,
                 created_ms=created_ms,
                 source=_plain_source(source),
                 dropped_events=trace.events.dropped,
