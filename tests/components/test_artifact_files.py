@@ -28,8 +28,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A folder on disk, or one in TensorFlow's file system in memory, as a bucket is."""
     if request.param == "local":
         return str(tmp_path / "artifact")
-    uri = f"ram://{tmp_path.name}/artifact"
-    return uri
+    return f"ram://{tmp_path.name}/artifact"
 
 
 def test_what_is_written_is_read(place: str) -> None:

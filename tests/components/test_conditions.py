@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 pytest.importorskip("tfx")
@@ -9,7 +11,15 @@ pytest.importorskip("tfx")
 from tfx import v1 as tfx
 
 from tests.components import light_nodes
-from tfx_graphlets.components.conditions import Ungated, UngatedNodeError, check_gated, proceed
+from tfx_graphlets.components.conditions import (
+    NestedGateError,
+    Ungated,
+    UngatedNodeError,
+    check_gated,
+    proceed,
+)
+from tfx_graphlets.components.graphlet_gen import GraphletGen
+from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.errors import InvalidArgumentError
 
 pytestmark = pytest.mark.tfx
@@ -97,16 +107,81 @@ def test_a_node_below_two_gates_must_stand_under_both() -> None:
     assert [(u.node, u.gate) for u in caught.value.ungated] == [("Pusher", "Gate")]
 
 
-def test_a_second_gate_inside_the_first_makes_its_condition_a_descendant() -> None:
-    """A condition that asks a gated gate depends on that gate's own condition."""
+def test_a_gate_inside_another_gates_condition_is_refused() -> None:
+    """When the outer gate says no, TFX would fail at random what asks the inner one."""
     nodes = Nodes()
     with tfx.dsl.Cond(proceed(nodes.gate)):
         nodes.inner = light_nodes.Gate().with_id("Inner")  # type: ignore[attr-defined]
-    with tfx.dsl.Cond(proceed(nodes.inner)):  # type: ignore[attr-defined]
-        nodes.train()
-    with pytest.raises(UngatedNodeError) as caught:
+        with tfx.dsl.Cond(proceed(nodes.inner)):  # type: ignore[attr-defined]
+            nodes.train()
+    with pytest.raises(NestedGateError, match="Inner is inside the condition of Gate") as caught:
         check_gated(nodes.pipeline())
-    assert [(u.node, u.gate) for u in caught.value.ungated] == [("Trainer", "Gate")]
+    assert caught.value.nested == (("Inner", "Gate"),)
+
+
+@dataclasses.dataclass
+class TwoGates:
+    """A gate before Transform and one before the Trainer, all optional wiring by argument."""
+
+    outer_is_wired: bool = True
+    generator_is_inside: bool = False
+    trainer_is_under: str = "pre"
+
+    def pipeline(self) -> tfx.dsl.Pipeline:
+        examples = light_nodes.LightExampleGen(span=1)
+        data = examples.outputs["examples"]
+        first = light_nodes.Gate()
+        with tfx.dsl.Cond(proceed(first)):
+            transform = light_nodes.Transform(examples=data)
+            graph = transform.outputs["transform_graph"]
+            if self.generator_is_inside:
+                generator = GraphletGen(examples=data, transform_graph=graph)
+        if not self.generator_is_inside:
+            generator = GraphletGen(examples=data, transform_graph=graph)
+        second = WasteGate(
+            graphlets=generator.outputs["graphlets"],
+            model_directory="model",
+            outer=first.outputs["decision"] if self.outer_is_wired else None,
+        )
+        with tfx.dsl.Cond(proceed(second if self.trainer_is_under == "pre" else first)):
+            trainer = light_nodes.Trainer(examples=data, transform_graph=graph)
+        nodes = [examples, first, transform, generator, second, trainer]
+        return tfx.dsl.Pipeline(pipeline_name="two", pipeline_root="root", components=nodes)
+
+
+def test_a_later_gate_that_knows_the_earlier_one_implies_its_condition() -> None:
+    """With outer wired the Trainer stands under both by standing under the later gate."""
+    check_gated(TwoGates().pipeline())
+
+
+def test_a_later_gate_that_does_not_know_the_earlier_one_is_named() -> None:
+    """Without outer neither the gate nor what it gates follows the earlier decision."""
+    with pytest.raises(UngatedNodeError, match="outer=") as caught:
+        check_gated(TwoGates(outer_is_wired=False).pipeline())
+    assert [(u.node, u.gate) for u in caught.value.ungated] == [
+        ("WasteGate", "Gate"),
+        ("Trainer", "Gate"),
+    ]
+
+
+def test_a_gate_whose_graphlets_would_be_missing_is_named() -> None:
+    """A GraphletGen inside the earlier condition leaves the later gate without input."""
+    with pytest.raises(UngatedNodeError) as caught:
+        check_gated(TwoGates(generator_is_inside=True).pipeline())
+    assert ("WasteGate", "Gate") in [(u.node, u.gate) for u in caught.value.ungated]
+
+
+def test_a_condition_of_the_users_own_is_a_dependency_too() -> None:
+    """A node that asks a gated Evaluator in its own Cond must stand inside as well."""
+    nodes = Nodes()
+    with tfx.dsl.Cond(proceed(nodes.gate)):
+        nodes.train()
+        nodes.evaluate()
+    blessed = nodes.evaluator.outputs["blessing"].future()[0].custom_property("blessed") == 1
+    with tfx.dsl.Cond(blessed):
+        nodes.late = light_nodes.LightExampleGen(span=2).with_id("Late")  # type: ignore[attr-defined]
+    with pytest.raises(UngatedNodeError, match=r"Late is outside"):
+        check_gated(nodes.pipeline())
 
 
 def test_the_opposite_condition_is_not_the_same_condition() -> None:

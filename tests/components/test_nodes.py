@@ -67,7 +67,7 @@ def test_the_stage_must_be_one() -> None:
         lambda: WasteGate(graphlets=GRAPHLETS, model_directory="model", stage="per"),
         lambda: WasteModelTrainer(graphlets=GRAPHLETS, stage="per"),
     ):
-        with pytest.raises(InvalidArgumentError, match="'per'.*input, pre, trainer, validation"):
+        with pytest.raises(InvalidArgumentError, match=r"'per'.*input, pre, trainer, validation"):
             make()
 
 

@@ -7,11 +7,31 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
+from tfx_graphlets import __version__
 from tfx_graphlets.components import gate_run, keys
 from tfx_graphlets.components.checks import check_stage
-from tfx_graphlets.components.history import PipelineHistory
+from tfx_graphlets.components.decisions import past_decisions
+from tfx_graphlets.components.history import (
+    FILES,
+    GraphletsFormatError,
+    PipelineHistory,
+    from_files,
+    to_files,
+)
+from tfx_graphlets.components.own_nodes import without_gates
+from tfx_graphlets.current import current_graphlet
+from tfx_graphlets.errors import GraphletsError, TraceNotFoundError
+from tfx_graphlets.features import all_features, describe
+from tfx_graphlets.features.table import FeatureTable
+from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance.store import Store
+from tfx_graphlets.segmentation import segment
+from tfx_graphlets.trace import Trace
 from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.waste_model.dataset import Dataset
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,28 +84,170 @@ class Request:
         )
 
 
-def collect_or_explain(
+def collect_files(
     open_store: Callable[[], Store], request: Request, now_ms: int
-) -> PipelineHistory:
-    """``collect``, or a history that holds only the problem. Never raises."""
+) -> dict[str, bytes]:
+    """Files of the Graphlets artifact: what ``collect`` finds, or the problem. Never raises."""
     try:
         with open_store() as store:
-            return collect(store, request, now_ms)
+            return to_files(collect(store, request, now_ms))
     except Exception as error:
-        _LOGGER.exception("the graphlets could not be collected")
-        return PipelineHistory(
-            stage=request.stage,
-            pipeline=request.pipeline,
-            run=request.run,
-            read_ms=now_ms,
-            current=None,
-            past=None,
-            problem=gate_run.in_one_line(error),
-        )
+        if not isinstance(error, GraphletsError):
+            _LOGGER.exception("the graphlets could not be collected")
+        return to_files(broken(request, error, now_ms))
+
+
+def broken(request: Request, error: Exception, now_ms: int) -> PipelineHistory:
+    """A history that holds only the problem."""
+    return PipelineHistory(
+        stage=request.stage,
+        pipeline=request.pipeline,
+        run=request.run,
+        read_ms=now_ms,
+        current=None,
+        past=None,
+        problem=gate_run.in_one_line(error),
+    )
 
 
 def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
-    raise NotImplementedError("not yet")
+    """Reads the pipeline, and describes its current and its past graphlets.
+
+    Args:
+      store: where the pipeline's runs are recorded, the current one too.
+      request: which graphlet is asked for.
+      now_ms: the moment of the decision, milliseconds since the epoch.
+
+    Raises:
+      GraphletsError: the store cannot be read, or does not hold the pipeline,
+        the run, or an artifact that is wired.
+    """
+    recorded = store.read_trace(pipeline=request.pipeline or None)
+    trace = without_gates(recorded)
+    graphlet = current_graphlet(
+        trace,
+        moment_ms=now_ms,
+        stage=request.stage,
+        run=request.run or None,
+        input_artifacts=trainer_inputs(trace, request, store.name),
+        pipeline=request.pipeline or None,
+    )
+    current = describe(
+        graphlet.graphlets,
+        request.stage,
+        payloads=store.payloads,
+        moment_ms=np.array([now_ms], np.int64),
+        rows=np.array([graphlet.number], np.int64),
+    )
+    pending = graphlet.trainer not in trace.executions.id
+    if pending:
+        current = dataclasses.replace(current, trainer=np.zeros(1, np.int64))
+    graphlets = segment(trace)
+    table = describe_again(
+        graphlets, request.stage, store.payloads, last_described(recorded, request, store.payloads)
+    )
+    past = Dataset.from_graphlets(graphlets, table)
+    past = past.take(np.flatnonzero(table.trainer != graphlet.trainer).astype(np.int64))
+    return PipelineHistory(
+        stage=request.stage,
+        pipeline=request.pipeline or graphlet.pipeline or "",
+        run=request.run,
+        read_ms=now_ms,
+        current=current,
+        past=dataclasses.replace(past, sources={}),
+        decisions=past_decisions(recorded),
+    )
+
+
+def trainer_inputs(
+    trace: Trace, request: Request, store_name: str
+) -> dict[str, tuple[int, ...]] | None:
+    """MLMD ids of what is wired for the Trainer, by its keys; None if nothing is.
+
+    An artifact is known by its id if the one of that id in the store has its
+    URI, else by its URI (a component's ids are not MLMD's on Kubeflow).
+
+    Raises:
+      TraceNotFoundError: an artifact is not in the store.
+    """
+    ids: dict[str, tuple[int, ...]] = {}
+    for key in keys.TRAINER_INPUTS:
+        ids[key] = tuple(
+            _id_in(trace, artifact, store_name) for artifact in request.inputs.get(key, ())
+        )
+    ids = {key: found for key, found in ids.items() if found}
+    return ids or None
+
+
+def _id_in(trace: Trace, artifact: InputArtifact, store_name: str) -> int:
+    position = trace.artifact_position(artifact.id)
+    if position >= 0 and trace.artifacts.uri[position] == artifact.uri:
+        return int(artifact.id)
+    for position in range(len(trace.artifacts) - 1, -1, -1):
+        if trace.artifacts.uri[position] == artifact.uri:
+            return int(trace.artifacts.id[position])
+    raise TraceNotFoundError(
+        artifact.uri,
+        f"{store_name} does not hold the {artifact.type_name} of this run at {artifact.uri!r}: "
+        "GraphletGen needs a store that the current run is recorded in",
+    )
+
+
+def describe_again(
+    graphlets: Graphlets, stage: Stage, payloads: Payloads, before: Dataset | None
+) -> FeatureTable:
+    """Features of all graphlets; those that were described before are taken from there.
+
+    What a gate could know of a graphlet at its moment does not change after it,
+    so a row of a graphlet whose outcome was known need not be made again.
+
+    Args:
+      graphlets: of this pipeline.
+      stage: the features' stage.
+      payloads: for what has to be made.
+      before: what was described earlier, of the same pipeline, with the same
+        features; None for nothing.
+    """
+    position_of: dict[int, int] = {}
+    if before is not None:
+        position_of = {
+            int(before.table.trainer[row]): row for row in np.flatnonzero(before.labelled).tolist()
+        }
+    known = np.array([int(t) in position_of for t in graphlets.trainer_id], bool)
+    made = describe(
+        graphlets, stage, payloads=payloads, rows=np.flatnonzero(~known).astype(np.int64)
+    )
+    if before is None or not known.any():
+        return made
+    rows = [position_of[int(t)] for t in graphlets.trainer_id[known]]
+    both = FeatureTable.concatenate([before.table.take(np.array(rows, np.int64)), made])
+    return both.take(np.argsort(both.trainer, kind="stable").astype(np.int64))
+
+
+def last_described(trace: Trace, request: Request, payloads: Payloads) -> Dataset | None:
+    """The past that the latest usable Graphlets artifact of this stage holds.
+
+    None where there is none, where its files are gone, or where another
+    release, or other features, described it.
+    """
+    artifacts = trace.artifacts
+    found = np.flatnonzero(trace.artifacts_of_types([keys.GRAPHLETS_TYPE]))
+    usable = artifacts.properties.numbers(keys.USABLE, len(artifacts))
+    stage = artifacts.properties.texts(keys.STAGE, len(artifacts))
+    for at in reversed(found.tolist()):
+        if usable[at] != 1 or stage[at] != str(request.stage):
+            continue
+        uri = artifacts.uri[at]
+        files = {name: content for name in FILES if (content := payloads.read(uri, name))}
+        try:
+            history = from_files(files)
+        except GraphletsFormatError:
+            return None
+        same = history.release == __version__ and history.pipeline == request.pipeline
+        if history.past is None or not same:
+            return None
+        return history.past if history.past.table.features == all_features(request.stage) else None
+    return None
 
 
 def custom_properties(history: PipelineHistory) -> dict[str, int | float | str]:

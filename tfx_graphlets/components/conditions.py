@@ -24,6 +24,7 @@ from tfx.types.channel import BaseChannel
 
 from tfx_graphlets.components import keys
 from tfx_graphlets.components.artifacts import GateDecision
+from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 
 
@@ -42,6 +43,10 @@ def proceed(gate: BaseNode) -> Predicate:
             "gate", getattr(gate, "id", gate),
             f"must be a node with an output {keys.DECISION!r} of type GateDecision: a WasteGate",
         )  # fmt: skip
+    return _decided(channel)
+
+
+def _decided(channel: BaseChannel) -> Predicate:
     return channel.future()[0].custom_property(keys.PROCEED) == 1
 
 
@@ -75,7 +80,25 @@ class UngatedNodeError(GraphletsError):
         found = "; ".join(map(str, ungated))
         super().__init__(
             f"pipeline {pipeline_name!r}: {found}. When the gate says no, TFX leaves such a node "
-            "FAILED and goes on without an error. Make it inside the same `with tfx.dsl.Cond(...)`."
+            "FAILED and goes on without an error. Make it inside that `with tfx.dsl.Cond(...)`. "
+            "If it is a gate, give it outer=<the other gate>.outputs['decision']."
+        )
+
+
+class NestedGateError(GraphletsError):
+    """Gates stand inside the condition of another gate.
+
+    Attributes:
+      nested: pairs of the inner gate's and the outer gate's id.
+    """
+
+    def __init__(self, pipeline_name: str, nested: Sequence[tuple[str, str]]) -> None:
+        self.nested = tuple(nested)
+        found = "; ".join(f"{inner} is inside the condition of {outer}" for inner, outer in nested)
+        super().__init__(
+            f"pipeline {pipeline_name!r}: {found}. When the outer gate says no there is no inner "
+            "decision, and TFX then fails what asks it in place of skipping it. Make the inner "
+            "gate outside and give it outer=<the outer gate>.outputs['decision']."
         )
 
 
@@ -88,6 +111,10 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
     condition. A descendant must stand under every gate's condition that a node
     above it stands under. Pipelines inside the pipeline are checked too.
 
+    Several gates are not nested: each, and its GraphletGen, stands outside all
+    conditions, and takes the decision of the one before it as ``outer``. To
+    stand under its condition is then to stand under that of the one before.
+
     Not looked at: an order that ``add_upstream_node`` alone imposes (such a node
     runs whether or not the gated node did), and channels that name no producer,
     as resolvers have (they find artifacts of earlier runs).
@@ -99,17 +126,31 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
 
     Raises:
       UngatedNodeError: naming every such node, with the path that leads to it.
+      NestedGateError: a gate stands inside the condition of another.
       InvalidArgumentError: ``pipeline`` is no pipeline, or ``allow`` names a
         node that it does not have.
     """
     if not isinstance(pipeline, tfx.dsl.Pipeline):
         raise InvalidArgumentError("pipeline", pipeline, "must be a tfx.dsl.Pipeline")
-    nodes = {node.id: node for node in pipeline.components}
-    for unknown in sorted(set(allow) - set(nodes)):
-        raise InvalidArgumentError("allow", unknown, f"must be among the node ids {sorted(nodes)}")
-    found = tuple(_ungated(pipeline, nodes, frozenset(allow)))
+    ids = sorted(node.id for node in pipeline.components)
+    for unknown in sorted(set(allow) - set(ids)):
+        raise InvalidArgumentError("allow", unknown, f"must be among the node ids {ids}")
+    conditions = {
+        node.id: [c for c in map(_Condition, _predicates(node, pipeline)) if c.gates]
+        for node in pipeline.components
+    }
+    nested = [
+        (node.id, condition.gates)
+        for node in pipeline.components
+        if _is_gate(node)
+        for condition in conditions[node.id]
+    ]
+    if nested:
+        raise NestedGateError(pipeline.pipeline_name, nested)
+    found = tuple(_ungated(pipeline, conditions, frozenset(allow)))
     if found:
         raise UngatedNodeError(pipeline.pipeline_name, found)
+    _warn_of_idle_gates(pipeline, conditions)
     for node in pipeline.components:
         if isinstance(node, tfx.dsl.Pipeline):
             check_gated(node)
@@ -138,38 +179,70 @@ class _Condition:
         return 0  # predicates cannot be hashed by value, and a pipeline has few
 
 
+def _predicates(node: BaseNode, pipeline: tfx.dsl.Pipeline) -> tuple[Predicate, ...]:
+    """All conditions that a node was created in, outermost first."""
+    registry = pipeline.dsl_context_registry
+    return conditional.get_predicates(node, registry) if node in registry.all_nodes else ()
+
+
 def _ungated(
-    pipeline: tfx.dsl.Pipeline, nodes: Mapping[str, BaseNode], allow: frozenset[str]
+    pipeline: tfx.dsl.Pipeline,
+    conditions: Mapping[str, Sequence[_Condition]],
+    allow: frozenset[str],
 ) -> Iterator[Ungated]:
     """Walks the nodes in topological order, so that parents come before their children."""
-    registered = set(pipeline.dsl_context_registry.all_nodes)
+    implied: dict[_Condition, set[_Condition]] = {}
     # Per node: the conditions it must stand under, each with the path from a node that does.
     required: dict[str, dict[_Condition, tuple[str, ...]]] = {}
-    idle = {node.id for node in nodes.values() if _is_gate(node)}
     for node in pipeline.components:
-        predicates: tuple[Predicate, ...] = ()
-        if node in registered:
-            predicates = conditional.get_predicates(node, pipeline.dsl_context_registry)
-        own = {c for c in map(_Condition, predicates) if c.gates}
-        idle.difference_update(*(condition.gates.split(" and ") for condition in own))
+        inside = {condition for c in conditions[node.id] for condition in implied.get(c, {c})}
         paths: dict[_Condition, tuple[str, ...]] = {}
-        for parent in sorted(_parents(node, predicates) & required.keys()):
+        for parent in sorted(_parents(node, _predicates(node, pipeline)) & required.keys()):
             for condition, path in required[parent].items():
                 paths.setdefault(condition, (*path, node.id))
-        if node.id not in allow:
+        met = set(inside)
+        if _is_gate(node):
+            met |= _implied_by_outer(node, conditions, implied)
+            yes = _Condition(proceed(node))
+            implied[yes] = {yes} | met
+        # A GraphletGen runs without what is missing; the gate behind it is looked at.
+        if node.id not in allow and not isinstance(node, GraphletGen):
             for condition, path in paths.items():
-                if condition not in own:
+                if condition not in met:
                     yield Ungated(node.id, condition.gates, path)
-        required[node.id] = {**paths, **dict.fromkeys(own, (node.id,))}
-    for gate in sorted(idle):
-        logging.warning("Gate %s gates nothing: no node stands under its condition.", gate)
+        if _is_gate(node):
+            paths = {}  # it always runs
+        required[node.id] = {**paths, **dict.fromkeys(inside, (node.id,))}
+
+
+def _implied_by_outer(
+    gate: BaseNode,
+    conditions: Mapping[str, Sequence[_Condition]],
+    implied: Mapping[_Condition, set[_Condition]],
+) -> set[_Condition]:
+    """The conditions that a gate's own decision implies, because it knows the outer one."""
+    if keys.OUTER not in gate.inputs:
+        return set()
+    outer = _Condition(_decided(gate.inputs[keys.OUTER]))
+    # It cannot run without its graphlets, whatever the outer gate says.
+    generators = gate.inputs[keys.GRAPHLETS].get_data_dependent_node_ids()
+    missing = {c for generator in generators for c in conditions.get(generator, ())}
+    return implied.get(outer, {outer}) - missing
+
+
+def _warn_of_idle_gates(
+    pipeline: tfx.dsl.Pipeline, conditions: Mapping[str, Sequence[_Condition]]
+) -> None:
+    asked = " and ".join(c.gates for found in conditions.values() for c in found).split(" and ")
+    for node in pipeline.components:
+        if _is_gate(node) and node.id not in asked:
+            logging.warning("Gate %s gates nothing: no node stands under its condition.", node.id)
 
 
 def _parents(node: BaseNode, predicates: Sequence[Predicate]) -> set[str]:
     """Ids of the nodes whose outputs the node, or a condition on it, takes."""
     channels: list[BaseChannel] = list(node.inputs.values())
-    asked = [*node.exec_properties.values(), *predicates]
-    for placeholder in asked:
+    for placeholder in (*node.exec_properties.values(), *predicates):
         if isinstance(placeholder, Placeholder):
             channels.extend(channel_utils.get_dependent_channels(placeholder))
     return {parent for channel in channels for parent in channel.get_data_dependent_node_ids()}

@@ -75,7 +75,7 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
                 run=(None if run is None else trace.context_name(run)) or "",
                 proceed=proceed,
                 would_skip=not proceed if np.isnan(would_skip) else bool(would_skip),
-                shadow=number[keys.SHADOW][at] == 1,
+                shadow=bool(number[keys.SHADOW][at] == 1),
             )
         )
     return tuple(sorted(decisions, key=lambda decision: decision.time_ms))

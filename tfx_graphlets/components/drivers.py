@@ -19,7 +19,6 @@ from tfx.proto.orchestration import driver_output_pb2
 
 from tfx_graphlets.components import collecting, keys
 from tfx_graphlets.components.artifact_files import write_files
-from tfx_graphlets.components.history import to_files
 from tfx_graphlets.provenance.mlmd_store import MlmdStore
 
 
@@ -58,7 +57,7 @@ class GraphletGenDriver(FreshDriver):
                 run=execution_info.pipeline_run_id,
             )
             with self._mlmd_connection as handle:
-                history = collecting.collect_or_explain(
+                files = collecting.collect_files(
                     lambda: MlmdStore.from_store(
                         handle.store, "the runner's metadata store", payload_root=os.curdir
                     ),
@@ -66,7 +65,7 @@ class GraphletGenDriver(FreshDriver):
                     time.time_ns() // 1_000_000,
                 )
             try:
-                write_files(artifact.uri, to_files(history))
-            except OSError:
+                write_files(artifact.uri, files)
+            except Exception:  # noqa: BLE001 - the executor says that there is nothing
                 logging.exception("GraphletGen cannot write to %s", artifact.uri)
         return super().run(execution_info)

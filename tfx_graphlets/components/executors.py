@@ -42,19 +42,14 @@ class GraphletGenExecutor(base_executor.BaseExecutor):
     ) -> None:
         """Writes the Graphlets artifact."""
         artifact = output_dict[keys.GRAPHLETS][0]
-        files = read_files(artifact.uri, history.FILES)
-        if history.SUMMARY_FILE not in files:
-            request = collecting.Request.of(
-                exec_properties,
-                input_dict,
-                pipeline=_pipeline(self._context),
-                run=_run(self._context),
-            )
-            uri = str(exec_properties.get(keys.STORE) or "")
-            found = collecting.collect_or_explain(lambda: open_store(uri), request, _now_ms())
-            files = history.to_files(found)
-            _try_to_write(artifact.uri, files)
-        found = history.from_files(files)
+        request = collecting.Request.of(
+            exec_properties, input_dict, pipeline=_pipeline(self._context), run=_run(self._context)
+        )
+        try:
+            found = _finish(artifact.uri, str(exec_properties.get(keys.STORE) or ""), request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
+            _log("GraphletGen has nothing for the gate", error)
+            found = collecting.broken(request, error, _now_ms())
         _set(artifact, collecting.custom_properties(found))
         logging.log(logging.WARNING if found.problem else logging.INFO, "GraphletGen: %s", found)
 
@@ -74,7 +69,7 @@ class WasteGateExecutor(base_executor.BaseExecutor):
                 str(exec_properties.get(keys.MODEL_DIRECTORY) or ""),
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
-            logging.exception("WasteGate could not decide; the run proceeds")
+            _log("WasteGate could not decide, the run proceeds", error)
             failed = True
             decision = gate_run.failed_open(str(exec_properties.get(keys.STAGE) or ""), error)
         artifact = output_dict[keys.DECISION][0]
@@ -106,14 +101,35 @@ class WasteModelTrainerExecutor(base_executor.BaseExecutor):
             properties |= {keys.USABLE: 1, keys.MODEL_FINGERPRINT: model.fingerprint}
             logging.info("WasteModelTrainer: %s", model)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
-            logging.exception("WasteModelTrainer made no model")
+            _log("WasteModelTrainer made no model", error)
             properties |= {keys.USABLE: 0, keys.PROBLEM: gate_run.in_one_line(error)}
         _set(artifact, properties)
+
+
+def _finish(uri: str, store: str, request: collecting.Request) -> history.PipelineHistory:
+    """Reads what the driver wrote, or reads the named store and writes."""
+    if store:
+        files = collecting.collect_files(lambda: open_store(store), request, _now_ms())
+        write_files(uri, files)
+    else:
+        files = read_files(uri, history.FILES)
+    if not files:
+        raise GraphletsError(
+            "there is no metadata store to read: this runner runs no drivers, so give GraphletGen "
+            "a store, for example store='grpc://host:port'"
+        )
+    return history.from_files(files)
 
 
 def _decide(
     input_dict: Artifacts, settings: gate_run.GateSettings, model_directory: str
 ) -> GateDecision:
+    for outer in input_dict.get(keys.OUTER) or ():
+        if outer.get_int_custom_property(keys.PROCEED) == 0 and outer.has_custom_property(
+            keys.PROCEED
+        ):
+            name = outer.get_string_custom_property(keys.GATE)
+            return gate_run.skipped_before(str(settings.stage), name)
     found = _history(input_dict)
     if not model_directory:
         models = input_dict.get(keys.MODEL) or ()
@@ -158,6 +174,14 @@ def _try_to_write(uri: str, files: Mapping[str, bytes]) -> None:
         write_files(uri, files)
     except OSError:  # what matters stands in the custom properties
         logging.exception("cannot write %s to %s", ", ".join(files), uri)
+
+
+def _log(what: str, error: Exception) -> None:
+    """A warning for what the user can mend, a traceback for what we did not foresee."""
+    if isinstance(error, GraphletsError):
+        logging.warning("%s: %s", what, error)
+    else:
+        logging.exception(what)
 
 
 def _node(context: base_executor.BaseExecutor.Context | None) -> str:

@@ -198,6 +198,18 @@ def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
     )
 
 
+def skipped_before(stage: str, outer: str) -> GateDecision:
+    """The decision where a gate at an earlier stage has skipped the run."""
+    return GateDecision(
+        proceed=False,
+        would_skip=True,
+        probability=None,
+        threshold=None,
+        reason=f"Skipped because the gate {outer or 'before this one'} has skipped this run.",
+        stage=stage,
+    )
+
+
 def failed_open(stage: str, error: Exception) -> GateDecision:
     """The decision of a gate that broke: proceed, and say what happened."""
     return GateDecision(
@@ -231,13 +243,18 @@ def custom_properties(
         keys.WOULD_SKIP: int(decision.would_skip),
         keys.SHADOW: int(shadow),
         keys.FAILED_OPEN: int(failed_open),
-        keys.PROBABILITY: decision.probability,
-        keys.THRESHOLD: decision.threshold,
+        keys.PROBABILITY: _rounded(decision.probability),
+        keys.THRESHOLD: _rounded(decision.threshold),
         keys.REASON: decision.reason,
         keys.STAGE: decision.stage,
         keys.GATE: gate or None,
         keys.MODEL_FINGERPRINT: decision.model_fingerprint or None,
         keys.TOP_FEATURES: json.dumps(top),
-        keys.SECONDS: float(seconds),
+        keys.SECONDS: round(float(seconds), 3),
     }
     return {key: value for key, value in properties.items() if value is not None}
+
+
+def _rounded(probability: float | None) -> float | None:
+    """To what MLMD keeps of a double in a database: six digits."""
+    return None if probability is None else round(probability, 6)

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from tfx_graphlets import __version__
 from tfx_graphlets.components.decisions import PastDecision
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
@@ -63,6 +64,7 @@ class PipelineHistory:
         one; None where the store could not be read.
       decisions: earlier gates' decisions, oldest first.
       problem: why ``current`` or ``past`` is None; "" where neither is.
+      release: version of this library that described the graphlets.
     """
 
     stage: Stage
@@ -73,6 +75,7 @@ class PipelineHistory:
     past: Dataset | None
     decisions: tuple[PastDecision, ...] = ()
     problem: str = ""
+    release: str = __version__
 
     def __str__(self) -> str:
         if self.problem:
@@ -100,6 +103,7 @@ def to_files(history: PipelineHistory) -> dict[str, bytes]:
         "graphlets": 0 if history.past is None else len(history.past),
         "labelled": history.num_labelled,
         "problem": history.problem,
+        "release": history.release,
     }
     text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False)
     files = {}
@@ -162,6 +166,7 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
         past=past,
         decisions=tuple(PastDecision(**document) for document in summary["decisions"]),
         problem=summary["problem"],
+        release=summary["release"],
     )
 
 

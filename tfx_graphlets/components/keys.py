@@ -11,6 +11,10 @@ from typing import Final
 GRAPHLETS: Final = "graphlets"
 MODEL: Final = "model"
 DECISION: Final = "decision"
+OUTER: Final = "outer"  # decision of a gate at an earlier stage of the same pipeline
+
+# What the pending Trainer will take in: inputs of GraphletGen, by the Trainer's own keys.
+TRAINER_INPUTS: Final = ("examples", "transform_graph", "schema", "hyperparameters", "base_model")
 
 # Last dotted part of the artifact types' names.
 GRAPHLETS_TYPE: Final = "Graphlets"

@@ -36,6 +36,7 @@ class WasteGateSpec(component_spec.ComponentSpec):
     INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         keys.GRAPHLETS: component_spec.ChannelParameter(type=artifacts.Graphlets),
         keys.MODEL: component_spec.ChannelParameter(type=artifacts.WasteModel, optional=True),
+        keys.OUTER: component_spec.ChannelParameter(type=artifacts.GateDecision, optional=True),
     }
     OUTPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         keys.DECISION: component_spec.ChannelParameter(type=artifacts.GateDecision)
@@ -73,6 +74,7 @@ class WasteGate(tfx.types.BaseComponent):
         model: tfx.types.BaseChannel | None = None,
         model_directory: Union[str, RuntimeParameter, None] = None,
         *,
+        outer: tfx.types.BaseChannel | None = None,
         stage: Stage | str = Stage.PRE,
         freshness: Union[float, RuntimeParameter, None] = None,
         threshold: Union[float, RuntimeParameter, None] = None,
@@ -90,6 +92,9 @@ class WasteGate(tfx.types.BaseComponent):
           model: a WasteModel, from a WasteModelTrainer or a resolver; while
             there is none yet, the gate proceeds.
           model_directory: in its place, the directory of a saved waste model.
+          outer: decision of a gate at an earlier stage of the same pipeline. If
+            that one skipped the run, this one does. Gates are not nested: each
+            stands outside every condition (see ``check_gated``).
           stage: where the gate stands; the waste model's stage.
           freshness: share of pushes to keep, 0..1; the model's by default.
           threshold: skip where the probability of a push is below it, 0..1, in
@@ -131,12 +136,11 @@ class WasteGate(tfx.types.BaseComponent):
         GateSettings(stage=check_stage(stage), **known).policy()  # type: ignore[arg-type]
         spec = WasteGateSpec(
             graphlets=graphlets,
-            model=model,
             decision=tfx.dsl.Channel(type=artifacts.GateDecision),
             stage=str(check_stage(stage)),
             force_run=_flag("force_run", force_run),
             shadow=_flag("shadow", shadow),
-            **given(model_directory=model_directory or None, **options),
+            **given(model=model, outer=outer, model_directory=model_directory or None, **options),
         )
         super().__init__(spec=spec)
 
