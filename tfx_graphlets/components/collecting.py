@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 
-from tfx_graphlets import __version__
 from tfx_graphlets.components import gate_run, keys
 from tfx_graphlets.components.checks import check_stage
 from tfx_graphlets.components.decisions import past_decisions
@@ -30,6 +29,7 @@ from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance.store import Store
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.trace import Trace
+from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 

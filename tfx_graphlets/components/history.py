@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from tfx_graphlets import __version__
 from tfx_graphlets.components.decisions import PastDecision
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
