@@ -155,6 +155,15 @@ def test_without_wired_inputs_the_run_itself_says_what_will_be_trained_on() -> N
     assert derived.current.row(0)["input_data.spans"] == 1.0
 
 
+def test_before_a_run_has_begun_nothing_is_known_of_its_input() -> None:
+    """With neither a run nor wired inputs only the history speaks."""
+    runs = Runs()
+    runs.train("r1", runs.prepare("r1"), pushed=True)
+    row = runs.read("", None).current.row(0)
+    assert row["history.pushed_1"] == 1.0
+    assert row["input_data.bytes"] is None
+
+
 def test_an_artifact_is_found_by_its_uri_where_ids_are_not_the_stores() -> None:
     """Kubeflow hands components ids of its own; the URI counts where the id names another."""
     runs = Runs()

@@ -51,7 +51,7 @@ class Request:
     Attributes:
       stage: where the gate stands.
       pipeline: name of the pipeline; "" where it is not known.
-      run: name of the current run; "" where it is not known.
+      run: name of the current run; "" where it is not known or has not begun.
       inputs: artifacts that are wired to GraphletGen, by key.
     """
 
@@ -162,7 +162,10 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
 def trainer_inputs(
     trace: Trace, request: Request, store_name: str
 ) -> dict[str, tuple[int, ...]] | None:
-    """MLMD ids of what is wired for the Trainer, by its keys; None if nothing is.
+    """MLMD ids of what is wired for the Trainer, by its keys.
+
+    None if nothing is wired: then the run says what it has made so far. Empty
+    if there is no run either: then nothing is known of what comes in.
 
     An artifact is known by its id if the one of that id in the store has its
     URI, else by its URI (a component's ids are not MLMD's on Kubeflow).
@@ -176,7 +179,7 @@ def trainer_inputs(
             _id_in(trace, artifact, store_name) for artifact in request.inputs.get(key, ())
         )
     ids = {key: found for key, found in ids.items() if found}
-    return ids or None
+    return ids if ids or not request.run else None
 
 
 def _id_in(trace: Trace, artifact: InputArtifact, store_name: str) -> int:

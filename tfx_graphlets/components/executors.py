@@ -109,6 +109,11 @@ class WasteModelTrainerExecutor(base_executor.BaseExecutor):
 def _finish(uri: str, store: str, request: collecting.Request) -> history.PipelineHistory:
     """Reads what the driver wrote, or reads the named store and writes."""
     if store:
+        if not request.run and not request.inputs:
+            raise GraphletsError(
+                "this runner does not tell the run's name: wire GraphletGen's inputs to what the "
+                "Trainer will take in"
+            )
         files = collecting.collect_files(lambda: open_store(store), request, _now_ms())
         write_files(uri, files)
     else:
