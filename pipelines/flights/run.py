@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-weather", action="store_true", help="deliver the weather columns empty"
     )
-    parser.add_argument("--fast", action="store_true", help="with the recorder's shortcuts")
+    parser.add_argument("--plain", action="store_true", help="without the shortcuts that save time")
     options = parser.parse_args(arguments)
     logging.set_verbosity(logging.WARNING)
-    if options.fast:
+    if not options.plain:
         shortcuts.install()
     variant = variants.get_variant(options.variant)
     folder = options.output or Path("flights_runs") / variant.name
