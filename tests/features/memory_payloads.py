@@ -11,11 +11,15 @@ from tfx_graphlets import evaluation_payload
 
 
 class MemoryPayloads:
-    """Files by URI and name; counts how often they are read."""
+    """Files by URI and name.
+
+    Attributes:
+      reads: names of the files that were found and read, in that order.
+    """
 
     def __init__(self, files: Mapping[tuple[str, str], bytes] | None = None) -> None:
         self._files = dict(files or {})
-        self.reads = 0
+        self.reads: list[str] = []
 
     def put(self, uri: str, name: str, content: bytes) -> None:
         """Adds a file."""
@@ -27,8 +31,9 @@ class MemoryPayloads:
 
     def read(self, uri: str, name: str) -> bytes | None:
         """See ``Payloads``."""
-        self.reads += 1
-        return self._files.get((uri, name))
+        content = self._files.get((uri, name))
+        self.reads += [] if content is None else [name]
+        return content
 
 
 def statistics(
@@ -75,7 +80,9 @@ def anomalies(*features: str) -> bytes:
     """A SchemaDiff.pb that names a missing column for each feature."""
     content = anomalies_pb2.Anomalies()
     for feature in features:
-        content.anomaly_info[feature].reason.add(type=anomalies_pb2.AnomalyInfo.SCHEMA_MISSING_COLUMN)
+        content.anomaly_info[feature].reason.add(
+            type=anomalies_pb2.AnomalyInfo.SCHEMA_MISSING_COLUMN
+        )
     return content.SerializeToString()
 
 

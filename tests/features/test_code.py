@@ -14,7 +14,7 @@ def _of(whose: str, row: dict[str, float | str | None]) -> dict[str, object]:
 
 
 def test_the_fate_of_the_same_code_is_told() -> None:
-    """Code a pushed, then b unpushed twice: a third run with b knows how b did, and that a was pushed."""
+    """Code a was pushed, b unpushed twice: a third run of b knows how b did."""
     runs = Runs()
     runs.run(code=CODE, pushed=True)
     runs.run(code=OTHER_CODE, pushed=False)

@@ -108,8 +108,10 @@ def test_lanes_do_not_mix() -> None:
 def _overlapping(pusher_state: ExecutionState) -> dict[str, float | str | None]:
     """The second Trainer starts while the first one's Pusher is at work."""
     build = TraceBuilder()
-    first, second, served = build.artifact("Model"), build.artifact("Model"), build.artifact(
-        "PushedModel", pushed=1
+    first, second, served = (
+        build.artifact("Model"),
+        build.artifact("Model"),
+        build.artifact("PushedModel", pushed=1),
     )
     build.execution("Trainer", outputs={"model": [first]}, run="1")
     build.execution(

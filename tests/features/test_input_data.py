@@ -16,7 +16,8 @@ def test_the_first_graphlet_has_no_one_to_compare_with() -> None:
     runs = Runs()
     runs.run(span=9, size=70)
     row = runs.last(Stage.INPUT)
-    assert {name: v for name, v in row.items() if name.startswith("input_data.") and v is not None} == {
+    known = {name for name, value in row.items() if value is not None}
+    assert {name: row[name] for name in known if name.startswith("input_data.")} == {
         "input_data.spans": 1.0,
         "input_data.span_weekday": 2.0,
         "input_data.missing_spans": 0.0,
@@ -70,7 +71,9 @@ def test_spans_without_a_fingerprint_are_told_apart_by_artifact() -> None:
     for _ in range(2):
         data, model = build.artifact("Examples"), build.artifact("Model")
         build.execution("CsvExampleGen", outputs={"examples": [data]}, run=f"r{data}")
-        build.execution("Trainer", inputs={"examples": [data]}, outputs={"m": [model]}, run=f"r{data}")
+        build.execution(
+            "Trainer", inputs={"examples": [data]}, outputs={"m": [model]}, run=f"r{data}"
+        )
     assert some(runs.last(), "input_data", "spans", "jaccard_1", "bytes") == {
         "spans": 1.0, "jaccard_1": 0.0, "bytes": None,
     }  # fmt: skip
@@ -115,7 +118,9 @@ def test_a_column_that_went_missing_shows() -> None:
     """The rise of a missing share is that of the feature with the largest."""
     runs = Runs()
     runs.run(span=1, statistics=statistics(numbers=NUMBERS, words={"w": {"a": 100}}))
-    runs.run(span=2, statistics=statistics(numbers=NUMBERS, words={"w": {"a": 60}}, missing={"w": 40}))
+    runs.run(
+        span=2, statistics=statistics(numbers=NUMBERS, words={"w": {"a": 60}}, missing={"w": 40})
+    )
     assert some(runs.last(), "input_data", "missing_rise_1", "missing_rise_newest") == {
         "missing_rise_1": pytest.approx(0.4), "missing_rise_newest": pytest.approx(0.4),
     }  # fmt: skip

@@ -61,7 +61,10 @@ def test_hyperparameters_of_a_tuner_are_known_before_the_trainer() -> None:
 
 @pytest.mark.parametrize(
     ("text", "steps"),
-    [('{"num_steps": 7}', 7), ('{"numSteps": "7"}', 7), ("{}", None), ("no json", None), (None, None)],
+    [
+        ('{"num_steps": 7}', 7), ('{"numSteps": "7"}', 7), ("{}", None), ("[]", None),
+        ("no json", None), (None, None),
+    ],
 )  # fmt: skip
 def test_steps_are_read_from_the_train_args(text: str | None, steps: float | None) -> None:
     """TrainArgs as TFX writes them, in either spelling; anything else is missing."""

@@ -1,0 +1,120 @@
+"""No feature of a stage changes when everything recorded after its moment is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from tests.corpus import needs_corpus, public_stores, real_runs
+from tests.features.leaks import leaks
+from tests.features.memory_payloads import metrics
+from tests.features.runs import FAILED, OTHER_CODE, Runs
+from tests.strategies import arbitrary_rows, deterministic, pipeline_rows
+from tfx_graphlets.assembly import RawTables, assemble
+from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
+from tfx_graphlets.features.view import View
+from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.provenance.store import open_store
+from tfx_graphlets.segmentation import segment
+from tfx_graphlets.vocabulary import Outcome, Stage
+
+few = settings(deterministic, max_examples=12)
+
+
+def no_leaks(graphlets: Graphlets, stage: Stage) -> None:
+    """Every graphlet looks the same in the whole trace and in the one cut at its moment."""
+    for number in range(len(graphlets)):
+        assert not leaks(graphlets, stage, number), f"graphlet {number}"
+
+
+@pytest.mark.parametrize("stage", Stage)
+@few
+@given(rows=pipeline_rows())
+def test_pipelines_leak_nothing(stage: Stage, rows: RawTables) -> None:
+    """Pipelines that interleave, fail, crash and hit their caches."""
+    no_leaks(segment(assemble(rows)), stage)
+
+
+@pytest.mark.parametrize("stage", Stage)
+@few
+@given(rows=arbitrary_rows())
+def test_nonsense_leaks_nothing(stage: Stage, rows: RawTables) -> None:
+    """Traces that no pipeline would write: any times, any wiring."""
+    no_leaks(segment(assemble(rows)), stage)
+
+
+@needs_corpus
+@pytest.mark.parametrize("store", public_stores(), ids=lambda path: path.stem)
+def test_public_stores_leak_nothing(store: Path) -> None:
+    """Stores that other people's pipelines wrote, the latest graphlets of each, every stage."""
+    with open_store(store) as opened:
+        graphlets = segment(opened.read_trace())
+    for stage in Stage:
+        for number in range(max(0, len(graphlets) - 2), len(graphlets)):
+            assert not leaks(graphlets, stage, number)
+
+
+@needs_corpus
+@pytest.mark.parametrize("store", real_runs(), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("stage", Stage)
+def test_real_runs_leak_nothing(store: Path, stage: Stage) -> None:
+    """Recorded continuous training, with its payloads: a graphlet in every twelve."""
+    with open_store(store) as opened:
+        graphlets, payloads = segment(opened.read_trace()), opened.payloads
+        for number in range(5, len(graphlets), 12):
+            assert not leaks(graphlets, stage, number, payloads)
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_runs_with_payloads_leak_nothing(stage: Stage) -> None:
+    """Hand-built runs with pushes, failures, other code and metrics."""
+    runs = Runs()
+    first = runs.run(metrics=metrics(0.8, 0.7))
+    runs.run(span=2, window=(first.examples,), code=OTHER_CODE, pushed=False)
+    runs.run(span=2, trainer_state=FAILED)
+    runs.run(span=3, metrics=metrics(0.7, 0.8), pushed=False, base_model=first.model)
+    graphlets = segment(runs.build.trace())
+    for number in range(len(graphlets)):
+        assert not leaks(graphlets, stage, number, runs.payloads)
+
+
+def _leaky_group() -> FeatureGroup:
+    """Two features as one might write them in haste: both see the future."""
+
+    def describe(view: View) -> dict[str, Value]:
+        graphlets = view.facts.graphlets
+        previous = view.nth_previous(1)
+        return {
+            "leaky.pushed": float(graphlets.outcome[view.graphlet] == Outcome.PUSHED),
+            "leaky.cost_of_previous": 0.0 if previous is None else graphlets[previous].cost_ms,
+        }
+
+    return FeatureGroup(
+        numbers("leaky", Stage.INPUT, "never", "nowhere", pushed="0 or 1", cost_of_previous="ms"),
+        describe,
+    )
+
+
+def test_a_leaky_feature_is_found() -> None:
+    """A feature that reads the graphlet's own outcome differs in the cut trace."""
+    runs = Runs()
+    runs.run()
+    runs.run()
+    found = leaks(segment(runs.build.trace()), Stage.PRE, 1, groups=[_leaky_group()])
+    assert found == {"leaky.pushed": (1.0, 0.0)}
+
+
+def test_a_feature_that_looks_ahead_at_the_past_is_found() -> None:
+    """The cost of the previous graphlet counts what it still had under way."""
+    runs = Runs()
+    first = runs.run()
+    late = runs.build.artifact("ModelEvaluation")
+    runs.run()
+    # A second evaluation of the first model, which ends after the second run.
+    runs.build.execution(
+        "Evaluator", inputs={"model": [first.model]}, outputs={"evaluation": [late]}, run="p-run-1"
+    )
+    found = leaks(segment(runs.build.trace()), Stage.PRE, 1, groups=[_leaky_group()])
+    assert found["leaky.cost_of_previous"] == (9000.0, 8000.0)
