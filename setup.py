@@ -17,6 +17,7 @@ CORE = [
     "protobuf>=3.20.3,<5",
     "pyarrow>=10.0.1,<18",
     "tensorflow-metadata>=1.16,<1.18",
+    "tqdm>=4.60,<5",
 ]
 EXTRAS = {
     # Metadata stores other than a SQLite file: MySQL, PostgreSQL, gRPC.

@@ -55,6 +55,14 @@ def test_the_same_seed_gives_the_same_result() -> None:
     assert one == other
 
 
+def test_progress_is_told_of_every_decision() -> None:
+    """backtest calls progress after each decision, with how many there are in all."""
+    told: list[tuple[int, int]] = []
+    dataset = history(coin_flips(12, seed=1))
+    backtest(dataset, POLICY, settings=SMALL, progress=lambda *numbers: told.append(numbers))
+    assert told == [(done, 12) for done in range(1, 13)]
+
+
 def test_past_decisions_do_not_depend_on_future_outcomes() -> None:
     """Turning the outcomes of the last 30 runs around leaves every earlier decision as it was."""
     dataset = history(coin_flips(90, seed=4))

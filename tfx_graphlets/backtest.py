@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -161,6 +162,7 @@ def backtest(
     retrain_every: int | None = None,
     seed: int = 0,
     settings: LearnerSettings = DEFAULT_SETTINGS,
+    progress: Callable[[int, int], None] | None = None,
 ) -> BacktestResult:
     """Replays a gate over a history.
 
@@ -176,6 +178,8 @@ def backtest(
         trainings.
       seed: of all randomness.
       settings: how forests are grown.
+      progress: called after each decision of the gate with the number of
+        decisions taken and of those to take; None: nobody is told.
 
     Returns:
       The result. Where there is too little to learn from, every run proceeds
@@ -195,7 +199,7 @@ def backtest(
     scorer = ModelScores(
         dataset, history, retrain_every=retrain_every, seed=seed, settings=settings
     )
-    replayed = replay(dataset, policy, scorer)
+    replayed = replay(dataset, policy, scorer, progress)
     skipped = np.zeros(len(dataset), bool)
     skipped[replayed.rows] = [not decision.proceed for decision in replayed.decisions]
     meter = WasteMeter(dataset.sources, dataset.stage)

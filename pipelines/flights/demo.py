@@ -14,16 +14,13 @@ import shutil
 import sys
 import textwrap
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("PIP_QUIET", "1")  # TFX installs the user's module with pip
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
@@ -91,15 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, help="only the first runs")
     options = parser.parse_args(arguments)
     logging.set_verbosity(logging.ERROR)
-    tf.get_logger().setLevel("ERROR")
-    tf.autograph.set_verbosity(0)
-    warnings.simplefilter("ignore")  # of TFX and what it stands on
     started = time.monotonic()
     output: Path = options.output.absolute()
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
 
-    show = sys.stdout
+    show = _take_over_output(output / "tfx.log")
+    show.write("Training the waste model ...\n")
+    show.flush()
     model = train(output / "waste_model", show)
     rows = run_live(model, output, planned_runs()[: options.runs], show)
     summarise(rows, output, time.monotonic() - started, show)
@@ -126,7 +122,7 @@ def run_live(model: Path, output: Path, planned: Sequence[PlannedRun], show: Tex
         f"{'spent s':>7}  {'saved s':>7}\n"
     )
     rows: list[Row] = []
-    for one in tqdm(planned, desc="runs", disable=None, file=sys.stderr, leave=False):
+    for one in tqdm(planned, desc="runs", disable=not show.isatty(), file=show, leave=False):
         record = pipeline.run(one)
         live.append_log(pipeline.folder, record)
         if record.state == "failed":
@@ -151,11 +147,22 @@ def summarise(rows: Sequence[Row], output: Path, seconds: float, show: TextIO) -
         "(saved: what Trainer, Evaluator and Pusher cost on average in the runs before)\n"
         f"All of this took {seconds:.0f} s.\n\n"
         f"store          {store}\nserving model  {store.parent / 'serving'}\n"
-        f"waste model    {store.parent.parent / 'waste_model'}\n\n"
+        f"waste model    {store.parent.parent / 'waste_model'}\n"
+        f"log of TFX     {store.parent.parent / 'tfx.log'}\n\n"
         f"Look around:\n  .venv/bin/tfx-graphlets segment {store}\n"
         f"  .venv/bin/tfx-graphlets gate {store} --pipeline {VARIANT.name} "
         f"--model {store.parent.parent / 'waste_model'}\n"
     )
+    show.flush()
+
+
+def _take_over_output(log: Path) -> TextIO:
+    """Sends what TFX, pip and setuptools print to a log; returns what standard output was."""
+    show = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    with log.open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    return show
 
 
 def _row(metadata_file: Path, record: live.RunRecord) -> Row:
@@ -194,6 +201,4 @@ def _line(row: Row) -> str:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)  # TensorFlow's objects complain while the interpreter takes itself down
+    sys.exit(main())

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tqdm import tqdm
+
 from tfx_graphlets import outcome
 from tfx_graphlets.cli.render import Result, table
 from tfx_graphlets.errors import InvalidArgumentError
@@ -106,7 +108,13 @@ def backtest(options: argparse.Namespace) -> Result:
     dataset = _dataset(options.stores, options.stage, options)
     history = _dataset(options.history, options.stage, options) if options.history else None
     policy = dataclasses.replace(GatePolicy(freshness=options.freshness), **_limits(options))
-    result = replay(dataset, policy, history=history, seed=options.seed)
+    with tqdm(desc="decisions", disable=None, leave=False) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        result = replay(dataset, policy, history=history, seed=options.seed, progress=progress)
     return Result(result.to_dict(), str(result))
 
 
@@ -171,7 +179,7 @@ def _graphlets(store: Store, options: argparse.Namespace, pipeline: str | None =
 
 def _dataset(stores: Sequence[str], stage: Stage, options: argparse.Namespace) -> Dataset:
     datasets = []
-    for uri in stores:
+    for uri in tqdm(stores, desc="stores", disable=None, leave=False):
         with open_store(uri) as store:
             graphlets = _graphlets(store, options)
             features = describe(graphlets, stage, payloads=store.payloads)

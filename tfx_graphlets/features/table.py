@@ -131,11 +131,12 @@ class FeatureTable:
         """One row as plain values; a missing number is None."""
         values: dict[str, float | str | None] = {}
         for feature in self.features:
-            value = self.columns[feature.name][number]
             if feature.kind is FeatureKind.NUMBER:
-                values[feature.name] = None if np.isnan(value) else float(value)  # type: ignore[arg-type]
+                value = float(self.numbers(feature.name)[number])
+                values[feature.name] = None if np.isnan(value) else value
             else:
-                values[feature.name] = value  # type: ignore[assignment]
+                name = self.columns[feature.name][number]
+                values[feature.name] = None if name is None else str(name)
         return values
 
     def to_arrow(self) -> pyarrow.Table:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -149,7 +149,12 @@ class ModelScores:
         self.trainings += 1
 
 
-def replay(dataset: Dataset, policy: GatePolicy, scorer: Scorer) -> Replay:
+def replay(
+    dataset: Dataset,
+    policy: GatePolicy,
+    scorer: Scorer,
+    progress: Callable[[int, int], None] | None = None,
+) -> Replay:
     """Decides about every graphlet in the order of time.
 
     At each decision the scorer has been told the outcomes that were known by
@@ -161,6 +166,8 @@ def replay(dataset: Dataset, policy: GatePolicy, scorer: Scorer) -> Replay:
       dataset: what is replayed.
       policy: the policy; its freshness is what the thresholds are chosen for.
       scorer: the scorer.
+      progress: called after each decision with the number of decisions taken
+        and of those to take; None: nobody is told.
 
     Returns:
       The decisions.
@@ -205,6 +212,8 @@ def replay(dataset: Dataset, policy: GatePolicy, scorer: Scorer) -> Replay:
         )
         state.consecutive_skips = 0 if decision.proceed else state.consecutive_skips + 1
         decisions.append(decision)
+        if progress is not None:
+            progress(len(decisions), len(order))
     return Replay(order, tuple(decisions), choice)
 
 
