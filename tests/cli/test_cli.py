@@ -7,13 +7,14 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
-from tests.waste_model.synthetic import graphlets_of
+from tests.waste_model.synthetic import HOUR_MS, graphlets_of
 from tfx_graphlets import Stage, describe, segment
 from tfx_graphlets.cli import main
 from tfx_graphlets.payload import NoPayloads
@@ -176,8 +177,11 @@ def test_gate_decides_by_exit_code(
     outcomes: str, code: int, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """gate exits with 0 where a push is due and with 3 right after one, and says why."""
-    history = archive_of(graphlets_of(outcomes).trace, tmp_path / "history")
-    actual, out, err = run(capsys, "gate", history, "--pipeline", "taxi", "--model", model)
+    # One run an hour, the last of them an hour ago: the gate looks at the clock.
+    start_ms = int(time.time() * 1000) - len(outcomes) * HOUR_MS
+    history = archive_of(graphlets_of(outcomes, start_ms=start_ms).trace, tmp_path / "history")
+    words = ("gate", history, "--pipeline", "taxi", "--model", model, "--threshold", "0.5")
+    actual, out, err = run(capsys, *words)
     decision = json.loads(out)
     assert (actual, err) == (code, "")
     assert decision["proceed"] is (code == 0)

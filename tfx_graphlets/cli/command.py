@@ -149,7 +149,9 @@ def gate(options: argparse.Namespace) -> Result:
     request = Request(model.stage, options.pipeline, options.run or "", {})
     with open_store(options.store) as store:
         history = collect(store, request, _now_ms())
-    settings = dataclasses.replace(GateSettings(model.stage), **_limits(options))
+    settings = GateSettings(
+        model.stage, freshness=options.freshness, threshold=options.threshold, **_limits(options)
+    )
     decision = run_gate(history, lambda: model, settings)
     document = {"pipeline": options.pipeline, **dataclasses.asdict(decision)}
     document["decision"] = "run" if decision.proceed else "skip"

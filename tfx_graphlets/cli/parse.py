@@ -84,8 +84,15 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument(
         "--run", help="a run that has begun: its outputs so far are the inputs; else none is known"
     )
+    gate.add_argument(
+        "--freshness", type=_number(0, 1), metavar="F",
+        help="share of pushes to keep, 0 to 1 (default: what the model was trained for)",
+    )  # fmt: skip
+    gate.add_argument(
+        "--threshold", type=_number(0, 1), metavar="P",
+        help="skip below this probability of a push, in place of what the freshness gives",
+    )
     _add_policy(gate)
-    _add_roles(gate)
     return top
 
 
