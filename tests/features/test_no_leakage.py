@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.corpus import needs_corpus, public_stores, real_runs
 from tests.features.leaks import leaks
-from tests.features.memory_payloads import metrics
+from tests.features.memory_payloads import anomalies, metrics, schema, statistics
 from tests.features.runs import FAILED, OTHER_CODE, Runs
 from tests.strategies import arbitrary_rows, deterministic, pipeline_rows
 from tfx_graphlets.assembly import RawTables, assemble
@@ -78,6 +79,42 @@ def test_runs_with_payloads_leak_nothing(stage: Stage) -> None:
     graphlets = segment(runs.build.trace())
     for number in range(len(graphlets)):
         assert not leaks(graphlets, stage, number, runs.payloads)
+
+
+@settings(deterministic, max_examples=6)
+@given(
+    overlap_ms=st.integers(0, 7_000),
+    delays_ms=st.lists(st.integers(0, 6_000), min_size=40, max_size=40),
+)
+def test_overlapping_runs_leak_nothing(overlap_ms: int, delays_ms: list[int]) -> None:
+    """Runs that start before the last has ended, with executions that take their time.
+
+    Verdicts, statistics, anomalies, schemas and metrics of a run come in while the next
+    one is at its gates.
+    """
+    runs = Runs()
+    content = [statistics(numbers={"x": (0.0, 1.0 + shift, 2.0)}) for shift in range(3)]
+    examples: tuple[int, ...] = ()
+    for span in range(4):
+        run = runs.run(
+            span=span % 3, window=examples[-1:], pushed=span % 2 == 0, blessed=span != 1,
+            statistics=content[span % 3], anomalies=anomalies(*"xy"[: span % 3]),
+            schema=schema(**{"x": "FLOAT", f"y{span % 2}": "INT"}),
+            metrics=metrics(0.5 + span / 10, 0.6),
+        )  # fmt: skip
+        examples = (*examples, run.examples)
+    raw = runs.build.raw()
+    run_of = [(number - 1) // 8 for number in raw.execution_id]
+    raw.execution_create_ms = [
+        create - run * overlap_ms for create, run in zip(raw.execution_create_ms, run_of)
+    ]
+    raw.execution_update_ms = [
+        create + 1_000 + delay for create, delay in zip(raw.execution_create_ms, delays_ms)
+    ]
+    graphlets = segment(assemble(raw))
+    for stage in Stage:
+        for number in range(1, len(graphlets)):
+            assert not leaks(graphlets, stage, number, runs.payloads)
 
 
 def _leaky_group() -> FeatureGroup:
