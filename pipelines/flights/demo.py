@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import TextIO
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The graphs are small: starting threads costs more than they bring.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from pipelines.flights import data, history, live
+from pipelines.flights import data, history, live, shortcuts
 from pipelines.flights.gate import waste_gate
 from pipelines.flights.schedule import Cause, CodeRevision, Delivery, PlannedRun
 from pipelines.flights.variants import VariantConfig
@@ -88,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, help="only the first runs")
     options = parser.parse_args(arguments)
     logging.set_verbosity(logging.ERROR)
+    shortcuts.install()
     started = time.monotonic()
     output: Path = options.output.absolute()
     shutil.rmtree(output, ignore_errors=True)
