@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("tfx")
@@ -15,7 +16,11 @@ from tests.components import waste_models
 from tests.components.histories import pipeline_history
 from tfx_graphlets.components import artifacts, history
 from tfx_graphlets.components.artifact_files import write_files
-from tfx_graphlets.components.executors import WasteModelTrainerExecutor
+from tfx_graphlets.components.executors import (
+    GraphletGenExecutor,
+    WasteGateExecutor,
+    WasteModelTrainerExecutor,
+)
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
@@ -142,3 +147,58 @@ def test_too_little_history_makes_no_model_and_says_so(tmp_path: Path) -> None:
     assert model.get_int_custom_property("usable") == 0
     assert "2" in model.get_string_custom_property("problem")
     assert not list(Path(model.uri).iterdir())
+
+
+@pytest.mark.parametrize(("row", "proceed"), [(0, 1), (1, 0)])
+def test_a_gate_takes_its_model_from_an_artifact(tmp_path: Path, row: int, proceed: int) -> None:
+    """Without a runner too: Graphlets and WasteModel in, GateDecision out."""
+    data = waste_models.training_data(Stage.PRE)
+    current = data.table.take(np.array([row]))
+    graphlets = artifact(artifacts.Graphlets, tmp_path / "graphlets")
+    write_files(graphlets.uri, history.to_files(pipeline_history(past=data, current=current)))
+    model = artifact(artifacts.WasteModel, Path(waste_models.saved(tmp_path / "model")))
+    decision = artifact(artifacts.GateDecision, tmp_path / "decision")
+    WasteGateExecutor().Do(
+        {"graphlets": [graphlets], "model": [model]},
+        {"decision": [decision]},
+        {"stage": "pre", "threshold": 0.5, "shadow": 0, "force_run": 0},
+    )
+    assert decision.get_int_custom_property("proceed") == proceed
+    assert decision.get_int_custom_property("failed_open") == 0
+    assert decision.get_string_custom_property("model_fingerprint") == (
+        waste_models.by_size().fingerprint
+    )
+    assert not decision.has_custom_property("gate")
+
+
+def test_a_gate_that_knows_another_one_follows_its_no(tmp_path: Path) -> None:
+    """A run that was skipped before is skipped, whatever else is there."""
+    outer = artifact(artifacts.GateDecision, tmp_path / "outer")
+    outer.set_int_custom_property("proceed", 0)
+    outer.set_string_custom_property("gate", "First")
+    decision = artifact(artifacts.GateDecision, tmp_path / "decision")
+    WasteGateExecutor().Do(
+        {"outer": [outer]},
+        {"decision": [decision]},
+        {"stage": "pre", "model_directory": "nowhere"},
+    )
+    assert decision.get_int_custom_property("proceed") == 0
+    assert "First has skipped this run" in decision.get_string_custom_property("reason")
+
+
+def test_without_a_driver_and_without_a_store_the_problem_is_told(tmp_path: Path) -> None:
+    """Where no driver ran, GraphletGen says that it needs a store, and does not fail."""
+    graphlets = artifact(artifacts.Graphlets, tmp_path / "graphlets")
+    Path(graphlets.uri).mkdir()
+    GraphletGenExecutor().Do({}, {"graphlets": [graphlets]}, {"stage": "pre"})
+    assert graphlets.get_int_custom_property("usable") == 0
+    assert "give GraphletGen a store" in graphlets.get_string_custom_property("problem")
+
+
+def test_without_a_run_and_without_inputs_nothing_is_guessed(tmp_path: Path) -> None:
+    """With a store, no run and nothing wired, GraphletGen does not guess."""
+    graphlets = artifact(artifacts.Graphlets, tmp_path / "graphlets")
+    properties = {"stage": "pre", "store": "metadata.sqlite", "pipeline_name": "light"}
+    GraphletGenExecutor().Do({}, {"graphlets": [graphlets]}, properties)
+    assert graphlets.get_int_custom_property("usable") == 0
+    assert "wire GraphletGen's inputs" in graphlets.get_string_custom_property("problem")

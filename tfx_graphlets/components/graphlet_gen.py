@@ -100,7 +100,8 @@ class GraphletGen(tfx.types.BaseComponent):
         Args:
           examples, transform_graph, schema, hyperparameters, base_model: what
             the Trainer behind the gate will take in. Without any of them, the
-            current graphlet is what the run has done so far.
+            current graphlet is what the run has done so far; then order the
+            node with ``add_upstream_node``.
           statistics, anomalies: wired so that data analysis and validation are
             done when the store is read; ``stage="pre"``.
           model: of the Trainer before the gate; for stages ``trainer`` and
