@@ -53,8 +53,8 @@ def causes_by_run(archive: Path) -> dict[str, tuple[str, ...]]:
 def summary() -> str:
     """Two Markdown tables: by variant, and by cause (a run with two causes counts for both)."""
     lines = [
-        "| variant | graphlets | pushed | unpushed | failed | compute s | wasted "
-        "| removable at `input` | at `pre` |",
+        "| variant | graphlets | pushed | unpushed | failed | compute s | wasted | removable at "
+        + "`input` | at `pre` |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     by_cause: dict[str, Counter[Outcome]] = {}
