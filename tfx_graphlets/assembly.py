@@ -56,9 +56,7 @@ class RawProperties:
     kind: list[int] = dataclasses.field(default_factory=list)
     value: list[int | float | str] = dataclasses.field(default_factory=list)
 
-    def add(
-        self, owner: int, name: str, is_custom: bool, kind: int, value: float | str
-    ) -> None:
+    def add(self, owner: int, name: str, is_custom: bool, kind: int, value: float | str) -> None:
         """Appends one row."""
         self.owner.append(owner)
         self.name.append(name)

@@ -21,6 +21,8 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.payload import DatasetStatistics, FeatureStatistics
 from tfx_graphlets.trace import FloatArray, IntArray
 
+_TOLERANCE = 1e-12  # rounding errors of sums of costs within 0..1
+
 _Span = TypeVar("_Span", bound=Hashable)
 
 
@@ -176,19 +178,22 @@ def _shortest_path(
     Forward and backward edges take turns; a backward one takes flow back.
     """
     left_distance = np.where(supply > 0, 0.0, np.inf)
-    back = np.where(flow > 0, -cost, np.inf)
+    right_distance = np.full(len(demand), np.inf)
     parent_of_left = np.full(len(supply), -1)
+    parent_of_right = np.full(len(demand), -1)
+    back = np.where(flow > 0, -cost, np.inf)
     while True:
+        # A parent changes for a real gain only: a tie would close a circle.
         through = left_distance[:, None] + cost
-        parent_of_right = through.argmin(axis=0)
-        right_distance = through.min(axis=0)
+        gains = through.min(axis=0) < right_distance - _TOLERANCE
+        right_distance[gains] = through.min(axis=0)[gains]
+        parent_of_right[gains] = through.argmin(axis=0)[gains]
         returned = right_distance[None, :] + back
-        best, best_right = returned.min(axis=1), returned.argmin(axis=1)
-        improves = best < left_distance - 1e-12
+        improves = returned.min(axis=1) < left_distance - _TOLERANCE
         if not improves.any():
             break
-        left_distance[improves] = best[improves]
-        parent_of_left[improves] = best_right[improves]
+        left_distance[improves] = returned.min(axis=1)[improves]
+        parent_of_left[improves] = returned.argmin(axis=1)[improves]
     right = int(np.where(demand > 0, right_distance, np.inf).argmin())
     path: list[tuple[int, int]] = []
     while True:

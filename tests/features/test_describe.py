@@ -40,13 +40,14 @@ def test_every_feature_says_what_it_is() -> None:
 def test_groups_return_what_they_declare() -> None:
     """No group returns a value under a name that it did not declare."""
     from tfx_graphlets.features.facts import Facts
+    from tfx_graphlets.features.past import Past
     from tfx_graphlets.features.view import View
 
     runs = Runs()
     first = runs.run(metrics=metrics(0.8, 0.7), statistics=statistics(numbers={"x": (0.0, 1.0)}))
     runs.run(window=(first.examples,), statistics=statistics(numbers={"x": (0.0, 1.0)}))
     graphlets = segment(runs.build.trace())
-    view = View(Facts(graphlets, runs.payloads), 1, Stage.VALIDATION, runs.build.clock_ms)
+    view = View(Past(Facts(graphlets, runs.payloads)), 1, Stage.VALIDATION, runs.build.clock_ms)
     for group in GROUPS:
         assert set(group.describe(view)) <= {feature.name for feature in group.features}
 

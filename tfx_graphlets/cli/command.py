@@ -21,9 +21,11 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import describe
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.own_nodes import without_gates
 from tfx_graphlets.policy import GatePolicy
 from tfx_graphlets.provenance.store import Store, open_store
 from tfx_graphlets.segmentation import segment
+from tfx_graphlets.trace import Trace
 from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
@@ -56,7 +58,8 @@ def write_features(options: argparse.Namespace) -> Result:
             "output", options.output, f"its ending must be one of {', '.join(_TABLE_SUFFIXES)}"
         )
     with open_store(options.store) as store:
-        features = describe(_graphlets(store, options), options.stage, payloads=store.payloads)
+        graphlets = _described_graphlets(store, options)
+        features = describe(graphlets, options.stage, payloads=store.payloads)
     with _replacing(target) as draft:
         _write_table(features, draft, target.suffix)
     document = {
@@ -170,9 +173,18 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
 
 
 def _graphlets(store: Store, options: argparse.Namespace, pipeline: str | None = None) -> Graphlets:
+    return _cut(store.read_trace(pipeline=pipeline), options)
+
+
+def _described_graphlets(store: Store, options: argparse.Namespace) -> Graphlets:
+    """Graphlets whose features mean the same with a gate in the pipeline and without."""
+    return _cut(without_gates(store.read_trace()), options)
+
+
+def _cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
     weights: list[tuple[str | Role, float]] = getattr(options, "cost_weight", [])
     return segment(
-        store.read_trace(pipeline=pipeline),
+        trace,
         role_of_type=dict(options.role),
         cost_weight_of_role={name: w for name, w in weights if isinstance(name, Role)},
         cost_weight_of_type={name: w for name, w in weights if isinstance(name, str)},
@@ -183,7 +195,7 @@ def _dataset(stores: Sequence[str], stage: Stage, options: argparse.Namespace) -
     datasets = []
     for uri in tqdm(stores, desc="stores", disable=None, leave=False):
         with open_store(uri) as store:
-            graphlets = _graphlets(store, options)
+            graphlets = _described_graphlets(store, options)
             features = describe(graphlets, stage, payloads=store.payloads)
             datasets.append(Dataset.from_graphlets(graphlets, features, store.name))
     return Dataset.concatenate(datasets)

@@ -89,7 +89,9 @@ def parser() -> argparse.ArgumentParser:
         help="share of pushes to keep, 0 to 1 (default: what the model was trained for)",
     )  # fmt: skip
     gate.add_argument(
-        "--threshold", type=_number(0, 1), metavar="P",
+        "--threshold",
+        type=_number(0, 1),
+        metavar="P",
         help="skip below this probability of a push, in place of what the freshness gives",
     )
     _add_policy(gate)

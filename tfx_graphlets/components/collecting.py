@@ -19,12 +19,12 @@ from tfx_graphlets.components.history import (
     from_files,
     to_files,
 )
-from tfx_graphlets.components.own_nodes import without_gates
 from tfx_graphlets.current import current_graphlet
 from tfx_graphlets.errors import GraphletsError, TraceNotFoundError
 from tfx_graphlets.features import all_features, describe
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.own_nodes import without_gates
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance.store import Store
 from tfx_graphlets.segmentation import segment

@@ -17,6 +17,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import code, evaluation, history, input_data, model, shape
 from tfx_graphlets.features.facts import Facts
 from tfx_graphlets.features.moment import decision_moment
+from tfx_graphlets.features.past import Past
 from tfx_graphlets.features.registry import FeatureGroup, Value
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.features.view import View
@@ -103,12 +104,13 @@ def describe(
             "moment_ms", len(moment_ms), f"its length must be {len(numbers)}, one for each row"
         )
     facts = Facts(graphlets, payloads)
+    past = Past(facts)
     if moment_ms is None:
         moment_ms = decision_moment(graphlets, stage, facts.timeline)[numbers]
     features = all_features(stage, groups)
     values: list[dict[str, Value]] = []
     for graphlet, moment in zip(numbers.tolist(), np.asarray(moment_ms).tolist()):
-        view = View(facts, graphlet, stage, moment)
+        view = View(past, graphlet, stage, moment)
         row: dict[str, Value] = {}
         for group in groups:
             row.update(group.describe(view))

@@ -8,7 +8,7 @@ in TFX's templates, the hash of Transform tells the Trainer's before it runs.
 from __future__ import annotations
 
 from tfx_graphlets.features.evaluations import evaluation_of
-from tfx_graphlets.features.facts import Member
+from tfx_graphlets.features.past import transform_code
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.table import Feature
 from tfx_graphlets.features.view import View
@@ -67,9 +67,9 @@ def describe(view: View) -> dict[str, Value]:
         outcome = view.outcomes[-1]
         values.update(_named("code.previous", _with_one_more(earlier, outcome)))
     if view.reaches(Stage.PRE):
-        own = _hash_of(view, view.own)
+        own = transform_code(facts, view.own)
         if own is not None:
-            hashes = [_hash_of(view, view.members(graphlet)) for graphlet in view.previous]
+            hashes = [seen.transform_code for seen in view.seen_previous]
             pushed = _at(view, hashes, view.last_pushed)
             values.update(_named("code.transform", _compare(own, hashes, view.outcomes, pushed)))
             values.update(_named("code.transform", _with_code(view, own, hashes)))
@@ -83,16 +83,6 @@ def describe(view: View) -> dict[str, Value]:
 
 
 GROUP = FeatureGroup(FEATURES, describe)
-
-
-def _hash_of(view: View, members: list[Member] | tuple[Member, ...]) -> str | None:
-    """Code hash of the latest Transform among some members."""
-    found = [member for member in members if member.role is Role.TRANSFORM]
-    if not found:
-        return None
-    create_ms = view.facts.trace.executions.create_ms
-    latest = max(found, key=lambda m: (m.in_run, int(create_ms[m.execution]), m.execution))
-    return view.facts.code_hash(latest.execution)
 
 
 def _at(view: View, hashes: list[str | None], graphlet: int | None) -> str | None:
@@ -148,13 +138,13 @@ def _with_code(view: View, own: str, hashes: list[str | None]) -> dict[str, floa
     of_code = [graphlet for graphlet, earlier in zip(view.previous, hashes) if earlier == own]
     values = {}
     for graphlet in reversed(of_code[-5:]):
-        evaluation = evaluation_of(view, view.members(graphlet))
+        evaluation = evaluation_of(view.facts, view.seen(graphlet).members)
         if evaluation is not None:
             values["value_margin"] = evaluation.value_margin
             values["change_margin"] = evaluation.change_margin
             break
-    spans = view.spans.keys()
-    same = sum(1 for graphlet in of_code if view.spans_of(graphlet).keys() == spans)
+    spans = frozenset(view.spans)
+    same = sum(1 for graphlet in of_code if view.seen(graphlet).span_set == spans)
     return {**values, "same_spans": float(same)} if spans else values
 
 

@@ -109,7 +109,7 @@ def describe(view: View) -> dict[str, Value]:
     values["input_data.examples"] = examples
     own_moments, newest_moments = _moments(view, own), _moments(view, own[-1:])
     if previous is not None:
-        other = _statistics(view, view.spans_of(previous).values())
+        other = _statistics(view, view.seen(previous).spans.values())
         if other:
             values["input_data.examples_ratio_1"] = _ratio(examples, _num_examples(view, other))
             values["input_data.similarity_1"] = _similarity(view, own, other)
@@ -117,7 +117,7 @@ def describe(view: View) -> dict[str, Value]:
             values["input_data.missing_rise_1"] = _missing_rise(own_moments, reference)
             values["input_data.mean_shift_1"] = _mean_shift(own_moments, reference)
     if pushed is not None:
-        other = _statistics(view, view.spans_of(pushed).values())
+        other = _statistics(view, view.seen(pushed).spans.values())
         if other:
             values["input_data.examples_ratio_pushed"] = _ratio(
                 examples, _num_examples(view, other)
@@ -199,10 +199,10 @@ def _anomalies(view: View, spans: list[Span]) -> dict[str, Value]:
     newest = math.nan
     splits = math.nan
     for span in spans:
-        checks = facts.anomaly_artifacts(span.identity, view.moment_ms)
-        counts.append(facts.decoded.num_anomalies(checks[-1]) if checks else math.nan)
-        if span is spans[-1] and checks:
-            newest, splits = counts[-1], facts.anomalous_splits(checks[-1])
+        check = facts.anomaly_artifact(span.identity, view.moment_ms)
+        counts.append(math.nan if check is None else facts.decoded.num_anomalies(check))
+        if span is spans[-1] and check is not None:
+            newest, splits = counts[-1], facts.anomalous_splits(check)
     known = [count for count in counts if not math.isnan(count)]
     return {
         "input_data.anomalies": sum(known) if known else math.nan,
@@ -219,7 +219,7 @@ def _schema(view: View, previous: int | None, pushed: int | None) -> dict[str, V
     for graphlet, name in ((previous, "1"), (pushed, "pushed")):
         if graphlet is None:
             continue
-        other = _schema_of(view, graphlet, view.members(graphlet))
+        other = _schema_of(view, graphlet, view.seen(graphlet).members)
         if other is None:
             continue
         values[f"input_data.schema_changed_{name}"] = float(own.fingerprint != other.fingerprint)

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from tfx_graphlets.features.evaluations import Evaluation, evaluation_of
+from tfx_graphlets.features.past import verdict
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
@@ -117,10 +118,12 @@ def describe(view: View) -> dict[str, Value]:
     recent = _recent(view)
     values.update(_history(view, recent))
     if view.reaches(Stage.VALIDATION):
-        values["evaluation.blessed"] = view.blessed(view.graphlet)
-        infra = view.blessed(view.graphlet, Role.INFRA_VALIDATOR)
-        values["evaluation.infra_blessed"] = infra
-        own = evaluation_of(view, view.own)
+        for role, name in (
+            (Role.MODEL_VALIDATOR, "blessed"),
+            (Role.INFRA_VALIDATOR, "infra_blessed"),
+        ):
+            values[f"evaluation.{name}"] = verdict(view.facts, view.own, role)
+        own = evaluation_of(view.facts, view.own)
         if own is not None:
             values["evaluation.metric"] = own.candidate
             values["evaluation.value_margin"] = own.value_margin
@@ -136,7 +139,7 @@ GROUP = FeatureGroup(FEATURES, describe)
 
 def _verdicts(view: View) -> dict[str, Value]:
     values: dict[str, Value] = {}
-    verdicts = [view.blessed(graphlet) for graphlet in view.previous]
+    verdicts = [seen.blessed.get(Role.MODEL_VALIDATOR, math.nan) for seen in view.seen_previous]
     for n in (1, 2, 3):
         if n <= len(verdicts):
             values[f"evaluation.blessed_{n}"] = verdicts[-n]
@@ -163,7 +166,7 @@ def _recent(view: View) -> list[tuple[int, Evaluation]]:
     """The last five evaluations that were known, with their graphlets, oldest first."""
     found: list[tuple[int, Evaluation]] = []
     for graphlet in reversed(view.previous[-20:]):
-        evaluation = evaluation_of(view, view.members(graphlet))
+        evaluation = evaluation_of(view.facts, view.seen(graphlet).members)
         if evaluation is not None:
             found.append((graphlet, evaluation))
         if len(found) == 5:
@@ -195,7 +198,7 @@ def _history(view: View, recent: list[tuple[int, Evaluation]]) -> dict[str, Valu
         last = margins[-3:]
         values["evaluation.change_margin_trend"] = (last[-1] - last[0]) / (len(last) - 1)
     if view.last_blessed is not None and view.last_blessed < recent[-1][0]:
-        blessed = evaluation_of(view, view.members(view.last_blessed))
+        blessed = evaluation_of(view.facts, view.seen(view.last_blessed).members)
         if blessed is not None:
             decay = latest.sign * (blessed.candidate - latest.baseline)
             values["evaluation.baseline_decay"] = decay

@@ -11,8 +11,7 @@ from tfx_graphlets.evaluation_payload import (
     thresholds_of_config,
     value_margin,
 )
-from tfx_graphlets.features.facts import Member
-from tfx_graphlets.features.view import View
+from tfx_graphlets.features.facts import Facts, Member
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
@@ -40,9 +39,8 @@ class Evaluation:
     sign: float
 
 
-def evaluation_of(view: View, members: Iterable[Member]) -> Evaluation | None:
+def evaluation_of(facts: Facts, members: Iterable[Member]) -> Evaluation | None:
     """The latest evaluation among some members whose metrics can be read."""
-    facts = view.facts
     validators = [
         member
         for member in members

@@ -7,13 +7,14 @@ of them knows a moment unless it is given one.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -24,16 +25,11 @@ from tfx_graphlets.features.timeline import NEVER, Edges, Timeline
 from tfx_graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.payload import NoPayloads, Payloads
 from tfx_graphlets.trace import FloatArray
-from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, PropertyName, Role
+from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
 # TFX packs a user's module into a wheel whose version holds a hash of its content.
 _CODE_HASH = re.compile(r"\+([0-9a-f]{32,64})\b")
 _SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)
-_PUSHING_STATES = (ExecutionState.COMPLETE, ExecutionState.CACHED)
-_VERDICT_OF_ROLE = {
-    Role.MODEL_VALIDATOR: ArtifactType.MODEL_BLESSING,
-    Role.INFRA_VALIDATOR: ArtifactType.INFRA_BLESSING,
-}
 _FINGERPRINT_BYTES = re.compile(r"total_bytes:(\d+)")
 
 
@@ -62,30 +58,6 @@ class Member:
 
 
 @dataclasses.dataclass(frozen=True)
-class Fate:
-    """Times that decide what had become of a graphlet at some moment.
-
-    Attributes:
-      pushed_ms: end of the Pusher that first pushed; NEVER if none did.
-      trainer_finished_ms: end of the Trainer.
-      failed: the Trainer failed.
-      has_model: the Trainer is COMPLETE and put out a Model.
-      downstream: joined, created and finished time of downstream executions.
-      verdicts: by validator's role the time and the value (1 or 0) of what it
-        said, property ``blessed`` of ModelBlessing and InfraBlessing.
-      data_known_ms: when the last of its sources of data was known.
-    """
-
-    pushed_ms: int
-    trainer_finished_ms: int
-    failed: bool
-    has_model: bool
-    downstream: tuple[tuple[int, int, int], ...]
-    verdicts: Mapping[Role, tuple[tuple[int, float], ...]]
-    data_known_ms: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Span:
     """A span of input data: an Examples artifact that came from outside.
 
@@ -111,8 +83,8 @@ class Facts:
         self.timeline = Timeline.of(graphlets, self.edges)
         self.lanes = Lanes.of(graphlets)
         self._members: dict[int, tuple[Member, ...]] = {}
-        self._fates: dict[int, Fate] = {}
-        self._spans: dict[int, dict[int, Span]] = {}
+        self._analysis: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        self._code_hash: dict[int, str | None] = {}
         self._execution_text: dict[str, list[str | None]] = {}
         self._artifact_text: dict[str, list[str | None]] = {}
         self._artifact_number: dict[str, FloatArray] = {}
@@ -135,50 +107,6 @@ class Facts:
                 )
             )  # fmt: skip
         return self._members[graphlet]
-
-    def fate(self, graphlet: int) -> Fate:
-        """Times that decide what had become of a graphlet at some moment."""
-        if graphlet not in self._fates:
-            self._fates[graphlet] = self._fate(graphlet)
-        return self._fates[graphlet]
-
-    def _fate(self, graphlet: int) -> Fate:
-        trainer = int(self.graphlets.trainer[graphlet])
-        executions, finished = self.trace.executions, self.timeline.finished_ms
-        pushed_ms, data_known_ms = NEVER, 0
-        downstream = []
-        verdicts: dict[Role, list[tuple[int, float]]] = {}
-        for member in self.members(graphlet):
-            if member.is_source:
-                data_known_ms = max(data_known_ms, member.known_ms)
-            if member.part is not Part.DOWNSTREAM:
-                continue
-            created = int(executions.create_ms[member.execution])
-            downstream.append((member.joined_ms, created, int(finished[member.execution])))
-            if member.role is Role.PUSHER and self._pushes(member.execution):
-                pushed_ms = min(pushed_ms, member.known_ms)
-            for artifact in self.outputs(member.execution, _VERDICT_OF_ROLE.get(member.role, "")):
-                blessed = self.artifact_number(PropertyName.BLESSED, artifact)
-                if not math.isnan(blessed):
-                    verdicts.setdefault(member.role, []).append((member.known_ms, blessed))
-        complete = executions.state[trainer] == ExecutionState.COMPLETE
-        return Fate(
-            pushed_ms=pushed_ms,
-            trainer_finished_ms=int(finished[trainer]),
-            failed=bool(executions.state[trainer] == ExecutionState.FAILED),
-            has_model=bool(complete and self.outputs(trainer, ArtifactType.MODEL)),
-            downstream=tuple(downstream),
-            verdicts={role: tuple(found) for role, found in verdicts.items()},
-            data_known_ms=data_known_ms,
-        )
-
-    def _pushes(self, pusher: int) -> bool:
-        if self.trace.executions.state[pusher] not in _PUSHING_STATES:
-            return False
-        return any(
-            self.artifact_number(PropertyName.PUSHED, artifact) == 1
-            for artifact in self.outputs(pusher)
-        )
 
     # -- edges and properties ------------------------------------------------------
 
@@ -278,12 +206,6 @@ class Facts:
                     result[span.identity] = span
         return result
 
-    def all_spans(self, graphlet: int) -> dict[int, Span]:
-        """Spans of a graphlet, whenever they became known."""
-        if graphlet not in self._spans:
-            self._spans[graphlet] = self.spans(self.members(graphlet))
-        return self._spans[graphlet]
-
     @functools.cached_property
     def _artifacts_of_identity(self) -> dict[int, list[int]]:
         result: dict[int, list[int]] = {}
@@ -297,35 +219,43 @@ class Facts:
 
     def statistics_artifact(self, identity: int, moment_ms: int) -> int | None:
         """ExampleStatistics of a span that were there at a moment, the latest ones."""
-        found = self._analysed(
-            self._artifacts_of_identity.get(identity, ()),
-            Role.STATISTICS_GEN, ArtifactType.EXAMPLE_STATISTICS, moment_ms,
-        )  # fmt: skip
-        return found[-1] if found else None
+        return _latest(self._statistics_of(identity), moment_ms)
 
-    def anomaly_artifacts(self, identity: int, moment_ms: int) -> list[int]:
-        """ExampleAnomalies of a span that were there at a moment, oldest first."""
-        statistics = self._analysed(
-            self._artifacts_of_identity.get(identity, ()),
-            Role.STATISTICS_GEN, ArtifactType.EXAMPLE_STATISTICS, moment_ms,
-        )  # fmt: skip
-        return self._analysed(
-            statistics, Role.DATA_VALIDATOR, ArtifactType.EXAMPLE_ANOMALIES, moment_ms
-        )
+    def anomaly_artifact(self, identity: int, moment_ms: int) -> int | None:
+        """ExampleAnomalies of a span that were there at a moment, the latest ones."""
+        key = (ArtifactType.EXAMPLE_ANOMALIES, identity)
+        if key not in self._analysis:
+            self._analysis[key] = self._analysed(
+                self._statistics_of(identity), Role.DATA_VALIDATOR, ArtifactType.EXAMPLE_ANOMALIES
+            )
+        return _latest(self._analysis[key], moment_ms)
+
+    def _statistics_of(self, identity: int) -> list[tuple[int, int]]:
+        key = (ArtifactType.EXAMPLE_STATISTICS, identity)
+        if key not in self._analysis:
+            examples = [(0, artifact) for artifact in self._artifacts_of_identity.get(identity, ())]
+            self._analysis[key] = self._analysed(
+                examples, Role.STATISTICS_GEN, ArtifactType.EXAMPLE_STATISTICS
+            )
+        return self._analysis[key]
 
     def _analysed(
-        self, artifacts: Sequence[int], role: Role, base_type: str, moment_ms: int
-    ) -> list[int]:
-        """Outputs of the finished consumers of one role, in order of their end."""
+        self, artifacts: Sequence[tuple[int, int]], role: Role, base_type: str
+    ) -> list[tuple[int, int]]:
+        """When each output of the consumers of one role was known, and which it is, ascending.
+
+        Args:
+          artifacts: when each artifact that is consumed was known, and which it is.
+        """
         finished = self.timeline.finished_ms
         found = {
-            (int(finished[consumer]), consumer, output)
-            for artifact in artifacts
+            (max(known_ms, int(finished[consumer])), output)
+            for known_ms, artifact in artifacts
             for consumer in self._adjacent(self.edges.consumers, artifact, None)
-            if self.graphlets.role[consumer] == role and finished[consumer] <= moment_ms
+            if self.graphlets.role[consumer] == role
             for output in self.outputs(consumer, base_type)
         }
-        return [output for _, _, output in sorted(found)]
+        return sorted(found)
 
     def anomalous_splits(self, artifact: int) -> float:
         """Number of splits that ExampleValidator did not bless; NaN if not recorded."""
@@ -345,10 +275,19 @@ class Facts:
 
         None where TFX recorded only a path, which does not change with the code.
         """
-        found = _CODE_HASH.search(self.execution_text(PropertyName.MODULE_PATH, execution) or "")
-        return found.group(1) if found else None
+        if execution not in self._code_hash:
+            path = self.execution_text(PropertyName.MODULE_PATH, execution)
+            found = _CODE_HASH.search(path or "")
+            self._code_hash[execution] = found.group(1) if found else None
+        return self._code_hash[execution]
 
     def text_hash(self, name: str, execution: int) -> str | None:
         """SHA-256 of a text property, for comparison; None where there is none."""
         text = self.execution_text(name, execution)
         return None if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _latest(found: list[tuple[int, int]], moment_ms: int) -> int | None:
+    """The artifact that was known last, at the moment or before it."""
+    count = bisect.bisect_right(found, (moment_ms, NEVER))
+    return found[count - 1][1] if count else None

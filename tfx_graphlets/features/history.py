@@ -155,7 +155,7 @@ def describe(view: View) -> dict[str, Value]:
     values.update(_same_spans(view))
     values["history.cost_so_far_ms"] = _cost(view, view.own)
     if view.previous:
-        costs = [_cost(view, view.members(graphlet)) for graphlet in view.previous[-5:]]
+        costs = [_cost(view, seen.members) for seen in view.seen_previous[-5:]]
         values["history.previous_cost_ms"] = float(np.mean(costs))
     return values
 
@@ -168,7 +168,7 @@ def _since_push(view: View) -> dict[str, Value]:
     if not pushes or view.last_pushed is None:
         return {}
     runs = len(view.outcomes) - 1 - pushes[-1]
-    pushed_ms = view.facts.fate(view.last_pushed).pushed_ms
+    pushed_ms = view.seen(view.last_pushed).pushed_ms
     values: dict[str, Value] = {
         "history.runs_since_push": float(runs),
         "history.hours_since_push": (view.moment_ms - pushed_ms) / _HOUR_MS,
@@ -196,14 +196,10 @@ def _rhythm(view: View) -> dict[str, Value]:
 
 
 def _same_spans(view: View) -> dict[str, Value]:
-    own = view.spans.keys()
+    own = frozenset(view.spans)
     if not own:
         return {}
-    same = [
-        outcome
-        for graphlet, outcome in zip(view.previous, view.outcomes)
-        if view.spans_of(graphlet).keys() == own
-    ]
+    same = [seen.outcome for seen in view.seen_previous if seen.span_set == own]
     return {
         "history.same_spans_runs": float(len(same)),
         "history.same_spans_unpushed": float(same.count(Outcome.UNPUSHED)),

@@ -101,14 +101,18 @@ def describe(view: View) -> dict[str, Value]:
         values["input_data.span_weekday"] = days[-1] % 7
         values["input_data.missing_spans"] = days[-1] - days[0] + 1 - len(days)
     if view.previous:
-        seen = set().union(*(view.spans_of(graphlet) for graphlet in view.previous))
-        values["input_data.unseen_spans"] = float(len(set(spans) - seen))
+        unseen = set(spans)
+        for earlier in reversed(view.seen_previous):
+            unseen -= earlier.span_set
+            if not unseen:
+                break
+        values["input_data.unseen_spans"] = float(len(unseen))
     for n in (1, 2, 3):
         graphlet = view.nth_previous(n)
         if graphlet is not None:
-            values[f"input_data.jaccard_{n}"] = jaccard(spans, view.spans_of(graphlet))
+            values[f"input_data.jaccard_{n}"] = jaccard(spans, view.seen(graphlet).spans)
     if view.last_blessed is not None:
-        other = view.spans_of(view.last_blessed)
+        other = view.seen(view.last_blessed).spans
         values["input_data.jaccard_blessed"] = jaccard(spans, other)
     for graphlet, names in (
         (view.nth_previous(1), ("span_step", "new_spans", "bytes_ratio_1")),
@@ -116,7 +120,7 @@ def describe(view: View) -> dict[str, Value]:
     ):
         if graphlet is None:
             continue
-        others = view.spans_of(graphlet)
+        others = view.seen(graphlet).spans
         if not others or not spans:
             continue
         step, new, ratio = (f"input_data.{name}" for name in names)
@@ -124,7 +128,7 @@ def describe(view: View) -> dict[str, Value]:
         values[new] = float(len(set(spans) - set(others)))
         values[ratio] = _ratio(total_bytes(spans.values()), total_bytes(others.values()))
     if view.last_pushed is not None:
-        values["input_data.jaccard_pushed"] = jaccard(spans, view.spans_of(view.last_pushed))
+        values["input_data.jaccard_pushed"] = jaccard(spans, view.seen(view.last_pushed).spans)
     values.update(_sizes(view, newest))
     if view.reaches(Stage.PRE):
         values.update(datasets.describe(view))
@@ -140,7 +144,7 @@ def total_bytes(spans: Collection[Span]) -> float:
 
 
 def _sizes(view: View, newest: Span) -> dict[str, Value]:
-    earlier = [view.spans_of(graphlet) for graphlet in view.previous[-10:]]
+    earlier = [seen.spans for seen in view.seen_previous[-10:]]
     totals = [total_bytes(spans.values()) for spans in earlier if spans]
     others = {
         identity: span.bytes

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
+from collections.abc import Mapping
 
 from tfx_graphlets.features.facts import Facts, Member, Span
+from tfx_graphlets.features.past import Past, Seen
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
-
-_DATA_PARTS = (Part.UPSTREAM, Part.ANALYSIS)
 
 # A row looks no further back than this, so that its cost does not grow with the history.
 LOOK_BACK = 256
 
-# An execution that was left RUNNING by a crash is waited for no longer than this.
-ABANDONED_AFTER_MS = 24 * 3_600_000
+_ORDER = {stage: stage.order for stage in Stage}
+_DATA_PARTS = (Part.UPSTREAM, Part.ANALYSIS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,20 +27,25 @@ class View:
     """One graphlet at one moment.
 
     Attributes:
-      facts: look-ups over the trace.
+      past: looks at other graphlets as they were.
       graphlet: number of the graphlet.
       stage: what of the graphlet itself may be seen.
       moment_ms: what of everything else may be seen: what was known by then.
     """
 
-    facts: Facts
+    past: Past
     graphlet: int
     stage: Stage
     moment_ms: int
 
+    @property
+    def facts(self) -> Facts:
+        """Look-ups over the trace; they know no moment."""
+        return self.past.facts
+
     def reaches(self, stage: Stage) -> bool:
         """True if the view's stage is ``stage`` or later."""
-        return self.stage.order >= stage.order
+        return _ORDER[self.stage] >= _ORDER[stage]
 
     # -- the graphlet itself -------------------------------------------------------
 
@@ -67,6 +71,11 @@ class View:
         """Position of the graphlet's Trainer."""
         return int(self.facts.graphlets.trainer[self.graphlet])
 
+    @functools.cached_property
+    def spans(self) -> Mapping[int, Span]:
+        """Spans that the graphlet is trained on, by identity."""
+        return self.facts.spans(self.own)
+
     # -- earlier graphlets ---------------------------------------------------------
 
     @functools.cached_property
@@ -80,39 +89,19 @@ class View:
         """The n-th graphlet before this one, 1 the nearest; None if there is none."""
         return self.previous[-n] if n <= len(self.previous) else None
 
-    def members(self, graphlet: int) -> list[Member]:
-        """Executions of an earlier graphlet that were known."""
-        return [
-            member for member in self.facts.members(graphlet) if member.known_ms <= self.moment_ms
-        ]
+    def seen(self, graphlet: int) -> Seen:
+        """What was known of an earlier graphlet at the moment."""
+        return self.past.seen(graphlet, self.moment_ms)
+
+    @functools.cached_property
+    def seen_previous(self) -> list[Seen]:
+        """What was known of each of ``previous``."""
+        return self.past.seen_each(self.previous, self.moment_ms)
 
     @functools.cached_property
     def outcomes(self) -> list[Outcome]:
-        """What had become of each of ``previous`` by the moment.
-
-        INCOMPLETE where it was not known: not finished, or still on its way.
-        """
-        return [self.outcome(graphlet) for graphlet in self.previous]
-
-    def outcome(self, graphlet: int) -> Outcome:
-        """What had become of an earlier graphlet by the moment.
-
-        Decided from what was recorded by then only: an unpushed graphlet is one
-        that has a Model, no push, and nothing under way.
-        """
-        fate = self.facts.fate(graphlet)
-        moment = self.moment_ms
-        if fate.pushed_ms <= moment:
-            return Outcome.PUSHED
-        if fate.trainer_finished_ms > moment:
-            return Outcome.INCOMPLETE
-        if fate.failed:
-            return Outcome.FAILED
-        under_way = any(
-            joined < moment < finished and moment - created <= ABANDONED_AFTER_MS
-            for joined, created, finished in fate.downstream
-        )
-        return Outcome.UNPUSHED if fate.has_model and not under_way else Outcome.INCOMPLETE
+        """What had become of each of ``previous``."""
+        return [seen.outcome for seen in self.seen_previous]
 
     @functools.cached_property
     def last_pushed(self) -> int | None:
@@ -123,27 +112,5 @@ class View:
     @functools.cached_property
     def last_blessed(self) -> int | None:
         """The latest earlier graphlet whose model had been blessed."""
-        return next((g for g in reversed(self.previous) if self.blessed(g) == 1.0), None)
-
-    def blessed(self, graphlet: int, role: Role = Role.MODEL_VALIDATOR) -> float:
-        """What the validators of one role had said of a graphlet's model.
-
-        Returns: 1 if all that had spoken blessed it, 0 if one did not, NaN if
-          none had spoken.
-        """
-        verdicts = self.facts.fate(graphlet).verdicts.get(role, ())
-        known = [value for known_ms, value in verdicts if known_ms <= self.moment_ms]
-        return min(known) if known else math.nan
-
-    # -- spans -----------------------------------------------------------------------
-
-    @functools.cached_property
-    def spans(self) -> dict[int, Span]:
-        """Spans that the graphlet is trained on, by identity."""
-        return self.facts.spans(self.own)
-
-    def spans_of(self, graphlet: int) -> dict[int, Span]:
-        """Spans that an earlier graphlet was trained on, by identity."""
-        if self.facts.fate(graphlet).data_known_ms <= self.moment_ms:
-            return self.facts.all_spans(graphlet)
-        return self.facts.spans(self.members(graphlet))
+        pairs = zip(reversed(self.previous), reversed(self.seen_previous))
+        return next((g for g, seen in pairs if seen.blessed.get(Role.MODEL_VALIDATOR) == 1.0), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfx_graphlets.components.own_nodes import without_gates
+from tfx_graphlets.own_nodes import without_gates
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 
