@@ -1,0 +1,173 @@
+"""What was known of an earlier graphlet at some moment.
+
+From some time on nothing more becomes known of a graphlet; what is seen of it
+then is worked out once, and serves every later row.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from tfx_graphlets.features.facts import Facts, Member, Span
+from tfx_graphlets.features.timeline import NEVER
+from tfx_graphlets.graphlet import Part
+from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, PropertyName, Role
+
+# An execution that was left RUNNING by a crash is waited for no longer than this.
+ABANDONED_AFTER_MS = 24 * 3_600_000
+
+_PUSHING_STATES = (ExecutionState.COMPLETE, ExecutionState.CACHED)
+_VERDICT_OF_ROLE = {
+    Role.MODEL_VALIDATOR: ArtifactType.MODEL_BLESSING,
+    Role.INFRA_VALIDATOR: ArtifactType.INFRA_BLESSING,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What was known of a graphlet at some moment.
+
+    Attributes:
+      members: its executions that had finished, and were seen to be its.
+      outcome: what had become of it; INCOMPLETE where that was not known: not
+        finished, or still on its way.
+      pushed_ms: end of the Pusher that had first pushed; NEVER if none had.
+      blessed: what the validators of a role had said: 1 if all that had spoken
+        blessed the model, 0 if one did not; no entry if none had spoken.
+      spans: what it was trained on, by identity.
+      span_set: the identities.
+      transform_code: content hash of the latest Transform's code.
+    """
+
+    members: tuple[Member, ...]
+    outcome: Outcome
+    pushed_ms: int
+    blessed: Mapping[Role, float]
+    spans: Mapping[int, Span]
+    span_set: frozenset[int]
+    transform_code: str | None
+
+
+class Past:
+    """Looks at graphlets as they were."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self._settled_ms: dict[int, int] = {}
+        self._settled: dict[int, Seen] = {}
+
+    def seen(self, graphlet: int, moment_ms: int) -> Seen:
+        """What was known of a graphlet at a moment."""
+        if graphlet not in self._settled_ms:
+            self._settled_ms[graphlet] = self._settles(graphlet)
+        if self._settled_ms[graphlet] > moment_ms:
+            return self._look(graphlet, moment_ms)
+        if graphlet not in self._settled:
+            self._settled[graphlet] = self._look(graphlet, moment_ms)
+        return self._settled[graphlet]
+
+    def seen_each(self, graphlets: Sequence[int], moment_ms: int) -> list[Seen]:
+        """``seen`` of several, in their order."""
+        settled, settled_ms = self._settled, self._settled_ms
+        return [
+            settled[graphlet]
+            if graphlet in settled and settled_ms[graphlet] <= moment_ms
+            else self.seen(graphlet, moment_ms)
+            for graphlet in graphlets
+        ]
+
+    def _settles(self, graphlet: int) -> int:
+        """From when on all there is to know of a graphlet is known."""
+        create_ms = self.facts.trace.executions.create_ms
+        latest = 0
+        for member in self.facts.members(graphlet):
+            if member.known_ms != NEVER:
+                latest = max(latest, member.known_ms)
+            elif member.part is Part.DOWNSTREAM and member.joined_ms != NEVER:
+                abandoned = int(create_ms[member.execution]) + ABANDONED_AFTER_MS + 1
+                latest = max(latest, member.joined_ms, abandoned)
+        return latest
+
+    def _look(self, graphlet: int, moment_ms: int) -> Seen:
+        facts = self.facts
+        members = tuple(m for m in facts.members(graphlet) if m.known_ms <= moment_ms)
+        spans = facts.spans(members)
+        pushed_ms = self._pushed_ms(members)
+        return Seen(
+            members=members,
+            outcome=self._outcome(graphlet, members, pushed_ms, moment_ms),
+            pushed_ms=pushed_ms,
+            blessed={
+                role: v for role in _VERDICT_OF_ROLE if (v := verdict(facts, members, role)) >= 0
+            },
+            spans=spans,
+            span_set=frozenset(spans),
+            transform_code=transform_code(facts, members),
+        )
+
+    def _pushed_ms(self, members: tuple[Member, ...]) -> int:
+        state = self.facts.trace.executions.state
+        return min(
+            (
+                member.known_ms
+                for member in members
+                if member.part is Part.DOWNSTREAM
+                and member.role is Role.PUSHER
+                and state[member.execution] in _PUSHING_STATES
+                and any(
+                    self.facts.artifact_number(PropertyName.PUSHED, artifact) == 1
+                    for artifact in self.facts.outputs(member.execution)
+                )
+            ),
+            default=NEVER,
+        )
+
+    def _outcome(
+        self, graphlet: int, members: tuple[Member, ...], pushed_ms: int, moment_ms: int
+    ) -> Outcome:
+        """Decided from what was recorded by then only.
+
+        An unpushed graphlet is one that has a Model, no push, and nothing under way.
+        """
+        if pushed_ms != NEVER:
+            return Outcome.PUSHED
+        executions = self.facts.trace.executions
+        trainer = int(self.facts.graphlets.trainer[graphlet])
+        if not any(member.part is Part.TRAINER for member in members):
+            return Outcome.INCOMPLETE
+        if executions.state[trainer] == ExecutionState.FAILED:
+            return Outcome.FAILED
+        finished = self.facts.timeline.finished_ms
+        for member in self.facts.members(graphlet):
+            # What is not downstream joined never.
+            under_way = member.joined_ms < moment_ms < finished[member.execution]
+            waited_ms = moment_ms - executions.create_ms[member.execution]
+            if under_way and waited_ms <= ABANDONED_AFTER_MS:
+                return Outcome.INCOMPLETE
+        complete = executions.state[trainer] == ExecutionState.COMPLETE
+        has_model = complete and self.facts.outputs(trainer, ArtifactType.MODEL)
+        return Outcome.UNPUSHED if has_model else Outcome.INCOMPLETE
+
+
+def verdict(facts: Facts, members: tuple[Member, ...], role: Role) -> float:
+    """What the validators of a role said of a model; NaN if none has spoken."""
+    verdicts = [
+        facts.artifact_number(PropertyName.BLESSED, artifact)
+        for member in members
+        if member.part is Part.DOWNSTREAM and member.role is role
+        for artifact in facts.outputs(member.execution, _VERDICT_OF_ROLE[role])
+    ]
+    known = [value for value in verdicts if not math.isnan(value)]
+    return min(known) if known else math.nan
+
+
+def transform_code(facts: Facts, members: tuple[Member, ...]) -> str | None:
+    """Content hash of the code of the latest Transform, one of the run if there is one."""
+    found = [member for member in members if member.role is Role.TRANSFORM]
+    if not found:
+        return None
+    create_ms = facts.trace.executions.create_ms
+    latest = max(found, key=lambda m: (m.in_run, int(create_ms[m.execution]), m.execution))
+    return facts.code_hash(latest.execution)
