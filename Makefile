@@ -17,7 +17,7 @@ $(STAMP):
 	@.ci/env.sh $@
 
 demo: $(STAMP) ## the main job: a TFX pipeline that skips the training that would be wasted, live
-	$(RUN) -m pipelines.flights.demo
+	$(RUN) -W ignore -m pipelines.flights.demo
 
 test: lint ## lint, then every test
 	$(RUN) -m pytest

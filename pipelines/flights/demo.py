@@ -45,7 +45,8 @@ VARIANT = VariantConfig("flights-demo", ("LGA",), "linear", 5, dt.date(2013, 11,
 def planned_runs() -> tuple[PlannedRun, ...]:
     """The days of the demo, and what upstream does on them."""
     code = CodeRevision(0)
-    days = [VARIANT.first_day + dt.timedelta(days=number) for number in range(9)]
+    bad, mended = code.changed(1, LABEL_SIGN=-1), code.changed(2)
+    days = [VARIANT.first_day + dt.timedelta(days=number) for number in range(12)]
     new = (Cause.NEW_DATA,)
     events: tuple[tuple[dt.date, tuple[Cause, ...], tuple[Delivery, ...]], ...] = (
         *((day, new, (Delivery(day),)) for day in days[:4]),
@@ -57,10 +58,15 @@ def planned_runs() -> tuple[PlannedRun, ...]:
         (days[7], (Cause.NEW_DATA, Cause.OUTAGE), (Delivery(days[7], 24, data.WEATHER_COLUMNS),)),
         (days[8], new, (Delivery(days[8]),)),
         (days[8], (Cause.RERUN,), ()),
+        (days[9], (Cause.NEW_DATA, Cause.BAD_COMMIT), (Delivery(days[9]),)),
+        (days[9], (Cause.RERUN, Cause.BAD_COMMIT), ()),
+        (days[10], (Cause.NEW_DATA, Cause.BAD_COMMIT), (Delivery(days[10]),)),
+        (days[11], (Cause.NEW_DATA, Cause.FIX), (Delivery(days[11]),)),
     )
+    revisions = [code] * (len(events) - 4) + [bad, bad, bad, mended]
     return tuple(
-        PlannedRun(index, day, causes, code, deliveries)
-        for index, (day, causes, deliveries) in enumerate(events)
+        PlannedRun(index, day, causes, revision, deliveries)
+        for index, ((day, causes, deliveries), revision) in enumerate(zip(events, revisions))
     )
 
 

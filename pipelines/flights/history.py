@@ -51,10 +51,12 @@ def causes_by_run(archive: Path) -> dict[str, tuple[str, ...]]:
 
 
 def summary() -> str:
-    """Two Markdown tables: by variant, and by cause (a run with two causes counts for both)."""
+    """Two Markdown tables: by variant, and by cause (a run with two causes counts for both).
+
+    Under ``input`` and ``pre`` stands the share of the waste that an oracle there would remove.
+    """
     lines = [
-        "| variant | graphlets | pushed | unpushed | failed | compute s | wasted | removable at "
-        + "`input` | at `pre` |",
+        "| variant | graphlets | pushed | unpushed | failed | seconds | wasted | `input` | `pre` |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     by_cause: dict[str, Counter[Outcome]] = {}

@@ -60,5 +60,7 @@ def test_the_demo_starts_with_days_that_its_variant_has_no_history_of() -> None:
     """The first runs bring new days, later ones also re-runs, late days and an outage."""
     causes = [{cause.value for cause in planned.causes} for planned in planned_runs()]
     assert causes[:4] == [{"new_data"}] * 4
-    assert {"rerun", "late_data", "completed_data", "outage"} <= set().union(*causes)
+    assert {"rerun", "late_data", "completed_data", "outage", "bad_commit", "fix"} <= set().union(
+        *causes
+    )
     assert [planned.index for planned in planned_runs()] == list(range(len(causes)))
