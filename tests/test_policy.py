@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import deterministic
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.policy import (
     Contribution,
@@ -46,6 +47,7 @@ def test_a_probability_below_the_threshold_is_skipped() -> None:
     assert verdicts == [False, False, True, True]
 
 
+@deterministic
 @given(POLICY, STATE, PROBABILITY, PROBABILITY)
 def test_a_higher_probability_never_turns_run_into_skip(
     policy: GatePolicy, state: GateState, one: float, other: float
@@ -55,6 +57,7 @@ def test_a_higher_probability_never_turns_run_into_skip(
     assert decide(policy, low, state).proceed <= decide(policy, high, state).proceed
 
 
+@deterministic
 @given(POLICY, STATE, PROBABILITY, PROBABILITY, PROBABILITY)
 def test_a_higher_threshold_never_turns_skip_into_run(
     policy: GatePolicy, state: GateState, probability: float, one: float, other: float
@@ -64,6 +67,7 @@ def test_a_higher_threshold_never_turns_skip_into_run(
     assert decide(high, probability, state).proceed <= decide(low, probability, state).proceed
 
 
+@deterministic
 @given(POLICY, st.lists(PROBABILITY, min_size=30, max_size=60))
 def test_it_never_skips_past_the_maximum_gap(policy: GatePolicy, scores: list[float]) -> None:
     """In any sequence of runs no more than max_consecutive_skips are skipped in a row."""
