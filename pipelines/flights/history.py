@@ -32,15 +32,21 @@ def archives() -> tuple[Path, ...]:
     return found
 
 
-def dataset(stage: Stage) -> Dataset:
-    """All recorded graphlets with their features at a stage."""
-    parts = []
+def datasets(stage: Stage) -> dict[str, Dataset]:
+    """The recorded graphlets of each variant with their features at a stage, by its name."""
+    parts = {}
     for archive in archives():
+        name = archive.parent.name
         with open_store(archive) as store:
             graphlets = segment(store.read_trace())
             table = describe(graphlets, stage, payloads=store.payloads)
-        parts.append(Dataset.from_graphlets(graphlets, table, archive.parent.name))
-    return Dataset.concatenate(parts)
+        parts[name] = Dataset.from_graphlets(graphlets, table, name)
+    return parts
+
+
+def dataset(stage: Stage) -> Dataset:
+    """All recorded graphlets with their features at a stage."""
+    return Dataset.concatenate(list(datasets(stage).values()))
 
 
 def causes_by_run(archive: Path) -> dict[str, tuple[str, ...]]:
