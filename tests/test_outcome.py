@@ -29,6 +29,18 @@ def test_pushed_is_1(value: Value) -> None:
     assert outcomes(build) == ["pushed"]
 
 
+@pytest.mark.parametrize("declared", [0, 1])
+def test_pushed_may_be_declared_or_custom(declared: int) -> None:
+    """Where both kinds of ``pushed`` are set, one of them being 1 is enough."""
+    build = TraceBuilder()
+    model = train(build)
+    served = build.artifact("PushedModel", pushed=1 - declared)
+    raw = build.raw()
+    raw.artifact_properties.add(served, "pushed", False, PropertyKind.INT, declared)
+    build.execution("Pusher", inputs={"model": [model]}, outputs={"pushed_model": [served]})
+    assert outcomes(build) == ["pushed"]
+
+
 @pytest.mark.parametrize("value", [0, False, 2, "yes", ""])
 def test_a_pushed_model_with_another_value_proves_nothing(value: Value) -> None:
     """An unblessed Pusher writes a PushedModel too, with ``pushed`` 0."""

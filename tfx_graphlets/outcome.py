@@ -76,13 +76,14 @@ def pushing_executions(trace: Trace, role: SmallArray) -> BoolArray:
     A PUSHER in state COMPLETE or CACHED that put out an artifact whose
     property ``pushed`` is 1. A PushedModel alone proves nothing.
     """
-    pushed_value = trace.artifacts.properties.numbers(PropertyName.PUSHED, len(trace.artifacts))
+    properties = trace.artifacts.properties
+    says_pushed = properties.has_number(PropertyName.PUSHED, 1, len(trace.artifacts))
     states = (ExecutionState.COMPLETE, ExecutionState.CACHED)
     pusher = (role == Role.PUSHER) & np.isin(trace.executions.state, states)
     result = np.zeros(len(trace.executions), bool)
     put = roles.is_output_edge(trace, role)
     execution, artifact = trace.events.execution[put], trace.events.artifact[put]
-    result[execution[pushed_value[artifact] == 1]] = True
+    result[execution[says_pushed[artifact]]] = True
     return result & pusher
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,22 @@ class Properties:
           float64 [num_owners]; NaN where the owner has no such number.
         """
         result = np.full(num_owners, np.nan)
+        for owner, value in self._numbers(name):
+            result[owner] = value
+        return result
+
+    def has_number(self, name: str, wanted: float, num_owners: int) -> BoolArray:
+        """True for owners whose ``name``, declared or custom, is the wanted number.
+
+        Returns: bool [num_owners]; strings count as in ``numbers``.
+        """
+        result = np.zeros(num_owners, bool)
+        for owner, value in self._numbers(name):
+            result[owner] |= value == wanted
+        return result
+
+    def _numbers(self, name: str) -> Iterator[tuple[int, float]]:
+        """Owner and value of every row of ``name`` that is a number, custom rows last."""
         for row in self.rows(name):
             kind = self.kind[row]
             if kind in (PropertyKind.INT, PropertyKind.BOOL):
@@ -104,8 +120,7 @@ class Properties:
                     value = float(self.strings[self.string_code[row]])
                 except ValueError:
                     continue
-            result[self.owner[row]] = value
-        return result
+            yield int(self.owner[row]), value
 
     def texts(self, name: str, num_owners: int) -> list[str | None]:
         """String value of ``name`` per owner; None where there is none."""

@@ -24,7 +24,7 @@ from tfx_graphlets.features.lanes import Lanes
 from tfx_graphlets.features.timeline import NEVER, Edges, Timeline
 from tfx_graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.payload import NoPayloads, Payloads
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.trace import BoolArray, FloatArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
 # TFX packs a user's module into a wheel whose version holds a hash of its content.
@@ -133,6 +133,12 @@ class Facts:
     def artifact_number(self, name: str, artifact: int) -> float:
         """A numeric property of an artifact; NaN where it has none."""
         return float(self._artifact_numbers(name)[artifact])
+
+    @functools.cached_property
+    def says_pushed(self) -> BoolArray:
+        """True for artifacts whose property ``pushed`` is 1, bool [num_artifacts]."""
+        artifacts = self.trace.artifacts
+        return artifacts.properties.has_number(PropertyName.PUSHED, 1, len(artifacts))
 
     def _texts(self, name: str) -> list[str | None]:
         if name not in self._execution_text:

@@ -117,7 +117,7 @@ class Past:
                 and member.role is Role.PUSHER
                 and state[member.execution] in _PUSHING_STATES
                 and any(
-                    self.facts.artifact_number(PropertyName.PUSHED, artifact) == 1
+                    self.facts.says_pushed[artifact]
                     for artifact in self.facts.outputs(member.execution)
                 )
             ),
