@@ -6,9 +6,9 @@ import ast
 
 import pytest
 
-from pipelines.flights import schedule, variants
+pytest.importorskip("tfx")
 
-live = pytest.importorskip("pipelines.flights.live")
+from pipelines.flights import live, schedule, variants
 
 
 def _settings(source: str) -> dict[str, object]:
