@@ -16,9 +16,9 @@ from tfx_graphlets.policy import (
     Contribution,
     GatePolicy,
     GateState,
-    choose_threshold,
     decide,
 )
+from tfx_graphlets.promise import choose_threshold
 
 SETTLED = GateState(labelled=50, pushes=20, consecutive_skips=0, hours_since_last_push=1.0)
 PROBABILITY = st.floats(0, 1)

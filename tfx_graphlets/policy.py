@@ -1,13 +1,10 @@
 """Policy: from the probability of a push to RUN or SKIP.
 
 Pure: it knows neither traces nor features nor models, reads no clock and draws
-no random number. ``choose_threshold`` says below which probability a gate may
-skip so that a stated share of pushes is kept; ``decide`` applies it.
+no random number. ``promise.choose_threshold`` says below which probability a
+gate may skip so that a stated share of pushes is kept; ``decide`` applies it.
 
->>> choice = choose_threshold([0.2, 0.8] * 20, [True] * 40, freshness=0.9)
->>> choice.threshold, choice.pushes_needed
-(0.2, 0)
->>> policy = GatePolicy(freshness=0.9, threshold=choice.threshold)
+>>> policy = GatePolicy(freshness=0.9, threshold=0.2)
 >>> decide(policy, 0.1, GateState(labelled=40, pushes=40)).proceed
 False
 """
@@ -18,12 +15,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from tfx_graphlets.errors import InvalidArgumentError
-
-# Rounding of binary fractions: (1 - 0.9) * 10 must count as 1.
-_TOLERANCE = 1e-9
+from tfx_graphlets.promise import check_freshness
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +36,11 @@ class GatePolicy:
         0 means that it never skips.
       max_staleness_hours: the gate lets it run if the last push is at least
         that long ago, or if there was none; None: no limit.
+      max_hours_without_attempt: the gate lets it run if the last run that went
+        on to its Trainer is at least that long ago, or if there was none;
+        None: no limit.
+      exploration: share of predicted skips that run anyway, 0..1, so that
+        outcomes keep coming where the gate would see none.
       force_run: every run proceeds; what the gate would have done is recorded.
       shadow: decide and record, never skip.
 
@@ -56,6 +54,8 @@ class GatePolicy:
     min_pushes: int = 1
     max_consecutive_skips: int = 10
     max_staleness_hours: float | None = None
+    max_hours_without_attempt: float | None = None
+    exploration: float = 0.05
     force_run: bool = False
     shadow: bool = False
 
@@ -69,10 +69,15 @@ class GatePolicy:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InvalidArgumentError(name, value, "must be a whole number, 0 or more")
-        hours = self.max_staleness_hours
-        if hours is not None and not (math.isfinite(hours) and hours > 0):
+        for name in ("max_staleness_hours", "max_hours_without_attempt"):
+            hours = getattr(self, name)
+            if hours is not None and not (math.isfinite(hours) and hours > 0):
+                raise InvalidArgumentError(
+                    name, hours, "must be a finite number of hours above 0, or None"
+                )
+        if not 0 <= self.exploration <= 1:
             raise InvalidArgumentError(
-                "max_staleness_hours", hours, "must be a finite number of hours above 0, or None"
+                "exploration", self.exploration, "must be a share of skips from 0 to 1"
             )
 
 
@@ -85,6 +90,10 @@ class GateState:
       pushes: those among them that were pushed.
       consecutive_skips: runs that were skipped since the last that ran.
       hours_since_last_push: None where there was no push.
+      hours_since_last_attempt: since the last run that went on to its Trainer;
+        None where there was none.
+      draw: a number drawn uniformly from 0..1 for this run and no other; it is
+        explored if that is below the policy's share. None: nothing is explored.
       forced_reason: why this run must proceed, whatever the model says (an
         operator's order, a gate that broke); None: nothing forces it.
       threshold_note: why the policy has no threshold; told in the reason.
@@ -94,6 +103,8 @@ class GateState:
     pushes: int = 0
     consecutive_skips: int = 0
     hours_since_last_push: float | None = None
+    hours_since_last_attempt: float | None = None
+    draw: float | None = None
     forced_reason: str | None = None
     threshold_note: str | None = None
 
@@ -131,6 +142,9 @@ class GateDecision:
       stage: name of the stage at which the gate stands; "" if not given.
       model_fingerprint: of the waste model; "" where there is none.
       contributions: the features that moved the probability most.
+      explored: it proceeds only because skips are explored now and then.
+      risk: the most by which the run, were it to push, was likely to be
+        skipped, 0..1; what a FreshnessLedger asks for.
     """
 
     proceed: bool
@@ -141,101 +155,11 @@ class GateDecision:
     stage: str = ""
     model_fingerprint: str = ""
     contributions: tuple[Contribution, ...] = ()
+    explored: bool = False
+    risk: float = 0.0
 
     def __str__(self) -> str:
         return f"{'RUN' if self.proceed else 'SKIP'}: {self.reason}"
-
-
-@dataclasses.dataclass(frozen=True)
-class ThresholdChoice:
-    """A threshold and what it rests on.
-
-    Attributes:
-      threshold: skip where the probability is below it; None: never skip.
-      freshness: the share of pushes that it was chosen to keep.
-      pushes: number of pushed graphlets whose out-of-sample scores it rests on.
-      pushes_needed: how many more are needed before the freshness can be
-        promised; None where no number is enough (freshness 1).
-      expected_skips: share of all scored graphlets below the threshold, 0..1;
-        NaN where none was scored.
-    """
-
-    threshold: float | None
-    freshness: float
-    pushes: int
-    pushes_needed: int | None
-    expected_skips: float
-
-    @property
-    def note(self) -> str:
-        """Why there is no threshold; "" where there is one."""
-        if self.threshold is not None:
-            return ""
-        if self.pushes_needed is None:
-            return "no threshold can promise to keep every push"
-        return (
-            f"a freshness of {self.freshness:g} cannot be promised from {self.pushes} scored "
-            f"pushes, {self.pushes_needed} more are needed"
-        )
-
-    def __str__(self) -> str:
-        if self.threshold is None:
-            return f"never skip: {self.note}"
-        return (
-            f"skip below {self.threshold:.4f}: keeps at least {self.freshness:g} of pushes in "
-            f"expectation (from {self.pushes} pushes), skips {self.expected_skips:.0%} of runs"
-        )
-
-
-def choose_threshold(
-    probabilities: Sequence[float], pushed: Sequence[bool], freshness: float
-) -> ThresholdChoice:
-    """The highest threshold that keeps ``freshness`` of pushes in expectation.
-
-    Split conformal risk control: of n scores of pushed graphlets, ascending,
-    the k-th with k = floor((1 - freshness) * (n + 1)). The score of a further
-    push, exchangeable with these, is below it with probability at most
-    k / (n + 1), hence at most 1 - freshness. Where k is 0 there is no
-    threshold. Source: Angelopoulos, Bates et al., "Conformal Risk Control",
-    ICLR 2024, section 2, with the miss of a push as the loss.
-
-    Args:
-      probabilities: out-of-sample probabilities of a push, [n]; a graphlet
-        with NaN would run, so it counts as a push that was kept.
-      pushed: what became of each, [n].
-      freshness: share of pushes to keep, 0..1.
-
-    Returns:
-      The choice; its threshold is None where ``freshness`` cannot be promised.
-
-    Raises:
-      InvalidArgumentError: lengths differ, or ``freshness`` is out of range.
-    """
-    check_freshness(freshness)
-    scores = np.asarray(probabilities, np.float64)
-    labels = np.asarray(pushed, bool)
-    if scores.shape != labels.shape:
-        raise InvalidArgumentError(
-            "pushed", len(labels), f"its length must be that of probabilities, {len(scores)}"
-        )
-    of_pushes = np.sort(np.where(np.isnan(scores[labels]), np.inf, scores[labels]))
-    allowed = math.floor((1 - freshness) * (len(of_pushes) + 1) + _TOLERANCE)
-    threshold: float | None = None
-    if allowed > len(of_pushes):
-        threshold = 1.0  # at freshness 0, which asks for nothing, or nearly so
-    elif allowed > 0:
-        threshold = min(float(of_pushes[allowed - 1]), 1.0)
-    needed: int | None = None
-    if freshness < 1:
-        needed = max(math.ceil(1 / (1 - freshness) - 1 - _TOLERANCE) - len(of_pushes), 0)
-    below = scores < threshold if threshold is not None else np.zeros(len(scores), bool)
-    return ThresholdChoice(
-        threshold=threshold,
-        freshness=freshness,
-        pushes=len(of_pushes),
-        pushes_needed=needed,
-        expected_skips=float(below.mean()) if len(scores) else float("nan"),
-    )
 
 
 def decide(
@@ -246,6 +170,7 @@ def decide(
     stage: str = "",
     model_fingerprint: str = "",
     contributions: Sequence[Contribution] = (),
+    risk: float = 0.0,
 ) -> GateDecision:
     """RUN or SKIP for one run, with the reason.
 
@@ -258,13 +183,19 @@ def decide(
       probability: of a push; None or NaN where there is no prediction.
       state: what is known of this pipeline.
       stage, model_fingerprint, contributions: recorded in the decision.
+      risk: of the policy's threshold (``promise.ThresholdChoice.risk``).
 
     Returns:
-      The decision.
+      The decision; its risk is 0 where nothing could have been skipped,
+      whatever the probability.
     """
     known = probability is not None and math.isfinite(probability)
     must_run = _why_it_runs(policy, probability if known else None, state)
     would_skip = must_run is None
+    spared = policy.force_run or policy.shadow or state.forced_reason is not None
+    drawn = state.draw is not None and state.draw < policy.exploration
+    explored = would_skip and not spared and drawn
+    could_skip = known and not spared and _why_it_runs(policy, -1.0, state) is None
     if policy.force_run:
         reason = "Runs because the policy forces every run" + _had_skipped(would_skip)
     elif state.forced_reason is not None:
@@ -273,14 +204,15 @@ def decide(
     elif must_run is not None:
         reason = f"Runs because {must_run}"
     else:
+        verdict = "Runs in shadow mode, would skip" if policy.shadow else "Skipped"
+        if explored:
+            verdict = f"Runs to explore ({policy.exploration:.0%} of skips do), would skip"
         reason = (
-            f"{'Runs in shadow mode, would skip' if policy.shadow else 'Skipped'} because the "
-            f"probability of a push, {probability:.3f}, is below the threshold "
-            f"{policy.threshold:.3f}{_told(contributions)}"
+            f"{verdict} because the probability of a push, {probability:.3f}, is below the "
+            f"threshold {policy.threshold:.3f}{_told(contributions)}"
         )
-    proceed = not would_skip or policy.force_run or state.forced_reason is not None or policy.shadow
     return GateDecision(
-        proceed=proceed,
+        proceed=not would_skip or spared or explored,
         would_skip=would_skip,
         probability=probability if known else None,
         threshold=policy.threshold,
@@ -288,15 +220,9 @@ def decide(
         stage=stage,
         model_fingerprint=model_fingerprint,
         contributions=tuple(contributions),
+        explored=explored,
+        risk=risk * (1 - policy.exploration) if could_skip else 0.0,
     )
-
-
-def check_freshness(freshness: float) -> None:
-    """Raises InvalidArgumentError unless it lies within 0 and 1."""
-    if not 0 <= freshness <= 1:
-        raise InvalidArgumentError(
-            "freshness", freshness, "must be a share of pushes from 0 to 1, for example 0.95"
-        )
 
 
 def _why_it_runs(policy: GatePolicy, probability: float | None, state: GateState) -> str | None:
@@ -330,6 +256,14 @@ def _why_it_runs(policy: GatePolicy, probability: float | None, state: GateState
         return f"no push is known and the policy allows {limit:g} hours without one"
     if limit is not None and hours is not None and hours >= limit:
         return f"the last push was {hours:.1f} hours ago and the policy allows {limit:g}"
+    limit, hours = policy.max_hours_without_attempt, state.hours_since_last_attempt
+    if limit is not None and hours is None:
+        return f"no attempt is known and the policy allows {limit:g} hours without one"
+    if limit is not None and hours is not None and hours >= limit:
+        return (
+            f"the last run that went on to train was {hours:.1f} hours ago and the policy "
+            f"allows {limit:g}"
+        )
     return None
 
 

@@ -15,14 +15,8 @@ from tfx_graphlets.components.decisions import consecutive_skips
 from tfx_graphlets.components.history import PipelineHistory
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.policy import (
-    Contribution,
-    GateDecision,
-    GatePolicy,
-    GateState,
-    ThresholdChoice,
-    decide,
-)
+from tfx_graphlets.policy import Contribution, GateDecision, GatePolicy, GateState, decide
+from tfx_graphlets.promise import ThresholdChoice
 from tfx_graphlets.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 

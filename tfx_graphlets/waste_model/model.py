@@ -22,7 +22,8 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.policy import Contribution, ThresholdChoice, choose_threshold
+from tfx_graphlets.policy import Contribution
+from tfx_graphlets.promise import ThresholdChoice, choose_threshold
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import manifest as manifests

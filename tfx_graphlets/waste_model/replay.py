@@ -15,14 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from tfx_graphlets.policy import (
-    GateDecision,
-    GatePolicy,
-    GateState,
-    ThresholdChoice,
-    choose_threshold,
-    decide,
-)
+from tfx_graphlets.policy import GateDecision, GatePolicy, GateState, decide
+from tfx_graphlets.promise import ThresholdChoice, choose_threshold
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import Forest, LearnerSettings, train_forest
