@@ -12,7 +12,7 @@ from tfx.types import component_spec
 from tfx_graphlets.components import artifacts, executors, keys
 from tfx_graphlets.components.checks import check_stage
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.policy import check_freshness
+from tfx_graphlets.promise import check_freshness
 from tfx_graphlets.vocabulary import Stage
 
 
