@@ -9,6 +9,7 @@ read from the trace as it stood at the moment.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,7 @@ from tfx_graphlets.vocabulary import Stage
 
 __all__ = [
     "GROUPS",
+    "Describer",
     "Feature",
     "FeatureGroup",
     "FeatureKind",
@@ -98,25 +100,71 @@ def describe(
     Raises:
       InvalidArgumentError: ``moment_ms`` has another length than the rows.
     """
-    numbers = np.arange(len(graphlets), dtype=np.int64) if rows is None else np.asarray(rows)
-    if moment_ms is not None and len(moment_ms) != len(numbers):
-        raise InvalidArgumentError(
-            "moment_ms", len(moment_ms), f"its length must be {len(numbers)}, one for each row"
-        )
-    facts = Facts(graphlets, payloads)
-    past = Past(facts)
-    if moment_ms is None:
-        moment_ms = decision_moment(graphlets, stage, facts.timeline)[numbers]
-    features = all_features(stage, groups)
-    values: list[dict[str, Value]] = []
-    for graphlet, moment in zip(numbers.tolist(), np.asarray(moment_ms).tolist()):
-        view = View(past, graphlet, stage, moment)
-        row: dict[str, Value] = {}
-        for group in groups:
-            row.update(group.describe(view))
-        values.append(row)
-    columns = {feature.name: _column(feature, values) for feature in features}
-    return FeatureTable(stage, graphlets.trainer_id[numbers], features, columns)
+    describer = Describer(graphlets, stage, payloads=payloads, groups=groups)
+    return describer.describe(rows=rows, moment_ms=moment_ms)
+
+
+class Describer:
+    """Describes graphlets of one trace, also as if a gate had skipped some.
+
+    What it looks up and decodes it keeps, so that describing row by row, as a
+    replay does, costs little more than all at once.
+    """
+
+    def __init__(
+        self,
+        graphlets: Graphlets,
+        stage: Stage,
+        *,
+        payloads: Payloads | None = None,
+        groups: Sequence[FeatureGroup] = GROUPS,
+    ) -> None:
+        """Makes one; see ``describe`` for the arguments."""
+        self.graphlets, self.stage = graphlets, stage
+        self.features = all_features(stage, groups)
+        self._groups = tuple(groups)
+        self._facts = Facts(graphlets, payloads)
+        self._past = Past(self._facts)
+
+    @functools.cached_property
+    def moment_ms(self) -> IntArray:
+        """``decision_moment`` of every graphlet, int64 [n], milliseconds."""
+        return decision_moment(self.graphlets, self.stage, self._facts.timeline)
+
+    def describe(
+        self, *, rows: IntArray | None = None, moment_ms: IntArray | None = None
+    ) -> FeatureTable:
+        """Features of graphlets; see the function ``describe``."""
+        numbers = np.arange(len(self.graphlets)) if rows is None else np.asarray(rows)
+        if moment_ms is None:
+            moment_ms = self.moment_ms[numbers]
+        elif len(moment_ms) != len(numbers):
+            raise InvalidArgumentError(
+                "moment_ms", len(moment_ms), f"its length must be {len(numbers)}, one for each row"
+            )
+        values: list[dict[str, Value]] = []
+        for graphlet, moment in zip(numbers.tolist(), np.asarray(moment_ms).tolist()):
+            view = View(self._past, graphlet, self.stage, moment)
+            row: dict[str, Value] = {}
+            for group in self._groups:
+                row.update(group.describe(view))
+            values.append(row)
+        columns = {feature.name: _column(feature, values) for feature in self.features}
+        trainer = self.graphlets.trainer_id[numbers.astype(np.int64)]
+        return FeatureTable(self.stage, trainer, self.features, columns)
+
+    def skip(self, graphlet: int, spared: IntArray) -> None:
+        """A gate skipped this graphlet: later rows do not see it.
+
+        Args:
+          graphlet: its number.
+          spared: int64 [k], positions of the executions that did not run.
+        """
+        self._past.hide(graphlet, spared.tolist())
+
+    def run(self, graphlet: int) -> None:
+        """A gate let this graphlet run: all its executions did, whatever was spared before."""
+        self._past.show(member.execution for member in self._facts.members(graphlet))
 
 
 def _column(feature: Feature, rows: list[dict[str, Value]]) -> Column:

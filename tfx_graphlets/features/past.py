@@ -1,14 +1,15 @@
 """What was known of an earlier graphlet at some moment.
 
 From some time on nothing more becomes known of a graphlet; what is seen of it
-then is worked out once, and serves every later row.
+then is worked out once, and serves every later row. A replay can hide what
+would not have run, had a gate skipped it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tfx_graphlets.features.facts import Facts, Member, Span
 from tfx_graphlets.features.timeline import NEVER
@@ -51,12 +52,36 @@ class Seen:
 
 
 class Past:
-    """Looks at graphlets as they were."""
+    """Looks at graphlets as they were.
+
+    Attributes:
+      facts: look-ups over the trace.
+      hidden: graphlets that were skipped: no later row sees them.
+    """
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
+        self.hidden: set[int] = set()
+        self._not_run: set[int] = set()
         self._settled_ms: dict[int, int] = {}
         self._settled: dict[int, Seen] = {}
+
+    def hide(self, graphlet: int, executions: Iterable[int]) -> None:
+        """From now on a graphlet was skipped, and these executions did not run."""
+        self.hidden.add(graphlet)
+        self._not_run.update(executions)
+        self._settled.clear()
+
+    def show(self, executions: Iterable[int]) -> None:
+        """These executions did run after all: for another graphlet."""
+        shown = self._not_run.intersection(executions)
+        if shown:
+            self._not_run -= shown
+            self._settled.clear()
+
+    def ran(self, execution: int) -> bool:
+        """False for an execution that is hidden."""
+        return execution not in self._not_run
 
     def seen(self, graphlet: int, moment_ms: int) -> Seen:
         """What was known of a graphlet at a moment."""
@@ -92,7 +117,9 @@ class Past:
 
     def _look(self, graphlet: int, moment_ms: int) -> Seen:
         facts = self.facts
-        members = tuple(m for m in facts.members(graphlet) if m.known_ms <= moment_ms)
+        members = tuple(
+            m for m in facts.members(graphlet) if m.known_ms <= moment_ms and self.ran(m.execution)
+        )
         spans = facts.spans(members)
         pushed_ms = self._pushed_ms(members)
         return Seen(
@@ -143,6 +170,7 @@ class Past:
         for member in self.facts.members(graphlet):
             # What is not downstream joined never.
             under_way = member.joined_ms < moment_ms < finished[member.execution]
+            under_way = under_way and self.ran(member.execution)
             waited_ms = moment_ms - executions.create_ms[member.execution]
             if under_way and waited_ms <= ABANDONED_AFTER_MS:
                 return Outcome.INCOMPLETE

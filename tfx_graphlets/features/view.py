@@ -55,7 +55,8 @@ class View:
         result = []
         for member in self.facts.members(self.graphlet):
             known = member.own_known_ms if self.stage is Stage.INPUT else member.known_ms
-            if known <= self.moment_ms and self._may_see(member):
+            ran = self.past.ran(member.execution)
+            if known <= self.moment_ms and ran and self._may_see(member):
                 result.append(member)
         return tuple(result)
 
@@ -81,9 +82,10 @@ class View:
     @functools.cached_property
     def previous(self) -> list[int]:
         """Earlier graphlets of the lane, oldest first, the latest LOOK_BACK of them."""
-        before = self.facts.lanes.before(self.graphlet, self.moment_ms)
-        found: list[int] = before[-LOOK_BACK:].tolist()
-        return found
+        before: list[int] = self.facts.lanes.before(self.graphlet, self.moment_ms).tolist()
+        if self.past.hidden:
+            before = [graphlet for graphlet in before if graphlet not in self.past.hidden]
+        return before[-LOOK_BACK:]
 
     def nth_previous(self, n: int) -> int | None:
         """The n-th graphlet before this one, 1 the nearest; None if there is none."""
