@@ -102,6 +102,25 @@ class Forest:
         second = np.asarray(self._model.predict(_columns(table, self.features)), np.float64)
         return np.asarray(second if self._second_is_pushed else 1.0 - second)
 
+    def proximity(self, table: FeatureTable, other: FeatureTable) -> FloatArray:
+        """Share of the trees in which two rows end in the same leaf, float64 [n, m], 0..1.
+
+        Source: Breiman, "Random Forests", Machine Learning 2001; Breiman and
+        Cutler's manual, "Proximities".
+
+        Args:
+          table: features [n].
+          other: features [m].
+        """
+        columns = _columns(table, self.features)
+        for name, column in _columns(other, self.features).items():
+            columns[name] = np.concatenate([columns[name], column])
+        # ydf asks for a label, which plays no part.
+        columns[_LABEL] = np.full(len(table) + len(other), _PUSHED, object)
+        leaves = self._model.predict_leaves(columns)
+        mine, others = leaves[: len(table), None, :], leaves[None, len(table) :, :]
+        return np.asarray((mine == others).mean(axis=2), np.float64)
+
 
 def train_forest(
     table: FeatureTable, pushed: BoolArray, settings: LearnerSettings, seed: int
