@@ -12,14 +12,16 @@ import pytest
 
 from tests.corpus import needs_corpus, real_runs
 from tests.features.memory_payloads import MemoryPayloads, metrics, tfrecord
-from tfx_graphlets import evaluation_payload
+from tfx_graphlets.evaluation_config import (
+    MetricThreshold,
+    baseline_names_of_config,
+    thresholds_of_config,
+)
 from tfx_graphlets.evaluation_payload import (
     EvaluationMetrics,
-    MetricThreshold,
     change_margin,
     evaluation_metrics,
     metric_value,
-    thresholds_of_config,
     value_margin,
 )
 from tfx_graphlets.features.facts import Facts
@@ -132,7 +134,7 @@ def test_thresholds_are_read_in_both_spellings() -> None:
     """Of the execution property and of the file; those of single slices are left out."""
     assert thresholds_of_config(json.dumps(CONFIG)) == THRESHOLDS
     assert thresholds_of_config(json.dumps({"evalConfig": camel(CONFIG)})) == THRESHOLDS
-    assert evaluation_payload.baseline_names_of_config(json.dumps(CONFIG)) == {"old"}
+    assert baseline_names_of_config(json.dumps(CONFIG)) == {"old"}
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"metrics_specs": [1]}'])

@@ -1,9 +1,9 @@
-"""Metrics, validation results and thresholds of an Evaluator, as plain values.
+"""Metrics and validation results of an Evaluator, and their margins, as plain values.
 
 TensorFlow Model Analysis writes them as TFRecord files of protocol buffers.
 Importing it takes seconds, so the few messages that are needed are declared
-here, with the field numbers of ``metrics_for_slice.proto``,
-``validation_result.proto`` and ``config.proto`` of TFMA 0.47; fields that are
+here, with the field numbers of ``metrics_for_slice.proto`` and
+``validation_result.proto`` of TFMA 0.47; fields that are
 not declared are skipped.
 """
 
@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import logging
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tfx_graphlets.evaluation_config import (
+    MetricThreshold,
+    baseline_names_of_config,
+    thresholds_of_config,
+)
 from tfx_graphlets.payload import Payloads, tfrecords
 
 if TYPE_CHECKING:
@@ -28,32 +32,6 @@ _LOG = logging.getLogger(__name__)
 _CONFIG_FILE = "eval_config.json"
 _PACKAGE = "tfx_graphlets_tfma"
 _BASELINE_NAME = "baseline"
-
-
-@dataclasses.dataclass(frozen=True)
-class MetricThreshold:
-    """What an Evaluator demands of one metric on all examples (TFMA MetricThreshold).
-
-    Attributes:
-      metric: the metric's name as the metrics file writes it, or its class.
-      lower_bound, upper_bound: bounds on the candidate's value, None if none.
-      change_absolute: bound on candidate minus baseline, None if none.
-      change_relative: bound on that difference as a share of the baseline's
-        value, None if none.
-      higher_is_better: direction of the change threshold, None if unknown.
-    """
-
-    metric: str
-    lower_bound: float | None = None
-    upper_bound: float | None = None
-    change_absolute: float | None = None
-    change_relative: float | None = None
-    higher_is_better: bool | None = None
-
-    @property
-    def has_change(self) -> bool:
-        """True if it compares the candidate with the baseline."""
-        return self.change_absolute is not None or self.change_relative is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,110 +142,36 @@ def change_margin(metrics: EvaluationMetrics, thresholds: Sequence[MetricThresho
     return _smallest(margins)
 
 
+def clone_margin(baseline: Mapping[str, float], thresholds: Sequence[MetricThreshold]) -> float:
+    """Change margin of a model that does exactly as well as its baseline.
+
+    0 minus the gain that is demanded; 0 where a tie is enough (TFMA compares
+    with ``<=`` and ``>=``). In the unit of the metric whose threshold it misses
+    by most.
+
+    Args:
+      baseline: value of the baseline by metric name, for relative thresholds.
+      thresholds: of an EvalConfig.
+
+    Returns: NaN where there is no change threshold.
+    """
+    margins = []
+    for threshold in thresholds:
+        sign = -1.0 if threshold.higher_is_better is False else 1.0
+        if threshold.change_absolute is not None:
+            margins.append(0.0 - sign * threshold.change_absolute)
+        if threshold.change_relative is not None:
+            base = metric_value(baseline, threshold.metric)
+            margins.append(0.0 - sign * threshold.change_relative * base)
+    return _smallest(margins)
+
+
 def metric_value(values: Mapping[str, float], metric: str) -> float:
     """Value of a metric by its name or class (``AUC`` is ``auc``); NaN if absent."""
     if metric in values:
         return values[metric]
     wanted = _bare(metric)
     return next((value for name, value in values.items() if _bare(name) == wanted), math.nan)
-
-
-@functools.lru_cache(maxsize=256)
-def thresholds_of_config(text: str) -> tuple[MetricThreshold, ...]:
-    """Thresholds on all examples that an EvalConfig declares.
-
-    Args:
-      text: JSON of the execution property ``eval_config`` or of the file
-        ``eval_config.json``.
-
-    Returns: in the order of the config; empty where there is none or the text
-      cannot be read. Thresholds of single slices are left out.
-    """
-    found = []
-    for spec in _items(_config(text), "metrics_specs"):
-        for metric in _items(spec, "metrics"):
-            name = str(metric.get("class_name", ""))
-            given = _json(metric.get("config", ""))
-            if isinstance(given, dict) and given.get("name"):
-                name = str(given["name"])
-            thresholds = [metric.get("threshold"), *_overall_thresholds(metric)]
-            found += [_threshold(name, threshold) for threshold in thresholds if threshold]
-        by_name = spec.get("thresholds")
-        if isinstance(by_name, dict):
-            found += [_threshold(name, threshold) for name, threshold in by_name.items()]
-    return tuple(threshold for threshold in found if threshold is not None)
-
-
-@functools.lru_cache(maxsize=256)
-def baseline_names_of_config(text: str) -> frozenset[str]:
-    """Names of the models that an EvalConfig (JSON) marks as the baseline."""
-    specs = _items(_config(text), "model_specs")
-    return frozenset(str(spec.get("name", "")) for spec in specs if spec.get("is_baseline"))
-
-
-def _overall_thresholds(metric: Mapping[str, object]) -> Iterator[object]:
-    """Thresholds per slice whose slicing spec is the empty one: all examples."""
-    for entry in _items(metric, "per_slice_thresholds"):
-        if any(not spec for spec in _items(entry, "slicing_specs")):
-            yield entry.get("threshold")
-
-
-def _threshold(metric: str, threshold: object) -> MetricThreshold | None:
-    if not isinstance(threshold, dict):
-        return None
-    value, change = threshold.get("value_threshold"), threshold.get("change_threshold")
-    value = value if isinstance(value, dict) else {}
-    change = change if isinstance(change, dict) else {}
-    direction = change.get("direction")
-    better = {"HIGHER_IS_BETTER": True, 2: True, "LOWER_IS_BETTER": False, 1: False}
-    return MetricThreshold(
-        metric,
-        lower_bound=_number(value.get("lower_bound")),
-        upper_bound=_number(value.get("upper_bound")),
-        change_absolute=_number(change.get("absolute")),
-        change_relative=_number(change.get("relative")),
-        higher_is_better=better.get(direction) if isinstance(direction, (str, int)) else None,
-    )
-
-
-def _config(text: str) -> Mapping[str, object]:
-    config = _snake(_json(text))
-    if isinstance(config, dict) and isinstance(config.get("eval_config"), dict):
-        config = config["eval_config"]
-    return config if isinstance(config, dict) else {}
-
-
-def _json(text: object) -> object:
-    try:
-        return json.loads(text) if isinstance(text, str) and text else None
-    except ValueError:
-        return None
-
-
-def _snake(value: object) -> object:
-    """The same JSON value, camel case keys in snake case."""
-    if isinstance(value, dict):
-        return {
-            re.sub(r"(?<!^)(?=[A-Z])", "_", str(key)).lower(): _snake(item)
-            for key, item in value.items()
-        }
-    return [_snake(item) for item in value] if isinstance(value, list) else value
-
-
-def _items(holder: Mapping[str, object], key: str) -> list[dict[str, object]]:
-    items = holder.get(key)
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, dict):  # some versions write {"value": 0.5}
-        value = value.get("value", 0.0)
-    if isinstance(value, (int, float, str)):
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    return None
 
 
 def _bare(name: str) -> str:

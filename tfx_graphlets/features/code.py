@@ -41,6 +41,7 @@ def _declared_margins(whose: str, stage: Stage, source: str) -> tuple[Feature, .
         f"{whose}_value_margin": "metric, its latest evaluation",
         f"{whose}_change_margin": "metric, its latest evaluation",
         f"{whose}_same_spans": "earlier graphlets with it on exactly these spans",
+        f"{whose}_same_spans_last_pushed": "0 or 1, the latest labelled of them",
     }
     return numbers("code", stage, "no hash, or nothing of that code evaluated", source, **units)
 
@@ -144,8 +145,13 @@ def _with_code(view: View, own: str, hashes: list[str | None]) -> dict[str, floa
             values["change_margin"] = evaluation.change_margin
             break
     spans = frozenset(view.spans)
-    same = sum(1 for graphlet in of_code if view.seen(graphlet).span_set == spans)
-    return {**values, "same_spans": float(same)} if spans else values
+    if spans:
+        same = [seen for seen in map(view.seen, of_code) if seen.span_set == spans]
+        values["same_spans"] = float(len(same))
+        fates = [seen.outcome for seen in same if seen.outcome in _LABELLED]
+        if fates:
+            values["same_spans_last_pushed"] = float(fates[-1] is Outcome.PUSHED)
+    return values
 
 
 def _named(prefix: str, values: dict[str, float]) -> dict[str, Value]:

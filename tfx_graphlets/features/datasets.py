@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable
 
+from tfx_graphlets.features import labels
 from tfx_graphlets.features.facts import Member, Span
+from tfx_graphlets.features.moments import mean_shift, missing_rise
 from tfx_graphlets.features.registry import Value, numbers
 from tfx_graphlets.features.view import View
+from tfx_graphlets.features.windows import in_order, window_of
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.payload import SchemaSummary
-from tfx_graphlets.similarity import spans_similarity
 from tfx_graphlets.vocabulary import ArtifactType, Role, Stage
 
 _NO_STATISTICS = "statistics of a span are gone, or no such earlier graphlet"
@@ -82,115 +83,43 @@ FEATURES = (
         schema_features_added="count, against the previous graphlet",
         schema_features_removed="count, against the previous graphlet",
     ),
+    *labels.FEATURES,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Moments:
-    """Missing share, mean and standard deviation of one feature over some spans."""
-
-    missing_share: float
-    mean: float
-    std_dev: float
 
 
 def describe(view: View) -> dict[str, Value]:
     """Values of one row, stage ``pre`` and later."""
-    spans = sorted(view.spans.values(), key=lambda span: (span.number, span.identity))
+    spans = in_order(view.spans.values())
     values: dict[str, Value] = {}
     if spans:
         values.update(_anomalies(view, spans))
     previous, pushed = view.nth_previous(1), view.last_pushed
     values.update(_schema(view, previous, pushed))
-    own = _statistics(view, spans)
+    own = window_of(view, spans)
     if own is None:
         return values
-    examples = _num_examples(view, own)
-    values["input_data.examples"] = examples
-    own_moments, newest_moments = _moments(view, own), _moments(view, own[-1:])
+    values.update(labels.describe(view, own))
+    values["input_data.examples"] = own.num_examples
     if previous is not None:
-        other = _statistics(view, view.seen(previous).spans.values())
-        if other:
-            values["input_data.examples_ratio_1"] = _ratio(examples, _num_examples(view, other))
-            values["input_data.similarity_1"] = _similarity(view, own, other)
-            reference = _moments(view, other)
-            values["input_data.missing_rise_1"] = _missing_rise(own_moments, reference)
-            values["input_data.mean_shift_1"] = _mean_shift(own_moments, reference)
+        other = window_of(view, view.seen(previous).spans.values())
+        if other is not None:
+            values["input_data.examples_ratio_1"] = _ratio(own.num_examples, other.num_examples)
+            values["input_data.similarity_1"] = own.similarity(other)
+            values["input_data.missing_rise_1"] = missing_rise(own.moments, other.moments)
+            values["input_data.mean_shift_1"] = mean_shift(own.moments, other.moments)
     if pushed is not None:
-        other = _statistics(view, view.seen(pushed).spans.values())
-        if other:
+        other = window_of(view, view.seen(pushed).spans.values())
+        if other is not None:
+            newest = own.newest
             values["input_data.examples_ratio_pushed"] = _ratio(
-                examples, _num_examples(view, other)
+                own.num_examples, other.num_examples
             )
-            values["input_data.similarity_pushed"] = _similarity(view, own, other)
-            values["input_data.newest_similarity"] = _similarity(view, own[-1:], other)
-            reference = _moments(view, other)
-            values["input_data.missing_rise_newest"] = _missing_rise(newest_moments, reference)
-            values["input_data.mean_shift_pushed"] = _mean_shift(own_moments, reference)
-            values["input_data.mean_shift_newest"] = _mean_shift(newest_moments, reference)
+            values["input_data.similarity_pushed"] = own.similarity(other)
+            values["input_data.newest_similarity"] = newest.similarity(other)
+            values["input_data.missing_rise_newest"] = missing_rise(newest.moments, other.moments)
+            values["input_data.mean_shift_pushed"] = mean_shift(own.moments, other.moments)
+            values["input_data.mean_shift_newest"] = mean_shift(newest.moments, other.moments)
     return values
-
-
-def _statistics(view: View, spans: Iterable[Span]) -> list[int] | None:
-    """Statistics artifact of each span, oldest span first; None unless all can be read."""
-    found = []
-    for span in sorted(spans, key=lambda span: (span.number, span.identity)):
-        artifact = view.facts.statistics_artifact(span.identity, view.moment_ms)
-        if artifact is None or view.facts.decoded.statistics(artifact) is None:
-            return None
-        found.append(artifact)
-    return found or None
-
-
-def _num_examples(view: View, statistics: list[int]) -> float:
-    return sum(view.facts.decoded.num_examples(artifact) for artifact in statistics)
-
-
-def _similarity(view: View, left: list[int], right: list[int]) -> float:
-    return spans_similarity(left, right, view.facts.decoded.similarity)
-
-
-def _moments(view: View, statistics: list[int]) -> dict[str, _Moments]:
-    """Moments of every feature over some spans, weighted by their examples."""
-    parts = [view.facts.decoded.statistics(artifact) for artifact in statistics]
-    result = {}
-    datasets = [part for part in parts if part is not None]
-    for name in sorted({name for dataset in datasets for name in dataset.features}):
-        weight = missing = valued = mean = square = 0.0
-        for dataset in datasets:
-            examples = float(dataset.num_examples)
-            feature = dataset.features.get(name)
-            share = 1.0 if feature is None else feature.missing_share
-            weight += examples
-            missing += examples * (1.0 if math.isnan(share) else share)
-            if feature is not None and not math.isnan(feature.mean):
-                present = examples * (1.0 - share)
-                valued += present
-                mean += present * feature.mean
-                square += present * (feature.std_dev**2 + feature.mean**2)
-        mean = mean / valued if valued else math.nan
-        variance = max(square / valued - mean**2, 0.0) if valued else math.nan
-        result[name] = _Moments(missing / weight if weight else math.nan, mean, math.sqrt(variance))
-    return result
-
-
-def _missing_rise(new: dict[str, _Moments], old: dict[str, _Moments]) -> float:
-    """Largest rise of a missing share; a feature that is not described is missing."""
-    nothing = _Moments(1.0, math.nan, math.nan)
-    rises = [
-        new.get(name, nothing).missing_share - moments.missing_share
-        for name, moments in old.items()
-    ]
-    return max((rise for rise in rises if not math.isnan(rise)), default=math.nan)
-
-
-def _mean_shift(new: dict[str, _Moments], old: dict[str, _Moments]) -> float:
-    shifts = [
-        abs(new[name].mean - moments.mean) / moments.std_dev
-        for name, moments in old.items()
-        if name in new and moments.std_dev > 0
-    ]
-    return max((shift for shift in shifts if not math.isnan(shift)), default=math.nan)
 
 
 def _anomalies(view: View, spans: list[Span]) -> dict[str, Value]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from tfx_graphlets import payload
 from tfx_graphlets.evaluation_payload import EvaluationMetrics, evaluation_metrics
+from tfx_graphlets.features.moments import Moments, moments_of
 from tfx_graphlets.payload import DatasetStatistics, Payloads, SchemaSummary
 from tfx_graphlets.similarity import dataset_similarity
 
@@ -28,6 +29,7 @@ class DecodedPayloads:
         self._schemas: dict[int, SchemaSummary | None] = {}
         self._metrics: dict[int, EvaluationMetrics | None] = {}
         self._similarity: dict[tuple[int, int], float] = {}
+        self._moments: dict[tuple[int, ...], Mapping[str, Moments]] = {}
 
     def statistics(self, artifact: int) -> DatasetStatistics | None:
         """Statistics of the split that models are trained on."""
@@ -59,6 +61,13 @@ class DecodedPayloads:
             known = first is not None and second is not None
             self._similarity[key] = dataset_similarity(first, second) if known else math.nan  # type: ignore[arg-type]
         return self._similarity[key]
+
+    def moments(self, artifacts: tuple[int, ...]) -> Mapping[str, Moments]:
+        """``moments_of`` some ExampleStatistics artifacts; those gone are left out."""
+        if artifacts not in self._moments:
+            datasets = [self.statistics(artifact) for artifact in artifacts]
+            self._moments[artifacts] = moments_of([d for d in datasets if d is not None])
+        return self._moments[artifacts]
 
     def _once(
         self, done: dict[int, _Decoded], artifact: int, decode: Callable[[Payloads, str], _Decoded]

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from tfx_graphlets.features.evaluations import Evaluation, evaluation_of
+from tfx_graphlets.features.evaluations import Evaluation, clone_verdict, evaluation_of
 from tfx_graphlets.features.past import verdict
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
@@ -19,6 +19,7 @@ from tfx_graphlets.vocabulary import Outcome, Role, Stage
 _NO_METRICS = "no earlier evaluation, its metrics are gone, or no threshold"
 _NO_BLESSING = "no such earlier graphlet, or no verdict"
 _METRICS = "metrics of ModelEvaluation, MLMD Evaluator.eval_config"
+_THRESHOLDS = "MLMD Evaluator.eval_config, change_threshold"
 _BLESSING = "MLMD ModelBlessing.blessed"
 _OWN = "not evaluated, or the metrics are gone"
 
@@ -86,6 +87,20 @@ FEATURES = (
     ),
     *numbers(
         "evaluation",
+        Stage.INPUT,
+        "no change threshold, or no earlier evaluation of which it is known",
+        _THRESHOLDS,
+        clone_margin="metric, smallest change margin of a model like the serving one",
+    ),
+    *numbers(
+        "evaluation",
+        Stage.INPUT,
+        "no earlier evaluation whose thresholds are known",
+        _THRESHOLDS,
+        clone_passes="0 or 1, a model like the serving one would be blessed",
+    ),
+    *numbers(
+        "evaluation",
         Stage.VALIDATION,
         "no verdict",
         _BLESSING,
@@ -117,6 +132,10 @@ def describe(view: View) -> dict[str, Value]:
     values.update(_verdicts(view))
     recent = _recent(view)
     values.update(_history(view, recent))
+    clone = clone_verdict(view)
+    if clone is not None:
+        values["evaluation.clone_margin"] = clone.margin
+        values["evaluation.clone_passes"] = float(clone.passes)
     if view.reaches(Stage.VALIDATION):
         for role, name in (
             (Role.MODEL_VALIDATOR, "blessed"),

@@ -1,17 +1,26 @@
-"""One evaluation of a graphlet's model, in numbers that features compare."""
+"""Evaluations of graphlets' models, in numbers that features compare."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 
-from tfx_graphlets.evaluation_payload import (
-    change_margin,
-    metric_value,
+from tfx_graphlets.evaluation_config import (
+    MetricThreshold,
+    is_config,
+    label_key_of_config,
     thresholds_of_config,
+)
+from tfx_graphlets.evaluation_payload import (
+    EvaluationMetrics,
+    change_margin,
+    clone_margin,
+    metric_value,
     value_margin,
 )
 from tfx_graphlets.features.facts import Facts, Member
+from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
@@ -28,7 +37,8 @@ class Evaluation:
         compared with.
       value_margin, change_margin: smallest margin over all value thresholds
         and over all change thresholds, in the unit of the metric it is of,
-        negative where one was missed.
+      baseline_value_margin: the same smallest margin to the value thresholds of
+        the model it is compared with.
       sign: 1 where a higher value of the metric is better, else -1.
     """
 
@@ -36,22 +46,16 @@ class Evaluation:
     baseline: float
     value_margin: float
     change_margin: float
+    baseline_value_margin: float
     sign: float
 
 
 def evaluation_of(facts: Facts, members: Iterable[Member]) -> Evaluation | None:
     """The latest evaluation among some members whose metrics can be read."""
-    validators = [
-        member
-        for member in members
-        if member.part is Part.DOWNSTREAM and member.role is Role.MODEL_VALIDATOR
-    ]
-    for member in sorted(validators, key=lambda m: (m.known_ms, m.execution), reverse=True):
+    for member in _evaluators(members):
         for artifact in facts.outputs(member.execution, ArtifactType.MODEL_EVALUATION):
             metrics = facts.decoded.metrics(artifact)
-            config = facts.execution_text(PropertyName.EVAL_CONFIG, member.execution)
-            thresholds = thresholds_of_config(config) if config else ()
-            thresholds = thresholds or (metrics.thresholds if metrics is not None else ())
+            thresholds = _thresholds(facts, member, metrics)
             if metrics is None or not thresholds:
                 continue
             chosen = next((t for t in thresholds if t.has_change), thresholds[0])
@@ -63,6 +67,77 @@ def evaluation_of(facts: Facts, members: Iterable[Member]) -> Evaluation | None:
                 baseline=metric_value(metrics.baseline, chosen.metric),
                 value_margin=value_margin(metrics, thresholds),
                 change_margin=change_margin(metrics, thresholds),
+                baseline_value_margin=value_margin(
+                    dataclasses.replace(metrics, candidate=metrics.baseline), thresholds
+                ),
                 sign=1.0 if better else -1.0,
             )
     return None
+
+
+@dataclasses.dataclass(frozen=True)
+class CloneVerdict:
+    """What the Evaluator would say of a model that does exactly as well as the serving one.
+
+    Attributes:
+      margin: see ``clone_margin``; NaN without a change threshold.
+      passes: True if a tie is enough, or nothing is compared.
+    """
+
+    margin: float
+    passes: bool
+
+
+def clone_verdict(view: View) -> CloneVerdict | None:
+    """By the thresholds of the latest known evaluation of an earlier graphlet.
+
+    TFX takes the change thresholds out of a config where it has no baseline yet,
+    so that one without any counts only if a model had been blessed before it.
+
+    Returns: None where no evaluation, or not its config, is known.
+    """
+    facts = view.facts
+    blessed = [seen.blessed.get(Role.MODEL_VALIDATOR) == 1.0 for seen in view.seen_previous]
+    first_blessed = blessed.index(True) if True in blessed else len(blessed)
+    for at in range(len(blessed) - 1, -1, -1):
+        for member in _evaluators(view.seen_previous[at].members):
+            evaluations = facts.outputs(member.execution, ArtifactType.MODEL_EVALUATION)
+            metrics = facts.decoded.metrics(evaluations[0]) if evaluations else None
+            thresholds = _thresholds(facts, member, metrics)
+            if any(threshold.has_change for threshold in thresholds):
+                margin = clone_margin(metrics.baseline if metrics else {}, thresholds)
+                return None if math.isnan(margin) else CloneVerdict(margin, margin >= 0)
+            config = facts.execution_text(PropertyName.EVAL_CONFIG, member.execution)
+            if first_blessed < at and (thresholds or (config and is_config(config))):
+                return CloneVerdict(math.nan, passes=True)
+    return None
+
+
+def label_key(view: View) -> str | None:
+    """Name of the label by the latest known ``eval_config``; None where there is none."""
+    for members in (view.own, *(seen.members for seen in reversed(view.seen_previous))):
+        for member in _evaluators(members):
+            config = view.facts.execution_text(PropertyName.EVAL_CONFIG, member.execution)
+            key = label_key_of_config(config) if config else None
+            if key is not None:
+                return key
+    return None
+
+
+def _evaluators(members: Iterable[Member]) -> list[Member]:
+    """The model validators among some members, the latest first."""
+    validators = [
+        member
+        for member in members
+        if member.part is Part.DOWNSTREAM and member.role is Role.MODEL_VALIDATOR
+    ]
+    return sorted(validators, key=lambda m: (m.known_ms, m.execution), reverse=True)
+
+
+def _thresholds(
+    facts: Facts, evaluator: Member, metrics: EvaluationMetrics | None
+) -> tuple[MetricThreshold, ...]:
+    """By the Evaluator's ``eval_config``, else by what stands beside its metrics."""
+    config = facts.execution_text(PropertyName.EVAL_CONFIG, evaluator.execution)
+    thresholds = thresholds_of_config(config) if config else ()
+    return thresholds or (metrics.thresholds if metrics is not None else ())
