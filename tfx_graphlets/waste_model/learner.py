@@ -1,4 +1,4 @@
-"""Random forest: the only file that imports ydf.
+"""Random forests and gradient boosted trees: the only file that imports ydf.
 
 A forest is a value: the files that ydf wrote for it, made bit-identical for
 identical training (ydf stamps each model with the time and a random id, and
@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Union
 
 import numpy as np
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     import ydf
 
+RANDOM_FOREST: Final = "random_forest"  # the paper's
+GRADIENT_TREES: Final = "gradient_trees"
+
 _LABEL = "__label__"  # no feature's name: those hold a dot
 _PUSHED, _UNPUSHED = "pushed", "unpushed"
 # A category seen once teaches what an unseen one means, not what it means itself.
@@ -33,9 +36,23 @@ _MIN_CATEGORY_COUNT = 2
 _MOST_THREADS = 4  # the trees do not depend on it
 
 
+def _check_whole(settings: object, *names: str) -> None:
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise InvalidArgumentError(name, getattr(settings, name), "must be 1 or more")
+
+
+def _check_shares(settings: object, *names: str) -> None:
+    for name in names:
+        if not 0 < getattr(settings, name) <= 1:
+            raise InvalidArgumentError(
+                name, getattr(settings, name), "must be above 0 and at most 1"
+            )
+
+
 @dataclasses.dataclass(frozen=True)
 class LearnerSettings:
-    """How a forest is grown; the defaults are for 50 to 1,000 graphlets.
+    """How a random forest is grown; the defaults are for 50 to 1,000 graphlets.
 
     Attributes:
       trees: number of trees.
@@ -44,26 +61,58 @@ class LearnerSettings:
       candidate_share: share of the features that are tried at each split.
     """
 
+    learner: ClassVar[str] = RANDOM_FOREST
+
     trees: int = 300
     max_depth: int = 8
     min_examples: int = 3
     candidate_share: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("trees", "max_depth", "min_examples"):
-            if getattr(self, name) < 1:
-                raise InvalidArgumentError(name, getattr(self, name), "must be 1 or more")
-        if not 0 < self.candidate_share <= 1:
-            raise InvalidArgumentError(
-                "candidate_share", self.candidate_share, "must be above 0 and at most 1"
-            )
+        _check_whole(self, "trees", "max_depth", "min_examples")
+        _check_shares(self, "candidate_share")
 
 
+@dataclasses.dataclass(frozen=True)
+class GradientTreesSettings:
+    """How gradient boosted trees are grown; the defaults are for 50 to 1,000 graphlets.
+
+    Few graphlets want small steps of shallow trees: there is no validation set
+    to stop early by, since it would cost a tenth of the labels.
+
+    Attributes:
+      trees: number of trees.
+      max_depth: depth of each, the root counted.
+      min_examples: least number of graphlets in a leaf.
+      candidate_share: share of the features that are tried at each split.
+      shrinkage: share of each tree's answer that is taken.
+      subsample: share of the graphlets that each tree sees.
+    """
+
+    learner: ClassVar[str] = GRADIENT_TREES
+
+    trees: int = 100
+    max_depth: int = 4
+    min_examples: int = 5
+    candidate_share: float = 0.3
+    shrinkage: float = 0.05
+    subsample: float = 0.8
+
+    def __post_init__(self) -> None:
+        _check_whole(self, "trees", "max_depth", "min_examples")
+        _check_shares(self, "candidate_share", "shrinkage", "subsample")
+
+
+AnySettings = Union[LearnerSettings, GradientTreesSettings]
 DEFAULT_SETTINGS: Final = LearnerSettings()
+SETTINGS_OF_LEARNER: Final[Mapping[str, type[AnySettings]]] = {
+    RANDOM_FOREST: LearnerSettings,
+    GRADIENT_TREES: GradientTreesSettings,
+}
 
 
 class Forest:
-    """A trained random forest.
+    """Trained trees: a random forest, or gradient boosted ones.
 
     Attributes:
       features: what it takes in, in order.
@@ -123,15 +172,15 @@ class Forest:
 
 
 def train_forest(
-    table: FeatureTable, pushed: BoolArray, settings: LearnerSettings, seed: int
+    table: FeatureTable, pushed: BoolArray, settings: AnySettings, seed: int
 ) -> Forest:
-    """Grows a forest; the same arguments give the same files.
+    """Grows trees; the same arguments give the same files.
 
     Args:
       table: features [n].
       pushed: labels, bool [n]; both must occur.
-      settings: how it is grown.
-      seed: of the bootstrap and of the choice of features at each split.
+      settings: how they are grown; their type says which kind.
+      seed: of the choice of graphlets of each tree and of features at each split.
 
     Raises:
       InvalidArgumentError: only one label occurs.
@@ -143,23 +192,47 @@ def train_forest(
     features = table.features
     columns = _columns(table, features)
     columns[_LABEL] = np.where(pushed, _PUSHED, _UNPUSHED)
-    learner = ydf.RandomForestLearner(
-        label=_LABEL,
-        features=[_ydf_feature(ydf, feature) for feature in features],
-        num_trees=settings.trees,
-        max_depth=settings.max_depth,
-        min_examples=settings.min_examples,
-        num_candidate_attributes_ratio=settings.candidate_share,
-        num_candidate_attributes=None,
-        allow_na_conditions=True,
-        winner_take_all=False,
-        compute_oob_performances=False,
-        random_seed=seed,
-        num_threads=min(os.cpu_count() or 1, _MOST_THREADS),
-    )
+    common = {
+        "label": _LABEL,
+        "features": [_ydf_feature(ydf, feature) for feature in features],
+        "num_trees": settings.trees,
+        "max_depth": settings.max_depth,
+        "min_examples": settings.min_examples,
+        "num_candidate_attributes_ratio": settings.candidate_share,
+        "num_candidate_attributes": None,
+        "allow_na_conditions": True,
+        "random_seed": seed,
+        "num_threads": min(os.cpu_count() or 1, _MOST_THREADS),
+    }
+    if isinstance(settings, LearnerSettings):
+        learner = ydf.RandomForestLearner(
+            **common, winner_take_all=False, compute_oob_performances=False
+        )
+    else:
+        learner = ydf.GradientBoostedTreesLearner(
+            **common,
+            shrinkage=settings.shrinkage,
+            subsample=settings.subsample,
+            validation_ratio=0.0,
+            early_stopping="NONE",
+        )
     model = learner.train(columns, verbose=0)
     model.set_metadata(dataclasses.replace(model.metadata(), owner="", created_date=1, uid=1))
     return Forest(features, _files(model))
+
+
+def settings_of(learner: str, values: Mapping[str, int | float]) -> AnySettings:
+    """Settings by the name of their learner, as a manifest holds them.
+
+    Raises:
+      InvalidArgumentError: no such learner, or a value is out of range.
+      TypeError: a value's name is unknown.
+    """
+    if learner not in SETTINGS_OF_LEARNER:
+        raise InvalidArgumentError(
+            "learner", learner, f"must be one of {', '.join(SETTINGS_OF_LEARNER)}"
+        )
+    return SETTINGS_OF_LEARNER[learner](**values)  # type: ignore[arg-type]
 
 
 def library_versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import FeatureKind
 from tfx_graphlets.promise import choose_threshold
 from tfx_graphlets.vocabulary import Stage
-from tfx_graphlets.waste_model.learner import LearnerSettings, library_versions
+from tfx_graphlets.waste_model.learner import AnySettings, library_versions, settings_of
 
 __all__ = [
     "FORMAT_VERSION",
@@ -66,7 +66,7 @@ class Manifest:
       usual_values: of each feature in training: median or most common
         category, None where it was always missing.
       training: what it was trained on.
-      settings: how the forest was grown.
+      settings: how the trees were grown; their type says which kind.
       seed: of training.
       freshness: share of pushes that its threshold is to keep.
       pushed_scores, unpushed_scores: out-of-sample probabilities of pushed and
@@ -78,7 +78,7 @@ class Manifest:
     features: tuple[tuple[str, FeatureKind], ...]
     usual_values: Mapping[str, Union[float, str, None]]
     training: TrainingRecord
-    settings: LearnerSettings
+    settings: AnySettings
     seed: int
     freshness: float
     pushed_scores: tuple[float, ...]
@@ -109,7 +109,7 @@ class Manifest:
             "features": [{"name": name, "kind": kind.value} for name, kind in self.features],
             "usual_values": dict(self.usual_values),
             "training": {**dataclasses.asdict(self.training), "rows": list(self.training.rows)},
-            "learner": {"name": "random_forest", **dataclasses.asdict(self.settings)},
+            "learner": {"name": self.settings.learner, **dataclasses.asdict(self.settings)},
             "seed": self.seed,
             "freshness": self.freshness,
             # For readers of the file; loading computes it again from the scores.
@@ -190,9 +190,8 @@ def _check_format(document: Mapping[str, object], directory: str) -> None:
 def _parse(document: Mapping[str, object]) -> Manifest:
     # Wrong types surface as KeyError, TypeError or ValueError below.
     features = cast("list[dict[str, str]]", document["features"])
-    learner = dict(cast("dict[str, int | float | str]", document["learner"]))
-    if learner.pop("name") != "random_forest":
-        raise ValueError("learner: unknown name")
+    learner = dict(cast("dict[str, int | float]", document["learner"]))
+    learner_name = str(learner.pop("name"))
     scores = cast("dict[str, list[float]]", document["calibration"])
     training = dict(cast("dict[str, int]", document["training"]))
     rows = tuple(cast("list[str]", training.pop("rows")))
@@ -201,7 +200,7 @@ def _parse(document: Mapping[str, object]) -> Manifest:
         features=tuple((f["name"], FeatureKind(f["kind"])) for f in features),
         usual_values=dict(cast("dict[str, float | str | None]", document["usual_values"])),
         training=TrainingRecord(**training, rows=rows),  # type: ignore[arg-type]
-        settings=LearnerSettings(**learner),  # type: ignore[arg-type]
+        settings=settings_of(learner_name, learner),
         seed=int(cast("int", document["seed"])),
         freshness=float(cast("float", document["freshness"])),
         pushed_scores=tuple(float(score) for score in scores["pushed_scores"]),

@@ -27,7 +27,7 @@ from tfx_graphlets.promise import ThresholdChoice, choose_threshold
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import manifest as manifests
-from tfx_graphlets.waste_model.learner import Forest, LearnerSettings
+from tfx_graphlets.waste_model.learner import AnySettings, Forest
 from tfx_graphlets.waste_model.manifest import Manifest
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -226,7 +226,7 @@ def load_waste_model(
 
 def new_model(
     forest: Forest, table: FeatureTable, *, training: manifests.TrainingRecord,
-    settings: LearnerSettings, seed: int, freshness: float, pushed_scores: FloatArray,
+    settings: AnySettings, seed: int, freshness: float, pushed_scores: FloatArray,
     unpushed_scores: FloatArray,
 ) -> WasteModel:  # fmt: skip
     """The model of a forest that was grown on ``table``; see Manifest's fields."""
