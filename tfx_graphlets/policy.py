@@ -143,8 +143,11 @@ class GateDecision:
       model_fingerprint: of the waste model; "" where there is none.
       contributions: the features that moved the probability most.
       explored: it proceeds only because skips are explored now and then.
+      exploration: share of predicted skips that run anyway, 0..1: the policy's.
       risk: the most by which the run, were it to push, was likely to be
         skipped, 0..1; what a FreshnessLedger asks for.
+      freshness: share of pushes that the threshold was chosen to keep, 0..1;
+        None where it was not chosen for one.
     """
 
     proceed: bool
@@ -156,7 +159,9 @@ class GateDecision:
     model_fingerprint: str = ""
     contributions: tuple[Contribution, ...] = ()
     explored: bool = False
+    exploration: float = 0.0
     risk: float = 0.0
+    freshness: float | None = None
 
     def __str__(self) -> str:
         return f"{'RUN' if self.proceed else 'SKIP'}: {self.reason}"
@@ -221,6 +226,7 @@ def decide(
         model_fingerprint=model_fingerprint,
         contributions=tuple(contributions),
         explored=explored,
+        exploration=policy.exploration,
         risk=risk * (1 - policy.exploration) if could_skip else 0.0,
     )
 
