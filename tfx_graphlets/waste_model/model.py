@@ -23,7 +23,7 @@ import numpy as np
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.policy import Contribution
-from tfx_graphlets.promise import ThresholdChoice, choose_threshold
+from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice, choose_threshold
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import manifest as manifests
@@ -77,15 +77,21 @@ class WasteModel:
         """SHA-256 of manifest and forest files, hexadecimal."""
         return self.manifest.fingerprint(manifests.checksums(self.forest.files))
 
-    def threshold_for(self, freshness: float) -> ThresholdChoice:
+    def threshold_for(
+        self, freshness: float, *, ledger: FreshnessLedger | None = None
+    ) -> ThresholdChoice:
         """The threshold for another freshness, from the same calibration scores.
 
+        Args:
+          freshness: share of pushes to keep, 0..1.
+          ledger: the account of a gate's life so far (``choose_threshold``).
+
         Raises:
-          InvalidArgumentError: ``freshness`` is out of range.
+          InvalidArgumentError: ``freshness`` is out of range, or not the ledger's.
         """
         kept, lost = self.manifest.pushed_scores, self.manifest.unpushed_scores
         labels = [True] * len(kept) + [False] * len(lost)
-        return choose_threshold([*kept, *lost], labels, freshness)
+        return choose_threshold([*kept, *lost], labels, freshness, ledger=ledger)
 
     def predict(self, table: FeatureTable) -> FloatArray:
         """Probability of a push, float64 [n], 0..1, in the order of the rows.
