@@ -181,6 +181,7 @@ def test_gate_decides_by_exit_code(
     start_ms = int(time.time() * 1000) - len(outcomes) * HOUR_MS
     history = archive_of(graphlets_of(outcomes, start_ms=start_ms).trace, tmp_path / "history")
     words = ("gate", history, "--pipeline", "taxi", "--model", model, "--threshold", "0.5")
+    words += ("--exploration", "0", "--max-hours-without-attempt", "48")
     actual, out, err = run(capsys, *words)
     decision = json.loads(out)
     assert (actual, err) == (code, "")

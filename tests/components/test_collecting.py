@@ -132,8 +132,21 @@ def test_the_current_graphlet_and_the_past_are_told_apart() -> None:
     assert history.current.trainer.tolist() == [0]
     assert history.current.row(0)["history.pushed_1"] == 1.0
     assert [(d.run, d.proceed) for d in history.decisions] == [("skipped", False)]
+    assert history.past_runs == ("r0", "r1", "r2")
     assert (history.pipeline, history.run, history.stage) == ("pipeline", "now", Stage.PRE)
     assert history.past.table.features == history.current.features == all_features(Stage.PRE)
+
+
+def test_what_a_gate_behind_the_trainer_cut_short_has_no_outcome() -> None:
+    """Its Model was not pushed because the gate said so: no label to learn from."""
+    runs = Runs()
+    runs.train("r0", runs.prepare("r0"), pushed=False)
+    runs.train("r1", runs.prepare("r1"), pushed=False)
+    runs.skip("r1")
+    history = runs.read("now", runs.prepare("now"))
+    assert [Outcome(code) for code in history.past.outcome] == [
+        Outcome.UNPUSHED, Outcome.INCOMPLETE,
+    ]  # fmt: skip
 
 
 def test_the_first_run_of_a_pipeline_has_no_past() -> None:

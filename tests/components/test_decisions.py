@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tfx_graphlets.components.decisions import PastDecision, consecutive_skips, past_decisions
+from tfx_graphlets.components.decisions import consecutive_skips, past_decisions, skipped_runs
+from tfx_graphlets.components.gate_run import custom_properties
+from tfx_graphlets.past_decision import PastDecision
+from tfx_graphlets.policy import GateDecision
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Stage
 
@@ -29,9 +32,33 @@ def test_decisions_are_read_from_their_artifacts() -> None:
     broken = build.artifact("tfx_graphlets.GateDecision", stage="pre")
     build.execution(GATE, outputs={"decision": [broken]}, run="r3")
     assert past_decisions(build.trace()) == (
-        decision(100, True, run="r1"),
-        decision(200, False, run="r2"),
+        decision(100, True, run="r1", pipeline="pipeline"),
+        decision(200, False, run="r2", pipeline="pipeline"),
     )
+
+
+def test_all_that_a_decision_says_of_exploration_and_risk_is_read() -> None:
+    """What custom_properties writes, past_decisions reads."""
+    made = GateDecision(
+        proceed=True, would_skip=True, probability=0.125, threshold=0.25, reason="Runs.",
+        stage="pre", explored=True, exploration=0.05, risk=0.0475, freshness=0.95,
+    )  # fmt: skip
+    written = custom_properties(made, gate="WasteGate", shadow=False, failed_open=True, seconds=0.1)
+    build = TraceBuilder()
+    artifact = build.artifact("tfx_graphlets.GateDecision", create_ms=7, **written)
+    build.execution(GATE, outputs={"decision": [artifact]}, run="r1")
+    [read] = past_decisions(build.trace())
+    assert read == decision(
+        7, True, run="r1", pipeline="pipeline", would_skip=True, explored=True, exploration=0.05,
+        risk=0.0475, probability=0.125, threshold=0.25, freshness=0.95, failed_open=True,
+    )  # fmt: skip
+    assert not read.followed
+
+
+def test_runs_that_any_gate_cut_short_are_known() -> None:
+    """By pipeline and name, whichever gate it was."""
+    past = [decision(1, False, run="a", pipeline="p"), decision(2, True, run="b", pipeline="p")]
+    assert skipped_runs(past) == {("p", "a")}
 
 
 def test_a_trace_without_gates_has_no_decisions() -> None:

@@ -9,16 +9,17 @@ import pytest
 
 from tests.components.histories import HOUR, feature_table, pipeline_history
 from tfx_graphlets.components import gate_run
-from tfx_graphlets.components.decisions import PastDecision
 from tfx_graphlets.components.gate_run import GateSettings, run_gate
 from tfx_graphlets.components.history import PipelineHistory
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.policy import Contribution, ThresholdChoice
+from tfx_graphlets.past_decision import PastDecision
+from tfx_graphlets.policy import Contribution, GatePolicy
+from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice
 from tfx_graphlets.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 
-SETTINGS = GateSettings(stage=Stage.PRE, gate="WasteGate", min_labelled=2)
+SETTINGS = GateSettings(stage=Stage.PRE, gate="WasteGate", min_labelled=2, exploration=0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +35,14 @@ class FixedModel:
     def threshold(self) -> ThresholdChoice:
         return self.threshold_for(0.9)
 
-    def threshold_for(self, freshness: float) -> ThresholdChoice:
-        threshold = None if self.pushes_needed else round(1 - freshness, 6)
-        return ThresholdChoice(threshold, freshness, 9, self.pushes_needed, 0.5)
+    def threshold_for(
+        self, freshness: float, *, ledger: FreshnessLedger | None = None
+    ) -> ThresholdChoice:
+        allowance = 1 - freshness if ledger is None else ledger.allowance
+        threshold = None if self.pushes_needed else round(allowance, 6)
+        return ThresholdChoice(
+            threshold, freshness, 9, self.pushes_needed, 0.5, 0.0 if threshold is None else 0.08
+        )
 
     def predict(self, table: FeatureTable) -> FloatArray:
         return np.full(len(table), self.probability)
@@ -116,6 +122,129 @@ def test_with_little_history_it_runs() -> None:
     assert "cold start" in run(pipeline_history(), FixedModel(0.0), settings)
 
 
+def test_the_last_attempt_is_the_last_graphlet_whatever_became_of_it() -> None:
+    """A Trainer that failed at hour 4 was an attempt; the store was read at hour 5."""
+    state = gate_run.gate_state(pipeline_history("pupf"), SETTINGS)
+    assert state.hours_since_last_attempt == pytest.approx(1 - 1 / 3600)
+    assert gate_run.gate_state(pipeline_history(""), SETTINGS).hours_since_last_attempt is None
+    settings = dataclasses.replace(SETTINGS, max_hours_without_attempt=0.5)
+    text = run(pipeline_history(), FixedModel(0.0), settings)
+    assert text.startswith("RUN")
+    assert "went on to train" in text
+
+
+def test_a_skip_that_is_explored_runs_and_is_marked() -> None:
+    """With an exploration of 1 every predicted skip runs; without one, none does."""
+    settings = dataclasses.replace(SETTINGS, exploration=1.0)
+    decision = run_gate(pipeline_history(), lambda: FixedModel(0.0), settings)
+    assert (decision.proceed, decision.would_skip, decision.explored) == (True, True, True)
+    assert decision.exploration == 1.0
+    decision = run_gate(pipeline_history(), lambda: FixedModel(0.5), settings)
+    assert (decision.proceed, decision.would_skip, decision.explored) == (True, False, False)
+
+
+def test_runs_are_explored_by_their_share_and_the_same_ones_again() -> None:
+    """Of 400 runs about a fifth is explored; a second time they are the same, by another seed not.
+
+    The bounds are four standard deviations of the binomial.
+    """
+
+    def explored(seed: int) -> list[bool]:
+        settings = dataclasses.replace(SETTINGS, exploration=0.2, exploration_seed=seed)
+        draws = [
+            gate_run.gate_state(pipeline_history(run=f"run {number}"), settings).draw
+            for number in range(400)
+        ]
+        return [draw is not None and draw < 0.2 for draw in draws]
+
+    assert 48 <= sum(explored(0)) <= 112
+    assert explored(0) == explored(0) != explored(1)
+
+
+def test_a_run_that_has_not_begun_is_drawn_by_the_moment() -> None:
+    """Without a run's name two moments draw apart, and one moment draws the same twice."""
+    draws = [
+        gate_run.gate_state(pipeline_history(run="", read_ms=at), SETTINGS).draw
+        for at in (9 * HOUR, 9 * HOUR, 9 * HOUR + 1)
+    ]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def decided(run: str, **more: object) -> PastDecision:
+    """A decision of this gate that let the run through."""
+    return dataclasses.replace(
+        PastDecision(1, "pre", "WasteGate", run, proceed=True, would_skip=False, shadow=False),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def account(*decisions: PastDecision, outcomes: str = "pppp") -> FreshnessLedger:
+    """The account that the model is asked with; runs of the graphlets are r0, r1, ..."""
+    asked: list[FreshnessLedger] = []
+
+    class Asked(FixedModel):
+        def threshold_for(
+            self, freshness: float, *, ledger: FreshnessLedger | None = None
+        ) -> ThresholdChoice:
+            if ledger is not None:
+                asked.append(ledger)
+            return super().threshold_for(freshness, ledger=ledger)
+
+    runs = tuple(f"r{number}" for number in range(len(outcomes)))
+    history = pipeline_history(outcomes, decisions=decisions, past_runs=runs)
+    run_gate(history, lambda: Asked(0.05), SETTINGS)
+    [ledger] = asked
+    return ledger
+
+
+def test_the_threshold_follows_from_what_was_risked_so_far() -> None:
+    """A push that was put at no risk leaves more for the next, one at full risk nothing."""
+    assert account() == FreshnessLedger(0.9)
+    kept = account(decided("r0"), decided("r1"))
+    assert (kept.pushes, kept.spent) == (2, 0.0)
+    risked = account(decided("r0", risk=0.2))
+    assert risked.spent == pytest.approx(0.2 / 0.8)  # it stands for those that nobody saw
+    assert kept.allowance > FreshnessLedger(0.9).allowance > risked.allowance
+
+
+def test_a_push_in_shadow_mode_that_the_gate_would_have_skipped_counts_as_missed() -> None:
+    """In shadow mode the misses are known: each is spent in full, the others as they were put."""
+    shadow = account(
+        decided("r0", shadow=True, would_skip=True), decided("r1", shadow=True, risk=0.1)
+    )
+    assert (shadow.pushes, shadow.spent) == (2, pytest.approx(1.1))
+    assert account(decided("r0", would_skip=True, explored=True, risk=0.0)).spent == 0.0
+
+
+def test_only_pushes_that_this_gate_decided_about_stand_in_its_account() -> None:
+    """Not those of other gates and stages, nor runs that were not pushed or not decided."""
+    ledger = account(
+        decided("r0", gate="Other"), decided("r1", stage="input"), decided("r2"), decided("r3"),
+        outcomes="pppu",
+    )  # fmt: skip
+    assert ledger.pushes == 1
+
+
+def test_a_push_that_was_not_known_when_the_store_was_read_is_not_counted() -> None:
+    """The account is that of the moment of reading."""
+    history = pipeline_history(
+        "pp", read_ms=2 * HOUR, decisions=(decided("r0"), decided("r1")), past_runs=("r0", "r1")
+    )
+    choice = gate_run.chosen_threshold(history, FixedModel(0.5), SETTINGS)
+    assert choice.threshold == round(FreshnessLedger(0.9, pushes=1).allowance, 6)
+
+
+def test_the_risk_and_the_promise_are_those_of_the_models_threshold() -> None:
+    """A threshold that was set by hand carries no promise, and so no risk to account for."""
+    settings = dataclasses.replace(SETTINGS, exploration=0.25)
+    decision = run_gate(pipeline_history(), lambda: FixedModel(0.5), settings)
+    assert decision.risk == pytest.approx(0.08 * 0.75)
+    assert decision.freshness == 0.9
+    by_hand = dataclasses.replace(settings, threshold=0.1)
+    decision = run_gate(pipeline_history(), lambda: FixedModel(0.5), by_hand)
+    assert (decision.risk, decision.freshness) == (0.0, None)
+
+
 def test_shadow_and_force_run_proceed_and_record_what_would_have_been() -> None:
     """would_skip stays true where the run proceeds all the same."""
     for option in ("shadow", "force_run"):
@@ -157,7 +286,7 @@ def test_properties_leave_out_what_is_not_known() -> None:
     )
     assert set(written) == {
         "proceed", "would_skip", "shadow", "failed_open", "reason", "stage", "top_features",
-        "seconds",
+        "seconds", "explored", "exploration", "risk",
     }  # fmt: skip
     assert (written["proceed"], written["failed_open"]) == (1, 1)
 
@@ -175,12 +304,18 @@ def test_properties_hold_the_whole_decision() -> None:
     assert written["top_features"] == '[["input.num_spans", "3", -0.25]]'
     assert written["model_fingerprint"] == "abc"
     assert written["gate"] == "WasteGate"
+    assert (written["explored"], written["exploration"], written["freshness"]) == (0, 0.0, 0.9)
+    assert written["risk"] == 0.08
 
 
 def test_settings_are_read_from_execution_properties() -> None:
     """Absent properties are the policy's defaults; flags are 0 and 1."""
     settings = GateSettings.of({"stage": "pre", "freshness": 0.8, "shadow": 1, "force_run": 0}, "G")
     assert settings == GateSettings(stage=Stage.PRE, gate="G", freshness=0.8, shadow=True)
+    assert settings.policy().exploration == GatePolicy().exploration
+    more = {"stage": "pre", "exploration": 0.0, "exploration_seed": 3}
+    assert GateSettings.of(more).policy().exploration == 0.0
+    assert GateSettings.of(more).exploration_seed == 3
     with pytest.raises(InvalidArgumentError, match="freshness"):
         GateSettings.of({"stage": "pre", "freshness": 1.5}).policy()
     with pytest.raises(InvalidArgumentError, match="stage"):

@@ -27,8 +27,10 @@ pytestmark = pytest.mark.tfx
 
 GATED = {"Trainer", "Evaluator", "Pusher"}
 BEFORE = {"LightExampleGen", "Transform", "GraphletGen", "WasteGate"}
-# The waste model alone decides: no cold start.
-PERMISSIVE: Mapping[str, object] = {"threshold": 0.5, "min_labelled": 0, "min_pushes": 0}
+# The waste model alone decides: no cold start, and no chance.
+PERMISSIVE: Mapping[str, object] = {
+    "threshold": 0.5, "min_labelled": 0, "min_pushes": 0, "exploration": 0.0,
+}  # fmt: skip
 
 
 def by_directory(directory: str, **options: object) -> Callable[[GraphletGen], list[BaseNode]]:
@@ -121,6 +123,23 @@ def test_shadow_mode_records_and_lets_through(pipeline: LightPipeline, model: st
     [decision] = pipeline.decisions()
     assert (decision["proceed"], decision["would_skip"], decision["shadow"]) == (1, 1, 1)
     assert set(pipeline.executions()[0]) == BEFORE | GATED
+
+
+def test_a_predicted_skip_that_is_explored_trains(pipeline: LightPipeline, model: str) -> None:
+    """With exploration 1 a run that would be skipped trains; the next run reads both of it."""
+    for blessed in (1, 0):
+        pipeline.run(by_directory(model, exploration=1.0), span=WASTED_SPAN, blessed=blessed)
+    for decision, executions in zip(pipeline.decisions(), pipeline.executions()):
+        assert (decision["proceed"], decision["would_skip"], decision["explored"]) == (1, 1, 1)
+        assert (decision["exploration"], decision["failed_open"]) == (1.0, 0)
+        assert "to explore" in str(decision["reason"])
+        assert set(executions) == BEFORE | GATED
+    last = pipeline.histories()[-1]
+    [remembered] = last.decisions
+    assert (remembered.explored, remembered.exploration) == (True, 1.0)
+    assert last.past is not None
+    assert last.past_runs == (remembered.run,)
+    assert [int(outcome) for outcome in last.past.outcome] == [3]
 
 
 def test_a_run_can_be_forced_by_a_runtime_parameter(pipeline: LightPipeline, model: str) -> None:

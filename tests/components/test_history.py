@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tests.components.histories import dataset, feature_table, pipeline_history
-from tfx_graphlets.components.decisions import PastDecision
 from tfx_graphlets.components.history import (
     FILES,
     GraphletsFormatError,
@@ -18,6 +17,7 @@ from tfx_graphlets.components.history import (
     to_files,
 )
 from tfx_graphlets.features.table import FeatureTable
+from tfx_graphlets.past_decision import PastDecision
 from tfx_graphlets.vocabulary import Stage
 
 
@@ -30,8 +30,12 @@ def same_table(left: FeatureTable, right: FeatureTable) -> bool:
 
 def test_what_is_written_is_what_is_read() -> None:
     """Features, missing values, outcomes, moments and decisions come back as they were."""
-    skipped = PastDecision(5, "pre", "WasteGate", "r4", False, True, False)
-    written = pipeline_history("pufi", decisions=(skipped,))
+    skipped = PastDecision(
+        5, "pre", "WasteGate", "r4", False, True, False, "light", exploration=0.05, risk=0.02,
+        probability=0.1, threshold=0.2, freshness=0.95,
+    )  # fmt: skip
+    runs = ("r0", "r1", "", "r3")
+    written = pipeline_history("pufi", decisions=(skipped,), past_runs=runs)
     read = from_files(to_files(written))
     assert written.current is not None
     assert read.current is not None
@@ -87,9 +91,21 @@ def test_a_newer_format_is_refused() -> None:
     """A format version of a later release is named in the error."""
     files = to_files(pipeline_history())
     summary = json.loads(files["summary.json"])
-    files["summary.json"] = json.dumps({**summary, "format_version": 2}).encode()
-    with pytest.raises(GraphletsFormatError, match=r"2.*reads.*1"):
+    files["summary.json"] = json.dumps({**summary, "format_version": 3}).encode()
+    with pytest.raises(GraphletsFormatError, match=r"3.*reads.*1 and 2"):
         from_files(files)
+
+
+def test_the_first_format_can_still_be_read() -> None:
+    """It knew neither runs nor what decisions say of exploration: both are as if absent."""
+    decision = PastDecision(5, "pre", "WasteGate", "r4", False, True, False)
+    files = to_files(pipeline_history("pu", decisions=(decision,)))
+    summary = json.loads(files["summary.json"])
+    early = ("time_ms", "stage", "gate", "run", "proceed", "would_skip", "shadow")
+    summary["decisions"] = [{name: one[name] for name in early} for one in summary["decisions"]]
+    files["summary.json"] = json.dumps({**summary, "format_version": 1}).encode()
+    read = from_files(files)
+    assert (read.decisions, read.past_runs) == ((decision,), ())
 
 
 def test_two_current_graphlets_are_refused() -> None:

@@ -85,6 +85,11 @@ def test_the_stage_must_be_one() -> None:
         ({"model_directory": "model", "threshold": -1}, "threshold=-1"),
         ({"model_directory": "model", "max_consecutive_skips": -1}, "max_consecutive_skips=-1"),
         ({"model_directory": "model", "max_staleness_hours": 0}, "max_staleness_hours=0"),
+        ({"model_directory": "model", "exploration": 2}, "exploration=2"),
+        (
+            {"model_directory": "model", "max_hours_without_attempt": -1},
+            "max_hours_without_attempt=-1",
+        ),
         ({"model_directory": "model", "shadow": "yes"}, "shadow='yes'"),
         (
             {
@@ -103,11 +108,14 @@ def test_a_gate_is_checked_where_it_is_written(options: dict[str, object], messa
 
 def test_what_is_not_set_is_no_execution_property() -> None:
     """Defaults are the policy's and the model's; the store records only what was chosen."""
-    gate = WasteGate(graphlets=GRAPHLETS, model_directory="model", max_staleness_hours=12)
+    gate = WasteGate(
+        graphlets=GRAPHLETS, model_directory="model", max_staleness_hours=12, exploration=0
+    )
     assert gate.exec_properties == {
         "stage": "pre",
         "model_directory": "model",
         "max_staleness_hours": 12.0,
+        "exploration": 0.0,
         "force_run": 0,
         "shadow": 0,
     }
@@ -161,7 +169,7 @@ def test_a_gate_takes_its_model_from_an_artifact(tmp_path: Path, row: int, proce
     WasteGateExecutor().Do(
         {"graphlets": [graphlets], "model": [model]},
         {"decision": [decision]},
-        {"stage": "pre", "threshold": 0.5, "shadow": 0, "force_run": 0},
+        {"stage": "pre", "threshold": 0.5, "shadow": 0, "force_run": 0, "exploration": 0.0},
     )
     assert decision.get_int_custom_property("proceed") == proceed
     assert decision.get_int_custom_property("failed_open") == 0

@@ -34,6 +34,7 @@ def staged_pipeline(folder: Path, span: int, thresholds: dict[Stage, float]) -> 
             threshold=thresholds.get(stage, 0.0),
             min_labelled=0,
             min_pushes=0,
+            exploration=0.0,
         ).with_id(f"WasteGate_{stage}")
         nodes.extend((generator, made))
         return made

@@ -210,8 +210,10 @@ def _summary(graphlets: Graphlets) -> str:
 
 
 def _limits(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("max_consecutive_skips", "max_staleness_hours")
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    names = (
+        "max_consecutive_skips", "max_staleness_hours", "max_hours_without_attempt", "exploration",
+    )  # fmt: skip
+    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
 
 
 def _now_ms() -> int:

@@ -152,6 +152,14 @@ def _add_policy(one: argparse.ArgumentParser) -> None:
         "--max-staleness-hours", type=_number(0, math.inf), metavar="H",
         help="run when the last push is longer ago, whatever the prediction",
     )  # fmt: skip
+    one.add_argument(
+        "--max-hours-without-attempt", type=_number(0, math.inf), metavar="H",
+        help="run when the last run that went on to train is longer ago, whatever the prediction",
+    )  # fmt: skip
+    one.add_argument(
+        "--exploration", type=_number(0, 1), metavar="SHARE",
+        help="share of predicted skips that run anyway (default: 0.05)",
+    )  # fmt: skip
 
 
 def _add_cost_weights(one: argparse.ArgumentParser) -> None:

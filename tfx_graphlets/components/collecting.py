@@ -11,7 +11,7 @@ import numpy as np
 
 from tfx_graphlets.components import gate_run, keys
 from tfx_graphlets.components.checks import check_stage
-from tfx_graphlets.components.decisions import past_decisions
+from tfx_graphlets.components.decisions import past_decisions, skipped_runs
 from tfx_graphlets.components.history import (
     FILES,
     GraphletsFormatError,
@@ -25,12 +25,13 @@ from tfx_graphlets.features import all_features, describe
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.own_nodes import without_gates
+from tfx_graphlets.past_decision import PastDecision
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance.store import Store
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.trace import Trace
 from tfx_graphlets.version import __version__
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 _LOGGER = logging.getLogger(__name__)
@@ -146,8 +147,11 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
     table = describe_again(
         graphlets, request.stage, store.payloads, last_described(recorded, request, store.payloads)
     )
-    past = Dataset.from_graphlets(graphlets, table)
-    past = past.take(np.flatnonzero(table.trainer != graphlet.trainer).astype(np.int64))
+    decisions = past_decisions(recorded)
+    runs = tuple(trace.context_name(at) or "" for at in trace.run_of_execution[graphlets.trainer])
+    past = _censored(Dataset.from_graphlets(graphlets, table), runs, decisions)
+    rows = np.flatnonzero(table.trainer != graphlet.trainer).astype(np.int64)
+    past = past.take(rows)
     return PipelineHistory(
         stage=request.stage,
         pipeline=request.pipeline or graphlet.pipeline or "",
@@ -155,8 +159,21 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
         read_ms=now_ms,
         current=current,
         past=dataclasses.replace(past, sources={}),
-        decisions=past_decisions(recorded),
+        decisions=decisions,
+        past_runs=tuple(runs[row] for row in rows),
     )
+
+
+def _censored(past: Dataset, runs: Sequence[str], decisions: Sequence[PastDecision]) -> Dataset:
+    """The dataset, with no outcome where a gate behind the Trainer cut the run short.
+
+    Such a graphlet has a Model that was not pushed: the gate's doing, from
+    which nothing can be learnt about the gate's being right.
+    """
+    cut_short = skipped_runs(decisions)
+    unknown = np.array([pair in cut_short for pair in zip(past.pipeline, runs)], bool)
+    outcome = np.where(unknown, np.int8(Outcome.INCOMPLETE), past.outcome).astype(np.int8)
+    return dataclasses.replace(past, outcome=outcome)
 
 
 def trainer_inputs(

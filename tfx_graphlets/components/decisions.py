@@ -5,38 +5,19 @@ A skipped run has no Trainer: its GateDecision artifact is its only trace.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from tfx_graphlets.components import keys
+from tfx_graphlets.past_decision import PastDecision
+from tfx_graphlets.promise import FreshnessLedger
 from tfx_graphlets.roles import is_output_edge, roles_of_executions
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.trace import IntArray, Trace
 from tfx_graphlets.vocabulary import Stage
 
-
-@dataclasses.dataclass(frozen=True)
-class PastDecision:
-    """One GateDecision artifact of an earlier run.
-
-    Attributes:
-      time_ms: create time of the artifact, milliseconds since the epoch.
-      stage: where the gate stood; "" where the artifact does not say.
-      gate: node id of the gate; "" where neither artifact nor node context say.
-      run: name of the run; "" where there is none.
-      proceed: whether the run was let through.
-      would_skip: what the gate would have done were it not in shadow mode.
-      shadow: whether it was.
-    """
-
-    time_ms: int
-    stage: str
-    gate: str
-    run: str
-    proceed: bool
-    would_skip: bool
-    shadow: bool
+_FLAGS = (keys.PROCEED, keys.WOULD_SKIP, keys.SHADOW, keys.EXPLORED, keys.FAILED_OPEN)
+_SHARES = (keys.EXPLORATION, keys.RISK, keys.PROBABILITY, keys.THRESHOLD, keys.FRESHNESS)
 
 
 def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
@@ -49,10 +30,7 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
     found = np.flatnonzero(trace.artifacts_of_types([keys.GATE_DECISION_TYPE]))
     if not len(found):
         return ()
-    number = {
-        key: artifacts.properties.numbers(key, len(artifacts))
-        for key in (keys.PROCEED, keys.WOULD_SKIP, keys.SHADOW)
-    }
+    number = {key: artifacts.properties.numbers(key, len(artifacts)) for key in (*_FLAGS, *_SHARES)}
     text = {key: artifacts.properties.texts(key, len(artifacts)) for key in (keys.STAGE, keys.GATE)}
     puts_out = is_output_edge(trace, roles_of_executions(trace))
     producer = dict(
@@ -63,19 +41,28 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
     )
     decisions = []
     for at in found[~np.isnan(number[keys.PROCEED][found])].tolist():
-        execution = producer.get(at)
-        run = None if execution is None else int(trace.run_of_execution[execution])
-        proceed = bool(number[keys.PROCEED][at])
-        would_skip = number[keys.WOULD_SKIP][at]
+        execution = producer.get(at, -1)
+        # Where a property is absent, its value is NaN: neither 1 nor 0.
+        values = {key: float(number[key][at]) for key in number}
+        share = {key: values[key] for key in _SHARES if not np.isnan(values[key])}
+        proceed = bool(values[keys.PROCEED])
         decisions.append(
             PastDecision(
                 time_ms=int(artifacts.create_ms[at]),
                 stage=text[keys.STAGE][at] or "",
                 gate=text[keys.GATE][at] or "",
-                run=(None if run is None else trace.context_name(run)) or "",
+                run=_context(trace, trace.run_of_execution, execution),
                 proceed=proceed,
-                would_skip=not proceed if np.isnan(would_skip) else bool(would_skip),
-                shadow=bool(number[keys.SHADOW][at] == 1),
+                would_skip=values[keys.WOULD_SKIP] == 1 or (not proceed),
+                shadow=values[keys.SHADOW] == 1,
+                pipeline=_context(trace, trace.pipeline_of_execution, execution),
+                explored=values[keys.EXPLORED] == 1,
+                exploration=share.get(keys.EXPLORATION, 0.0),
+                risk=share.get(keys.RISK, 0.0),
+                probability=share.get(keys.PROBABILITY),
+                threshold=share.get(keys.THRESHOLD),
+                freshness=share.get(keys.FRESHNESS),
+                failed_open=values[keys.FAILED_OPEN] == 1,
             )
         )
     return tuple(sorted(decisions, key=lambda decision: decision.time_ms))
@@ -103,11 +90,7 @@ def consecutive_skips(
         mode, where every run trains.
     """
     mine = sorted(
-        (
-            decision
-            for decision in decisions
-            if decision.stage in ("", str(stage)) and _same(decision.gate, gate)
-        ),
+        _of_gate(decisions, stage, gate),
         key=lambda decision: decision.time_ms,
     )
     last_trained = 0 if shadow else max(trained_ms, default=0)
@@ -118,6 +101,70 @@ def consecutive_skips(
             break
         skips += 1
     return skips
+
+
+def account_of(
+    decisions: Sequence[PastDecision],
+    freshness: float,
+    *,
+    stage: Stage,
+    gate: str = "",
+    pushed_runs: Iterable[str],
+) -> FreshnessLedger:
+    """The account of the risk that a gate has taken with the pushes so far.
+
+    Of a run that was decided twice the later decision counts. A push that no
+    decision of this gate preceded is not the gate's: it stands in no account.
+
+    Args:
+      decisions: of this pipeline, any order.
+      freshness: share of pushes to keep, 0..1.
+      stage: the gate's stage; decisions of other stages are not looked at.
+      gate: the gate's node id; "" if it is not known. Decisions of another
+        known gate are not looked at.
+      pushed_runs: for each graphlet that was pushed, as far as is known at the
+        moment, the name of its run; "" where it is not known.
+
+    Returns:
+      The account; a push in shadow mode that the gate would have skipped
+      counts as missed, since its rule is what is judged.
+    """
+    of_run = {
+        decision.run: decision
+        for decision in sorted(_of_gate(decisions, stage, gate), key=lambda one: one.time_ms)
+        if decision.run
+    }
+    ledger = FreshnessLedger(freshness)
+    for run in pushed_runs:
+        decision = of_run.get(run)
+        if decision is not None:
+            ledger = ledger.after_push(
+                decision.risk,
+                censored=not decision.shadow,
+                missed=decision.would_skip and decision.shadow,
+            )
+    return ledger
+
+
+def skipped_runs(decisions: Iterable[PastDecision]) -> frozenset[tuple[str, str]]:
+    """Pipeline and name of each run that a gate, whichever, has cut short.
+
+    What such a run came to says nothing of what it would have come to.
+    """
+    return frozenset((one.pipeline, one.run) for one in decisions if not one.proceed and one.run)
+
+
+def _of_gate(decisions: Iterable[PastDecision], stage: Stage, gate: str) -> list[PastDecision]:
+    return [
+        decision
+        for decision in decisions
+        if decision.stage in ("", str(stage)) and _same(decision.gate, gate)
+    ]
+
+
+def _context(trace: Trace, of_execution: IntArray, execution: int) -> str:
+    """Name of an execution's context; "" without one, or without an execution (-1)."""
+    return "" if execution < 0 else trace.context_name(int(of_execution[execution])) or ""
 
 
 def _same(left: str, right: str) -> bool:

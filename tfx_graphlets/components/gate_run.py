@@ -11,16 +11,22 @@ import numpy as np
 
 from tfx_graphlets.components import keys
 from tfx_graphlets.components.checks import check_stage
-from tfx_graphlets.components.decisions import consecutive_skips
+from tfx_graphlets.components.decisions import account_of, consecutive_skips
 from tfx_graphlets.components.history import PipelineHistory
 from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.exploration import exploration_draw
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.policy import Contribution, GateDecision, GatePolicy, GateState, decide
-from tfx_graphlets.promise import ThresholdChoice
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice
+from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 
 _MS_PER_HOUR = 3_600_000
+# Settings that are GatePolicy's, by its names for them.
+_LIMITS = (
+    "freshness", "threshold", "min_labelled", "min_pushes", "max_consecutive_skips",
+    "max_staleness_hours", "max_hours_without_attempt", "exploration",
+)  # fmt: skip
 
 
 class Predictor(Protocol):
@@ -41,8 +47,10 @@ class Predictor(Protocol):
         """Names the model."""
         ...
 
-    def threshold_for(self, freshness: float) -> ThresholdChoice:
-        """The threshold for another freshness."""
+    def threshold_for(
+        self, freshness: float, *, ledger: FreshnessLedger | None = None
+    ) -> ThresholdChoice:
+        """The threshold for another freshness, after what was risked so far."""
         ...
 
     def predict(self, table: FeatureTable) -> FloatArray:
@@ -64,7 +72,9 @@ class GateSettings:
       freshness: share of pushes to keep, 0..1; the model's by default.
       threshold: in place of the one that the model's freshness gives, 0..1.
       min_labelled, min_pushes, max_consecutive_skips, max_staleness_hours,
-        shadow, force_run: see GatePolicy.
+        max_hours_without_attempt, exploration, shadow, force_run: see
+        GatePolicy.
+      exploration_seed: of the draw that decides which skips are explored.
     """
 
     stage: Stage
@@ -75,6 +85,9 @@ class GateSettings:
     min_pushes: int | None = None
     max_consecutive_skips: int | None = None
     max_staleness_hours: float | None = None
+    max_hours_without_attempt: float | None = None
+    exploration: float | None = None
+    exploration_seed: int = 0
     shadow: bool = False
     force_run: bool = False
 
@@ -98,31 +111,19 @@ class GateSettings:
         )
         return cls(**taken)  # type: ignore[arg-type]
 
-    def policy(self, model: Predictor | None = None) -> GatePolicy:
-        """The policy, with the model's threshold where none is set.
+    def policy(self, choice: ThresholdChoice | None = None) -> GatePolicy:
+        """The policy.
+
+        Args:
+          choice: the waste model's, which counts where no threshold is set.
 
         Raises:
           InvalidArgumentError: a setting is outside its range.
         """
-        chosen = {
-            name: getattr(self, name)
-            for name in (
-                "freshness", "threshold", "min_labelled", "min_pushes",
-                "max_consecutive_skips", "max_staleness_hours",
-            )
-            if getattr(self, name) is not None
-        }  # fmt: skip
-        if model is not None and self.threshold is None:
-            choice = self._choice(model)
+        chosen = {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
+        if choice is not None and self.threshold is None:
             chosen.update(freshness=choice.freshness, threshold=choice.threshold)
         return GatePolicy(**chosen, shadow=self.shadow, force_run=self.force_run)
-
-    def threshold_note(self, model: Predictor) -> str | None:
-        """Why there is no threshold; None where there is one."""
-        return None if self.threshold is not None else self._choice(model).note or None
-
-    def _choice(self, model: Predictor) -> ThresholdChoice:
-        return model.threshold if self.freshness is None else model.threshold_for(self.freshness)
 
 
 def run_gate(
@@ -155,29 +156,57 @@ def run_gate(
             f"the waste model is of stage {model.stage} and the gate stands at stage "
             f"{settings.stage}: train one with stage {settings.stage}"
         )
-    return decide(
-        settings.policy(model),
+    choice = None if settings.threshold is not None else chosen_threshold(history, model, settings)
+    state = gate_state(history, settings)
+    decision = decide(
+        settings.policy(choice),
         float(model.predict(history.current)[0]),
-        dataclasses.replace(
-            gate_state(history, settings), threshold_note=settings.threshold_note(model)
-        ),
+        dataclasses.replace(state, threshold_note=choice.note or None if choice else None),
         stage=str(settings.stage),
         model_fingerprint=model.fingerprint,
         contributions=model.explain(history.current),
+        risk=choice.risk if choice else 0.0,
     )
+    return dataclasses.replace(decision, freshness=choice.freshness if choice else None)
+
+
+def chosen_threshold(
+    history: PipelineHistory, model: Predictor, settings: GateSettings
+) -> ThresholdChoice:
+    """The model's threshold, after the pushes that this gate has put at risk so far.
+
+    A push counts as soon as its outcome was known when the store was read. In a
+    history that an earlier release wrote there are no runs, and so no account.
+    """
+    freshness = model.threshold.freshness if settings.freshness is None else settings.freshness
+    past, runs = history.past, history.past_runs
+    if past is None or len(runs) != len(past):
+        return model.threshold_for(freshness)
+    known = np.flatnonzero(past.pushed & (past.known_ms <= history.read_ms))
+    account = account_of(
+        history.decisions,
+        freshness,
+        stage=settings.stage,
+        gate=settings.gate,
+        pushed_runs=[runs[row] for row in known],
+    )
+    return model.threshold_for(freshness, ledger=account)
 
 
 def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
     """What the history says of the pipeline at the moment of the decision.
 
-    Only outcomes that were known when the store was read count.
+    Only outcomes that were known when the store was read count. An attempt is a
+    graphlet, whatever became of it, as of the moment that a gate at this stage
+    let it go on. The draw is that of the run's name; where the run has none (it
+    has not begun, or the runner does not tell), of the moment of reading.
     """
     past = history.past
     if past is None:
         return GateState()
     known = past.known_ms <= history.read_ms
     pushed = past.known_ms[past.pushed & known]
-    since = (history.read_ms - int(pushed.max())) / _MS_PER_HOUR if len(pushed) else None
+    begun = past.decision_ms[past.decision_ms <= history.read_ms]
     return GateState(
         labelled=int(np.count_nonzero(past.labelled & known)),
         pushes=len(pushed),
@@ -188,8 +217,19 @@ def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
             shadow=settings.shadow,
             trained_ms=past.decision_ms.tolist(),
         ),
-        hours_since_last_push=since,
+        hours_since_last_push=_hours_since(pushed, history.read_ms),
+        hours_since_last_attempt=_hours_since(begun, history.read_ms),
+        draw=exploration_draw(
+            settings.exploration_seed,
+            history.pipeline,
+            history.run or str(history.read_ms),
+            str(settings.stage),
+        ),
     )
+
+
+def _hours_since(moments_ms: IntArray, now_ms: int) -> float | None:
+    return (now_ms - int(moments_ms.max())) / _MS_PER_HOUR if len(moments_ms) else None
 
 
 def skipped_before(stage: str, outer: str) -> GateDecision:
@@ -229,7 +269,8 @@ def custom_properties(
 ) -> dict[str, int | float | str]:
     """What is written on the GateDecision artifact, by key; see ``keys``.
 
-    Where there is no probability, threshold, gate id or model, there is no key.
+    Where there is no probability, threshold, promised freshness, gate id or
+    model, there is no key.
     """
     top = [[c.feature, c.value, round(c.effect, 4)] for c in decision.contributions]
     properties: dict[str, int | float | str | None] = {
@@ -239,6 +280,10 @@ def custom_properties(
         keys.FAILED_OPEN: int(failed_open),
         keys.PROBABILITY: _rounded(decision.probability),
         keys.THRESHOLD: _rounded(decision.threshold),
+        keys.EXPLORED: int(decision.explored),
+        keys.EXPLORATION: _rounded(decision.exploration),
+        keys.RISK: _rounded(decision.risk),
+        keys.FRESHNESS: _rounded(decision.freshness),
         keys.REASON: decision.reason,
         keys.STAGE: decision.stage,
         keys.GATE: gate or None,
@@ -249,6 +294,6 @@ def custom_properties(
     return {key: value for key, value in properties.items() if value is not None}
 
 
-def _rounded(probability: float | None) -> float | None:
+def _rounded(share: float | None) -> float | None:
     """To what MLMD keeps of a double in a database: six digits."""
-    return None if probability is None else round(probability, 6)
+    return None if share is None else round(float(share), 6)

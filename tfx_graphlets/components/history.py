@@ -18,15 +18,17 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from tfx_graphlets.components.decisions import PastDecision
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.past_decision import PastDecision
 from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 KIND: Final = "tfx_graphlets.graphlets"
-FORMAT_VERSION: Final = 1
+# Since 2: the runs of past graphlets, and all that a PastDecision says.
+FORMAT_VERSION: Final = 2
+READ_VERSIONS: Final = (1, 2)
 SUMMARY_FILE: Final = "summary.json"
 CURRENT_FILE: Final = "current.parquet"
 HISTORY_FILE: Final = "history.parquet"
@@ -35,6 +37,7 @@ FILES: Final = (CURRENT_FILE, HISTORY_FILE, SUMMARY_FILE)
 
 _NUMBERS: Final = ("outcome", "decision_ms", "known_ms", "start_ms")
 _TEXTS: Final = ("pipeline", "store")
+_RUN: Final = "run"
 
 
 class GraphletsFormatError(GraphletsError):
@@ -62,6 +65,8 @@ class PipelineHistory:
         no current graphlet.
       past: the pipeline's graphlets that have a Trainer, without the current
         one; None where the store could not be read.
+      past_runs: name of the run of each past graphlet, [len(past)], "" where
+        it has none; empty where an earlier release did not write it.
       decisions: earlier gates' decisions, oldest first.
       problem: why ``current`` or ``past`` is None; "" where neither is.
       release: version of this library that described the graphlets.
@@ -76,6 +81,7 @@ class PipelineHistory:
     decisions: tuple[PastDecision, ...] = ()
     problem: str = ""
     release: str = __version__
+    past_runs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.problem:
@@ -117,6 +123,8 @@ def to_files(history: PipelineHistory) -> dict[str, bytes]:
         for name in _TEXTS:
             column = pa.array(getattr(history.past, name), pa.string())
             rows = rows.append_column(name, column)
+        if history.past_runs:
+            rows = rows.append_column(_RUN, pa.array(history.past_runs, pa.string()))
         files[HISTORY_FILE] = _to_parquet(rows)
     files[SUMMARY_FILE] = text.encode() + b"\n"
     return files
@@ -142,19 +150,24 @@ def from_files(files: Mapping[str, bytes]) -> PipelineHistory:
 def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
     summary = json.loads(files[SUMMARY_FILE])
     version = summary["format_version"] if summary["kind"] == KIND else None
-    if version != FORMAT_VERSION:
+    if version not in READ_VERSIONS:
         raise GraphletsFormatError(
-            f"its format is {summary['kind']} {version}, this release reads {KIND} {FORMAT_VERSION}"
+            f"its format is {summary['kind']} {version}, this release reads {KIND} "
+            f"{' and '.join(map(str, READ_VERSIONS))}"
         )
     stage = Stage(summary["stage"])
     features = tuple(_feature_from_dict(document) for document in summary["features"])
     current = past = None
+    past_runs: tuple[str, ...] = ()
     if CURRENT_FILE in files:
         current = _feature_table(_from_parquet(files[CURRENT_FILE]), stage, features)
         if len(current) != 1:
             raise GraphletsFormatError(f"{CURRENT_FILE} holds {len(current)} rows and not one")
     if HISTORY_FILE in files:
-        past = _dataset(_from_parquet(files[HISTORY_FILE]), stage, features)
+        rows = _from_parquet(files[HISTORY_FILE])
+        past = _dataset(rows, stage, features)
+        if _RUN in rows.column_names:
+            past_runs = tuple(rows.column(_RUN).to_pylist())
     if not summary["problem"] and (current is None or past is None):
         raise GraphletsFormatError(f"{CURRENT_FILE} or {HISTORY_FILE} is missing")
     return PipelineHistory(
@@ -167,6 +180,7 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
         decisions=tuple(PastDecision(**document) for document in summary["decisions"]),
         problem=summary["problem"],
         release=summary["release"],
+        past_runs=past_runs,
     )
 
 

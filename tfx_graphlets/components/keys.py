@@ -37,6 +37,10 @@ SHADOW: Final = "shadow"  # int: 1 if the gate decides and records, and never sk
 FAILED_OPEN: Final = "failed_open"  # int: 1 if it proceeds because something went wrong
 PROBABILITY: Final = "probability"  # float 0..1 of a push; absent where unknown
 THRESHOLD: Final = "threshold"  # float 0..1: below it the gate skips; absent where none
+EXPLORED: Final = "explored"  # int: 1 if it proceeds only because skips are explored
+EXPLORATION: Final = "exploration"  # float 0..1: share of predicted skips that run anyway
+RISK: Final = "risk"  # float 0..1: the most by which a push was likely to be skipped
+# FRESHNESS, as below: what the threshold was chosen for; absent where it was chosen for none
 REASON: Final = "reason"  # a sentence
 STAGE: Final = "stage"  # input, pre, trainer or validation
 GATE: Final = "gate"  # node id of the gate; absent where the runner does not tell

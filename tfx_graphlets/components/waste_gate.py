@@ -17,6 +17,10 @@ from tfx_graphlets.components.gate_run import GateSettings
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.vocabulary import Stage
 
+_FLOATS = (
+    "freshness", "threshold", "max_staleness_hours", "max_hours_without_attempt", "exploration",
+)  # fmt: skip
+
 
 class WasteGateSpec(component_spec.ComponentSpec):
     """Interface of WasteGate."""
@@ -30,6 +34,9 @@ class WasteGateSpec(component_spec.ComponentSpec):
         "min_pushes": component_spec.ExecutionParameter(type=int, optional=True),
         "max_consecutive_skips": component_spec.ExecutionParameter(type=int, optional=True),
         "max_staleness_hours": component_spec.ExecutionParameter(type=float, optional=True),
+        "max_hours_without_attempt": component_spec.ExecutionParameter(type=float, optional=True),
+        "exploration": component_spec.ExecutionParameter(type=float, optional=True),
+        "exploration_seed": component_spec.ExecutionParameter(type=int, optional=True),
         "force_run": component_spec.ExecutionParameter(type=int),
         "shadow": component_spec.ExecutionParameter(type=int),
     }
@@ -56,12 +63,13 @@ class WasteGate(tfx.types.BaseComponent):
     model of another stage, a damaged artifact, an error of its own) it proceeds
     and says so in ``reason``.
 
-    Output ``decision``: a GateDecision with the custom properties ``proceed``
-    (1 or 0), ``would_skip``, ``shadow``, ``failed_open`` (1 or 0), ``probability``
-    and ``threshold`` (0..1, absent where there is none), ``reason`` (a sentence),
-    ``stage``, ``gate`` (node id), ``model_fingerprint``, ``top_features`` (JSON
-    list of [feature, value, effect]) and ``seconds``; its directory holds the
-    same as ``decision.json``.
+    Output ``decision``: a GateDecision with the custom properties ``proceed``,
+    ``would_skip``, ``shadow``, ``explored``, ``failed_open`` (1 or 0),
+    ``exploration`` and ``risk`` (0..1), ``probability``, ``threshold`` and the
+    promised ``freshness`` (0..1, absent where there is none), ``reason`` (a
+    sentence), ``stage``, ``gate`` (node id), ``model_fingerprint``,
+    ``top_features`` (JSON list of [feature, value, effect]) and ``seconds``; its
+    directory holds the same as ``decision.json``.
     """
 
     SPEC_CLASS = WasteGateSpec
@@ -82,6 +90,9 @@ class WasteGate(tfx.types.BaseComponent):
         min_pushes: int | None = None,
         max_consecutive_skips: int | None = None,
         max_staleness_hours: float | None = None,
+        max_hours_without_attempt: float | None = None,
+        exploration: Union[float, RuntimeParameter, None] = None,
+        exploration_seed: int = 0,
         force_run: Union[bool, RuntimeParameter] = False,
         shadow: Union[bool, RuntimeParameter] = False,
     ) -> None:
@@ -106,6 +117,12 @@ class WasteGate(tfx.types.BaseComponent):
             likewise.
           max_staleness_hours: if the last push is so long ago it proceeds; no
             limit by default.
+          max_hours_without_attempt: if the last run that went on to its Trainer
+            is so long ago it proceeds; no limit by default.
+          exploration: share of predicted skips that run anyway, 0..1;
+            GatePolicy's default. Without any, nobody notices missed pushes.
+          exploration_seed: with the names of pipeline, run and stage, what the
+            draw for it is made from.
           force_run: proceed whatever the model says; as a RuntimeParameter
             (ptype=int, default=0) it can be set per run.
           shadow: decide and record, never skip.
@@ -128,8 +145,11 @@ class WasteGate(tfx.types.BaseComponent):
             "min_pushes": min_pushes,
             "max_consecutive_skips": max_consecutive_skips,
             "max_staleness_hours": max_staleness_hours,
+            "max_hours_without_attempt": max_hours_without_attempt,
+            "exploration": exploration,
+            "exploration_seed": exploration_seed or None,
         }
-        for name in ("freshness", "threshold", "max_staleness_hours"):
+        for name in _FLOATS:
             if isinstance(options[name], int) and not isinstance(options[name], bool):
                 options[name] = float(options[name])  # type: ignore[arg-type]
         known = {name: value for name, value in options.items() if _is_number(value)}
