@@ -33,7 +33,7 @@ _LABEL = "__label__"  # no feature's name: those hold a dot
 _PUSHED, _UNPUSHED = "pushed", "unpushed"
 # A category seen once teaches what an unseen one means, not what it means itself.
 _MIN_CATEGORY_COUNT = 2
-_MOST_THREADS = 4  # the trees do not depend on it
+_MOST_THREADS = 4  # a random forest's trees do not depend on it
 
 
 def _check_whole(settings: object, *names: str) -> None:
@@ -202,11 +202,13 @@ def train_forest(
         "num_candidate_attributes": None,
         "allow_na_conditions": True,
         "random_seed": seed,
-        "num_threads": min(os.cpu_count() or 1, _MOST_THREADS),
     }
     if isinstance(settings, LearnerSettings):
         learner = ydf.RandomForestLearner(
-            **common, winner_take_all=False, compute_oob_performances=False
+            **common,
+            winner_take_all=False,
+            compute_oob_performances=False,
+            num_threads=min(os.cpu_count() or 1, _MOST_THREADS),
         )
     else:
         learner = ydf.GradientBoostedTreesLearner(
@@ -215,6 +217,7 @@ def train_forest(
             subsample=settings.subsample,
             validation_ratio=0.0,
             early_stopping="NONE",
+            num_threads=1,  # unlike a forest, the trees depend on it; and one is the fastest
         )
     model = learner.train(columns, verbose=0)
     model.set_metadata(dataclasses.replace(model.metadata(), owner="", created_date=1, uid=1))
