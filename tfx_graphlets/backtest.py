@@ -28,7 +28,9 @@ from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.figures import Figures, figures_of, or_none
 from tfx_graphlets.waste_model.learner import DEFAULT_SETTINGS, LearnerSettings
 from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
-from tfx_graphlets.waste_model.replay import FixedScores, ModelScores, replay
+from tfx_graphlets.waste_model.online import ModelScores
+from tfx_graphlets.waste_model.replay import FixedScores, replay
+from tfx_graphlets.waste_model.world import World
 
 _MOST_TRAININGS = 150
 
@@ -159,6 +161,7 @@ def backtest(
     policy: GatePolicy,
     *,
     history: Dataset | None = None,
+    censored: bool = True,
     retrain_every: int | None = None,
     seed: int = 0,
     settings: LearnerSettings = DEFAULT_SETTINGS,
@@ -199,7 +202,8 @@ def backtest(
     scorer = ModelScores(
         dataset, history, retrain_every=retrain_every, seed=seed, settings=settings
     )
-    replayed = replay(dataset, policy, scorer, progress)
+    world = World(dataset, censored=censored)
+    replayed = replay(dataset, policy, scorer, world, seed=seed, progress=progress)
     skipped = np.zeros(len(dataset), bool)
     skipped[replayed.rows] = [not decision.proceed for decision in replayed.decisions]
     meter = WasteMeter(dataset.sources, dataset.stage)
@@ -282,8 +286,8 @@ def _baseline_skips(
             past, past_pushed = past[scored], history.pushed[scored]
     # A threshold of the policy's own belongs to the model's scores, not to these.
     scored_policy = dataclasses.replace(policy, threshold=None)
-    scorer = FixedScores(dataset.time_order, scores, past, past_pushed.tolist())
-    replayed = replay(dataset, scored_policy, scorer)
+    scorer = FixedScores(scores, past, past_pushed.tolist())
+    replayed = replay(dataset, scored_policy, scorer, World(dataset, censored=False), seed=seed)
     skipped = np.zeros(len(dataset), bool)
     skipped[replayed.rows] = [not decision.proceed for decision in replayed.decisions]
     return skipped

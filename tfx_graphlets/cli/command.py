@@ -108,16 +108,22 @@ def backtest(options: argparse.Namespace) -> Result:
     """``backtest STORE...``: what a gate would have done, and what it had saved."""
     from tfx_graphlets.backtest import backtest as replay
 
-    dataset = _dataset(options.stores, options.stage, options)
-    history = _dataset(options.history, options.stage, options) if options.history else None
     policy = dataclasses.replace(GatePolicy(freshness=options.freshness), **_limits(options))
-    with tqdm(desc="decisions", disable=None, leave=False) as bar:
+    with contextlib.ExitStack() as stores:  # a censored replay reads on
+        dataset = _dataset(options.stores, options.stage, options, stores)
+        history = None
+        if options.history:
+            history = _dataset(options.history, options.stage, options, stores)
+        with tqdm(desc="decisions", disable=None, leave=False) as bar:
 
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            def progress(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
 
-        result = replay(dataset, policy, history=history, seed=options.seed, progress=progress)
+            result = replay(
+                dataset, policy, history=history, censored=not options.uncensored,
+                seed=options.seed, progress=progress,
+            )  # fmt: skip
     return Result(result.to_dict(), str(result))
 
 
@@ -191,13 +197,19 @@ def _cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
     )
 
 
-def _dataset(stores: Sequence[str], stage: Stage, options: argparse.Namespace) -> Dataset:
+def _dataset(
+    stores: Sequence[str],
+    stage: Stage,
+    options: argparse.Namespace,
+    keep_open: contextlib.ExitStack | None = None,
+) -> Dataset:
+    """Graphlets of several stores, described; these stay open where a stack is given."""
     datasets = []
-    for uri in tqdm(stores, desc="stores", disable=None, leave=False):
-        with open_store(uri) as store:
+    with contextlib.ExitStack() as own:
+        for uri in tqdm(stores, desc="stores", disable=None, leave=False):
+            store = (keep_open or own).enter_context(open_store(uri))
             graphlets = _described_graphlets(store, options)
-            features = describe(graphlets, stage, payloads=store.payloads)
-            datasets.append(Dataset.from_graphlets(graphlets, features, store.name))
+            datasets.append(Dataset.describe(graphlets, stage, store.payloads, store.name))
     return Dataset.concatenate(datasets)
 
 

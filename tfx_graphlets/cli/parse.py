@@ -60,6 +60,10 @@ def parser() -> argparse.ArgumentParser:
         "--history", metavar="STORE", nargs="+", default=[], action="extend",
         help="stores of other pipelines, labelled and known from the start",
     )  # fmt: skip
+    backtest.add_argument(
+        "--uncensored", action="store_true",
+        help="show the outcomes of skipped runs to later decisions, as in shadow mode",
+    )  # fmt: skip
     _add_policy(backtest)
     _add_seed(backtest)
     _add_cost_weights(backtest)

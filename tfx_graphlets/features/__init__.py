@@ -162,6 +162,10 @@ class Describer:
         """
         self._past.hide(graphlet, spared.tolist())
 
+    def reset(self) -> None:
+        """Nothing was skipped."""
+        self._past = Past(self._facts)
+
     def run(self, graphlet: int) -> None:
         """A gate let this graphlet run: all its executions did, whatever was spared before."""
         self._past.show(member.execution for member in self._facts.members(graphlet))

@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.features import Describer
 from tfx_graphlets.features.moment import decision_moment
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
 from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.payload import Payloads
 from tfx_graphlets.trace import BoolArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 
@@ -36,6 +38,8 @@ class Dataset:
       store: name of the store that the row is from [n].
       sources: the graphlets of each store by its name, for counting compute
         on sets of executions; empty where only rows were kept.
+      describers: of each store by its name, for describing a row anew as if
+        earlier ones had been skipped; empty where rows were only read.
     """
 
     table: FeatureTable
@@ -46,6 +50,7 @@ class Dataset:
     pipeline: tuple[str, ...]
     store: tuple[str, ...]
     sources: Mapping[str, Graphlets] = dataclasses.field(default_factory=dict)
+    describers: Mapping[str, Describer] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("outcome", "decision_ms", "known_ms", "start_ms", "pipeline", "store"):
@@ -85,6 +90,22 @@ class Dataset:
         )
 
     @classmethod
+    def describe(
+        cls, graphlets: Graphlets, stage: Stage, payloads: Payloads | None = None, store: str = ""
+    ) -> Dataset:
+        """The dataset of all graphlets of one store, which can be replayed.
+
+        Args:
+          graphlets: the graphlets.
+          stage: where the gate stands.
+          payloads: of the store; a replay may still read from them.
+          store: a name that tells this store from others.
+        """
+        describer = Describer(graphlets, stage, payloads=payloads)
+        dataset = cls.from_graphlets(graphlets, describer.describe(), store)
+        return dataclasses.replace(dataset, describers={store: describer})
+
+    @classmethod
     def concatenate(cls, datasets: Sequence[Dataset]) -> Dataset:
         """The rows of all, in the order given.
 
@@ -94,6 +115,7 @@ class Dataset:
         """
         table = FeatureTable.concatenate([dataset.table for dataset in datasets])
         sources: dict[str, Graphlets] = {}
+        describers: dict[str, Describer] = {}
         seen: set[str] = set()
         for dataset in datasets:
             twice = seen & set(dataset.store)
@@ -103,6 +125,7 @@ class Dataset:
                 )
             seen |= set(dataset.store)
             sources.update(dataset.sources)
+            describers.update(dataset.describers)
         return cls(
             table=table,
             outcome=np.concatenate([dataset.outcome for dataset in datasets]),
@@ -112,6 +135,7 @@ class Dataset:
             pipeline=tuple(name for dataset in datasets for name in dataset.pipeline),
             store=tuple(name for dataset in datasets for name in dataset.store),
             sources=sources,
+            describers=describers,
         )
 
     def __len__(self) -> int:
@@ -166,7 +190,12 @@ class Dataset:
             pipeline=tuple(self.pipeline[row] for row in rows),
             store=tuple(self.store[row] for row in rows),
             sources=self.sources,
+            describers=self.describers,
         )
+
+    def with_table(self, table: FeatureTable) -> Dataset:
+        """The same rows, described otherwise."""
+        return dataclasses.replace(self, table=table)
 
     def only_labelled(self) -> Dataset:
         """The rows that are pushed or unpushed."""

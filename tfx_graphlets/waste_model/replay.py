@@ -1,30 +1,27 @@
 """Replay: takes past decisions one after the other, knowing what was known.
 
 The loop is the same for the gate and for the baselines that it is compared
-with; they differ in the ``Scorer``. It hands a scorer one graphlet at a time
-and tells it outcomes as they become known, so that a censored replay, which
-withholds the outcomes of skipped runs, is a change of this file alone.
+with; they differ in the ``Scorer``. What may be known is the ``World``'s
+business: in a censored one a skipped run shows its outcome to nobody.
 """
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from tfx_graphlets.exploration import exploration_draw
+from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.policy import GateDecision, GatePolicy, GateState, decide
-from tfx_graphlets.promise import ThresholdChoice, choose_threshold
+from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice, choose_threshold
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
-from tfx_graphlets.waste_model.learner import Forest, LearnerSettings, train_forest
-from tfx_graphlets.waste_model.training import enough, transfer_scores
+from tfx_graphlets.waste_model.world import World
 
 _MS_PER_HOUR = 3_600_000.0
-# Rows that are scored in one go: a call of the forest costs more than a row.
-_ROWS_AT_ONCE = 64
 
 
 class Scorer(Protocol):
@@ -34,13 +31,42 @@ class Scorer(Protocol):
         """Out-of-sample scores of the history, and which of it were pushed."""
         ...
 
-    def learn(self, row: int) -> None:
-        """The outcome of a labelled row is known from now on."""
+    def learn(self, row: int, features: FeatureTable) -> None:
+        """The outcome of a labelled row is known from now on.
+
+        Args:
+          row: the row.
+          features: one row, as it was described when it was decided about.
+        """
         ...
 
-    def score(self, position: int) -> float:
-        """Score of the row at this position of the time order; NaN if none."""
+    def score(self, row: int, features: FeatureTable) -> float:
+        """Score of a row, described as it is seen now; NaN if none."""
         ...
+
+
+class FixedScores:
+    """A scorer whose scores are given, float64, by row."""
+
+    def __init__(
+        self, scores: FloatArray,
+        history: FloatArray | None = None, history_pushed: Sequence[bool] = (),
+    ) -> None:  # fmt: skip
+        self._scores = scores
+        self._history = np.zeros(0) if history is None else history
+        self._history_pushed = history_pushed
+
+    def history(self) -> tuple[FloatArray, Sequence[bool]]:
+        """See Scorer."""
+        return self._history, self._history_pushed
+
+    def learn(self, row: int, features: FeatureTable) -> None:
+        """Nothing: what is known is in the scores."""
+
+    def score(self, row: int, features: FeatureTable) -> float:
+        """See Scorer."""
+        del features
+        return float(self._scores[row])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,94 +85,13 @@ class Replay:
     last_choice: ThresholdChoice | None
 
 
-class FixedScores:
-    """A scorer whose scores are given, float64, by row."""
-
-    def __init__(
-        self, order: IntArray, scores: FloatArray,
-        history: FloatArray | None = None, history_pushed: Sequence[bool] = (),
-    ) -> None:  # fmt: skip
-        self._order, self._scores = order, scores
-        self._history = np.zeros(0) if history is None else history
-        self._history_pushed = history_pushed
-
-    def history(self) -> tuple[FloatArray, Sequence[bool]]:
-        """See Scorer."""
-        return self._history, self._history_pushed
-
-    def learn(self, row: int) -> None:
-        """Nothing: what is known is in the scores."""
-
-    def score(self, position: int) -> float:
-        """See Scorer."""
-        return float(self._scores[self._order[position]])
-
-
-class ModelScores:
-    """A waste model that is trained anew as outcomes become known.
-
-    Args:
-      dataset: what is replayed.
-      past: graphlets of other pipelines, known from the start; None: none.
-      retrain_every: newly known outcomes after which it is trained anew.
-      seed: of all forests.
-      settings: how they are grown.
-    """
-
-    def __init__(
-        self, dataset: Dataset, past: Dataset | None, *, retrain_every: int, seed: int,
-        settings: LearnerSettings,
-    ) -> None:  # fmt: skip
-        self._dataset, self._order = dataset, dataset.time_order
-        self._past = None if past is None else past.only_labelled()
-        self._retrain_every, self._seed, self._settings = retrain_every, seed, settings
-        self._known: list[int] = []
-        self._known_when_trained = -1
-        self._forest: Forest | None = None
-        self._ahead: dict[int, float] = {}
-        self.trainings = 0
-
-    def history(self) -> tuple[FloatArray, Sequence[bool]]:
-        """See Scorer."""
-        if self._past is None:
-            return np.zeros(0), ()
-        scores = transfer_scores(self._past, self._seed, settings=self._settings)
-        scored = ~np.isnan(scores)
-        return scores[scored], self._past.pushed[scored].tolist()
-
-    def learn(self, row: int) -> None:
-        """See Scorer."""
-        self._known.append(row)
-
-    def score(self, position: int) -> float:
-        """See Scorer."""
-        new = len(self._known) - self._known_when_trained
-        if self._known_when_trained < 0 or new >= self._retrain_every or self._forest is None:
-            self._train()
-        if self._forest is None:
-            return float("nan")
-        if position not in self._ahead:
-            ahead = min(_ROWS_AT_ONCE, self._retrain_every + 1)
-            rows = self._order[position : position + ahead]
-            scores = self._forest.predict(self._dataset.table.take(rows))
-            self._ahead = {position + number: float(s) for number, s in enumerate(scores)}
-        return self._ahead[position]
-
-    def _train(self) -> None:
-        known = self._dataset.take(np.array(self._known, np.int64))
-        both = known if self._past is None else Dataset.concatenate([self._past, known])
-        if not enough(both, np.arange(len(both), dtype=np.int64)):
-            return
-        self._forest = train_forest(both.table, both.pushed, self._settings, self._seed)
-        self._known_when_trained = len(self._known)
-        self._ahead = {}
-        self.trainings += 1
-
-
 def replay(
     dataset: Dataset,
     policy: GatePolicy,
     scorer: Scorer,
+    world: World,
+    *,
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Replay:
     """Decides about every graphlet in the order of time.
@@ -154,84 +99,132 @@ def replay(
     At each decision the scorer has been told the outcomes that were known by
     then, and the threshold is chosen from the scores that earlier graphlets
     were given at their own decisions (and from those of the history), as far
-    as their outcome was known by then; unless the policy states a threshold.
+    as their outcome was known by then, and from the account of the risk that
+    the pipeline's pushes were put at; unless the policy states a threshold.
 
     Args:
       dataset: what is replayed.
       policy: the policy; its freshness is what the thresholds are chosen for.
       scorer: the scorer.
+      world: what it may know; new.
+      seed: of the exploration.
       progress: called after each decision with the number of decisions taken
         and of those to take; None: nobody is told.
 
     Returns:
       The decisions.
     """
-    order = dataset.time_order
-    group = dataset.group
-    labelled, pushed = dataset.labelled, dataset.pushed
-    becoming_known = np.flatnonzero(labelled)[
-        np.argsort(dataset.known_ms[labelled], kind="stable")
-    ].tolist()
-    known_moments = dataset.known_ms[becoming_known].tolist()
-    scores = np.full(len(dataset), np.nan)
-    past_scores, past_pushed = scorer.history()
-    calibration_scores, calibration_pushed = past_scores.tolist(), list(past_pushed)
-    states: dict[int, _PipelineState] = {}
+    order, group = dataset.time_order, dataset.group
+    calibration = _Calibration(scorer.history(), censored=world.censored)
+    pipelines = {
+        number: _Pipeline(FreshnessLedger(policy.freshness)) for number in set(group.tolist())
+    }
+    seen: dict[int, tuple[FeatureTable, float, GateDecision]] = {}
     decisions: list[GateDecision] = []
-    told = 0
     choice: ThresholdChoice | None = None
-    for position, row in enumerate(order.tolist()):
+    for row in order.tolist():
         moment = int(dataset.decision_ms[row])
-        # Strictly before: an outcome of the very moment may be this graphlet's own.
-        now_known = bisect.bisect_left(known_moments, moment)
-        for other in becoming_known[told:now_known]:
-            scorer.learn(other)
-            states.setdefault(int(group[other]), _PipelineState()).learn(
-                int(dataset.known_ms[other]), bool(pushed[other])
+        for other in world.known_before(moment):
+            features, score, decision = seen.pop(other)
+            pushed = bool(dataset.pushed[other])
+            scorer.learn(other, features)
+            pipelines[int(group[other])].learn(
+                int(dataset.known_ms[other]), pushed, decision, world.censored
             )
-            # A graphlet that was not scored is no sample of the scores.
-            if not np.isnan(scores[other]):
-                calibration_scores.append(float(scores[other]))
-                calibration_pushed.append(bool(pushed[other]))
-        if policy.threshold is None and (choice is None or now_known > told):
-            choice = choose_threshold(calibration_scores, calibration_pushed, policy.freshness)
-        told = now_known
-        scores[row] = scorer.score(position)
-        state = states.setdefault(int(group[row]), _PipelineState())
+            calibration.learn(score, pushed, decision)
+        pipeline = pipelines[int(group[row])]
+        features = world.features(row)
+        score = scorer.score(row, features)
+        if policy.threshold is None:
+            choice = calibration.choose(pipeline.ledger)
+        draw = exploration_draw(
+            seed, dataset.store[row], dataset.pipeline[row], str(dataset.table.trainer[row])
+        )
         decision = decide(
             policy if choice is None else dataclasses.replace(policy, threshold=choice.threshold),
-            float(scores[row]),
-            state.at(moment, None if choice is None else choice.note),
+            score,
+            pipeline.at(moment, draw, None if choice is None else choice.note),
             stage=str(dataset.stage),
+            risk=0.0 if choice is None else choice.risk,
         )
-        state.consecutive_skips = 0 if decision.proceed else state.consecutive_skips + 1
+        calibration.decided(decision)
+        pipeline.decided(moment, decision)
+        world.decided(row, decision.proceed)
+        seen[row] = features, score, decision
         decisions.append(decision)
         if progress is not None:
             progress(len(decisions), len(order))
     return Replay(order, tuple(decisions), choice)
 
 
+class _Calibration:
+    """Out-of-sample scores of what became known, from which thresholds are chosen."""
+
+    def __init__(self, history: tuple[FloatArray, Sequence[bool]], *, censored: bool) -> None:
+        self._censored = censored
+        self._scores: list[float] = history[0].tolist()
+        self._pushed: list[bool] = list(history[1])
+        self._explored: list[bool] = [False] * len(self._scores)
+        self._would_skip = self._explorations = 0
+
+    def decided(self, decision: GateDecision) -> None:
+        if decision.explored or not decision.proceed:
+            self._would_skip += 1
+            self._explorations += decision.explored
+
+    def learn(self, score: float, pushed: bool, decision: GateDecision) -> None:
+        if not np.isnan(score):  # a graphlet that was not scored is no sample of the scores
+            self._scores.append(score)
+            self._pushed.append(pushed)
+            self._explored.append(decision.explored)
+
+    def choose(self, ledger: FreshnessLedger) -> ThresholdChoice:
+        """An explored graphlet stands for those that were skipped."""
+        weights = np.ones(len(self._scores))
+        if self._censored and self._explorations:
+            weights[self._explored] = self._would_skip / self._explorations
+        return choose_threshold(
+            self._scores, self._pushed, ledger.freshness, weights=weights.tolist(), ledger=ledger
+        )
+
+
 @dataclasses.dataclass
-class _PipelineState:
+class _Pipeline:
+    """What is known of one pipeline."""
+
+    ledger: FreshnessLedger
     labelled: int = 0
     pushes: int = 0
     last_push_ms: int | None = None
+    last_attempt_ms: int | None = None
     consecutive_skips: int = 0
 
-    def learn(self, moment_ms: int, pushed: bool) -> None:
+    def learn(self, moment_ms: int, pushed: bool, decision: GateDecision, censored: bool) -> None:
         self.labelled += 1
-        if pushed:
-            self.pushes += 1
-            self.last_push_ms = max(moment_ms, self.last_push_ms or moment_ms)
+        if not pushed:
+            return
+        self.pushes += 1
+        self.last_push_ms = max(moment_ms, self.last_push_ms or moment_ms)
+        self.ledger = self.ledger.after_push(
+            decision.risk, censored=censored, missed=not censored and decision.would_skip
+        )
 
-    def at(self, moment_ms: int, threshold_note: str | None) -> GateState:
-        since = None
-        if self.last_push_ms is not None:
-            since = (moment_ms - self.last_push_ms) / _MS_PER_HOUR
+    def decided(self, moment_ms: int, decision: GateDecision) -> None:
+        self.consecutive_skips = 0 if decision.proceed else self.consecutive_skips + 1
+        if decision.proceed:
+            self.last_attempt_ms = moment_ms
+
+    def at(self, moment_ms: int, draw: float, threshold_note: str | None) -> GateState:
         return GateState(
             labelled=self.labelled,
             pushes=self.pushes,
             consecutive_skips=self.consecutive_skips,
-            hours_since_last_push=since,
+            hours_since_last_push=_hours(self.last_push_ms, moment_ms),
+            hours_since_last_attempt=_hours(self.last_attempt_ms, moment_ms),
+            draw=draw,
             threshold_note=threshold_note,
         )
+
+
+def _hours(since_ms: int | None, moment_ms: int) -> float | None:
+    return None if since_ms is None else (moment_ms - since_ms) / _MS_PER_HOUR
