@@ -1,7 +1,7 @@
 """The command line: ``parse`` reads words, ``command`` does, ``render`` shows.
 
-Exit codes: 0 done (``gate``: run), 3 ``gate``: skip, 2 usage, 1 failure with a
-reason of one line.
+Exit codes: 0 done (``gate``: run, ``monitor``: healthy), 3 ``gate``: skip,
+4 ``monitor``: alarm, 2 usage, 1 failure with a reason of one line.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ EXIT_DONE = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_SKIP = 3
+EXIT_ALARM = 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("tfx-graphlets: interrupted\n")
         return EXIT_FAILURE
     render.show(result, options.format, sys.stdout)
+    if result.alarm:
+        return EXIT_ALARM
     return EXIT_SKIP if result.skip else EXIT_DONE
 
 

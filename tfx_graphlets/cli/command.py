@@ -167,6 +167,29 @@ def gate(options: argparse.Namespace) -> Result:
     return Result(document, str(decision), skip=not decision.proceed)
 
 
+def monitor_store(options: argparse.Namespace) -> Result:
+    """``monitor STORE``: how live gates are doing."""
+    from tfx_graphlets.components.decisions import past_decisions
+    from tfx_graphlets.monitor import monitor
+
+    now_ms = _now_ms()
+    hours = options.since_hours
+    # Longer ago than the epoch is since ever; infinity is no number of milliseconds.
+    since_ms = 0 if hours is None else int(max(now_ms - hours * 3_600_000, 0))
+    with open_store(options.store) as store:
+        trace = store.read_trace(pipeline=options.pipeline)
+    report = monitor(
+        past_decisions(trace),
+        _cut(without_gates(trace), options),
+        now_ms=now_ms,
+        since_ms=since_ms,
+        stage=options.stage,
+        gate=options.gate,
+        freshness=options.freshness,
+    )
+    return Result(report.to_dict(), str(report), alarm=not report.healthy)
+
+
 COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
     "segment": segment_store,
     "features": write_features,
@@ -175,6 +198,7 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
     "backtest": backtest,
     "archive": archive,
     "gate": gate,
+    "monitor": monitor_store,
 }
 
 

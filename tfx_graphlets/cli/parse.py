@@ -21,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
         prog="tfx-graphlets",
         description="Model graphlets of TFX pipelines: where the compute goes, and which "
         "training will not be pushed.",
-        epilog="Exit codes: 0 done (gate: run), 3 gate: skip, 2 usage, 1 failure.",
+        epilog="Exit codes: 0 done (gate: run), 3 gate: skip, 4 monitor: alarm, "
+        "2 usage, 1 failure.",
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -99,6 +100,27 @@ def parser() -> argparse.ArgumentParser:
         help="skip below this probability of a push, in place of what the freshness gives",
     )
     _add_policy(gate)
+
+    monitor = _command(
+        commands, "monitor", "how live gates are doing; exit code 0 healthy, 4 alarm"
+    )
+    monitor.add_argument("store", metavar="STORE", help=STORE_HELP)
+    monitor.add_argument("--pipeline", help="only the gates of this pipeline")
+    monitor.add_argument(
+        "--stage", type=Stage, choices=list(Stage), metavar="input|pre|trainer|validation",
+        help="only gates at this stage",
+    )  # fmt: skip
+    monitor.add_argument("--gate", metavar="ID", help="only gates of this node id")
+    monitor.add_argument(
+        "--since-hours", type=_number(0, math.inf), metavar="H",
+        help="only decisions of the last so many hours (default: all)",
+    )  # fmt: skip
+    monitor.add_argument(
+        "--freshness", type=_number(0, 1), metavar="F",
+        help="share of pushes that must be kept (default: what the gate promised)",
+    )  # fmt: skip
+    _add_cost_weights(monitor)
+    _add_roles(monitor)
     return top
 
 

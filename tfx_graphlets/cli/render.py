@@ -17,11 +17,13 @@ class Result:
       document: plain values (dict, list, str, numbers, None) for JSON.
       text: the same for people, without a trailing newline.
       skip: true if a gate decided to skip.
+      alarm: true if a live gate needs a person.
     """
 
     document: object
     text: str
     skip: bool = False
+    alarm: bool = False
 
 
 def show(result: Result, output_format: str, stream: TextIO) -> None:
