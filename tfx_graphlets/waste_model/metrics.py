@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfx_graphlets import outcome
+from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.trace import BoolArray, FloatArray
 from tfx_graphlets.vocabulary import Outcome, Stage
@@ -62,10 +63,68 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     return max((middle - spread) / scale, 0.0), min((middle + spread) / scale, 1.0)
 
 
+def promise_kept(
+    freshness: float, kept: int, pushes: int, *, significance: float = 0.05
+) -> dict[str, float | int | bool | None]:
+    """Whether the pushes that were missed agree with a freshness that was promised.
+
+    The test is exact and one-sided: how likely as many misses or more would be
+    if each push were missed with probability 1 - F, independently. Misses that
+    come in clusters make it too small.
+
+    >>> promise_kept(0.95, kept=93, pushes=100)["consistent"]
+    True
+    >>> promise_kept(0.95, kept=85, pushes=100)["consistent"]
+    False
+
+    Args:
+      freshness: the promised share F of pushes kept, 0..1.
+      kept: pushes that were kept.
+      pushes: pushes in all.
+      significance: below which probability the promise counts as broken.
+
+    Returns:
+      ``promised`` and ``achieved`` (None without pushes) freshness, ``pushes``,
+      ``missed``, ``p_value`` (1 where nothing was missed) and ``consistent``.
+
+    Raises:
+      InvalidArgumentError: freshness is not within 0 and 1, or kept is not
+        within 0 and pushes.
+    """
+    if not 0 <= freshness <= 1:
+        raise InvalidArgumentError("freshness", freshness, "must be a share, 0 to 1")
+    if not 0 <= kept <= pushes:
+        raise InvalidArgumentError("kept", kept, f"must be within 0 and pushes, {pushes}")
+    missed = pushes - kept
+    p_value = _at_least(missed, pushes, 1 - freshness)
+    return {
+        "promised": freshness,
+        "achieved": kept / pushes if pushes else None,
+        "pushes": pushes,
+        "missed": missed,
+        "p_value": p_value,
+        "consistent": p_value >= significance,
+    }
+
+
+def _at_least(successes: int, trials: int, rate: float) -> float:
+    """Probability of so many successes or more, binomial."""
+    if successes == 0 or rate >= 1:
+        return 1.0
+    if rate <= 0:
+        return 0.0
+    count = np.arange(trials)
+    steps = np.log((trials - count) / (count + 1)) + math.log(rate / (1 - rate))
+    logarithm = trials * math.log1p(-rate) + np.concatenate([[0.0], np.cumsum(steps)])
+    return min(float(np.exp(logarithm[successes:]).sum()), 1.0)
+
+
 class WasteMeter:
     """Waste removed over several stores at once, on sets of executions.
 
     Attributes:
+      total_ms: cost of all executions of the stores, in a graphlet or not,
+        weighted milliseconds.
       waste_ms: cost of all wasted executions, weighted milliseconds.
       removable: share of it that an oracle at the stage saves; NaN where
         nothing is wasted.
@@ -77,12 +136,19 @@ class WasteMeter:
         self._wasted = {
             name: outcome.wasted_executions(graphlets) for name, graphlets in sources.items()
         }
+        self.total_ms = sum(float(graphlets.cost.sum()) for graphlets in sources.values())
         self.waste_ms = sum(
             outcome.cost_of(graphlets, self._wasted[name]) for name, graphlets in sources.items()
         )
-        self.removable = self.removed(
-            {name: g.outcome == Outcome.UNPUSHED for name, g in sources.items()}
-        )
+        oracle = {name: g.outcome == Outcome.UNPUSHED for name, g in sources.items()}
+        self.removable = self.removed(oracle)
+        # By graphlet of each store; whatever is skipped, these stay.
+        self._wasted_parts: dict[str, FloatArray] = {}
+        self._removable_parts: dict[str, FloatArray] = {}
+        for name, graphlets in sources.items():
+            removable = outcome.saved_executions(graphlets, oracle[name], stage)
+            self._wasted_parts[name] = _split(graphlets, self._wasted[name])
+            self._removable_parts[name] = _split(graphlets, self._wasted[name] & removable)
 
     def removed(self, skipped: Mapping[str, BoolArray]) -> float:
         """Share of all wasted cost that these skips save; NaN without waste.
@@ -104,3 +170,35 @@ class WasteMeter:
             outcome.saved_cost(graphlets, skipped[name], self._stage)
             for name, graphlets in self._sources.items()
         )
+
+    def parts(
+        self, name: str, skipped: BoolArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Wasted, removed, removable and saved cost by graphlet of one store.
+
+        The cost of an execution is split evenly among the graphlets that hold
+        it, so that each of the four adds up to the cost of its set.
+
+        Args:
+          name: of the store.
+          skipped: bool [its graphlets].
+
+        Returns: four of float64 [its graphlets], weighted milliseconds.
+        """
+        graphlets = self._sources[name]
+        saved = outcome.saved_executions(graphlets, skipped, self._stage)
+        return (
+            self._wasted_parts[name],
+            _split(graphlets, self._wasted[name] & saved),
+            self._removable_parts[name],
+            _split(graphlets, saved),
+        )
+
+
+def _split(graphlets: Graphlets, executions: BoolArray) -> FloatArray:
+    """Cost of the executions by graphlet, float64 [n], shared ones split evenly."""
+    index = graphlets.executions.index
+    holders = np.bincount(index, minlength=len(executions))
+    share = np.where(executions, graphlets.cost / np.maximum(holders, 1), 0.0)
+    rows = graphlets.executions.rows()
+    return np.bincount(rows, share[index], minlength=len(graphlets)).astype(np.float64)
