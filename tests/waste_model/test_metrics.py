@@ -15,6 +15,7 @@ from tests.waste_model.synthetic import (
     TRAINER_MS,
     graphlets_of,
 )
+from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import metrics
 from tfx_graphlets.waste_model.metrics import WasteMeter
@@ -71,3 +72,50 @@ def test_waste_is_counted_after_the_gate_over_all_stores(stage: Stage, saved_ms:
     assert meter.removed(skips) == pytest.approx(2 * saved_ms / (3 * whole))
     # The missed push is saved cost as well, though no waste.
     assert meter.saved_ms(skips) == 3 * saved_ms
+
+
+# -- promised against achieved ---------------------------------------------------------
+
+
+def test_a_kept_promise_by_hand() -> None:
+    """Two of three missed at 0.5: three of eight cases plus one have two misses or more."""
+    result = metrics.promise_kept(0.5, kept=1, pushes=3)
+    assert result["p_value"] == pytest.approx(4 / 8)
+    assert (result["missed"], result["achieved"]) == (2, pytest.approx(1 / 3))
+
+
+@pytest.mark.parametrize("pushes", [1, 7, 60])
+@pytest.mark.parametrize("freshness", [0.01, 0.5, 0.95, 0.99])
+def test_the_p_value_is_the_binomial_tail(freshness: float, pushes: int) -> None:
+    """Against the sum of all terms, for every number of misses."""
+    rate = 1 - freshness
+    terms = [math.comb(pushes, k) * rate**k * (1 - rate) ** (pushes - k) for k in range(pushes + 1)]
+    for missed in range(pushes + 1):
+        p_value = metrics.promise_kept(freshness, pushes - missed, pushes)["p_value"]
+        assert p_value == pytest.approx(sum(terms[missed:]), rel=1e-9, abs=1e-15)
+
+
+def test_a_true_promise_is_seldom_called_broken() -> None:
+    """Of 2000 gates that miss with probability 0.05 at most one in twenty is."""
+    missed = np.random.default_rng(0).binomial(100, 0.05, 2000)
+    broken = [not metrics.promise_kept(0.95, 100 - int(k), 100)["consistent"] for k in missed]
+    assert 0 < np.mean(broken) <= 0.05
+
+
+def test_promises_at_the_limits() -> None:
+    """Freshness 1 allows no miss, freshness 0 every miss; no push breaks nothing; many pushes."""
+    assert metrics.promise_kept(1.0, 10, 10)["consistent"] is True
+    assert metrics.promise_kept(1.0, 9, 10)["p_value"] == 0.0
+    assert metrics.promise_kept(0.0, 0, 10)["p_value"] == 1.0
+    none = metrics.promise_kept(0.95, 0, 0)
+    assert (none["achieved"], none["p_value"], none["consistent"]) == (None, 1.0, True)
+    many = metrics.promise_kept(0.95, 950_000, 1_000_000)["p_value"]
+    assert many == pytest.approx(0.5, abs=0.01)
+
+
+def test_promises_that_make_no_sense_are_refused() -> None:
+    """A freshness above 1, more kept than pushed."""
+    with pytest.raises(InvalidArgumentError, match="freshness"):
+        metrics.promise_kept(95, 1, 1)
+    with pytest.raises(InvalidArgumentError, match="kept"):
+        metrics.promise_kept(0.95, 2, 1)

@@ -9,9 +9,10 @@ in the order of decisions, with replacement.
 
 The percentiles are widened for the small number of blocks, after the expanded
 percentile interval of Hesterberg, "What teachers should know about the
-bootstrap", The American Statistician 2015, section 5.3: with six blocks of one
-pipeline plain percentiles hold the truth in 87 of 100 cases instead of 95.
-Intervals of two or three pipelines that differ much stay too narrow.
+bootstrap", The American Statistician 2015. In simulations of one pipeline with
+six blocks the plain percentiles hold the truth in 87 of 100 cases, these in 93;
+of four alike pipelines they hold it in 98, and of two or three that differ much
+in 80 to 90: so few pipelines cannot tell how others will be.
 """
 
 from __future__ import annotations
