@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 
 from tests.strategies import deterministic
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.policy import (
-    Contribution,
-    GatePolicy,
-    GateState,
-    decide,
-)
+from tfx_graphlets.evidence import Contribution, SimilarGraphlet
+from tfx_graphlets.policy import GatePolicy, GateState, decide
 from tfx_graphlets.promise import choose_threshold
 
 SETTLED = GateState(labelled=50, pushes=20, consecutive_skips=0, hours_since_last_push=1.0)
@@ -132,8 +128,8 @@ def test_force_run_proceeds_and_records_what_it_would_have_done() -> None:
     assert (decision.proceed, decision.would_skip) == (True, True)
 
 
-def test_a_skip_names_the_features_that_spoke_against_it() -> None:
-    """The reason of a skip names at most three features of negative effect."""
+def test_a_skip_names_what_spoke_against_it() -> None:
+    """The reason of a skip names at most three contributions of negative effect."""
     moved = [Contribution("a.up", "1", 0.2)]
     moved += [Contribution(f"a.down_{at}", "same", -0.1) for at in range(4)]
     decision = decide(
@@ -145,6 +141,95 @@ def test_a_skip_names_the_features_that_spoke_against_it() -> None:
     assert "a.up" not in decision.reason
     assert (decision.stage, decision.model_fingerprint) == ("pre", "ab")
     assert decision.contributions == tuple(moved)
+
+
+def similar(*fates: bool, runs: bool = True) -> tuple[SimilarGraphlet, ...]:
+    """Past graphlets a, b, c, ... and whether each was pushed."""
+    return tuple(
+        SimilarGraphlet(7 + at, "abc"[at] if runs else "", 0, pushed, 0.9)
+        for at, pushed in enumerate(fates)
+    )
+
+
+def test_the_reason_of_a_skip_as_a_whole() -> None:
+    """Figures, phrases with their effects, the most similar graphlets, and what to do."""
+    moved = (
+        Contribution("d.same", "1", -0.2, "the data are the same", "Wait for new data"),
+        Contribution("d.code", "1", -0.1, "the code is old", "Change the code"),
+        Contribution("d.small", "1", -0.011, "it is Monday"),
+    )
+    decision = decide(
+        GatePolicy(threshold=0.231), 0.007, SETTLED, contributions=moved,
+        similar=similar(False, False, False),
+    )  # fmt: skip
+    assert decision.reason == (
+        "Skipped because a push is unlikely (probability 0.007, threshold 0.231): the data are the "
+        "same (-0.20), the code is old (-0.10). The 3 most similar past graphlets were not pushed "
+        "(runs a, b, c). Wait for new data."
+    )
+    assert decision.similar == similar(False, False, False)
+
+
+def test_the_reason_of_a_run_says_what_speaks_for_it() -> None:
+    """Positive contributions, and that it was nearly skipped where it was."""
+    moved = (
+        Contribution("a", "1", 0.12, "the last push was long ago"),
+        Contribution("b", "2", -0.2),
+    )
+    near, far = (
+        decide(
+            GatePolicy(threshold=0.3), probability, SETTLED, contributions=moved,
+            similar=similar(True, False),
+        ).reason
+        for probability in (0.31, 0.8)
+    )  # fmt: skip
+    assert near == (
+        "Runs because the probability of a push, 0.310, is not below the threshold 0.300, if "
+        "barely: the last push was long ago (+0.12). Of the 2 most similar past graphlets 1 was "
+        "pushed (run a) and 1 was not (run b)."
+    )
+    assert "barely" not in far
+
+
+def test_a_skip_that_nothing_explains_says_how_to_have_it_trained() -> None:
+    """Where no advice is known the way around the gate is told."""
+    assert "force_run" in decide(GatePolicy(threshold=0.5), 0.1, SETTLED).reason
+
+
+def test_graphlets_without_a_run_are_named_by_their_trainer() -> None:
+    """The id of the Trainer execution stands in for the run."""
+    reason = decide(
+        GatePolicy(threshold=0.5), 0.1, SETTLED, similar=similar(True, True, runs=False)
+    ).reason
+    assert "The 2 most similar past graphlets were pushed (Trainer executions 7, 8)." in reason
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "setting"),
+    [
+        (GatePolicy(threshold=0.5), dataclasses.replace(SETTLED, labelled=2), "min_labelled"),
+        (GatePolicy(threshold=0.5), dataclasses.replace(SETTLED, pushes=0), "min_pushes"),
+        (
+            GatePolicy(threshold=0.5),
+            dataclasses.replace(SETTLED, consecutive_skips=10), "max_consecutive_skips",
+        ),
+        (
+            GatePolicy(threshold=0.5, max_staleness_hours=1.0), SETTLED, "max_staleness_hours",
+        ),
+        (
+            GatePolicy(threshold=0.5, max_hours_without_attempt=1.0), SETTLED,
+            "max_hours_without_attempt",
+        ),
+        (GatePolicy(), SETTLED, "lower the freshness"),
+    ],
+)  # fmt: skip
+def test_a_guard_rail_names_the_setting_that_it_comes_from(
+    policy: GatePolicy, state: GateState, setting: str
+) -> None:
+    """Whoever wants another decision reads what to change."""
+    decision = decide(policy, 0.1, state)
+    assert decision.proceed
+    assert setting in decision.reason
 
 
 @pytest.mark.parametrize(

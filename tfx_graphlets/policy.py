@@ -14,9 +14,23 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Final
 
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.evidence import (
+    Contribution,
+    SimilarGraphlet,
+    told_advice,
+    told_contributions,
+    told_similar,
+)
 from tfx_graphlets.promise import check_freshness
+
+__all__ = ["Contribution", "GateDecision", "GatePolicy", "GateState", "SimilarGraphlet", "decide"]
+
+# Up to this multiple of the threshold a run was nearly skipped.
+_BARELY: Final = 1.25
+_FORCE: Final = "Set force_run to have it trained all the same"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,25 +124,6 @@ class GateState:
 
 
 @dataclasses.dataclass(frozen=True)
-class Contribution:
-    """How much one feature moved the probability.
-
-    Attributes:
-      feature: its name.
-      value: its value as text, ``missing`` where there is none.
-      effect: probability minus what it would be had the feature its usual
-        value; negative speaks for skipping.
-    """
-
-    feature: str
-    value: str
-    effect: float
-
-    def __str__(self) -> str:
-        return f"{self.feature} = {self.value} ({self.effect:+.2f})"
-
-
-@dataclasses.dataclass(frozen=True)
 class GateDecision:
     """The verdict on one run.
 
@@ -138,10 +133,12 @@ class GateDecision:
         nor forced to run.
       probability: of a push, 0..1; None where there is none.
       threshold: the policy's.
-      reason: one sentence that a person can act on.
+      reason: sentences that a person can act on: why, what the most similar
+        past graphlets came to, and what to do about it.
       stage: name of the stage at which the gate stands; "" if not given.
       model_fingerprint: of the waste model; "" where there is none.
-      contributions: the features that moved the probability most.
+      contributions: what moved the probability most.
+      similar: the most similar past graphlets, and what became of them.
       explored: it proceeds only because skips are explored now and then.
       exploration: share of predicted skips that run anyway, 0..1: the policy's.
       risk: the most by which the run, were it to push, was likely to be
@@ -158,6 +155,7 @@ class GateDecision:
     stage: str = ""
     model_fingerprint: str = ""
     contributions: tuple[Contribution, ...] = ()
+    similar: tuple[SimilarGraphlet, ...] = ()
     explored: bool = False
     exploration: float = 0.0
     risk: float = 0.0
@@ -175,6 +173,7 @@ def decide(
     stage: str = "",
     model_fingerprint: str = "",
     contributions: Sequence[Contribution] = (),
+    similar: Sequence[SimilarGraphlet] = (),
     risk: float = 0.0,
 ) -> GateDecision:
     """RUN or SKIP for one run, with the reason.
@@ -187,44 +186,52 @@ def decide(
       policy: what the gate may do.
       probability: of a push; None or NaN where there is no prediction.
       state: what is known of this pipeline.
-      stage, model_fingerprint, contributions: recorded in the decision.
+      stage, model_fingerprint: recorded in the decision.
+      contributions, similar: likewise, and told in the reason.
       risk: of the policy's threshold (``promise.ThresholdChoice.risk``).
 
     Returns:
       The decision; its risk is 0 where nothing could have been skipped,
       whatever the probability.
     """
-    known = probability is not None and math.isfinite(probability)
-    must_run = _why_it_runs(policy, probability if known else None, state)
+    score = probability if probability is not None and math.isfinite(probability) else None
+    must_run = _why_it_runs(policy, score, state)
     would_skip = must_run is None
     spared = policy.force_run or policy.shadow or state.forced_reason is not None
     drawn = state.draw is not None and state.draw < policy.exploration
     explored = would_skip and not spared and drawn
-    could_skip = known and not spared and _why_it_runs(policy, -1.0, state) is None
+    could_skip = score is not None and not spared and _why_it_runs(policy, -1.0, state) is None
     if policy.force_run:
-        reason = "Runs because the policy forces every run" + _had_skipped(would_skip)
+        sentences = ["Runs because the policy forces every run" + _had_skipped(would_skip)]
     elif state.forced_reason is not None:
-        reason = f"Runs because it is forced: {state.forced_reason.rstrip('.')}"
-        reason += _had_skipped(would_skip)
+        forced = state.forced_reason.rstrip(".")
+        sentences = [f"Runs because it is forced: {forced}" + _had_skipped(would_skip)]
     elif must_run is not None:
-        reason = f"Runs because {must_run}"
+        sentences = [f"Runs because {must_run}"]
+        if policy.threshold is not None and score is not None and score >= policy.threshold:
+            speaks_for = told_contributions(contributions, speak_for=True)
+            sentences = [sentences[0] + (speaks_for and f": {speaks_for}"), told_similar(similar)]
     else:
-        verdict = "Runs in shadow mode, would skip" if policy.shadow else "Skipped"
+        verdict = "Runs in shadow mode, would be skipped" if policy.shadow else "Skipped"
         if explored:
-            verdict = f"Runs to explore ({policy.exploration:.0%} of skips do), would skip"
-        reason = (
-            f"{verdict} because the probability of a push, {probability:.3f}, is below the "
-            f"threshold {policy.threshold:.3f}{_told(contributions)}"
-        )
+            verdict = f"Runs to explore ({policy.exploration:.0%} of skips do), would be skipped"
+        against = told_contributions(contributions, speak_for=False)
+        sentences = [
+            f"{verdict} because a push is unlikely ({_figures(policy, score)})"
+            + (against and f": {against}"),
+            told_similar(similar),
+            told_advice(contributions) or _FORCE,
+        ]
     return GateDecision(
         proceed=not would_skip or spared or explored,
         would_skip=would_skip,
-        probability=probability if known else None,
+        probability=score,
         threshold=policy.threshold,
-        reason=reason + ".",
+        reason=" ".join(f"{sentence}." for sentence in sentences if sentence),
         stage=stage,
         model_fingerprint=model_fingerprint,
         contributions=tuple(contributions),
+        similar=tuple(similar),
         explored=explored,
         exploration=policy.exploration,
         risk=risk * (1 - policy.exploration) if could_skip else 0.0,
@@ -235,48 +242,67 @@ def _why_it_runs(policy: GatePolicy, probability: float | None, state: GateState
     """Why the gate lets it run, if nobody forces it; None: it would skip."""
     if state.labelled < policy.min_labelled:
         return (
-            f"only {state.labelled} graphlets of this pipeline are labelled and the policy asks "
-            f"for {policy.min_labelled} (cold start)"
+            f"this pipeline has only {_counted(state.labelled, 'labelled graphlet')} and the "
+            f"policy asks for {policy.min_labelled} (cold start): "
+            f"{policy.min_labelled - state.labelled} more to come, or lower min_labelled"
         )
     if state.pushes < policy.min_pushes:
         return (
-            f"this pipeline has pushed {state.pushes} models and the policy asks for "
-            f"{policy.min_pushes} before anything is skipped"
+            f"this pipeline has pushed {_counted(state.pushes, 'model')} and the policy asks for "
+            f"{policy.min_pushes} before anything is skipped (min_pushes)"
         )
     if probability is None:
         return "there is no prediction, and without one the gate does not skip"
     if policy.threshold is None:
-        return f"the gate has no threshold: {state.threshold_note or 'none was chosen or given'}"
+        note = state.threshold_note or "none was chosen or given"
+        return (
+            f"the gate has no threshold: {note}; to have it skip now, lower the freshness or set "
+            "a threshold"
+        )
     if probability >= policy.threshold:
+        barely = ", if barely" if probability < _BARELY * policy.threshold else ""
         return (
             f"the probability of a push, {probability:.3f}, is not below the threshold "
-            f"{policy.threshold:.3f}"
+            f"{policy.threshold:.3f}{barely}"
         )
+    guard_rail = _guard_rail(policy, state)
+    if guard_rail is None:
+        return None
+    return f"{guard_rail}; else it would be skipped ({_figures(policy, probability)})"
+
+
+def _guard_rail(policy: GatePolicy, state: GateState) -> str | None:
+    """Which limit lets a run go on whose push is unlikely, and the setting it comes from."""
     if state.consecutive_skips >= policy.max_consecutive_skips:
         return (
-            f"{state.consecutive_skips} runs in a row were skipped and the policy allows "
-            f"{policy.max_consecutive_skips}"
+            f"{_counted(state.consecutive_skips, 'run')} in a row had been skipped and the policy "
+            f"allows {policy.max_consecutive_skips} (max_consecutive_skips)"
         )
     limit, hours = policy.max_staleness_hours, state.hours_since_last_push
+    allows = f"the policy allows {limit:g}" if limit is not None else ""
     if limit is not None and hours is None:
-        return f"no push is known and the policy allows {limit:g} hours without one"
+        return f"no push is known and {allows} hours without one (max_staleness_hours)"
     if limit is not None and hours is not None and hours >= limit:
-        return f"the last push was {hours:.1f} hours ago and the policy allows {limit:g}"
+        return f"the last push was {hours:.1f} hours ago and {allows} (max_staleness_hours)"
     limit, hours = policy.max_hours_without_attempt, state.hours_since_last_attempt
+    allows = f"the policy allows {limit:g}" if limit is not None else ""
     if limit is not None and hours is None:
-        return f"no attempt is known and the policy allows {limit:g} hours without one"
+        return f"no attempt is known and {allows} hours without one (max_hours_without_attempt)"
     if limit is not None and hours is not None and hours >= limit:
         return (
-            f"the last run that went on to train was {hours:.1f} hours ago and the policy "
-            f"allows {limit:g}"
+            f"the last run that went on to train was {hours:.1f} hours ago and {allows} "
+            "(max_hours_without_attempt)"
         )
     return None
+
+
+def _figures(policy: GatePolicy, probability: float | None) -> str:
+    return f"probability {probability:.3f}, threshold {policy.threshold:.3f}"
 
 
 def _had_skipped(would_skip: bool) -> str:
     return " (the gate would have skipped it)" if would_skip else ""
 
 
-def _told(contributions: Sequence[Contribution]) -> str:
-    against = [c for c in contributions if c.effect < 0][:3]
-    return f"; most against it: {', '.join(map(str, against))}" if against else ""
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from tfx_graphlets.components import gate_run
 from tfx_graphlets.components.gate_run import GateSettings, run_gate
 from tfx_graphlets.components.history import PipelineHistory
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
+from tfx_graphlets.evidence import Contribution, SimilarGraphlet
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.past_decision import PastDecision
-from tfx_graphlets.policy import Contribution, GatePolicy
+from tfx_graphlets.policy import GatePolicy
 from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice
 from tfx_graphlets.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.waste_model.dataset import Dataset
 
 SETTINGS = GateSettings(stage=Stage.PRE, gate="WasteGate", min_labelled=2, exploration=0.0)
 
@@ -51,6 +54,13 @@ class FixedModel:
         del table, row, top
         return (Contribution("input.num_spans", "3", -0.25),)
 
+    def similar(
+        self, table: FeatureTable, row: int, past: Dataset, top: int = 3, *,
+        runs: Sequence[str] = (), moment_ms: int | None = None,
+    ) -> tuple[SimilarGraphlet, ...]:  # fmt: skip
+        del table, row, top, moment_ms
+        return (SimilarGraphlet(int(past.table.trainer[0]), "".join(runs[:1]), 0, True, 0.875),)
+
 
 def skips(count: int) -> tuple[PastDecision, ...]:
     """So many skips of this gate, after all graphlets of a history of four."""
@@ -73,6 +83,7 @@ def test_below_the_models_threshold_it_skips_and_above_it_runs() -> None:
     assert (skipped.stage, skipped.model_fingerprint) == ("pre", "abc")
     assert "0.050" in skipped.reason
     assert "input.num_spans = 3 (-0.25)" in skipped.reason
+    assert "similar past graphlet was pushed (Trainer execution 1)" in skipped.reason
     assert run(pipeline_history(), FixedModel(0.2)).startswith("RUN")
 
 
@@ -286,7 +297,7 @@ def test_properties_leave_out_what_is_not_known() -> None:
     )
     assert set(written) == {
         "proceed", "would_skip", "shadow", "failed_open", "reason", "stage", "top_features",
-        "seconds", "explored", "exploration", "risk",
+        "similar_graphlets", "seconds", "explored", "exploration", "risk",
     }  # fmt: skip
     assert (written["proceed"], written["failed_open"]) == (1, 1)
 
@@ -302,6 +313,7 @@ def test_properties_hold_the_whole_decision() -> None:
     assert written["probability"] == 0.05
     assert written["threshold"] == 0.1
     assert written["top_features"] == '[["input.num_spans", "3", -0.25]]'
+    assert written["similar_graphlets"] == '[["1", true, 0.875]]'
     assert written["model_fingerprint"] == "abc"
     assert written["gate"] == "WasteGate"
     assert (written["explored"], written["exploration"], written["freshness"]) == (0, 0.0, 0.9)

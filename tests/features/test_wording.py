@@ -9,7 +9,16 @@ import pytest
 from tfx_graphlets.features import all_features
 from tfx_graphlets.features.phrases import WORDINGS
 from tfx_graphlets.features.table import Feature, FeatureKind
-from tfx_graphlets.features.wording import duration, figure, hours, percent, phrase, size, topic
+from tfx_graphlets.features.wording import (
+    TRAINED,
+    duration,
+    figure,
+    hours,
+    percent,
+    phrase,
+    size,
+    topic,
+)
 from tfx_graphlets.vocabulary import Stage
 
 FEATURES = all_features(Stage.VALIDATION)
@@ -64,7 +73,7 @@ def test_every_wording_can_be_told() -> None:
         ("history.hours_since_push", 30.2, "the last push was 30 hours ago"),
         ("history.push_rate_5", 0.2, "20% of the last 5 trained runs were pushed"),
         ("history.push_rate_5", 0.0, "none of the last 5 trained runs was pushed"),
-        ("history.rhythm_ratio", 1.002, "the time since the last trained run is about as long as usual"),
+        ("history.rhythm_ratio", 1.002, f"the time since {TRAINED} is about as long as usual"),
         ("history.hours_since_push", None, f"it is not known when the last push was ({NO_PUSH})"),
     ],
 )  # fmt: skip
@@ -77,7 +86,7 @@ def test_features_of_one_meaning_share_a_topic() -> None:
     """That the data are the same is said once: three features of it are one topic."""
     same = ("input_data.jaccard_1", "input_data.similarity_1", "input_data.mean_shift_1")
     assert len({topic(NAMED[name]) for name in same}) == 1
-    assert topic(NAMED["input_data.jaccard_1"]) != topic(NAMED["input_data.jaccard_pushed"])
+    assert topic(NAMED["input_data.jaccard_1"]) != topic(NAMED["history.pushed_1"])
 
 
 @pytest.mark.parametrize(

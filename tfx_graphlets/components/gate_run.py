@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,12 +14,14 @@ from tfx_graphlets.components.checks import check_stage
 from tfx_graphlets.components.decisions import account_of, consecutive_skips
 from tfx_graphlets.components.history import PipelineHistory
 from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.evidence import Contribution, SimilarGraphlet
 from tfx_graphlets.exploration import exploration_draw
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.policy import Contribution, GateDecision, GatePolicy, GateState, decide
+from tfx_graphlets.policy import GateDecision, GatePolicy, GateState, decide
 from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.waste_model.dataset import Dataset
 
 _MS_PER_HOUR = 3_600_000
 # Settings that are GatePolicy's, by its names for them.
@@ -58,7 +60,20 @@ class Predictor(Protocol):
         ...
 
     def explain(self, table: FeatureTable, row: int = 0, top: int = 5) -> tuple[Contribution, ...]:
-        """The features that moved the probability of one row most."""
+        """What moved the probability of one row most."""
+        ...
+
+    def similar(
+        self,
+        table: FeatureTable,
+        row: int,
+        past: Dataset,
+        top: int = 3,
+        *,
+        runs: Sequence[str] = (),
+        moment_ms: int | None = None,
+    ) -> tuple[SimilarGraphlet, ...]:
+        """The past graphlets most similar to one row."""
         ...
 
 
@@ -165,6 +180,9 @@ def run_gate(
         stage=str(settings.stage),
         model_fingerprint=model.fingerprint,
         contributions=model.explain(history.current),
+        similar=model.similar(
+            history.current, 0, history.past, runs=history.past_runs, moment_ms=history.read_ms
+        ),
         risk=choice.risk if choice else 0.0,
     )
     return dataclasses.replace(decision, freshness=choice.freshness if choice else None)
@@ -273,6 +291,7 @@ def custom_properties(
     model, there is no key.
     """
     top = [[c.feature, c.value, round(c.effect, 4)] for c in decision.contributions]
+    similar = [[one.name, one.pushed, round(one.similarity, 4)] for one in decision.similar]
     properties: dict[str, int | float | str | None] = {
         keys.PROCEED: int(decision.proceed),
         keys.WOULD_SKIP: int(decision.would_skip),
@@ -289,6 +308,7 @@ def custom_properties(
         keys.GATE: gate or None,
         keys.MODEL_FINGERPRINT: decision.model_fingerprint or None,
         keys.TOP_FEATURES: json.dumps(top),
+        keys.SIMILAR_GRAPHLETS: json.dumps(similar),
         keys.SECONDS: round(float(seconds), 3),
     }
     return {key: value for key, value in properties.items() if value is not None}

@@ -46,6 +46,7 @@ STAGE: Final = "stage"  # input, pre, trainer or validation
 GATE: Final = "gate"  # node id of the gate; absent where the runner does not tell
 MODEL_FINGERPRINT: Final = "model_fingerprint"  # of the waste model; absent without one
 TOP_FEATURES: Final = "top_features"  # JSON list of [feature, value, effect], largest first
+SIMILAR_GRAPHLETS: Final = "similar_graphlets"  # JSON list of [run or Trainer id, pushed, 0..1]
 SECONDS: Final = "seconds"  # float: what the decision took
 
 # Custom properties of Graphlets and WasteModel.

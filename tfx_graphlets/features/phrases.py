@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tfx_graphlets.features.phrases_of_data import AGAINST_TRAINED, CALENDAR, of_code, of_data
+from tfx_graphlets.features.phrases_of_data import CALENDAR, COMPARED, of_code, of_data
 from tfx_graphlets.features.wording import (
     PUSHED,
     TRAINED,
@@ -78,25 +78,25 @@ def _history() -> dict[str, Wording]:
             CALENDAR, special={float(n): f"it is a {day}" for n, day in enumerate(_DAYS)}
         ),
         "same_spans_runs": Wording(
-            AGAINST_TRAINED, "exactly these data have been trained on in {}", _RUNS,
+            COMPARED, "exactly these data have been trained on in {}", _RUNS,
             {0.0: "exactly these data have not been trained on before"},
         ),
         "same_spans_unpushed": Wording(
-            AGAINST_TRAINED, "on exactly these data {} not pushed before",
+            COMPARED, "on exactly these data {} not pushed before",
             counted("trained run was", "trained runs were"),
             {0.0: "no model of exactly these data was turned down before"},
         ),
         "same_spans_pushed": Wording(
-            AGAINST_TRAINED, "of exactly these data {} pushed before",
+            COMPARED, "of exactly these data {} pushed before",
             counted("model was", "models were"),
             {0.0: "no model of exactly these data was pushed before"},
         ),
         "same_spans_last_pushed": flag(
-            AGAINST_TRAINED, "the last model of exactly these data was pushed",
+            COMPARED, "the last model of exactly these data was pushed",
             "the last model of exactly these data was not pushed",
         ),
         "rerun_expected": flag(
-            AGAINST_TRAINED, "a model like the last one on these data would be blessed",
+            COMPARED, "a model like the last one on these data would be blessed",
             "a model like the last one on these data would not be pushed",
         ),
         "cost_so_far_ms": Wording(_COST, "this run has taken {} so far", duration),

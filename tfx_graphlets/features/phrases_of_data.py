@@ -19,12 +19,7 @@ from tfx_graphlets.features.wording import (
     times,
 )
 
-AGAINST_TRAINED = Topic(
-    "data against the last trained run", f"how the data compare with those of {TRAINED}"
-)
-_AGAINST_PUSHED = Topic(
-    "data against the last pushed run", f"how the data compare with those of {PUSHED}"
-)
+COMPARED = Topic("data", "how the data compare with those of earlier runs")
 _NEWEST = Topic("newest span", "how sound the newest span of data is")
 _AMOUNT = Topic("amount of data", "how much data there are")
 _SCHEMA = Topic("schema", "whether the schema changed")
@@ -36,38 +31,38 @@ CALENDAR = Topic("calendar", "what day it is")
 def of_data() -> dict[str, Wording]:
     """Wordings of group ``input_data``, by the second part of the name."""
     words: dict[str, Wording] = {}  # of one topic the most telling first
-    for end, since, topic, run in (
-        ("1", "", AGAINST_TRAINED, TRAINED), ("pushed", "_since_push", _AGAINST_PUSHED, PUSHED),
+    for end, since, run in (
+        ("1", "", TRAINED), ("pushed", "_since_push", PUSHED),
     ):  # fmt: skip
         words |= {
-            f"jaccard_{end}": _overlap(topic, run),
+            f"jaccard_{end}": _overlap(run),
             f"span_step{since}": Wording(
-                topic, f"the newest span is {{}} after that of {run}", counted("span"),
+                COMPARED, f"the newest span is {{}} after that of {run}", counted("span"),
                 {0.0: f"the newest span is that of {run}"},
                 f"the newest span is {{}} before that of {run}",
             ),
             f"new_spans{since}": Wording(
-                topic, f"{{}} not in the data of {run}", counted("span was", "spans were"),
+                COMPARED, f"{{}} not in the data of {run}", counted("span was", "spans were"),
                 {0.0: f"no span is new since {run}"},
             ),
             f"bytes_ratio_{end}": Wording(
-                topic, f"the data are {{}} as large as those of {run}", times,
+                COMPARED, f"the data are {{}} as large as those of {run}", times,
                 {1.0: f"the data are as large as those of {run}"},
             ),
             f"examples_ratio_{end}": Wording(
-                topic, f"there are {{}} as many examples as in {run}", times,
+                COMPARED, f"there are {{}} as many examples as in {run}", times,
                 {1.0: f"there are as many examples as in {run}"},
             ),
             f"similarity_{end}": Wording(
-                topic, f"the data are like those of {run} to {{}}", percent,
+                COMPARED, f"the data are like those of {run} to {{}}", percent,
                 {1.0: f"the statistics of the data are exactly those of {run}"},
             ),
             f"mean_shift_{end}": Wording(
-                topic, f"some feature's mean is {{}} standard deviations away from that in {run}",
+                COMPARED, f"some feature's mean is {{}} standard deviations from that in {run}",
                 special={0.0: f"no feature's mean has moved since {run}"},
             ),
             f"missing_rise_{end}": Wording(
-                topic, f"some feature lacks {{}} more of its values than in {run}", percent,
+                COMPARED, f"some feature lacks {{}} more of its values than in {run}", percent,
                 {0.0: f"no feature lacks more values than in {run}"},
             ),
             f"schema_changed_{end}": flag(
@@ -88,21 +83,21 @@ def of_data() -> dict[str, Wording]:
         ),
         "span_weekday": Wording(CALENDAR, "the newest span's number is {} modulo 7"),
         "unseen_spans": Wording(
-            AGAINST_TRAINED, "{} never trained on before", counted("span was", "spans were"),
+            COMPARED, "{} never trained on before", counted("span was", "spans were"),
             {0.0: "all spans have been trained on before"},
         ),
         "newest_bytes_ratio": Wording(
             _NEWEST, "the newest span is {} as large as spans usually are", times
         ),
         "newest_similarity": Wording(
-            _NEWEST, f"the newest span is like the data of {PUSHED} to {{}}", percent
+            COMPARED, f"the newest span is like the data of {PUSHED} to {{}}", percent
         ),
         "missing_rise_newest": Wording(
             _NEWEST, "some feature lacks {} more of its values in the newest span than in "
             f"{PUSHED}", percent, {0.0: f"the newest span lacks no more values than {PUSHED}"},
         ),
         "mean_shift_newest": Wording(
-            _NEWEST, "some feature's mean in the newest span is {} standard deviations away from "
+            COMPARED, "some feature's mean in the newest span is {} standard deviations from "
             f"that in {PUSHED}",
             special={0.0: f"all means of the newest span are those of {PUSHED}"},
         ),
@@ -159,19 +154,19 @@ def of_data() -> dict[str, Wording]:
             special={0.0: "the label's share has nothing new to teach"},
             negative="the label's new share alone makes a model {} nats worse on the newest span",
         ),
-        "jaccard_2": _overlap(AGAINST_TRAINED, "the second last trained run"),
-        "jaccard_3": _overlap(AGAINST_TRAINED, "the third last trained run"),
-        "jaccard_blessed": _overlap(_AGAINST_PUSHED, "the last blessed run"),
+        "jaccard_2": _overlap("the second last trained run"),
+        "jaccard_3": _overlap("the third last trained run"),
+        "jaccard_blessed": _overlap("the last blessed run"),
     }  # fmt: skip
     return words
 
 
-def _overlap(topic: Topic, run: str) -> Wording:
+def _overlap(run: str) -> Wording:
     special = {
         1.0: f"the data are exactly those of {run}",
         0.0: f"the data have no span in common with those of {run}",
     }
-    return Wording(topic, f"the data overlap to {{}} with those of {run}", percent, special)
+    return Wording(COMPARED, f"the data overlap to {{}} with those of {run}", percent, special)
 
 
 def of_code() -> dict[str, Wording]:
@@ -214,12 +209,12 @@ def of_code() -> dict[str, Wording]:
                  1.0: f"every graphlet with {code} was pushed"},
             ),
             f"{whose}_same_spans": Wording(
-                _CODE, f"{it} has been trained on exactly these data in {{}}",
+                COMPARED, f"{it} has been trained on exactly these data in {{}}",
                 counted("trained run"),
                 {0.0: f"{it} has not been trained on exactly these data before"},
             ),
             f"{whose}_same_spans_last_pushed": flag(
-                _CODE, f"{it} was pushed when last trained on exactly these data",
+                COMPARED, f"{it} was pushed when last trained on exactly these data",
                 f"{it} was not pushed when last trained on exactly these data",
             ),
         }  # fmt: skip

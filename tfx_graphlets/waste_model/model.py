@@ -14,21 +14,24 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Union, cast
 
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
-from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.policy import Contribution
+from tfx_graphlets.evidence import Contribution, SimilarGraphlet
+from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
 from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice, choose_threshold
-from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.waste_model import explanation
 from tfx_graphlets.waste_model import manifest as manifests
+from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import AnySettings, Forest
 from tfx_graphlets.waste_model.manifest import Manifest
+from tfx_graphlets.waste_model.similar import most_similar
 
 MANIFEST_FILE: Final = "manifest.json"
 FOREST_DIRECTORY: Final = "forest"
@@ -110,37 +113,62 @@ class WasteModel:
         return self.forest.predict(table)
 
     def explain(self, table: FeatureTable, row: int = 0, top: int = 5) -> tuple[Contribution, ...]:
-        """The features that moved the probability of one row most.
+        """What moved the probability of one row most.
 
-        The effect of a feature is the row's probability minus what it is with
-        that feature alone set to its usual value: the median of the training
-        data, or the most common category. Effects do not add up to the whole.
+        The effect of a contribution is the row's probability minus what it is
+        with all features that mean much the same (``features.wording.topic``)
+        set to their usual values: the medians of the training data, or the most
+        common categories. It tells what the model looked at, not what causes a
+        push, and effects do not add up to the whole. Told by that feature of
+        the topic which moved it most, or nearly so and says it more plainly.
 
         Args:
           table: features.
           row: the row's number.
-          top: most features to return.
+          top: most contributions to return.
 
         Returns:
           At most ``top`` contributions, the largest first, none of effect 0.
         """
-        rows: IntArray = np.full(len(self.features) + 1, row, np.int64)
-        changed: dict[str, Column] = dict(table.take(rows).columns)
-        for number, feature in enumerate(self.features):
-            changed[feature.name] = _with_value(
-                changed[feature.name], number, self.manifest.usual_values[feature.name]
-            )
-        scores = self.predict(FeatureTable(table.stage, rows, self.features, changed))
-        effects = scores[-1] - scores[:-1]
-        values = table.row(row)
-        largest = np.argsort(-np.abs(effects), kind="stable")[:top]
-        return tuple(
-            Contribution(
-                self.features[at].name, _as_text(values[self.features[at].name]), float(effects[at])
-            )
-            for at in largest
-            if abs(effects[at]) > 1e-9
-        )
+        usual = self.manifest.usual_values
+        return explanation.contributions(self.predict, self.features, usual, table, row, top)
+
+    def similar(
+        self,
+        table: FeatureTable,
+        row: int,
+        past: Dataset,
+        top: int = 3,
+        *,
+        runs: Sequence[str] = (),
+        moment_ms: int | None = None,
+    ) -> tuple[SimilarGraphlet, ...]:
+        """The past graphlets most similar to one row, and what became of them.
+
+        Similarity is the forest's proximity, the share of its trees in which
+        both end in the same leaf (Breiman, Machine Learning 2001): like in what
+        matters to the outcome, as far as the model has learnt it. Compared are
+        the latest 200 that are pushed or unpushed.
+
+        Args:
+          table: features.
+          row: the row's number; its own graphlet is not compared with itself.
+          past: where to look, of the same stage.
+          top: most graphlets to return.
+          runs: name of the run of each past graphlet, [len(past)]; by default
+            from the sources of ``past``, "" where it has none.
+          moment_ms: leaves out graphlets whose outcome was not known by then,
+            milliseconds since the epoch; None: all are known.
+
+        Returns:
+          At most ``top``, the most similar first, of equally similar ones the
+          latest first; empty where there are none.
+
+        Raises:
+          InvalidArgumentError: a table is of another stage or lacks features of
+            the model, or ``runs`` has another length than ``past``.
+        """
+        return most_similar(self.forest.proximity, table, row, past, top, runs, moment_ms)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes the model; the directory appears whole or not at all.
@@ -260,20 +288,6 @@ def usual_value(table: FeatureTable, feature: Feature) -> Value:
     counts = Counter(cast("tuple[str | None, ...]", table.columns[feature.name]))
     # Of equally common ones the first in the alphabet, missing before all.
     return min(counts, key=lambda value: (-counts[value], value or "")) if counts else None
-
-
-def _with_value(column: Column, row: int, value: Value) -> Column:
-    if isinstance(column, tuple):
-        return (*column[:row], cast("str | None", value), *column[row + 1 :])
-    changed = np.array(column, np.float64)
-    changed[row] = np.nan if value is None else value
-    return changed
-
-
-def _as_text(value: Value) -> str:
-    if value is None:
-        return "missing"
-    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _may_be_replaced(target: Path) -> bool:

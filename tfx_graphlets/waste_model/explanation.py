@@ -1,0 +1,138 @@
+"""Explanation: what moved a probability, told once for each thing that is meant.
+
+Features say the same in many ways: that the data are those of the last run is
+seen by the overlap of spans, by the statistics, by the means. Changed one at a
+time none of them moves a forest much, since the others still tell it. So the
+features of one topic (``features.wording.topic``) are changed together.
+
+What the effect is: by how much the model's answer changes if all that it knows
+of a topic is taken away. What it is not: a cause in the world, a share of the
+whole (effects do not add up), or what would happen if the topic alone changed;
+a row with usual values in one topic may be one that never occurs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Union
+
+import numpy as np
+
+from tfx_graphlets.evidence import Contribution
+from tfx_graphlets.features.advice import advice
+from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.features.wording import phrase, plainness, topic
+from tfx_graphlets.trace import BoolArray, FloatArray
+
+Value = Union[float, str, None]
+
+_NOTHING = 1e-9
+# A feature that says it more plainly is told if it moved at least this share of the strongest.
+_NEARLY_AS_STRONG = 0.25
+
+
+def contributions(
+    predict: Callable[[FeatureTable], FloatArray],
+    features: Sequence[Feature],
+    usual_values: Mapping[str, Value],
+    table: FeatureTable,
+    row: int,
+    top: int,
+) -> tuple[Contribution, ...]:
+    """The topics that moved the probability of one row most; see ``WasteModel.explain``.
+
+    All variants of the row are scored in one call: with each topic at its usual
+    values, and, to find the feature that a topic is told by, with each of its
+    features alone changed and with each alone kept. The mean of what those two
+    change is the feature's strength: its Shapley value where a topic has two.
+    """
+    values = {feature.name: _value(table, feature, row) for feature in features}
+    unusual = [f for f in features if values[f.name] != usual_values[f.name]]
+    topics: dict[str, list[Feature]] = {}
+    for feature in unusual:
+        topics.setdefault(topic(feature), []).append(feature)
+    variants = [frozenset[str]()]
+    for members in topics.values():
+        names = frozenset(member.name for member in members)
+        variants.append(names)
+        if len(names) > 1:
+            variants += [frozenset({name}) for name in sorted(names)]
+            variants += [names - {name} for name in sorted(names)]
+    variants = list(dict.fromkeys(variants))
+    scores = dict(
+        zip(variants, predict(_variants(table, features, row, usual_values, variants)).tolist())
+    )
+    as_it_is = scores[frozenset()]
+    told = advice(values)
+    found = []
+    for members in topics.values():
+        names = frozenset(member.name for member in members)
+        effect = as_it_is - scores[names]
+        if abs(effect) <= _NOTHING:
+            continue
+        strength = {
+            member: float(np.sign(effect)) * (as_it_is - scores[frozenset({member.name})]) / 2
+            + float(np.sign(effect)) * (scores[names - {member.name}] - scores[names]) / 2
+            for member in members
+        }
+        least = _NEARLY_AS_STRONG * max(strength.values())
+        spokesman = min(
+            (member for member in members if strength[member] >= least),
+            key=lambda member: (plainness(member), -strength[member]),
+        )
+        found.append(
+            Contribution(
+                spokesman.name,
+                as_text(values[spokesman.name]),
+                effect,
+                phrase(spokesman, values[spokesman.name]),
+                next((told[name] for name in told if name in names), ""),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: -abs(one.effect))[:top])
+
+
+def as_text(value: Value) -> str:
+    """A value as a contribution holds it; ``missing`` where there is none."""
+    if value is None:
+        return "missing"
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def _value(table: FeatureTable, feature: Feature, row: int) -> Value:
+    value = table.columns[feature.name][row]
+    if value is None or isinstance(value, str):
+        return value
+    return None if np.isnan(value) else float(value)
+
+
+def _variants(
+    table: FeatureTable,
+    features: Sequence[Feature],
+    row: int,
+    usual_values: Mapping[str, Value],
+    variants: Sequence[frozenset[str]],
+) -> FeatureTable:
+    """The row once for each variant, with the features that it names at their usual values."""
+    count = len(variants)
+    changed: dict[str, BoolArray] = {}
+    for at, names in enumerate(variants):
+        for name in names:
+            changed.setdefault(name, np.zeros(count, bool))[at] = True
+    columns: dict[str, Column] = {}
+    for feature in features:
+        own, usual = _value(table, feature, row), usual_values[feature.name]
+        usual_at = changed.get(feature.name)
+        if feature.kind is FeatureKind.NUMBER:
+            column = np.full(count, np.nan if own is None else own, np.float64)
+            if usual_at is not None:
+                column[usual_at] = np.nan if usual is None else float(usual)
+            columns[feature.name] = column
+        else:
+            at_usual = np.zeros(count, bool) if usual_at is None else usual_at
+            columns[feature.name] = tuple(
+                None if value is None else str(value)
+                for value in (usual if there else own for there in at_usual)
+            )
+    trainer = np.full(count, table.trainer[row], np.int64)
+    return FeatureTable(table.stage, trainer, tuple(features), columns)
