@@ -17,6 +17,7 @@ from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tests.components import waste_models
 from tests.components.runs import PIPELINE, LightPipeline
 from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
+from tfx_graphlets.cli import main
 from tfx_graphlets.components import executors, history
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
@@ -140,6 +141,23 @@ def test_a_predicted_skip_that_is_explored_trains(pipeline: LightPipeline, model
     assert last.past is not None
     assert last.past_runs == (remembered.run,)
     assert [int(outcome) for outcome in last.past.outcome] == [3]
+
+
+def test_a_live_gate_is_monitored_from_its_store(
+    pipeline: LightPipeline, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One run that was explored and pushed, one that was explored and was not, one skip."""
+    for exploration, blessed in ((1.0, 1), (1.0, 0), (0.0, 1)):
+        gate = by_directory(model, exploration=exploration)
+        pipeline.run(gate, span=WASTED_SPAN, blessed=blessed)
+    capsys.readouterr()
+    assert main(["monitor", str(pipeline.store_file), "--format", "json"]) == 4
+    report = json.loads(capsys.readouterr().out)
+    [one] = report["pipelines"]
+    assert (one["pipeline"], one["stage"], one["gate"]) == (PIPELINE, "pre", "WasteGate")
+    assert (one["decisions"], one["explored"], one["skips"], one["pushes"]) == (3, 2, 1, 1)
+    assert one["savings"]["saved_ms"] > 0
+    assert [alarm["name"] for alarm in report["alarms"]] == ["no_exploration"]
 
 
 def test_a_run_can_be_forced_by_a_runtime_parameter(pipeline: LightPipeline, model: str) -> None:

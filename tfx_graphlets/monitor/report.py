@@ -234,7 +234,8 @@ def monitor(
         found += behaviour_alarms(own, report.misses, rules)
         found += silence_alarm(_pushes(graphlets, pipeline), now_ms, rules)
         alarms += [
-            dataclasses.replace(alarm, pipeline=pipeline, stage=stage, gate=gate) for alarm in found
+            dataclasses.replace(alarm, pipeline=pipeline, stage=names[1], gate=names[2])
+            for alarm in found
         ]
         if target is None:
             notes.append(
