@@ -23,6 +23,8 @@ from tfx_graphlets.errors import InvalidArgumentError
 _TOLERANCE = 1e-9
 # However much was saved up, no push is put at more than so many times the promised risk.
 MOST_RISK = 2.5
+# What is more likely than not to be pushed is no waste, however safe it were to skip it.
+MOST_THRESHOLD = 0.5
 _FURTHEST = 10_000  # pushes that "how many more" looks ahead
 
 
@@ -129,6 +131,7 @@ def choose_threshold(
     *,
     weights: Sequence[float] | None = None,
     ledger: FreshnessLedger | None = None,
+    most: float = MOST_THRESHOLD,
 ) -> ThresholdChoice:
     """The highest threshold that keeps ``freshness`` of pushes in expectation.
 
@@ -151,6 +154,7 @@ def choose_threshold(
         of the push to come.
       ledger: the account of the gate so far; its allowance takes the place of
         1 - freshness. None: that.
+      most: no threshold is above it, 0..1.
 
     Returns:
       The choice; its threshold is None where ``freshness`` cannot be promised.
@@ -180,15 +184,15 @@ def choose_threshold(
     count = int(np.count_nonzero(mass <= allowance * total + _TOLERANCE))
     threshold, risk = None, 0.0
     if allowance * total + _TOLERANCE >= total:
-        threshold, risk = 1.0, 1.0  # at freshness 0, which asks for nothing
+        threshold, risk = most, 1.0  # at freshness 0, which asks for nothing
     elif count:
-        threshold = min(float(of_pushes[order[count - 1]]), 1.0)
-        risk = float(mass[count - 1]) / total
+        threshold = min(float(of_pushes[order[count - 1]]), most)
+        risk = float(mass[of_pushes[order] < threshold].max(initial=0.0) + 1.0) / total
     below = values < threshold if threshold is not None else np.zeros(len(values), bool)
     return ThresholdChoice(
         threshold=threshold,
         freshness=freshness,
-        pushes=len(of_pushes),
+        pushes=round(total - 1.0),
         pushes_needed=_pushes_needed(total, allowance, freshness, ledger),
         expected_skips=float(below.mean()) if len(values) else float("nan"),
         risk=risk,

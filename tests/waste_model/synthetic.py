@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -104,7 +105,32 @@ def history(
     graphlets = graphlets_of(outcomes, pipeline, start_ms)
     pushed = [letter == "P" for letter in outcomes]
     table = table_of(graphlets.trainer_id, pushed, strength, seed, stage)
-    return Dataset.from_graphlets(graphlets, table, store)
+    dataset = Dataset.from_graphlets(graphlets, table, store)
+    return dataclasses.replace(dataset, describers={store: Unmoved(table)})
+
+
+class Unmoved:
+    """Describes graphlets alike whatever was skipped, and remembers what that was."""
+
+    def __init__(self, table: FeatureTable) -> None:
+        self.table = table
+        self.skipped: list[int] = []
+
+    def describe(self, *, rows: IntArray | None = None) -> FeatureTable:
+        """See Redescribes."""
+        return self.table if rows is None else self.table.take(rows)
+
+    def skip(self, graphlet: int, spared: IntArray) -> None:
+        """See Redescribes."""
+        del spared
+        self.skipped.append(graphlet)
+
+    def run(self, graphlet: int) -> None:
+        """See Redescribes."""
+
+    def reset(self) -> None:
+        """See Redescribes."""
+        self.skipped = []
 
 
 def coin_flips(count: int, seed: int, push_rate: float = 0.6) -> str:

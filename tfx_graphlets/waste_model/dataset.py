@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -20,6 +21,26 @@ from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.trace import BoolArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import Outcome, Stage
+
+
+class Redescribes(Protocol):
+    """Describes graphlets of one store as if some had been skipped (``features.Describer``)."""
+
+    def describe(self, *, rows: IntArray | None = None) -> FeatureTable:
+        """Features of graphlets, by their numbers, as seen after what was skipped."""
+        ...
+
+    def skip(self, graphlet: int, spared: IntArray) -> None:
+        """A gate skipped this graphlet, and these executions did not run."""
+        ...
+
+    def run(self, graphlet: int) -> None:
+        """A gate let this graphlet run."""
+        ...
+
+    def reset(self) -> None:
+        """Nothing was skipped."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,7 +71,7 @@ class Dataset:
     pipeline: tuple[str, ...]
     store: tuple[str, ...]
     sources: Mapping[str, Graphlets] = dataclasses.field(default_factory=dict)
-    describers: Mapping[str, Describer] = dataclasses.field(default_factory=dict)
+    describers: Mapping[str, Redescribes] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("outcome", "decision_ms", "known_ms", "start_ms", "pipeline", "store"):
@@ -115,7 +136,7 @@ class Dataset:
         """
         table = FeatureTable.concatenate([dataset.table for dataset in datasets])
         sources: dict[str, Graphlets] = {}
-        describers: dict[str, Describer] = {}
+        describers: dict[str, Redescribes] = {}
         seen: set[str] = set()
         for dataset in datasets:
             twice = seen & set(dataset.store)

@@ -22,6 +22,7 @@ from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.world import World
 
 _MS_PER_HOUR = 3_600_000.0
+_LEAST_SHARE = 1e-6
 
 
 class Scorer(Protocol):
@@ -147,7 +148,7 @@ def replay(
             stage=str(dataset.stage),
             risk=0.0 if choice is None else choice.risk,
         )
-        calibration.decided(decision)
+        calibration.decided(score, decision)
         pipeline.decided(moment, decision)
         world.decided(row, decision.proceed)
         seen[row] = features, score, decision
@@ -158,31 +159,42 @@ def replay(
 
 
 class _Calibration:
-    """Out-of-sample scores of what became known, from which thresholds are chosen."""
+    """Out-of-sample scores of what became known, from which thresholds are chosen.
+
+    In a censored world the pushes that were skipped are missing from them, and
+    a threshold chosen from the rest would creep up. A skipped graphlet counts
+    as so much of a push as its score says, times what the explored ones show
+    that scores below the threshold are worth.
+    """
 
     def __init__(self, history: tuple[FloatArray, Sequence[bool]], *, censored: bool) -> None:
         self._censored = censored
         self._scores: list[float] = history[0].tolist()
         self._pushed: list[bool] = list(history[1])
-        self._explored: list[bool] = [False] * len(self._scores)
-        self._would_skip = self._explorations = 0
+        self._share: list[float] = [1.0] * len(self._scores)  # of a push; below 1 if skipped
+        self._explored_scores = self._explored_pushes = 0.0
 
-    def decided(self, decision: GateDecision) -> None:
-        if decision.explored or not decision.proceed:
-            self._would_skip += 1
-            self._explorations += decision.explored
+    def decided(self, score: float, decision: GateDecision) -> None:
+        if self._censored and not decision.proceed:
+            self._scores.append(score)
+            self._pushed.append(True)
+            self._share.append(min(max(score, _LEAST_SHARE), 1.0 - _LEAST_SHARE))
 
     def learn(self, score: float, pushed: bool, decision: GateDecision) -> None:
-        if not np.isnan(score):  # a graphlet that was not scored is no sample of the scores
-            self._scores.append(score)
-            self._pushed.append(pushed)
-            self._explored.append(decision.explored)
+        if np.isnan(score):  # a graphlet that was not scored is no sample of the scores
+            return
+        self._scores.append(score)
+        self._pushed.append(pushed)
+        self._share.append(1.0)
+        if decision.explored:
+            self._explored_scores += score
+            self._explored_pushes += pushed
 
     def choose(self, ledger: FreshnessLedger) -> ThresholdChoice:
-        """An explored graphlet stands for those that were skipped."""
-        weights = np.ones(len(self._scores))
-        if self._censored and self._explorations:
-            weights[self._explored] = self._would_skip / self._explorations
+        weights = np.asarray(self._share)
+        # One pseudo-observation keeps a single explored push from deciding alone.
+        worth = (self._explored_pushes + 1) / (self._explored_scores + 1)
+        weights = np.where(weights < 1.0, weights * max(worth, 1.0), 1.0)
         return choose_threshold(
             self._scores, self._pushed, ledger.freshness, weights=weights.tolist(), ledger=ledger
         )
