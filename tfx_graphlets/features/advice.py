@@ -39,6 +39,7 @@ _RULES: Final[tuple[tuple[str, Callable[[float], bool], str], ...]] = (
     ("code.trainer_value_margin", _below(0), _FIX),
     ("code.transform_value_failed", _is(1), _FIX),
     ("code.transform_value_margin", _below(0), _FIX),
+    ("code.previous_value_failed", _is(1), _FIX),
     ("input_data.newest_anomalies", _above(0),
      "Look at the anomalies that ExampleValidator found in the newest span"),
     ("input_data.anomalies", _above(0), "Look at the anomalies that ExampleValidator found"),
@@ -75,7 +76,7 @@ def advice(values: Mapping[str, Value]) -> dict[str, str]:
     for name, holds, sentence in _RULES:
         value = values.get(name)
         if isinstance(value, (int, float)) and holds(value):
-            if sentence is _NOTHING_NEW and new_code:
+            if new_code and (sentence is _NOTHING_NEW or name.startswith("code.previous_")):
                 continue
             found[name] = sentence
     return found

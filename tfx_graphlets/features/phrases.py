@@ -132,6 +132,7 @@ def _evaluation() -> dict[str, Wording]:
             negative="the serving model's metric has become better by {} since it was blessed",
         ),
         "value_margin_1": margin(_MARGINS, "the last evaluated model", "value"),
+        "serving_value_margin": margin(_MARGINS, "the serving model", "value"),
         "value_failures_5": share(
             _MARGINS, "last 5 evaluated models", "below the value threshold"
         ),

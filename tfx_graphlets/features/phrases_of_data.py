@@ -61,10 +61,6 @@ def of_data() -> dict[str, Wording]:
                 COMPARED, f"some feature's mean is {{}} standard deviations from that in {run}",
                 special={0.0: f"no feature's mean has moved since {run}"},
             ),
-            f"missing_rise_{end}": Wording(
-                COMPARED, f"some feature lacks {{}} more of its values than in {run}", percent,
-                {0.0: f"no feature lacks more values than in {run}"},
-            ),
             f"schema_changed_{end}": flag(
                 _SCHEMA, f"the schema changed since {run}", f"the schema is that of {run}"
             ),
@@ -124,6 +120,39 @@ def of_data() -> dict[str, Wording]:
             counted("feature was", "features were"),
             {0.0: f"the schema lost no feature since {TRAINED}"},
         ),
+        "newest_bytes_z": _usual("size"),
+        "newest_examples_z": _usual("number of examples"),
+        "newest_shift_ratio": Wording(
+            _NEWEST, "some feature's mean moved {} as far in the newest span as it usually does",
+            times,
+        ),
+        "newest_similarity_excess": Wording(
+            _NEWEST, "the newest span is {} more like the span before than is usual", percent,
+            negative="the newest span is {} less like the span before than is usual",
+        ),
+        "newest_missing_excess": Wording(
+            _NEWEST, "some feature lacks {} more of its values in the newest span than is usual",
+            percent, {0.0: "the newest span lacks no more values than is usual"},
+            "the newest span lacks fewer values than is usual, by {}",
+        ),
+        "features_lost": Wording(
+            _NEWEST, "{} missing from the newest span", counted("feature is", "features are"),
+            {0.0: "the newest span lacks no feature"},
+        ),
+        "missing_rise_1": Wording(
+            COMPARED, f"some feature lacks {{}} more of its values than in {TRAINED}", percent,
+            {0.0: f"no feature lacks more values than in {TRAINED}"},
+        ),
+        "new_spans_since_blessed": Wording(
+            COMPARED, "{} not in the data of the last blessed run",
+            counted("span was", "spans were"), {0.0: "no span is new since the last blessed run"},
+        ),
+        "new_bytes_share_blessed": _new_share("data"),
+        "new_examples_share_blessed": _new_share("examples"),
+        "similarity_blessed": Wording(
+            COMPARED, "the data are like those of the last blessed run to {}", percent,
+            {1.0: "the statistics of the data are exactly those of the last blessed run"},
+        ),
         "label_mean": Wording(_LABEL, "the label's mean is {}"),
         "label_newest": Wording(_LABEL, "the label's mean in the newest span is {}"),
         "label_newest_z": Wording(
@@ -169,13 +198,29 @@ def _overlap(run: str) -> Wording:
     return Wording(COMPARED, f"the data overlap to {{}} with those of {run}", percent, special)
 
 
+def _new_share(what: str) -> Wording:
+    special = {0.0: f"none of the {what} are new since the last blessed run"}
+    return Wording(
+        COMPARED, f"{{}} of the {what} are new since the last blessed run", percent, special
+    )
+
+
+def _usual(what: str) -> Wording:
+    return Wording(
+        _NEWEST,
+        f"the newest span's {what} is {{}} standard deviations above the usual",
+        special={0.0: f"the newest span's {what} is the usual"},
+        negative=f"the newest span's {what} is {{}} standard deviations below the usual",
+    )
+
+
 def of_code() -> dict[str, Wording]:
     """Wordings of group ``code``, by the second part of the name."""
     words: dict[str, Wording] = {}
     for whose, code, it in (
         ("trainer", "the Trainer's code", "this code"),
         ("transform", "the code", "this code"),
-        ("previous", f"the code of {TRAINED}", "its code"),
+        ("previous", f"the code of {TRAINED}", f"the code of {TRAINED}"),
     ):
         other = "the trained run before it" if whose == "previous" else TRAINED
         words |= {

@@ -71,6 +71,7 @@ class Wording:
 def phrase(feature: Feature, value: Value) -> str:
     """What a value of a feature says, as half a sentence without a full stop.
 
+    >>> from tfx_graphlets import Stage
     >>> from tfx_graphlets.features import all_features
     >>> named = {feature.name: feature for feature in all_features(Stage.INPUT)}
     >>> phrase(named["history.runs_since_push"], 3.0)
