@@ -272,17 +272,17 @@ def test_too_few_pushes_give_no_threshold(freshness: float, least: int) -> None:
 
 
 def test_the_ends_of_freshness() -> None:
-    """Freshness 1 never has a threshold, freshness 0 skips all but the certain."""
+    """Freshness 1 never has a threshold, freshness 0 skips what is likelier not to be pushed."""
     certain = choose_threshold([0.5] * 1000, [True] * 1000, 1.0)
     assert (certain.threshold, certain.pushes_needed) == (None, None)
-    assert choose_threshold([0.2, 0.5], [True, True], 0.0).threshold == 1.0
+    assert choose_threshold([0.2, 0.5], [True, True], 0.0).threshold == 0.5
 
 
 def test_pushes_without_a_score_count_as_kept() -> None:
     """A NaN score of a push stands above all others, since its run would proceed."""
     choice = choose_threshold([math.nan] * 10 + [0.3] * 9, [True] * 19, 0.9)
     assert choice.threshold == 0.3
-    assert choose_threshold([math.nan] * 19, [True] * 19, 0.9).threshold == 1.0
+    assert choose_threshold([math.nan] * 19, [True] * 19, 0.9).threshold == 0.5
 
 
 @pytest.mark.parametrize(("freshness", "pushes"), [(0.95, 19), (0.95, 64), (0.9, 30), (0.99, 150)])
@@ -292,7 +292,9 @@ def test_the_promise_is_kept_over_many_draws(freshness: float, pushes: int) -> N
     missed = []
     for _ in range(4000):
         scores = draw.beta(5, 2, pushes)
-        threshold = choose_threshold(scores.tolist(), [True] * pushes, freshness).threshold
+        threshold = choose_threshold(
+            scores.tolist(), [True] * pushes, freshness, most=1.0
+        ).threshold
         assert threshold is not None
         missed.append(float((draw.beta(5, 2, 200) < threshold).mean()))
     allowed = math.floor((1 - freshness) * (pushes + 1) + 1e-9) / (pushes + 1)

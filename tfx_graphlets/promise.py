@@ -193,7 +193,9 @@ def choose_threshold(
         threshold=threshold,
         freshness=freshness,
         pushes=round(total - 1.0),
-        pushes_needed=_pushes_needed(total, allowance, freshness, ledger),
+        pushes_needed=(
+            _pushes_needed(total, allowance, freshness, ledger) if threshold is None else 0
+        ),
         expected_skips=float(below.mean()) if len(values) else float("nan"),
         risk=risk,
     )
