@@ -3,8 +3,8 @@
 >>> low, high = binomial_interval(2, 40)
 >>> round(low, 4), round(high, 4)
 (0.0061, 0.1692)
->>> finite_interval(2, 40, 45)
-(2, 6)
+>>> finite_interval(2, 40, 400), finite_interval(2, 40, 45)
+((3, 65), (2, 4))
 """
 
 from __future__ import annotations
