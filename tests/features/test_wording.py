@@ -74,7 +74,7 @@ def test_every_wording_can_be_told() -> None:
         ("history.push_rate_5", 0.2, "20% of the last 5 trained runs were pushed"),
         ("history.push_rate_5", 0.0, "none of the last 5 trained runs was pushed"),
         ("history.rhythm_ratio", 1.002, f"the time since {TRAINED} is about as long as usual"),
-        ("history.hours_since_push", None, f"it is not known when the last push was ({NO_PUSH})"),
+        ("history.hours_since_push", None, f"when the last push was is not known: {NO_PUSH}"),
     ],
 )  # fmt: skip
 def test_phrases(name: str, value: float | None, told: str) -> None:
@@ -105,7 +105,7 @@ def test_a_feature_without_a_wording_is_told_by_its_declaration(
     """Name and unit serve where nobody has written a phrase."""
     feature = Feature(name, Stage.PRE, FeatureKind.NUMBER, unit, "a cloudy night", "sky")
     assert phrase(feature, value) == told
-    assert phrase(feature, None).endswith("(a cloudy night)")
+    assert phrase(feature, None).endswith(" is not known: a cloudy night")
     assert topic(feature) == name.partition("_")[0]
 
 

@@ -29,7 +29,7 @@ class Topic:
 
     Attributes:
       name: in few words; tells topics apart.
-      unknown: what is not known where a feature of it is missing, after "it is
+      unknown: what is not known where a feature of it is missing, before "is
         not known".
     """
 
@@ -84,9 +84,9 @@ def phrase(feature: Feature, value: Value) -> str:
     """
     wording = _wordings().get(feature.name)
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        unknown = wording.topic.unknown if wording else f"what {_plain(feature)} is"
-        why = "" if feature.missing == "never" else f" ({feature.missing})"
-        return f"it is not known {unknown}{why}"
+        unknown = wording.topic.unknown if wording else _plain(feature)
+        why = "" if feature.missing == "never" else f": {feature.missing}"
+        return f"{unknown} is not known{why}"
     if isinstance(value, str):
         return wording.text.format(value) if wording else f"{_plain(feature)} is {value}"
     return wording.tell(float(value)) if wording else _by_declaration(feature, float(value))

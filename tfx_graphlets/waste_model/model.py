@@ -148,7 +148,7 @@ class WasteModel:
         Similarity is the forest's proximity, the share of its trees in which
         both end in the same leaf (Breiman, Machine Learning 2001): like in what
         matters to the outcome, as far as the model has learnt it. Compared are
-        the latest 200 that are pushed or unpushed.
+        the latest 100 that are pushed or unpushed.
 
         Args:
           table: features.

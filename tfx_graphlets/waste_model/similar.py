@@ -14,7 +14,7 @@ from tfx_graphlets.trace import FloatArray
 from tfx_graphlets.waste_model.dataset import Dataset
 
 # The latest ones that are looked at: what is older says little, and looking takes time.
-MOST_COMPARED: Final = 200
+MOST_COMPARED: Final = 100
 
 
 def most_similar(
