@@ -126,13 +126,36 @@ class Forest:
           MissingDependencyError: ydf is not installed.
           InvalidArgumentError: ydf cannot read the files.
         """
+        self._set(features, _load(files), dict(files))
+
+    def _set(
+        self,
+        features: tuple[Feature, ...],
+        model: ydf.DecisionForestModel,
+        files: dict[str, bytes] | None,
+    ) -> None:
         self.features = features
-        self.files = dict(files)
-        self._model = _load(self.files)
+        self._model = model
+        self._files: dict[str, bytes] | None = files
         classes = list(self._model.label_classes())
         if sorted(classes) != [_PUSHED, _UNPUSHED]:
             raise InvalidArgumentError("files", classes, "not a forest over pushed and unpushed")
         self._second_is_pushed = classes[1] == _PUSHED
+
+    @classmethod
+    def of_model(cls, features: tuple[Feature, ...], model: ydf.DecisionForestModel) -> Forest:
+        """The forest that ydf has just grown; its files are written when asked for."""
+        forest = cls.__new__(cls)
+        forest._set(features, model, None)  # noqa: SLF001  # its own
+        return forest
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Content of its files by name."""
+        files = self._files
+        if files is None:  # most forests of a replay or a study are never saved
+            files = self._files = _files(self._model)
+        return files
 
     def predict(self, table: FeatureTable) -> FloatArray:
         """Probability of a push, float64 [n], 0..1.
@@ -221,7 +244,7 @@ def train_forest(
         )
     model = learner.train(columns, verbose=0)
     model.set_metadata(dataclasses.replace(model.metadata(), owner="", created_date=1, uid=1))
-    return Forest(features, _files(model))
+    return Forest.of_model(features, model)
 
 
 def settings_of(learner: str, values: Mapping[str, int | float]) -> AnySettings:

@@ -1,0 +1,210 @@
+"""The study as Markdown: a table per part, in the order in which they are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from tfx_graphlets.study.ablation import Ablation
+from tfx_graphlets.study.measures import Measures
+from tfx_graphlets.study.run import Study
+
+WAY_NAMES = {
+    "left_out": "other pipelines (leave one out)",
+    "own": "own earlier graphlets",
+    "joined": "other pipelines and own earlier graphlets",
+}
+
+
+def markdown(study: Study) -> str:
+    """The document, headings from the first level, a newline at its end."""
+    parts = [_head(study), _staged(study), _learners(study), _reliability(study)]
+    parts += [_ablation(one) for one in study.ablation]
+    parts += [_learning_curve(study), _shuffled(study), _notes(study)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def summary(study: Study) -> str:
+    """A few lines for people: the staged models and the harness's check."""
+    lines = [
+        (
+            f"{study.graphlets} labelled graphlets of {study.pipelines} pipelines "
+            f"({study.pushed} pushed, {study.unpushed} unpushed)"
+        )
+    ]
+    lines += [
+        f"stage {one.stage}: AUC {one.measures.auc:.3f}, balanced accuracy "
+        f"{one.measures.balanced_accuracy:.3f}, feature cost {one.relative_feature_cost:.0%}, "
+        f"waste removed at freshness 0.95 (seen afterwards) {one.removed_at_95:.0%} of "
+        f"{one.waste_removable:.0%} removable"
+        for one in study.staged
+    ]
+    lines += [
+        f"labels shuffled, stage {one.stage}, {one.way}: balanced accuracy "
+        f"{one.balanced_accuracy:.3f}, standard deviation {number(one.balanced_accuracy_spread)}"
+        for one in study.shuffled_labels
+    ]
+    return "\n".join(lines)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, first column to the left, the others to the right."""
+    ruler = ["---", *["---:"] * (len(head) - 1)]
+    lines = ["| " + " | ".join(cells) + " |" for cells in [head, ruler, *rows]]
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Three decimals; ``-`` where there is none."""
+    return f"{value:.3f}" if math.isfinite(value) else "-"
+
+
+def percent(value: float) -> str:
+    """Whole percent; ``-`` where there is none."""
+    return f"{value:.0%}" if math.isfinite(value) else "-"
+
+
+def with_interval(value: float, interval: tuple[float, float]) -> str:
+    """``0.800 (0.700 to 0.900)``."""
+    if not math.isfinite(interval[0]):
+        return number(value)
+    return f"{number(value)} ({number(interval[0])} to {number(interval[1])})"
+
+
+def _head(study: Study) -> str:
+    return (
+        "# Study of the waste model\n\n"
+        f"{study.graphlets} labelled graphlets of {study.pipelines} pipelines: {study.pushed} "
+        f"pushed, {study.unpushed} unpushed. Seed {study.settings.seed}. Behind AUC and balanced "
+        "accuracy stands the 95 % bootstrap interval over pipelines."
+    )
+
+
+def _staged(study: Study) -> str:
+    head = (
+        "stage", "features", "AUC", "balanced accuracy", "feature cost", "removable",
+        "removed at 0.95", "removed at 0.99",
+    )  # fmt: skip
+    rows = [
+        (
+            one.stage, str(one.features), *_main(one.measures),
+            percent(one.relative_feature_cost), percent(one.waste_removable),
+            percent(one.removed_at_95), percent(one.removed_at_99),
+        )
+        for one in study.staged
+    ]  # fmt: skip
+    how = " and ".join(dict.fromkeys(WAY_NAMES[one.way] for one in study.staged))
+    return (
+        f"## Staged models\n\nLearnt from {how}. Feature cost: share of a graphlet's compute that "
+        "is spent when the gate decides. Removable: waste that an oracle at the stage removes, a "
+        "share of all waste; removed: by the scores, at the highest threshold that keeps 0.95 or "
+        f"0.99 of the pushes, seen afterwards. Plot: staged.png.\n\n{table(head, rows)}"
+    )
+
+
+def _learners(study: Study) -> str:
+    if not study.comparison:
+        return ""
+    head = (
+        "stage, learner", "learnt from", "AUC", "AUC within pipelines", "balanced accuracy",
+        "Brier", "log loss", "log loss after Platt", "AUC gain",
+    )  # fmt: skip
+    rows = []
+    for one in study.comparison:
+        measures = one.measures
+        auc, accuracy = _main(measures)
+        first = one.learner == study.settings.learners[0]
+        rows.append(
+            (
+                f"{one.stage}, {one.learner}", one.way, auc, number(measures.auc_within), accuracy,
+                number(measures.brier), number(measures.log_loss),
+                number(measures.log_loss_calibrated),
+                "" if first else with_interval(one.auc_gain, one.auc_gain_interval),
+            )
+        )  # fmt: skip
+    ways = "; ".join(f"`{way}`: {name}" for way, name in WAY_NAMES.items())
+    return (
+        f"## Learners\n\nLearnt from {ways}. All on the same "
+        f"{study.comparison[0].measures.graphlets} graphlets of each stage. AUC gain: over "
+        f"{study.settings.learners[0]} in the same way. Plot: learners.png.\n\n{table(head, rows)}"
+    )
+
+
+def _reliability(study: Study) -> str:
+    head = ("stage, learner", "learnt from", "error before", "error after Platt", "if perfect")
+    rows = [
+        (
+            f"{raw.stage}, {raw.learner}", raw.way, number(raw.expected_calibration_error),
+            number(after.expected_calibration_error), number(after.error_if_perfect),
+        )
+        for raw, after in zip(study.reliability[::2], study.reliability[1::2])
+    ]  # fmt: skip
+    return (
+        "## Calibration\n\nExpected calibration error over bins of equally many graphlets. If "
+        "perfect: the error that probabilities which are exactly right would show on average in "
+        f"so small a sample. Plot: reliability.png.\n\n{table(head, rows)}"
+    )
+
+
+def _ablation(one: Ablation) -> str:
+    head = ("features", "number", "AUC", "balanced accuracy", "AUC lost", "AUC alone",
+            "balanced accuracy alone")  # fmt: skip
+    rows = [("all", str(sum(g.features for g in one.groups)), *_main(one.everything), "", "", "")]
+    for group in one.groups:
+        without = _main(group.without) if group.without else ("-", "-")
+        alone = (number(group.alone.auc), number(group.alone.balanced_accuracy))
+        lost = with_interval(group.auc_loss, group.auc_loss_interval)
+        rows.append((f"without {group.group}", str(group.features), *without, lost, *alone))
+    return (
+        f"## Groups of features at stage {one.stage}, learnt from {WAY_NAMES[one.way]}\n\n"
+        f"Plot: ablation.png.\n\n{table(head, rows)}"
+    )
+
+
+def _learning_curve(study: Study) -> str:
+    if not study.learning_curve:
+        return ""
+    head = ("stage, learnt from", "size", "AUC", "spread", "removed at 0.95", "spread")
+    rows = [
+        (
+            f"{one.stage}, {one.of}", str(one.size), number(one.auc), number(one.auc_spread),
+            number(one.waste_removed), number(one.waste_removed_spread),
+        )
+        for one in study.learning_curve
+    ]  # fmt: skip
+    return (
+        "## What more data bring\n\nEach pipeline is scored by what was learnt from a random "
+        f"choice of the others; {study.settings.repeats} choices a size. Plot: "
+        f"learning_curve.png.\n\n{table(head, rows)}"
+    )
+
+
+def _shuffled(study: Study) -> str:
+    if not study.shuffled_labels:
+        return ""
+    head = ("stage", "learnt from", "balanced accuracy", "deviation", "AUC", "deviation")
+    rows = [
+        (
+            one.stage, one.way, number(one.balanced_accuracy),
+            number(one.balanced_accuracy_spread), number(one.auc), number(one.auc_spread),
+        )
+        for one in study.shuffled_labels
+    ]  # fmt: skip
+    return (
+        f"## Shuffled labels\n\nThe same harness, labels permuted within each pipeline "
+        f"{study.settings.permutations} times: 0.5 is guessing. Means over pipelines, and the "
+        f"standard deviation over permutations.\n\n{table(head, rows)}"
+    )
+
+
+def _notes(study: Study) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in study.libraries.items())
+    lines = [f"- {note}" for note in (*study.notes, f"Libraries: {versions}.")]
+    return "## Notes\n\n" + "\n".join(lines)
+
+
+def _main(measures: Measures) -> tuple[str, str]:
+    return (
+        with_interval(measures.auc, measures.auc_interval),
+        with_interval(measures.balanced_accuracy, measures.balanced_accuracy_interval),
+    )
