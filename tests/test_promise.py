@@ -15,6 +15,7 @@ from tfx_graphlets.promise import (
     FreshnessLedger,
     ThresholdChoice,
     choose_threshold,
+    guarded,
 )
 
 FRESHNESS = st.sampled_from([0.8, 0.9, 0.95, 0.99])
@@ -83,17 +84,18 @@ def test_the_risk_taken_never_exceeds_the_promise(freshness: float, wishes: list
         assert ledger.spent <= (1 - freshness) * ledger.pushes + 1e-9
 
 
-def test_a_push_that_was_missed_has_to_be_made_good() -> None:
-    """After a miss that came to be known the gate may risk nothing for 1 / (1 - F) pushes."""
-    ledger = FreshnessLedger(0.95)
-    for _ in range(5):
-        ledger = ledger.after_push(0.0, censored=False)
-    ledger = ledger.after_push(0.05, censored=False, missed=True)
-    waits = 0
-    while ledger.allowance == 0:
-        ledger = ledger.after_push(0.0, censored=False)
-        waits += 1
-    assert waits == 13  # 20 pushes in all: the miss is one in twenty
+def test_own_pushes_that_scored_low_pull_the_threshold_down() -> None:
+    """What scores no higher than the pipeline's own pushes did is not skipped."""
+    choice = choose([0.3 + at / 100 for at in range(40)], 0.9)
+    ledger = FreshnessLedger(0.9)
+    assert choice.threshold == pytest.approx(0.33)
+    assert guarded(choice, [], ledger) == choice
+    assert guarded(choice, [float("nan"), 0.6, 0.4], ledger) == choice
+    assert guarded(choice, [0.6, 0.1, 0.2], ledger).threshold == 0.1
+    many = [0.1, 0.2, *[0.6] * 18]
+    assert guarded(choice, many, ledger).threshold == 0.2
+    nothing = choose([0.3] * 3, 0.95)
+    assert guarded(nothing, many, FreshnessLedger(0.95)).threshold is None
 
 
 def test_what_was_kept_while_it_learnt_may_be_spent() -> None:

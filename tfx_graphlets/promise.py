@@ -83,11 +83,10 @@ class FreshnessLedger:
     more than MOST_RISK times 1 - F. So the sum of the risks never exceeds
     (1 - F) N, whatever came before.
 
-    What it adapts to: a threshold that could not use its risk (ties, few
-    pushes) leaves it to later ones; a push that was missed, as far as that
-    comes to be known, counts in full (as in adaptive conformal inference,
-    Gibbs and Candes, NeurIPS 2021), and the gate holds back until it is made
-    good.
+    A threshold that could not use its risk (ties, few pushes) leaves it to
+    later ones. It is a budget like that of adaptive conformal inference (Gibbs
+    and Candes, NeurIPS 2021), of the stated risk in place of the misses that
+    happened to be seen: those of a gate that skips mostly are not.
 
     Attributes:
       freshness: F, target share of pushes that are kept, 0..1.
@@ -108,7 +107,7 @@ class FreshnessLedger:
         share = 1 - self.freshness
         return float(min(max(share * (self.pushes + 1) - self.spent, 0.0), MOST_RISK * share, 1.0))
 
-    def after_push(self, risk: float, *, censored: bool, missed: bool = False) -> FreshnessLedger:
+    def after_push(self, risk: float, *, censored: bool) -> FreshnessLedger:
         """The account after one more push came to be known.
 
         Args:
@@ -116,12 +115,9 @@ class FreshnessLedger:
             gate could not skip.
           censored: had it been missed, nobody would know: then it stands for
             1 / (1 - risk) pushes, each at that risk.
-          missed: the gate missed it, or would have.
         """
         spent = risk / (1 - risk) if censored and risk < 1 else risk
-        return dataclasses.replace(
-            self, pushes=self.pushes + 1, spent=self.spent + max(spent, float(missed))
-        )
+        return dataclasses.replace(self, pushes=self.pushes + 1, spent=self.spent + spent)
 
 
 def choose_threshold(
@@ -199,6 +195,32 @@ def choose_threshold(
         expected_skips=float(below.mean()) if len(values) else float("nan"),
         risk=risk,
     )
+
+
+def guarded(
+    choice: ThresholdChoice, own: Sequence[float], ledger: FreshnessLedger
+) -> ThresholdChoice:
+    """The choice, lowered by what the pipeline itself has shown.
+
+    A threshold from many pipelines promises little about one that is not like
+    them, or that drifts. What scores no higher than this pipeline's own pushes
+    did is not skipped: the threshold is at most the k-th lowest of their n
+    scores, k = max(1, floor(allowance (n + 1))). So a push that was seen to
+    score low pulls the threshold down at once.
+
+    Args:
+      choice: the choice from all pipelines.
+      own: scores that this pipeline's own pushes were given when they were
+        decided about, any order; NaN where they had none.
+      ledger: the pipeline's account.
+    """
+    scores = np.asarray(own, np.float64)
+    scores = np.sort(scores[~np.isnan(scores)])
+    if choice.threshold is None or not len(scores):
+        return choice
+    count = max(math.floor(ledger.allowance * (len(scores) + 1) + _TOLERANCE), 1)
+    lowest = float(scores[min(count, len(scores)) - 1])
+    return dataclasses.replace(choice, threshold=min(choice.threshold, lowest))
 
 
 def check_freshness(freshness: float) -> None:

@@ -218,13 +218,22 @@ def test_the_threshold_follows_from_what_was_risked_so_far() -> None:
     assert kept.allowance > FreshnessLedger(0.9).allowance > risked.allowance
 
 
-def test_a_push_in_shadow_mode_that_the_gate_would_have_skipped_counts_as_missed() -> None:
-    """In shadow mode the misses are known: each is spent in full, the others as they were put."""
-    shadow = account(
-        decided("r0", shadow=True, would_skip=True), decided("r1", shadow=True, risk=0.1)
-    )
-    assert (shadow.pushes, shadow.spent) == (2, pytest.approx(1.1))
-    assert account(decided("r0", would_skip=True, explored=True, risk=0.0)).spent == 0.0
+def test_in_shadow_mode_every_push_is_seen() -> None:
+    """A push in shadow mode stands for itself alone: it could not have been missed."""
+    shadow = account(decided("r0", shadow=True, would_skip=True), decided("r1", shadow=True))
+    assert (shadow.pushes, shadow.spent) == (2, 0.0)
+    assert account(decided("r0", shadow=True, risk=0.1)).spent == 0.1
+
+
+def test_own_pushes_that_scored_low_lower_the_threshold() -> None:
+    """A threshold of 0.2 sinks to what a push of this pipeline had scored."""
+    runs = ("r0", "r1", "r2", "r3")
+    for scored, threshold in ((0.9, 0.2), (0.1, 0.1)):
+        history = pipeline_history(
+            "pppp", decisions=(decided("r0", probability=scored),), past_runs=runs
+        )
+        choice = gate_run.chosen_threshold(history, FixedModel(0.05), SETTINGS)
+        assert choice.threshold == threshold
 
 
 def test_only_pushes_that_this_gate_decided_about_stand_in_its_account() -> None:

@@ -103,46 +103,39 @@ def consecutive_skips(
     return skips
 
 
-def account_of(
-    decisions: Sequence[PastDecision],
-    freshness: float,
-    *,
-    stage: Stage,
-    gate: str = "",
-    pushed_runs: Iterable[str],
-) -> FreshnessLedger:
-    """The account of the risk that a gate has taken with the pushes so far.
+def decisions_of_runs(
+    decisions: Sequence[PastDecision], runs: Iterable[str], *, stage: Stage, gate: str = ""
+) -> list[PastDecision]:
+    """The decisions of one gate about some runs, in the order of the runs.
 
-    Of a run that was decided twice the later decision counts. A push that no
-    decision of this gate preceded is not the gate's: it stands in no account.
+    A run that no decision of this gate preceded is left out; of one that was
+    decided twice the later decision counts.
 
     Args:
       decisions: of this pipeline, any order.
-      freshness: share of pushes to keep, 0..1.
+      runs: names of runs; "" where one is not known.
       stage: the gate's stage; decisions of other stages are not looked at.
       gate: the gate's node id; "" if it is not known. Decisions of another
         known gate are not looked at.
-      pushed_runs: for each graphlet that was pushed, as far as is known at the
-        moment, the name of its run; "" where it is not known.
-
-    Returns:
-      The account; a push in shadow mode that the gate would have skipped
-      counts as missed, since its rule is what is judged.
     """
     of_run = {
         decision.run: decision
         for decision in sorted(_of_gate(decisions, stage, gate), key=lambda one: one.time_ms)
         if decision.run
     }
+    return [of_run[run] for run in runs if run in of_run]
+
+
+def account_of(pushes: Iterable[PastDecision], freshness: float) -> FreshnessLedger:
+    """The account of the risk that a gate has taken with the pushes so far.
+
+    Args:
+      pushes: its decisions about the runs that were pushed.
+      freshness: share of pushes to keep, 0..1.
+    """
     ledger = FreshnessLedger(freshness)
-    for run in pushed_runs:
-        decision = of_run.get(run)
-        if decision is not None:
-            ledger = ledger.after_push(
-                decision.risk,
-                censored=not decision.shadow,
-                missed=decision.would_skip and decision.shadow,
-            )
+    for decision in pushes:
+        ledger = ledger.after_push(decision.risk, censored=not decision.shadow)
     return ledger
 
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from tfx_graphlets.components import keys
 from tfx_graphlets.components.checks import check_stage
-from tfx_graphlets.components.decisions import account_of, consecutive_skips
+from tfx_graphlets.components.decisions import account_of, consecutive_skips, decisions_of_runs
 from tfx_graphlets.components.history import PipelineHistory
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.evidence import Contribution, SimilarGraphlet
 from tfx_graphlets.exploration import exploration_draw
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.policy import GateDecision, GatePolicy, GateState, decide
-from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice
+from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice, guarded
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
@@ -193,6 +193,8 @@ def chosen_threshold(
 ) -> ThresholdChoice:
     """The model's threshold, after the pushes that this gate has put at risk so far.
 
+    What the pipeline's own pushes scored lowers it (``promise.guarded``).
+
     A push counts as soon as its outcome was known when the store was read. In a
     history that an earlier release wrote there are no runs, and so no account.
     """
@@ -201,14 +203,12 @@ def chosen_threshold(
     if past is None or len(runs) != len(past):
         return model.threshold_for(freshness)
     known = np.flatnonzero(past.pushed & (past.known_ms <= history.read_ms))
-    account = account_of(
-        history.decisions,
-        freshness,
-        stage=settings.stage,
-        gate=settings.gate,
-        pushed_runs=[runs[row] for row in known],
+    pushes = decisions_of_runs(
+        history.decisions, [runs[row] for row in known], stage=settings.stage, gate=settings.gate
     )
-    return model.threshold_for(freshness, ledger=account)
+    account = account_of(pushes, freshness)
+    scores = [one.probability for one in pushes if one.probability is not None]
+    return guarded(model.threshold_for(freshness, ledger=account), scores, account)
 
 
 def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:

@@ -16,7 +16,7 @@ import numpy as np
 from tfx_graphlets.exploration import exploration_draw
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.policy import GateDecision, GatePolicy, GateState, decide
-from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice, choose_threshold
+from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice, choose_threshold, guarded
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.world import World
@@ -130,7 +130,7 @@ def replay(
             pushed = bool(dataset.pushed[other])
             scorer.learn(other, features)
             pipelines[int(group[other])].learn(
-                int(dataset.known_ms[other]), pushed, decision, world.censored
+                int(dataset.known_ms[other]), pushed, score, decision, world.censored
             )
             calibration.learn(score, pushed, decision)
         pipeline = pipelines[int(group[row])]
@@ -138,6 +138,7 @@ def replay(
         score = scorer.score(row, features)
         if policy.threshold is None:
             choice = calibration.choose(pipeline.ledger)
+            choice = guarded(choice, pipeline.scores_of_pushes, pipeline.ledger)
         draw = exploration_draw(
             seed, dataset.store[row], dataset.pipeline[row], str(dataset.table.trainer[row])
         )
@@ -210,16 +211,18 @@ class _Pipeline:
     last_push_ms: int | None = None
     last_attempt_ms: int | None = None
     consecutive_skips: int = 0
+    scores_of_pushes: list[float] = dataclasses.field(default_factory=list)
 
-    def learn(self, moment_ms: int, pushed: bool, decision: GateDecision, censored: bool) -> None:
+    def learn(
+        self, moment_ms: int, pushed: bool, score: float, decision: GateDecision, censored: bool
+    ) -> None:
         self.labelled += 1
         if not pushed:
             return
         self.pushes += 1
+        self.scores_of_pushes.append(score)
         self.last_push_ms = max(moment_ms, self.last_push_ms or moment_ms)
-        self.ledger = self.ledger.after_push(
-            decision.risk, censored=censored, missed=not censored and decision.would_skip
-        )
+        self.ledger = self.ledger.after_push(decision.risk, censored=censored)
 
     def decided(self, moment_ms: int, decision: GateDecision) -> None:
         self.consecutive_skips = 0 if decision.proceed else self.consecutive_skips + 1
