@@ -40,6 +40,8 @@ EXTRAS = {
     "kfp": ["kfp==2.5.0"],
     # Figures of the benchmark and of the reports.
     "plot": ["matplotlib>=3.8,<4"],
+    # The offline study: a logistic regression to compare with, and plots.
+    "study": ["matplotlib>=3.8,<4", "scikit-learn>=1.5,<1.6", "ydf>=0.9,<0.10"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 EXTRAS["dev"] = [

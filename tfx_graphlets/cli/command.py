@@ -127,6 +127,27 @@ def backtest(options: argparse.Namespace) -> Result:
     return Result(result.to_dict(), str(result))
 
 
+def study(options: argparse.Namespace) -> Result:
+    """``study STORE...``: how well pushes can be told in advance, and what limits it."""
+    from tfx_graphlets.study import StudySettings, run_study
+    from tfx_graphlets.study.document import summary
+    from tfx_graphlets.study.writing import check_target, write_study
+
+    check_target(options.output)
+    stages = [stage for stage in Stage if stage in (options.stage or Stage)]
+    datasets = {stage: _dataset(options.stores, stage, options) for stage in stages}
+    with tqdm(desc="study", disable=None, leave=False) as bar:
+
+        def progress(done: int, total: int, part: str) -> None:
+            bar.total = total
+            bar.set_description(part, refresh=False)
+            bar.update(done - bar.n)
+
+        result = run_study(datasets, StudySettings(seed=options.seed), progress)
+    files = write_study(result, options.output)
+    return Result(result.to_dict(), f"{summary(result)}\n{options.output}: {', '.join(files)}")
+
+
 def archive(options: argparse.Namespace) -> Result:
     """``archive STORE``: its history as a directory of Parquet files."""
     from tfx_graphlets.payload import NoPayloads
@@ -196,6 +217,7 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
     "train": train,
     "evaluate": evaluate,
     "backtest": backtest,
+    "study": study,
     "archive": archive,
     "gate": gate,
     "monitor": monitor_store,

@@ -70,6 +70,22 @@ def parser() -> argparse.ArgumentParser:
     _add_cost_weights(backtest)
     _add_roles(backtest)
 
+    study = _command(
+        commands, "study", "compare learners, features, stages and amounts of data, offline"
+    )
+    study.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
+    study.add_argument(
+        "--stage", type=Stage, choices=list(Stage), nargs="+", action="extend",
+        metavar="input|pre|trainer|validation", help="stages to study (default: all)",
+    )  # fmt: skip
+    _add_seed(study)
+    study.add_argument(
+        "--output", required=True, metavar="DIR",
+        help="directory for study.json, study.md and plots; one that holds a study is replaced",
+    )  # fmt: skip
+    _add_cost_weights(study)
+    _add_roles(study)
+
     archive = _command(commands, "archive", "copy a store's history to a directory of Parquet")
     archive.add_argument("store", metavar="STORE", help=STORE_HELP)
     archive.add_argument("--output", required=True, metavar="DIR", help="the archive's directory")
