@@ -4,7 +4,8 @@ After Xin et al., SIGMOD 2021, on the similarity of consecutive graphlets:
 Jaccard similarity of their sets of spans, and a similarity of datasets that is
 built from features (compared by name, type and distribution) and combined over
 spans by an earth mover's distance. Distributions are compared by the
-Jensen-Shannon distance itself, which the paper's S2JSD-LSH approximates.
+Jensen-Shannon distance itself, which the paper's S2JSD-LSH approximates; the
+hash is in ``similarity_hash``.
 
 All similarities are 1 for equal things and lie within 0..1.
 """
@@ -62,12 +63,26 @@ def jensen_shannon_distance(left: FloatArray, right: FloatArray) -> float:
     return math.sqrt(min(max(divergence, 0.0), 1.0))
 
 
-def feature_similarity(left: FeatureStatistics, right: FeatureStatistics) -> float:
+def shannon_similarity(left: FloatArray, right: FloatArray) -> float:
+    """1 minus ``jensen_shannon_distance``, 0..1; NaN where one has no mass."""
+    return 1.0 - jensen_shannon_distance(left, right)
+
+
+def feature_similarity(
+    left: FeatureStatistics,
+    right: FeatureStatistics,
+    of_distributions: Callable[[FloatArray, FloatArray], float] = shannon_similarity,
+) -> float:
     """How alike two features are, 0..1.
 
-    0 where names or types differ; else 1 minus the Jensen-Shannon distance of
-    their distributions, in which *missing* is a value like any other. Where
-    neither has a distribution, only the missing shares are compared.
+    0 where names or types differ; else the similarity of their distributions, in
+    which *missing* is a value like any other. Where neither has a distribution,
+    only the missing shares are compared.
+
+    Args:
+      left, right: statistics of the features.
+      of_distributions: similarity 0..1 of the shares of common cells, NaN where
+        one has no mass: exact, or ``similarity_hash.HashedSimilarity``.
     """
     if left.name != right.name or left.type != right.type:
         return 0.0
@@ -76,12 +91,20 @@ def feature_similarity(left: FeatureStatistics, right: FeatureStatistics) -> flo
     for feature, values in zip((left, right), shares):
         missing = 0.0 if math.isnan(feature.missing_share) else feature.missing_share
         cells.append(np.concatenate((values * (1.0 - missing), [missing])))
-    distance = jensen_shannon_distance(cells[0], cells[1])
-    return 0.0 if math.isnan(distance) else 1.0 - distance
+    similarity = of_distributions(cells[0], cells[1])
+    return 0.0 if math.isnan(similarity) else similarity
 
 
-def dataset_similarity(left: DatasetStatistics, right: DatasetStatistics) -> float:
+def dataset_similarity(
+    left: DatasetStatistics,
+    right: DatasetStatistics,
+    of_distributions: Callable[[FloatArray, FloatArray], float] = shannon_similarity,
+) -> float:
     """Mean similarity over the features of either; one that is absent counts 0.
+
+    Args:
+      left, right: statistics of the datasets.
+      of_distributions: see ``feature_similarity``.
 
     Returns: 0..1; NaN where neither has a feature.
     """
@@ -89,7 +112,7 @@ def dataset_similarity(left: DatasetStatistics, right: DatasetStatistics) -> flo
     if not names:
         return math.nan
     total = sum(
-        feature_similarity(left.features[name], right.features[name])
+        feature_similarity(left.features[name], right.features[name], of_distributions)
         for name in names
         if name in left.features and name in right.features
     )
