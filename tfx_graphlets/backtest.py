@@ -4,21 +4,22 @@ Every decision uses only what was known at its moment: forests are trained on
 outcomes that were known by then, and the threshold is chosen from the scores
 that earlier graphlets were given before their outcome was known.
 
-What a replay cannot know: a skipped run changes what comes after it. A missed
-push leaves an older model in serving, against which later models would have
-been judged; features of later graphlets (hours since the last push, similarity
-to the last pushed data) would have been others. The outcomes of skipped runs
-are shown to later decisions, as in shadow mode.
+The replay is *censored*: a run that the gate skips has no Trainer and nothing
+after the gate. Later runs are described without it, and its outcome is never
+learnt, unless exploration ran it all the same. What a replay cannot know: a
+missed push leaves an older model in serving, against which later models would
+have been judged; here they are judged as they were.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from tfx_graphlets.backtest_text import backtest_text
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.policy import GateDecision, GatePolicy
 from tfx_graphlets.trace import BoolArray
@@ -26,8 +27,9 @@ from tfx_graphlets.vocabulary import Outcome
 from tfx_graphlets.waste_model.baselines import Baseline, baselines
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.figures import Figures, figures_of, or_none
+from tfx_graphlets.waste_model.intervals import PairedDifference, paired_bootstrap
 from tfx_graphlets.waste_model.learner import DEFAULT_SETTINGS, LearnerSettings
-from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
+from tfx_graphlets.waste_model.metrics import WasteMeter, promise_kept
 from tfx_graphlets.waste_model.online import ModelScores
 from tfx_graphlets.waste_model.replay import FixedScores, replay
 from tfx_graphlets.waste_model.world import World
@@ -37,6 +39,10 @@ _MOST_TRAININGS = 150
 _MISSED_PUSHES = (
     "A missed push would have left an older model in serving, and later models would have been "
     "judged against it: the replay judges them as they were judged."
+)
+_CENSORED = (
+    "Censored: later runs are described as if the skipped ones had no Trainer, and learn nothing "
+    "of their outcome. Baselines see everything, which favours them."
 )
 _UNCENSORED = (
     "Outcomes of skipped runs are shown to later decisions and training (uncensored), as they "
@@ -77,6 +83,8 @@ class ReplayedDecision:
             "probability": self.decision.probability,
             "threshold": self.decision.threshold,
             "skip": not self.decision.proceed,
+            "explored": self.decision.explored,
+            "risk": self.decision.risk,
             "pushed": self.outcome is Outcome.PUSHED if labelled else None,
             "outcome": str(self.outcome),
             "reason": self.decision.reason,
@@ -94,6 +102,13 @@ class BacktestResult:
         rest failed or is incomplete.
       history: labelled graphlets that were known from the start.
       retrain_every: newly known outcomes after which it was trained anew.
+      censored: whether skipped runs showed nothing to later ones.
+      explored: runs that the gate would have skipped and explored.
+      promise: what was promised and what was achieved
+        (``waste_model.metrics.promise_kept``).
+      against_best: the gate against the baseline that removes most waste at no
+        lower a freshness than promised, by name and paired bootstrap; None
+        where there is none.
       waste_ms: cost of all waste in the replayed stores.
       waste_removable: share of it that the oracle removes at this stage.
       gate: what the gate achieved.
@@ -110,6 +125,10 @@ class BacktestResult:
     unpushed: int
     history: int
     retrain_every: int
+    censored: bool
+    explored: int
+    promise: Mapping[str, float | int | bool | None]
+    against_best: tuple[str, PairedDifference] | None
     waste_ms: float
     waste_removable: float
     gate: Figures
@@ -130,6 +149,12 @@ class BacktestResult:
             "unpushed": self.unpushed,
             "history_graphlets": self.history,
             "retrain_every": self.retrain_every,
+            "censored": self.censored,
+            "explored": self.explored,
+            "promise": dict(self.promise),
+            "against_best": None
+            if self.against_best is None
+            else {"baseline": self.against_best[0], **self.against_best[1].to_dict()},
             **{key: value for key, value in gate.items() if key not in ("name", "kind")},
             "waste_ms": or_none(self.waste_ms),
             "waste_removable": or_none(self.waste_removable),
@@ -140,20 +165,7 @@ class BacktestResult:
         }
 
     def __str__(self) -> str:
-        headline = (
-            f"Stage {self.stage}, freshness {self.policy.freshness:g}: {self.graphlets} graphlets, "
-            f"{self.pushed} pushed, {self.unpushed} unpushed"
-        )
-        columns = f"{'':18}  skipped  missed  freshness  waste removed  of removable  saved s"
-        lines = [headline, columns]
-        for figures in (self.gate, *self.baselines):
-            share = figures.waste_removed / self.waste_removable if self.waste_removable else NAN
-            lines.append(
-                f"{figures.name:18}  {figures.skipped:7}  {figures.pushes_missed:6}  "
-                f"{figures.freshness:9.3f}  {figures.waste_removed:13.3f}  {share:12.3f}  "
-                f"{figures.cost_saved_ms / 1000:7.1f}"
-            )
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        return backtest_text(self)
 
 
 def backtest(
@@ -165,6 +177,7 @@ def backtest(
     retrain_every: int | None = None,
     seed: int = 0,
     settings: LearnerSettings = DEFAULT_SETTINGS,
+    draws: int = 1000,
     progress: Callable[[int, int], None] | None = None,
 ) -> BacktestResult:
     """Replays a gate over a history.
@@ -176,11 +189,14 @@ def backtest(
         decision; a threshold that it states is used instead.
       history: graphlets of other pipelines, whose outcomes are known from the
         start, whatever their clock says; None: none.
+      censored: a skipped run shows its outcome to nobody and later runs are
+        described without it; else everything is seen, as in shadow mode.
       retrain_every: newly known outcomes after which the forest is trained
         anew, at least 1; None: 1, and more where that would be over 150
         trainings.
       seed: of all randomness.
       settings: how forests are grown.
+      draws: of the bootstrap; 0 for no intervals.
       progress: called after each decision of the gate with the number of
         decisions taken and of those to take; None: nobody is told.
 
@@ -190,7 +206,8 @@ def backtest(
 
     Raises:
       InvalidArgumentError: an argument is out of range, or ``history`` is of
-        another stage or holds a store of ``dataset``.
+        another stage or holds a store of ``dataset``, or the replay is censored
+        and ``dataset`` cannot be described anew (see Dataset.describe).
       MissingDependencyError: ydf is not installed.
     """
     if retrain_every is None:
@@ -207,7 +224,10 @@ def backtest(
     skipped = np.zeros(len(dataset), bool)
     skipped[replayed.rows] = [not decision.proceed for decision in replayed.decisions]
     meter = WasteMeter(dataset.sources, dataset.stage)
-    notes = [_MISSED_PUSHES, _UNCENSORED, _UNLABELLED]
+    gate = figures_of("gate", "gate", dataset, skipped, meter, draws=draws, seed=seed)
+    others = _all_baselines(dataset, history, policy, meter, seed)
+    pushes = int(dataset.pushed.sum())
+    notes = [_MISSED_PUSHES, _CENSORED if censored else _UNCENSORED, _UNLABELLED]
     if not scorer.trainings:
         notes.insert(0, "There is too little to learn from: every run proceeds.")
     elif replayed.last_choice is not None and replayed.last_choice.threshold is None:
@@ -218,15 +238,19 @@ def backtest(
         stage=str(dataset.stage),
         policy=policy,
         graphlets=len(dataset),
-        pushed=int(dataset.pushed.sum()),
+        pushed=pushes,
         unpushed=int(dataset.unpushed.sum()),
         history=0 if history is None else int(history.labelled.sum()),
         retrain_every=retrain_every,
+        censored=censored,
+        explored=sum(decision.explored for decision in replayed.decisions),
+        promise=promise_kept(policy.freshness, pushes - gate.pushes_missed, pushes),
+        against_best=_against_best(dataset, policy, skipped, others, meter, draws, seed),
         waste_ms=meter.waste_ms,
         waste_removable=meter.removable,
-        gate=figures_of("gate", "gate", dataset, skipped, meter),
-        pipelines=_per_pipeline(dataset, skipped, meter),
-        baselines=_all_baselines(dataset, history, policy, meter, seed),
+        gate=gate,
+        pipelines=_per_pipeline(dataset, skipped, meter, draws, seed),
+        baselines=tuple(figures for figures, _ in others),
         decisions=tuple(
             ReplayedDecision(
                 dataset.store[row],
@@ -240,6 +264,21 @@ def backtest(
         ),
         notes=tuple(notes),
     )
+
+
+def _against_best(
+    dataset: Dataset, policy: GatePolicy, skipped: BoolArray,
+    others: Sequence[tuple[Figures, BoolArray]], meter: WasteMeter, draws: int, seed: int,
+) -> tuple[str, PairedDifference] | None:  # fmt: skip
+    fair = [
+        (figures.waste_removed, figures.name, skips)
+        for figures, skips in others
+        if figures.kind != "oracle" and figures.freshness >= policy.freshness
+    ]
+    if not fair or not draws or not meter.waste_ms > 0:
+        return None
+    _, name, skips = max(fair, key=lambda one: one[0])
+    return name, paired_bootstrap(dataset, skipped, skips, meter, draws=draws, seed=seed)
 
 
 def _check_history(dataset: Dataset, history: Dataset) -> None:
@@ -256,15 +295,15 @@ def _check_history(dataset: Dataset, history: Dataset) -> None:
 
 def _all_baselines(
     dataset: Dataset, history: Dataset | None, policy: GatePolicy, meter: WasteMeter, seed: int
-) -> tuple[Figures, ...]:
+) -> list[tuple[Figures, BoolArray]]:
     result = []
     for baseline in baselines():
         skipped = _baseline_skips(baseline, dataset, history, policy, seed)
         if skipped is not None:
             kind = "oracle" if baseline.name == "oracle" else "rule"
             kind = "scored" if baseline.scores is not None else kind
-            result.append(figures_of(baseline.name, kind, dataset, skipped, meter))
-    return tuple(result)
+            result.append((figures_of(baseline.name, kind, dataset, skipped, meter), skipped))
+    return result
 
 
 def _baseline_skips(
@@ -285,7 +324,7 @@ def _baseline_skips(
             scored = history.labelled & ~np.isnan(past)
             past, past_pushed = past[scored], history.pushed[scored]
     # A threshold of the policy's own belongs to the model's scores, not to these.
-    scored_policy = dataclasses.replace(policy, threshold=None)
+    scored_policy = dataclasses.replace(policy, threshold=None, exploration=0.0)
     scorer = FixedScores(scores, past, past_pushed.tolist())
     replayed = replay(dataset, scored_policy, scorer, World(dataset, censored=False), seed=seed)
     skipped = np.zeros(len(dataset), bool)
@@ -293,11 +332,14 @@ def _baseline_skips(
     return skipped
 
 
-def _per_pipeline(dataset: Dataset, skipped: BoolArray, meter: WasteMeter) -> tuple[Figures, ...]:
+def _per_pipeline(
+    dataset: Dataset, skipped: BoolArray, meter: WasteMeter, draws: int, seed: int
+) -> tuple[Figures, ...]:
     group = dataset.group
     result = []
     for number in np.unique(group):
         rows = np.flatnonzero(group == number).astype(np.int64)
         name = f"{dataset.store[rows[0]]} {dataset.pipeline[rows[0]]}".strip()
-        result.append(figures_of(name, "gate", dataset.take(rows), skipped[rows], meter))
+        mine = dataset.take(rows)
+        result.append(figures_of(name, "gate", mine, skipped[rows], meter, draws=draws, seed=seed))
     return tuple(result)
