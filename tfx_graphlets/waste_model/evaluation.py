@@ -10,6 +10,7 @@ import numpy as np
 from tfx_graphlets.errors import NotEnoughHistoryError
 from tfx_graphlets.trace import BoolArray, FloatArray
 from tfx_graphlets.waste_model import metrics
+from tfx_graphlets.waste_model.calibration import balanced_cut
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.manifest import short_digests
 from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
@@ -61,7 +62,8 @@ class Evaluation:
     Attributes:
       stage: the model's stage.
       graphlets, pushed, unpushed: numbers of labelled graphlets.
-      balanced_accuracy: at probability 0.5, 0..1; 0.5 is guessing.
+      cut: probability from which a push is predicted for balanced accuracy.
+      balanced_accuracy: at that cut, 0..1; 0.5 is guessing.
       auc: probability that a push scores above a non-push, 0..1.
       brier: mean squared error of the probability, 0..1.
       at_threshold: what the model's own threshold does; None: it has none.
@@ -75,6 +77,7 @@ class Evaluation:
     graphlets: int
     pushed: int
     unpushed: int
+    cut: float
     balanced_accuracy: float
     auc: float
     brier: float
@@ -94,8 +97,8 @@ class Evaluation:
             f"{self.unpushed} unpushed"
         )
         measures = (
-            f"  balanced accuracy {self.balanced_accuracy:.3f}, AUC {self.auc:.3f}, "
-            f"Brier {self.brier:.3f}"
+            f"  balanced accuracy {self.balanced_accuracy:.3f} (a push from {self.cut:.3f} on), "
+            f"AUC {self.auc:.3f}, Brier {self.brier:.3f}"
         )
         lines = [headline, measures]
         if self.at_threshold is None:
@@ -142,14 +145,30 @@ def evaluate_model(model: WasteModel, dataset: Dataset) -> Evaluation:
         )
     if not labelled.sources:
         notes.append("the graphlets' executions are not at hand: waste is not counted")
+    kept, lost = model.manifest.pushed_scores, model.manifest.unpushed_scores
+    # From the model's own out-of-sample scores: these graphlets have no say in it.
+    cut = balanced_cut(np.arange(len(kept) + len(lost)) < len(kept), np.array([*kept, *lost]))
     threshold = model.threshold.threshold
-    return evaluate_scores(labelled, score, threshold, notes=tuple(notes))
+    return evaluate_scores(labelled, score, threshold, notes=tuple(notes), cut=cut)
 
 
 def evaluate_scores(
-    labelled: Dataset, score: FloatArray, threshold: float | None, notes: tuple[str, ...] = ()
+    labelled: Dataset,
+    score: FloatArray,
+    threshold: float | None,
+    notes: tuple[str, ...] = (),
+    cut: float = 0.5,
 ) -> Evaluation:
-    """The evaluation of given probabilities, float64 [n], of labelled graphlets."""
+    """The evaluation of given probabilities.
+
+    Args:
+      labelled: graphlets that are pushed or unpushed [n].
+      score: their probabilities of a push, float64 [n].
+      threshold: below which the gate skips; None: it never does.
+      notes: go into the evaluation.
+      cut: probability from which a push is predicted for balanced accuracy;
+        not to be chosen on these graphlets.
+    """
     pushed = labelled.pushed
     meter = WasteMeter(labelled.sources, labelled.stage) if labelled.sources else None
     points = np.quantile(score, np.linspace(0, 1, _CURVE_POINTS)) if len(score) else np.zeros(0)
@@ -159,7 +178,8 @@ def evaluate_scores(
         graphlets=len(labelled),
         pushed=int(pushed.sum()),
         unpushed=int((~pushed).sum()),
-        balanced_accuracy=metrics.balanced_accuracy(pushed, score >= 0.5),
+        cut=cut,
+        balanced_accuracy=metrics.balanced_accuracy(pushed, score >= cut),
         auc=metrics.area_under_curve(pushed, score),
         brier=metrics.brier_score(pushed, score),
         at_threshold=None if threshold is None else _point(labelled, score, threshold, meter),
