@@ -147,16 +147,18 @@ def _reliability(study: Study) -> str:
 
 
 def _ablation(one: Ablation) -> str:
-    head = ("features", "number", "AUC", "balanced accuracy", "AUC lost", "AUC alone",
+    head = ("left out", "features", "AUC", "balanced accuracy", "AUC lost", "AUC alone",
             "balanced accuracy alone")  # fmt: skip
-    rows = [("all", str(sum(g.features for g in one.groups)), *_main(one.everything), "", "", "")]
+    total = sum(group.features for group in one.groups)
+    rows = [("nothing", str(total), *_main(one.everything), "", "", "")]
     for group in one.groups:
         without = _main(group.without) if group.without else ("-", "-")
         alone = (number(group.alone.auc), number(group.alone.balanced_accuracy))
         lost = with_interval(group.auc_loss, group.auc_loss_interval)
-        rows.append((f"without {group.group}", str(group.features), *without, lost, *alone))
+        rows.append((group.group, str(group.features), *without, lost, *alone))
     return (
         f"## Groups of features at stage {one.stage}, learnt from {WAY_NAMES[one.way]}\n\n"
+        "AUC lost: by leaving the group out. Alone: with this group and nothing else. "
         f"Plot: ablation.png.\n\n{table(head, rows)}"
     )
 

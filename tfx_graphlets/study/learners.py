@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from importlib import metadata
 from typing import Final, Protocol
 
 from tfx_graphlets.errors import InvalidArgumentError
@@ -14,11 +16,20 @@ from tfx_graphlets.waste_model.learner import (
     RANDOM_FOREST,
     GradientTreesSettings,
     LearnerSettings,
+    library_versions,
     train_forest,
 )
 
 LOGISTIC: Final = "logistic"
 LEARNERS: Final = (RANDOM_FOREST, GRADIENT_TREES, LOGISTIC)
+
+
+def versions(learners: Sequence[str]) -> dict[str, str]:
+    """Versions of the libraries that learners depend on, by package."""
+    found = library_versions()
+    if LOGISTIC in learners:
+        found["scikit-learn"] = metadata.version("scikit-learn")
+    return found
 
 
 class Trained(Protocol):

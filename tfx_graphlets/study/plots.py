@@ -101,7 +101,7 @@ def _learners(study: Study) -> Figure:
     stages = list(dict.fromkeys(one.stage for one in study.comparison))
     ways = list(dict.fromkeys(one.way for one in study.comparison))
     learners = list(dict.fromkeys(one.learner for one in study.comparison))
-    figure, panels = _panels(1, len(stages), 2.2 + 2.4 * len(stages), 3.6)
+    figure, panels = _panels(1, len(stages), _width(stages), 4.0)
     for panel, stage in zip(panels, stages):
         for number, learner in enumerate(learners):
             ours = {o.way: o.measures for o in study.comparison
@@ -122,7 +122,7 @@ def _learners(study: Study) -> Figure:
     _same_range(panels, "y")
     panels[0].set_ylabel("AUC, 95 % interval over pipelines")
     figure.suptitle("Learners, by what they learnt from", x=0.01, ha="left")
-    _legend_right(figure, panels[-1])
+    _legend_below(figure, panels[-1])
     return figure
 
 
@@ -131,7 +131,7 @@ def _reliability(study: Study) -> Figure:
     ours = [one for one in study.reliability if one.learner == learner]
     way = ours[0].way
     stages = list(dict.fromkeys(one.stage for one in ours))
-    figure, panels = _panels(1, len(stages), 2.0 + 2.5 * len(stages), 3.4)
+    figure, panels = _panels(1, len(stages), _width(stages), 4.2)
     for panel, stage in zip(panels, stages):
         panel.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":")
         for one in ours:
@@ -159,7 +159,7 @@ def _reliability(study: Study) -> Figure:
         f"{_WAY_LABELS[way]}",
         x=0.01, ha="left",
     )  # fmt: skip
-    _legend_right(figure, panels[-1])
+    _legend_below(figure, panels[-1])
     return figure
 
 
@@ -167,8 +167,8 @@ def _ablation(study: Study) -> Figure:
     stages = list(dict.fromkeys(one.stage for one in study.ablation))
     ways = list(dict.fromkeys(one.way for one in study.ablation))
     groups = list(dict.fromkeys(g.group for one in study.ablation for g in one.groups))
-    height = 1.4 + 0.34 * (len(groups) + 1) * len(ways)
-    figure, panels = _panels(len(ways), len(stages), 2.2 + 2.4 * len(stages), height)
+    height = 1.9 + 0.34 * (len(groups) + 1) * len(ways)
+    figure, panels = _panels(len(ways), len(stages), _width(stages), height)
     by_place = {(one.way, one.stage): one for one in study.ablation}
     for number, panel in enumerate(panels):
         way, stage = ways[number // len(stages)], stages[number % len(stages)]
@@ -191,7 +191,7 @@ def _ablation(study: Study) -> Figure:
             panel.set_xlabel("AUC")
     _same_range(panels, "x")
     figure.suptitle("Groups of features: AUC without each, and with it alone", x=0.01, ha="left")
-    _legend_right(figure, panels[len(stages) - 1])
+    _legend_below(figure, panels[len(stages) - 1])
     return figure
 
 
@@ -215,10 +215,17 @@ def _learning_curve(study: Study) -> Figure:
         panels[2 * row].set_ylabel(label)
         _same_range(panels[2 * row : 2 * row + 2], "y")
     figure.suptitle(
-        "What more data bring (bars: standard deviation over random choices)", x=0.01, ha="left"
+        "What more data bring (bars: standard deviation over random choices)",
+        x=0.01,
+        ha="left",
     )
-    _legend_right(figure, panels[1])
+    _legend_below(figure, panels[1])
     return figure
+
+
+def _width(stages: Sequence[str]) -> float:
+    """Inches for a panel per stage, and never too few for the title."""
+    return max(1.4 + 2.6 * len(stages), 6.0)
 
 
 def _bars(values: Sequence[tuple[float, Interval]]) -> list[list[float]]:
@@ -235,6 +242,8 @@ def _same_range(panels: Sequence[Axes], axis: str) -> None:
         getattr(panel, f"set_{axis}lim")(low, high)
 
 
-def _legend_right(figure: Figure, panel: Axes) -> None:
+def _legend_below(figure: Figure, panel: Axes) -> None:
     handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside right upper", fontsize=9)
+    figure.legend(
+        handles, labels, frameon=False, loc="outside lower center", ncols=len(labels), fontsize=9
+    )

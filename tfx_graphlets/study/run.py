@@ -11,7 +11,7 @@ from tfx_graphlets.errors import InvalidArgumentError, NotEnoughHistoryError
 from tfx_graphlets.study.ablation import Ablation, ablation
 from tfx_graphlets.study.comparison import Compared, compare_learners
 from tfx_graphlets.study.harness import JOINED, LEFT_OUT, MIN_OF_EACH, MIN_ROWS, OWN, Harness
-from tfx_graphlets.study.learners import LEARNERS, Learner
+from tfx_graphlets.study.learners import LEARNERS, Learner, versions
 from tfx_graphlets.study.limits import (
     LearningPoint,
     ShuffledLabels,
@@ -22,7 +22,6 @@ from tfx_graphlets.study.reliability import Reliability, reliability
 from tfx_graphlets.study.staged import StagedModel, staged_model
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
-from tfx_graphlets.waste_model.manifest import library_versions
 
 KIND: Final = "tfx_graphlets.study"
 FORMAT_VERSION: Final = 1
@@ -188,7 +187,7 @@ def run_study(
         reliability=tuple(reliabilities),
         learning_curve=tuple(points),
         shuffled_labels=tuple(one for one in shuffles if one is not None),
-        libraries=library_versions(),
+        libraries=versions(settings.learners),
         notes=_notes(harnesses[stages[0]], settings),
     )
 
