@@ -15,11 +15,14 @@ from tests.features.memory_payloads import MemoryPayloads, metrics, tfrecord
 from tfx_graphlets.evaluation_config import (
     MetricThreshold,
     baseline_names_of_config,
+    is_config,
+    label_key_of_config,
     thresholds_of_config,
 )
 from tfx_graphlets.evaluation_payload import (
     EvaluationMetrics,
     change_margin,
+    clone_margin,
     evaluation_metrics,
     metric_value,
     value_margin,
@@ -135,6 +138,42 @@ def test_thresholds_are_read_in_both_spellings() -> None:
     assert thresholds_of_config(json.dumps(CONFIG)) == THRESHOLDS
     assert thresholds_of_config(json.dumps({"evalConfig": camel(CONFIG)})) == THRESHOLDS
     assert baseline_names_of_config(json.dumps(CONFIG)) == {"old"}
+
+
+def test_the_label_is_that_of_the_candidate() -> None:
+    """``label_key`` of the model that is evaluated, in both spellings."""
+    specs = [{"is_baseline": True, "label_key": "old"}, {"name": "c", "label_key": "delayed"}]
+    text = json.dumps({"model_specs": specs})
+    assert label_key_of_config(text) == "delayed"
+    assert label_key_of_config(json.dumps(camel({"model_specs": specs}))) == "delayed"
+    assert label_key_of_config(json.dumps({"model_specs": [{"label_keys": {"a": "b"}}]})) is None
+    assert label_key_of_config("no json") is None
+
+
+def test_only_a_config_is_a_config() -> None:
+    """A text that says something of evaluations, thresholds or not."""
+    assert is_config(json.dumps({"model_specs": [{}]}))
+    assert not is_config("{}")
+    assert not is_config("no json")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "margin"),
+    [
+        ({"change_absolute": 0.0, "higher_is_better": True}, 0.0),
+        ({"change_absolute": 0.02, "higher_is_better": True}, -0.02),
+        ({"change_absolute": -0.02, "higher_is_better": False}, -0.02),
+        ({"change_absolute": 0.01, "higher_is_better": False}, 0.01),
+        ({"change_relative": 0.1, "higher_is_better": True}, -0.07),
+        ({"lower_bound": 0.6}, math.nan),
+    ],
+)
+def test_a_clone_gains_nothing(threshold: dict[str, float], margin: float) -> None:
+    """Its margin is that of a change of zero: 0 where a tie is enough, less if a gain is asked."""
+    limits = [MetricThreshold("auc", **threshold)]  # type: ignore[arg-type]
+    assert clone_margin({"auc": 0.7}, limits) == pytest.approx(margin, nan_ok=True)
+    clone = EvaluationMetrics({"auc": 0.7}, {"auc": 0.7}, {}, None, (), ())
+    assert change_margin(clone, limits) == pytest.approx(margin, nan_ok=True)
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"metrics_specs": [1]}'])

@@ -53,6 +53,7 @@ class Runs:
         trainer_state: ExecutionState = COMPLETE, wait_ms: int = 0, base_model: int | None = None,
         statistics: bytes | None = None, anomalies: bytes | None = None,
         schema: bytes | None = None, metrics: bytes | None = None,
+        eval_config: str = EVAL_CONFIG,
     ) -> Run:  # fmt: skip
         """One run, from ExampleGen to Pusher; a failed Trainer ends it.
 
@@ -66,6 +67,7 @@ class Runs:
           wait_ms: time between the last run and this one.
           base_model: id of a Model that the Trainer starts from.
           statistics, anomalies, schema, metrics: content of the payload.
+          eval_config: of the Evaluator.
         """
         self.count += 1
         build, name = self.build, f"{self.pipeline}-run-{self.count}"
@@ -118,7 +120,7 @@ class Runs:
         evaluation = artifact("ModelEvaluation", "metrics-00000-of-00001.tfrecord", metrics)
         evaluator = node(
             "Evaluator", {"model": [model], "examples": [examples]},
-            {"blessing": [blessing], "evaluation": [evaluation]}, eval_config=EVAL_CONFIG,
+            {"blessing": [blessing], "evaluation": [evaluation]}, eval_config=eval_config,
         )  # fmt: skip
         served = artifact("PushedModel", pushed=int(pushed))
         pusher = node(

@@ -87,3 +87,27 @@ def test_a_rerun_is_the_same_code_on_the_same_spans() -> None:
     runs.run(span=2, code=CODE)
     runs.run(span=1, code=CODE)
     assert runs.last(Stage.PRE)["code.transform_same_spans"] == 1.0
+
+
+def test_a_rerun_of_a_commit_is_expected_to_fare_as_before() -> None:
+    """Of the same code on the same spans: 0 if it was not pushed; other code says nothing."""
+    runs = Runs()
+    runs.run(span=1, code=CODE, pushed=False)
+    runs.run(span=1, code=OTHER_CODE)
+    runs.run(span=1, code=CODE)
+    table = runs.table(Stage.PRE)
+    expected = [table.row(n)["code.transform_rerun_expected"] for n in range(3)]
+    assert expected == [None, None, 0.0]
+    assert table.row(1)["history.rerun_expected"] == 0.0
+
+
+def test_a_commit_that_missed_a_value_threshold_is_known() -> None:
+    """1 for code whose latest model missed 0.6, 0 for one that met it, missing for new code."""
+    runs = Runs()
+    runs.run(code=OTHER_CODE, metrics=metrics(0.5, 0.7), pushed=False)
+    runs.run(code=CODE, metrics=metrics(0.8, 0.7))
+    runs.run(code=OTHER_CODE)
+    runs.run(code=CODE)
+    table = runs.table(Stage.PRE)
+    failed = [table.row(n)["code.transform_value_failed"] for n in range(4)]
+    assert failed == [None, None, 1.0, 0.0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.features.memory_payloads import metrics
-from tests.features.runs import FAILED, Runs, some
+from tests.features.runs import EVAL_CONFIG, FAILED, Runs, some
 from tfx_graphlets.vocabulary import Stage
 
 
@@ -81,3 +81,40 @@ def test_margins_are_missing_without_payloads() -> None:
     assert some(runs.last(), "evaluation", "blessed_1", "metric_1", "change_margin_1") == {
         "blessed_1": 1.0, "metric_1": None, "change_margin_1": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("demand", "margin", "passes"), [("0.01", -0.01, 0.0), ("0.0", 0.0, 1.0), ("-0.1", 0.1, 1.0)]
+)
+def test_a_model_like_the_serving_one_passes_where_a_tie_is_enough(
+    demand: str, margin: float, passes: float
+) -> None:
+    """The latest known change threshold, 0 less the gain that it asks for."""
+    runs = Runs()
+    runs.run(eval_config=EVAL_CONFIG.replace("0.01", demand))
+    runs.run()
+    assert some(runs.last(Stage.INPUT), "evaluation", "clone_margin", "clone_passes") == {
+        "clone_margin": pytest.approx(margin), "clone_passes": passes,
+    }  # fmt: skip
+
+
+def test_a_config_without_change_threshold_counts_once_there_was_a_baseline() -> None:
+    """TFX drops change thresholds where it has no baseline: the first evaluation says nothing."""
+    runs = Runs()
+    value_only = EVAL_CONFIG.replace("change_threshold", "nothing")
+    for _ in range(3):
+        runs.run(eval_config=value_only)
+    table = runs.table(Stage.INPUT)
+    assert [table.row(n)["evaluation.clone_passes"] for n in range(3)] == [None, None, 1.0]
+    assert table.row(2)["evaluation.clone_margin"] is None
+
+
+def test_a_blessed_model_that_was_not_compared_since_has_not_decayed() -> None:
+    """Its decay is 0 until it is a baseline, and then what the baseline lost."""
+    runs = Runs()
+    runs.run(metrics=metrics(0.8, 0.7))
+    runs.run(metrics=metrics(0.7, 0.75), pushed=False)
+    runs.run()
+    table = runs.table(Stage.INPUT)
+    decay = [table.row(n)["evaluation.baseline_decay"] for n in range(3)]
+    assert decay == [None, 0.0, pytest.approx(0.05)]

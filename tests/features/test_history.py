@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.features.runs import FAILED, Runs, some
+from tests.features.runs import EVAL_CONFIG, FAILED, Runs, some
 from tfx_graphlets.features import describe
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
@@ -142,3 +142,33 @@ def test_an_abandoned_execution_is_not_waited_for() -> None:
     build.execution("Trainer", outputs={"model": [second]}, run="2")
     row = describe(segment(build.trace()), Stage.PRE).row(1)
     assert row["history.pushed_1"] == 0.0
+
+
+def test_a_rerun_of_what_was_not_pushed_is_not_pushed() -> None:
+    """On the same spans as an unpushed graphlet; on others nothing is expected."""
+    runs = Runs()
+    runs.run(span=1)
+    runs.run(span=2, pushed=False)
+    runs.run(span=2)
+    assert runs.last(Stage.INPUT)["history.rerun_expected"] == 0.0
+    runs.run(span=3)
+    assert runs.last(Stage.INPUT)["history.rerun_expected"] is None
+
+
+@pytest.mark.parametrize(("demand", "expected"), [("0.0", 1.0), ("0.01", 0.0)])
+def test_a_rerun_of_what_was_pushed_is_pushed_if_a_tie_is_enough(
+    demand: str, expected: float
+) -> None:
+    """The change threshold of the last evaluation decides: 0 lets a tie pass, a gain does not."""
+    runs = Runs()
+    runs.run(span=1, eval_config=EVAL_CONFIG.replace("0.01", demand))
+    runs.run(span=1)
+    assert runs.last(Stage.INPUT)["history.rerun_expected"] == expected
+
+
+def test_a_rerun_of_what_was_pushed_is_open_without_thresholds() -> None:
+    """Where no threshold is known, nothing is expected of the re-run of a pushed graphlet."""
+    runs = Runs()
+    runs.run(span=1, eval_config="")
+    runs.run(span=1)
+    assert runs.last(Stage.INPUT)["history.rerun_expected"] is None

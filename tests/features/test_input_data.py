@@ -162,3 +162,14 @@ def test_schema_change_names_what_came_and_went() -> None:
         "schema_changed_1": 0.0, "schema_features_added": 0.0, "schema_features_removed": 0.0,
         "schema_changed_pushed": 1.0,
     }  # fmt: skip
+
+
+def test_new_bytes_are_counted_against_the_last_blessed() -> None:
+    """Of spans of 100 and 300 bytes the larger is new since the last blessed, pushed or not."""
+    runs = Runs()
+    first = runs.run(span=1, size=100, pushed=False, blessed=True)
+    second = runs.run(span=2, size=300, window=(first.examples,), pushed=False)
+    runs.run(span=3, size=100, window=(second.examples,))
+    table = runs.table(Stage.INPUT)
+    shares = [table.row(n)["input_data.new_bytes_share_blessed"] for n in range(3)]
+    assert shares == [None, 0.75, 1.0]

@@ -7,7 +7,9 @@ in TFX's templates, the hash of Transform tells the Trainer's before it runs.
 
 from __future__ import annotations
 
-from tfx_graphlets.features.evaluations import evaluation_of
+import math
+
+from tfx_graphlets.features.evaluations import evaluation_of, rerun_expected
 from tfx_graphlets.features.past import transform_code
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.table import Feature
@@ -39,9 +41,10 @@ def _declared(whose: str, stage: Stage, source: str) -> tuple[Feature, ...]:
 def _declared_margins(whose: str, stage: Stage, source: str) -> tuple[Feature, ...]:
     units = {
         f"{whose}_value_margin": "metric, its latest evaluation",
+        f"{whose}_value_failed": "0 or 1, its latest evaluation missed a value threshold",
         f"{whose}_change_margin": "metric, its latest evaluation",
         f"{whose}_same_spans": "earlier graphlets with it on exactly these spans",
-        f"{whose}_same_spans_last_pushed": "0 or 1, the latest labelled of them",
+        f"{whose}_rerun_expected": "0 or 1: 0 if the last was not pushed, else clone_passes",
     }
     return numbers("code", stage, "no hash, or nothing of that code evaluated", source, **units)
 
@@ -137,21 +140,26 @@ def _with_one_more(values: dict[str, float], outcome: Outcome) -> dict[str, floa
 def _with_code(view: View, own: str, hashes: list[str | None]) -> dict[str, float]:
     """How the latest evaluated graphlet of that code did, and re-runs of this very one."""
     of_code = [graphlet for graphlet, earlier in zip(view.previous, hashes) if earlier == own]
-    values = {}
-    for graphlet in reversed(of_code[-5:]):
-        evaluation = evaluation_of(view.facts, view.seen(graphlet).members)
-        if evaluation is not None:
-            values["value_margin"] = evaluation.value_margin
-            values["change_margin"] = evaluation.change_margin
-            break
+    values = _margins(view, of_code)
     spans = frozenset(view.spans)
     if spans:
         same = [seen for seen in map(view.seen, of_code) if seen.span_set == spans]
         values["same_spans"] = float(len(same))
-        fates = [seen.outcome for seen in same if seen.outcome in _LABELLED]
-        if fates:
-            values["same_spans_last_pushed"] = float(fates[-1] is Outcome.PUSHED)
+        expected = rerun_expected(view, [seen.outcome for seen in same])
+        if expected is not None:
+            values["rerun_expected"] = expected
     return values
+
+
+def _margins(view: View, of_code: list[int]) -> dict[str, float]:
+    """Margins of the latest evaluated one of some graphlets."""
+    for graphlet in reversed(of_code[-5:]):
+        evaluation = evaluation_of(view.facts, view.seen(graphlet).members)
+        if evaluation is not None:
+            margin = evaluation.value_margin
+            values = {"value_margin": margin, "change_margin": evaluation.change_margin}
+            return values if math.isnan(margin) else {**values, "value_failed": float(margin < 0)}
+    return {}
 
 
 def _named(prefix: str, values: dict[str, float]) -> dict[str, Value]:

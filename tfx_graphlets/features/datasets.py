@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from tfx_graphlets.features import labels
+from tfx_graphlets.features import labels, novelty
 from tfx_graphlets.features.facts import Member, Span
 from tfx_graphlets.features.moments import mean_shift, missing_rise
 from tfx_graphlets.features.registry import Value, numbers
 from tfx_graphlets.features.view import View
-from tfx_graphlets.features.windows import in_order, window_of
+from tfx_graphlets.features.windows import earlier_spans, in_order, window_of
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.payload import SchemaSummary
 from tfx_graphlets.vocabulary import ArtifactType, Role, Stage
@@ -83,6 +83,7 @@ FEATURES = (
         schema_features_added="count, against the previous graphlet",
         schema_features_removed="count, against the previous graphlet",
     ),
+    *novelty.FEATURES,
     *labels.FEATURES,
 )
 
@@ -98,7 +99,10 @@ def describe(view: View) -> dict[str, Value]:
     own = window_of(view, spans)
     if own is None:
         return values
-    values.update(labels.describe(view, own))
+    alone = [window_of(view, [span]) for span in earlier_spans(view)]
+    earlier = [window for window in alone if window is not None]
+    values.update(novelty.describe(view, own, earlier))
+    values.update(labels.describe(view, own, earlier))
     values["input_data.examples"] = own.num_examples
     if previous is not None:
         other = window_of(view, view.seen(previous).spans.values())

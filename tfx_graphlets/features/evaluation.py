@@ -62,7 +62,7 @@ FEATURES = (
         _METRICS,
         metric_1="metric, latest candidate",
         baseline_1="metric, baseline of the latest evaluation",
-        baseline_decay="metric, how much worse the blessed model is than when blessed",
+        baseline_decay="metric, how much worse the blessed model is by now",
         value_margin_1="metric, smallest margin",
         value_failures_5="share 0..1 of the last 5",
         change_margin_1="metric, latest",
@@ -216,9 +216,17 @@ def _history(view: View, recent: list[tuple[int, Evaluation]]) -> dict[str, Valu
         values["evaluation.change_margin_deviation"] = float(np.std(margins))
         last = margins[-3:]
         values["evaluation.change_margin_trend"] = (last[-1] - last[0]) / (len(last) - 1)
-    if view.last_blessed is not None and view.last_blessed < recent[-1][0]:
-        blessed = evaluation_of(view.facts, view.seen(view.last_blessed).members)
-        if blessed is not None:
-            decay = latest.sign * (blessed.candidate - latest.baseline)
-            values["evaluation.baseline_decay"] = decay
+    if view.last_blessed is not None:
+        values["evaluation.baseline_decay"] = _decay(view, view.last_blessed, recent)
     return values
+
+
+def _decay(view: View, blessed: int, recent: list[tuple[int, Evaluation]]) -> float:
+    """How much worse a blessed model did as a baseline since; 0 if it has not been one."""
+    then = evaluation_of(view.facts, view.seen(blessed).members)
+    if then is None:
+        return math.nan
+    later = set(view.previous[view.previous.index(blessed) + 1 :])
+    baselines = [e.baseline for graphlet, e in recent if graphlet in later]
+    known = [baseline for baseline in baselines if not math.isnan(baseline)]
+    return then.sign * (then.candidate - known[-1]) if known else 0.0

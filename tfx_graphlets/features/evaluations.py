@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tfx_graphlets.evaluation_config import (
     MetricThreshold,
@@ -22,7 +22,7 @@ from tfx_graphlets.evaluation_payload import (
 from tfx_graphlets.features.facts import Facts, Member
 from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlet import Part
-from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
+from tfx_graphlets.vocabulary import ArtifactType, Outcome, PropertyName, Role
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +37,6 @@ class Evaluation:
         compared with.
       value_margin, change_margin: smallest margin over all value thresholds
         and over all change thresholds, in the unit of the metric it is of,
-      baseline_value_margin: the same smallest margin to the value thresholds of
-        the model it is compared with.
       sign: 1 where a higher value of the metric is better, else -1.
     """
 
@@ -46,7 +44,6 @@ class Evaluation:
     baseline: float
     value_margin: float
     change_margin: float
-    baseline_value_margin: float
     sign: float
 
 
@@ -67,9 +64,6 @@ def evaluation_of(facts: Facts, members: Iterable[Member]) -> Evaluation | None:
                 baseline=metric_value(metrics.baseline, chosen.metric),
                 value_margin=value_margin(metrics, thresholds),
                 change_margin=change_margin(metrics, thresholds),
-                baseline_value_margin=value_margin(
-                    dataclasses.replace(metrics, candidate=metrics.baseline), thresholds
-                ),
                 sign=1.0 if better else -1.0,
             )
     return None
@@ -111,6 +105,29 @@ def clone_verdict(view: View) -> CloneVerdict | None:
             if first_blessed < at and (thresholds or (config and is_config(config))):
                 return CloneVerdict(math.nan, passes=True)
     return None
+
+
+def rerun_expected(view: View, outcomes: Sequence[Outcome]) -> float | None:
+    """Whether what is trained once more will be pushed: 1 if so, else 0.
+
+    The same code on the same data is the same model, if training is
+    deterministic. If it was not pushed, it will not be; if it was, it is as good
+    as the serving model, and what counts is whether that is enough.
+
+    Args:
+      view: the graphlet.
+      outcomes: of earlier graphlets that were trained on the same, oldest first.
+
+    Returns: None if no outcome is known, or if the last was pushed and no
+      threshold is known.
+    """
+    known = [outcome for outcome in outcomes if outcome in (Outcome.PUSHED, Outcome.UNPUSHED)]
+    if not known:
+        return None
+    if known[-1] is Outcome.UNPUSHED:
+        return 0.0
+    clone = clone_verdict(view)
+    return None if clone is None else float(clone.passes)
 
 
 def label_key(view: View) -> str | None:

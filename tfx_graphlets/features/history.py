@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tfx_graphlets.features.evaluations import clone_verdict
+from tfx_graphlets.features.evaluations import rerun_expected
 from tfx_graphlets.features.facts import Member
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
@@ -117,16 +117,9 @@ FEATURES = (
     *numbers(
         "history",
         Stage.INPUT,
-        "no earlier graphlet with a known outcome on exactly these spans",
-        _SPANS,
-        same_spans_last_pushed="0 or 1, the latest of them",
-    ),
-    *numbers(
-        "history",
-        Stage.INPUT,
-        "no such graphlet; or it was pushed and no threshold is known",
+        "no such earlier graphlet with a known outcome; or it was pushed and no threshold is known",
         _SPANS + "; MLMD Evaluator.eval_config",
-        rerun_expected="0 or 1: 0 if the latest of them was not pushed, else clone_passes",
+        rerun_expected="0 or 1: 0 if the latest on these spans was not pushed, else clone_passes",
     ),
     *numbers(
         "history",
@@ -220,16 +213,9 @@ def _same_spans(view: View) -> dict[str, Value]:
         "history.same_spans_unpushed": float(same.count(Outcome.UNPUSHED)),
         "history.same_spans_pushed": float(same.count(Outcome.PUSHED)),
     }
-    labelled = [outcome is Outcome.PUSHED for outcome in same if outcome in _LABELLED]
-    if labelled:
-        values["history.same_spans_last_pushed"] = float(labelled[-1])
-        # What is trained again on the same data is the same model, if training is
-        # deterministic: as good as the serving one, if that is what the last became.
-        clone = clone_verdict(view) if labelled[-1] else None
-        if not labelled[-1]:
-            values["history.rerun_expected"] = 0.0
-        elif clone is not None:
-            values["history.rerun_expected"] = float(clone.passes)
+    expected = rerun_expected(view, same)
+    if expected is not None:
+        values["history.rerun_expected"] = expected
     return values
 
 

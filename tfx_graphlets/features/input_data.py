@@ -86,6 +86,13 @@ _INPUT_FEATURES = (
         bytes_ratio_mean="ratio to the mean of the last 10",
         newest_bytes_ratio="newest span, ratio to the median of earlier spans",
     ),
+    *numbers(
+        "input_data",
+        Stage.INPUT,
+        "none was blessed, or no input_fingerprint",
+        _SIZE,
+        new_bytes_share_blessed="share 0..1 of the bytes, not in the last blessed",
+    ),
 )
 
 FEATURES = (*_INPUT_FEATURES, *datasets.FEATURES)
@@ -114,6 +121,11 @@ def describe(view: View) -> dict[str, Value]:
     if view.last_blessed is not None:
         other = view.seen(view.last_blessed).spans
         values["input_data.jaccard_blessed"] = jaccard(spans, other)
+        if spans and other:
+            added = [span for identity, span in spans.items() if identity not in other]
+            values["input_data.new_bytes_share_blessed"] = _ratio(
+                sum(span.bytes for span in added), total_bytes(spans.values())
+            )
     for graphlet, names in (
         (view.nth_previous(1), ("span_step", "new_spans", "bytes_ratio_1")),
         (view.last_pushed, ("span_step_since_push", "new_spans_since_push", "bytes_ratio_pushed")),

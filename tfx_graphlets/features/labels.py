@@ -8,17 +8,14 @@ the newest span is off the window, it loses on it.
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from collections.abc import Sequence
 
 from tfx_graphlets.features.evaluations import label_key
 from tfx_graphlets.features.registry import Value, numbers
 from tfx_graphlets.features.view import View
-from tfx_graphlets.features.windows import Window, in_order, window_of
+from tfx_graphlets.features.windows import Window, standard_score, window_of
 from tfx_graphlets.vocabulary import Stage
 
-_MOST_EARLIER = 64  # graphlets whose spans tell what is usual
-_LEAST_SPANS = 4  # for a standard deviation
 _LEAST_RATE = 1e-3
 # What TFX's templates call the transformed copy of a raw feature.
 _TRANSFORMED = "_xf"
@@ -34,13 +31,12 @@ FEATURES = (
         Stage.PRE,
         _NO_LABEL,
         _SOURCE,
-        label_mean="mean of the label",
         label_newest="mean of the label, newest span",
     ),
     *numbers(
         "input_data",
         Stage.PRE,
-        _NO_LABEL + f"; or fewer than {_LEAST_SPANS} earlier spans",
+        _NO_LABEL + "; or fewer than four earlier spans",
         _SOURCE,
         label_newest_z="standard deviations, against earlier spans",
     ),
@@ -49,7 +45,6 @@ FEATURES = (
         Stage.PRE,
         _NO_BLESSED,
         _SOURCE,
-        label_shift_blessed="mean of the label, difference to the last blessed",
         label_newest_shift_blessed="mean of the label, newest span less the last blessed",
     ),
     *numbers(
@@ -57,35 +52,35 @@ FEATURES = (
         Stage.PRE,
         _NO_RATE,
         _SOURCE + "; Kullback-Leibler divergence",
-        label_divergence="nats, from the last blessed",
-        label_newest_divergence="nats, newest span from the last blessed",
         label_gain="nats, by which the label's rate alone helps on the newest span",
     ),
 )
 
 
-def describe(view: View, own: Window) -> dict[str, Value]:
-    """Values of one row, by the statistics of the graphlet's own window."""
+def describe(view: View, own: Window, earlier: Sequence[Window]) -> dict[str, Value]:
+    """Values of one row.
+
+    Args:
+      view: the graphlet.
+      own: statistics of its own window.
+      earlier: statistics of each span before its newest.
+    """
     key = label_key(view)
     if key is None:
         return {}
     mean, newest = _mean(own, key), _mean(own.newest, key)
     values: dict[str, Value] = {
-        "input_data.label_mean": mean,
         "input_data.label_newest": newest,
-        "input_data.label_newest_z": _score(newest, _earlier_means(view, own, key)),
+        "input_data.label_newest_z": standard_score(newest, [_mean(w, key) for w in earlier]),
     }
     blessed = None
     if view.last_blessed is not None:
         blessed = window_of(view, view.seen(view.last_blessed).spans.values())
     if blessed is not None:
         served = _mean(blessed, key)
-        values["input_data.label_shift_blessed"] = mean - served
         values["input_data.label_newest_shift_blessed"] = newest - served
-        against_served = rate_divergence(newest, served)
-        values["input_data.label_divergence"] = rate_divergence(mean, served)
-        values["input_data.label_newest_divergence"] = against_served
-        values["input_data.label_gain"] = against_served - rate_divergence(newest, mean)
+        gain = rate_divergence(newest, served) - rate_divergence(newest, mean)
+        values["input_data.label_gain"] = gain
     return values
 
 
@@ -112,24 +107,3 @@ def _mean(window: Window, key: str) -> float:
     moments = window.moments
     found = moments.get(key) or moments.get(key.removesuffix(_TRANSFORMED))
     return found.mean if found is not None else math.nan
-
-
-def _earlier_means(view: View, own: Window, key: str) -> list[float]:
-    """Means of the label over each span before the newest that was seen so far."""
-    spans = dict(view.spans)
-    for seen in view.seen_previous[-_MOST_EARLIER:]:
-        spans.update(seen.spans)
-    means = []
-    for span in in_order(spans.values()):
-        single = window_of(view, [span])
-        if single is not None and single.statistics != own.newest.statistics:
-            means.append(_mean(single, key))
-    return [mean for mean in means if not math.isnan(mean)]
-
-
-def _score(value: float, earlier: list[float]) -> float:
-    """Distance to the mean of earlier values in their standard deviations."""
-    if len(earlier) < _LEAST_SPANS:
-        return math.nan
-    deviation = float(np.std(earlier))
-    return (value - float(np.mean(earlier))) / deviation if deviation > 0 else math.nan
