@@ -78,7 +78,7 @@ def test_the_risk_taken_never_exceeds_the_promise(freshness: float, wishes: list
     """Whatever share of its allowance is taken, the sum stays within (1 - F) N at every N."""
     ledger = FreshnessLedger(freshness)
     for wish in wishes:
-        risk = wish * ledger.allowance
+        risk = wish * ledger.allowance(wish * 100)
         assert risk <= MOST_RISK * (1 - freshness) + 1e-9
         ledger = ledger.after_push(risk, censored=False)
         assert ledger.spent <= (1 - freshness) * ledger.pushes + 1e-9

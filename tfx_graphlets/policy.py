@@ -66,7 +66,7 @@ class GatePolicy:
     threshold: float | None = None
     min_labelled: int = 5
     min_pushes: int = 1
-    max_consecutive_skips: int = 10
+    max_consecutive_skips: int = 4
     max_staleness_hours: float | None = None
     max_hours_without_attempt: float | None = None
     exploration: float = 0.05

@@ -78,13 +78,13 @@ class FreshnessLedger:
 
     The promise is about all pushes since the gate stands: of N of them at most
     (1 - F) N are missed in expectation. While the gate still learns it keeps
-    every push, and what it has kept beyond F it may spend later: the next push
-    may be put at a risk of (1 - F) (N + 1) minus what was spent, but never at
-    more than MOST_RISK times 1 - F. So the sum of the risks never exceeds
-    (1 - F) N, whatever came before.
+    every push, and what it has kept beyond F lets it begin sooner: the next push
+    may be put at a risk of at most (1 - F) (N + 1) minus what was spent, and of
+    1 - F; where so few scores are known that even the lowest of them means more
+    than that, at up to MOST_RISK times 1 - F. So the sum of the risks never
+    exceeds (1 - F) N, whatever came before.
 
-    A threshold that could not use its risk (ties, few pushes) leaves it to
-    later ones. It is a budget like that of adaptive conformal inference (Gibbs
+    It is a budget like that of adaptive conformal inference (Gibbs
     and Candes, NeurIPS 2021), of the stated risk in place of the misses that
     happened to be seen: those of a gate that skips mostly are not.
 
@@ -101,11 +101,16 @@ class FreshnessLedger:
     def __post_init__(self) -> None:
         check_freshness(self.freshness)
 
-    @property
-    def allowance(self) -> float:
-        """The risk that the next push may be put at, 0..1."""
+    def allowance(self, known: float) -> float:
+        """The risk that the next push may be put at, 0..1.
+
+        Args:
+          known: for how many pushes the scores that are known stand.
+        """
         share = 1 - self.freshness
-        return float(min(max(share * (self.pushes + 1) - self.spent, 0.0), MOST_RISK * share, 1.0))
+        left = max(share * (self.pushes + 1) - self.spent, 0.0)
+        least = min(1 / (known + 1), MOST_RISK * share)  # what the lowest score alone means
+        return float(min(left, max(share, least), 1.0))
 
     def after_push(self, risk: float, *, censored: bool) -> FreshnessLedger:
         """The account after one more push came to be known.
@@ -172,11 +177,11 @@ def choose_threshold(
         )
     if ledger is not None and ledger.freshness != freshness:
         raise InvalidArgumentError("ledger", ledger, f"its freshness must be {freshness:g}")
-    allowance = 1 - freshness if ledger is None else ledger.allowance
     of_pushes = np.where(np.isnan(values[labels]), np.inf, values[labels])
     order = np.argsort(of_pushes, kind="stable")
     mass = np.cumsum(stands_for[labels][order])
     total = float(mass[-1]) + 1.0 if len(mass) else 1.0
+    allowance = 1 - freshness if ledger is None else ledger.allowance(total - 1.0)
     count = int(np.count_nonzero(mass <= allowance * total + _TOLERANCE))
     threshold, risk = None, 0.0
     if allowance * total + _TOLERANCE >= total:
@@ -218,7 +223,7 @@ def guarded(
     scores = np.sort(scores[~np.isnan(scores)])
     if choice.threshold is None or not len(scores):
         return choice
-    count = max(math.floor(ledger.allowance * (len(scores) + 1) + _TOLERANCE), 1)
+    count = max(math.floor(ledger.allowance(len(scores)) * (len(scores) + 1) + _TOLERANCE), 1)
     lowest = float(scores[min(count, len(scores)) - 1])
     return dataclasses.replace(choice, threshold=min(choice.threshold, lowest))
 
@@ -240,7 +245,7 @@ def _pushes_needed(
     if ledger is None:
         return max(math.ceil(1 / allowance - _TOLERANCE - total), 0)
     for more in range(_FURTHEST):
-        if ledger.allowance * (total + more) + _TOLERANCE >= 1:
+        if ledger.allowance(total + more - 1.0) * (total + more) + _TOLERANCE >= 1:
             return more
         ledger = ledger.after_push(0.0, censored=False)
     return None

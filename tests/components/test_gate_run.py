@@ -41,7 +41,7 @@ class FixedModel:
     def threshold_for(
         self, freshness: float, *, ledger: FreshnessLedger | None = None
     ) -> ThresholdChoice:
-        allowance = 1 - freshness if ledger is None else ledger.allowance
+        allowance = 1 - freshness if ledger is None else ledger.allowance(4)
         threshold = None if self.pushes_needed else round(allowance, 6)
         return ThresholdChoice(
             threshold, freshness, 9, self.pushes_needed, 0.5, 0.0 if threshold is None else 0.08
@@ -215,7 +215,7 @@ def test_the_threshold_follows_from_what_was_risked_so_far() -> None:
     assert (kept.pushes, kept.spent) == (2, 0.0)
     risked = account(decided("r0", risk=0.2))
     assert risked.spent == pytest.approx(0.2 / 0.8)  # it stands for those that nobody saw
-    assert kept.allowance > FreshnessLedger(0.9).allowance > risked.allowance
+    assert kept.allowance(5) > FreshnessLedger(0.9).allowance(5) > risked.allowance(5)
 
 
 def test_in_shadow_mode_every_push_is_seen() -> None:

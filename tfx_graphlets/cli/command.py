@@ -250,12 +250,19 @@ def _dataset(
     keep_open: contextlib.ExitStack | None = None,
 ) -> Dataset:
     """Graphlets of several stores, described; these stay open where a stack is given."""
+    from tfx_graphlets.components.collecting import without_cut_short
+    from tfx_graphlets.components.decisions import past_decisions
+
     datasets = []
     with contextlib.ExitStack() as own:
         for uri in tqdm(stores, desc="stores", disable=None, leave=False):
             store = (keep_open or own).enter_context(open_store(uri))
-            graphlets = _described_graphlets(store, options)
-            datasets.append(Dataset.describe(graphlets, stage, store.payloads, store.name))
+            trace = store.read_trace()
+            graphlets = _cut(without_gates(trace), options)
+            dataset = Dataset.describe(graphlets, stage, store.payloads, store.name)
+            # What a gate behind the Trainer has cut short has no outcome to learn from.
+            runs = [graphlet.run or "" for graphlet in graphlets]
+            datasets.append(without_cut_short(dataset, runs, past_decisions(trace)))
     return Dataset.concatenate(datasets)
 
 

@@ -149,7 +149,7 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
     )
     decisions = past_decisions(recorded)
     runs = tuple(trace.context_name(at) or "" for at in trace.run_of_execution[graphlets.trainer])
-    past = _censored(Dataset.from_graphlets(graphlets, table), runs, decisions)
+    past = without_cut_short(Dataset.from_graphlets(graphlets, table), runs, decisions)
     rows = np.flatnonzero(table.trainer != graphlet.trainer).astype(np.int64)
     past = past.take(rows)
     return PipelineHistory(
@@ -164,7 +164,7 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
     )
 
 
-def _censored(past: Dataset, runs: Sequence[str], decisions: Sequence[PastDecision]) -> Dataset:
+def without_cut_short(past: Dataset, runs: Sequence[str], decisions: Sequence[PastDecision]) -> Dataset:
     """The dataset, with no outcome where a gate behind the Trainer cut the run short.
 
     Such a graphlet has a Model that was not pushed: the gate's doing, from

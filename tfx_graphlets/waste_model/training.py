@@ -81,11 +81,12 @@ def train_waste_model(
       freshness: share of pushes to keep, 0..1.
       seed: of all randomness: same arguments, same model, same fingerprint.
       settings: how the forest is grown.
-      chaining: how out-of-sample scores are made.
+      chaining: how out-of-sample scores of a single pipeline are made.
 
     Returns:
-      The model, trained on all labelled graphlets, with the out-of-sample
-      scores of forward chaining as its calibration scores.
+      The model, trained on all labelled graphlets. Its calibration scores are
+      out of sample: those of ``forward_scores`` for one pipeline, those of
+      ``transfer_scores`` for several.
 
     Raises:
       InvalidArgumentError: the dataset is of another stage, or ``freshness``
@@ -103,7 +104,11 @@ def train_waste_model(
     check_enough(labelled)
     # One order of rows, whatever order they came in: the bootstrap depends on it.
     labelled = labelled.take(labelled.time_order)
-    scores = forward_scores(labelled, seed, settings=settings, chaining=chaining)
+    pipelines = len(set(labelled.group.tolist()))
+    if pipelines > 1:
+        scores = transfer_scores(labelled, seed, settings=settings)
+    else:
+        scores = forward_scores(labelled, seed, settings=settings, chaining=chaining)
     forest = train_forest(labelled.table, labelled.pushed, settings, seed)
     scored = ~np.isnan(scores)
     model = new_model(
@@ -114,7 +119,7 @@ def train_waste_model(
             last_ms=int(labelled.decision_ms.max()),
             pushed=int(labelled.pushed.sum()),
             unpushed=int(labelled.unpushed.sum()),
-            pipelines=len(set(labelled.group.tolist())),
+            pipelines=pipelines,
             corpus_fingerprint=labelled.fingerprint(),
             rows=_rows_seen(labelled),
         ),
