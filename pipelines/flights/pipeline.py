@@ -175,12 +175,11 @@ def _training_nodes(
 def evaluation_config(variant: VariantConfig) -> tfma.EvalConfig:
     """What the Evaluator demands: good enough by itself, and better than the blessed model."""
     loss = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(upper_bound={"value": variant.maximum_loss}),
-        change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.LOWER_IS_BETTER,
-            absolute={"value": -variant.minimum_gain},
-        ),
+        value_threshold=tfma.GenericValueThreshold(upper_bound={"value": variant.maximum_loss})
     )
+    if variant.minimum_gain is not None:
+        loss.change_threshold.direction = tfma.MetricDirection.LOWER_IS_BETTER
+        loss.change_threshold.absolute.value = -variant.minimum_gain
     auc = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(lower_bound={"value": variant.minimum_auc})
     )

@@ -17,7 +17,8 @@ class VariantConfig:
     minimum_auc: value threshold; a model below it is not blessed.
     maximum_loss: value threshold on the mean binary cross-entropy, nats.
     minimum_gain: change threshold; by how many nats the mean binary cross-entropy must fall below
-      that of the latest blessed model on the same evaluation examples.
+      that of the latest blessed model on the same evaluation examples; None: no change threshold,
+      what is good enough by itself is pushed.
     warm_start: the Trainer starts from the latest blessed model.
     push_interval: runs that must pass after a push before the next one; 0 is no throttle.
     cache: everything before the Trainer may be answered from the cache.
@@ -34,7 +35,7 @@ class VariantConfig:
     train_steps: int = 300
     minimum_auc: float = 0.58
     maximum_loss: float = 0.75
-    minimum_gain: float = 0.02
+    minimum_gain: float | None = 0.02
     warm_start: bool = False
     push_interval: int = 0
     cache: bool = False
@@ -100,6 +101,67 @@ VARIANTS = {
             (24, 12),
             train_steps=100,
             cache=True,
+        ),
+        VariantConfig(
+            "flights-lga-linear-w1-value",
+            ("LGA",),
+            "linear",
+            1,
+            dt.date(2013, 2, 4),
+            811,
+            minimum_auc=0.6,
+            minimum_gain=None,
+        ),
+        VariantConfig(
+            "flights-jfk-linear-w1-tie",
+            ("JFK",),
+            "linear",
+            1,
+            dt.date(2013, 6, 10),
+            812,
+            minimum_auc=0.6,
+            minimum_gain=0.0,
+        ),
+        VariantConfig(
+            "flights-ewr-linear-w2-tie",
+            ("EWR",),
+            "linear",
+            2,
+            dt.date(2013, 7, 8),
+            813,
+            minimum_auc=0.6,
+            minimum_gain=0.0,
+        ),
+        VariantConfig(
+            "flights-all-linear-w4-cached",
+            ALL,
+            "linear",
+            4,
+            dt.date(2013, 3, 4),
+            814,
+            minimum_gain=0.005,
+            cache=True,
+        ),
+        VariantConfig(
+            "flights-lga-dnn-w3",
+            ("LGA",),
+            "dnn",
+            3,
+            dt.date(2013, 9, 2),
+            815,
+            (16,),
+            train_steps=100,
+            minimum_gain=0.005,
+        ),
+        VariantConfig(
+            "flights-ewr-linear-w1-value",
+            ("EWR",),
+            "linear",
+            1,
+            dt.date(2013, 10, 21),
+            816,
+            minimum_auc=0.62,
+            minimum_gain=None,
         ),
     )
 }
