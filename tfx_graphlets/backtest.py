@@ -32,7 +32,6 @@ from tfx_graphlets.waste_model.learner import DEFAULT_SETTINGS, LearnerSettings
 from tfx_graphlets.waste_model.metrics import WasteMeter, promise_kept
 from tfx_graphlets.waste_model.online import ModelScores
 from tfx_graphlets.waste_model.replay import FixedScores, replay
-from tfx_graphlets.waste_model.thinning import thinned
 from tfx_graphlets.waste_model.world import World
 
 _MOST_TRAININGS = 150
@@ -218,9 +217,8 @@ def backtest(
     if history is not None:
         _check_history(dataset, history)
     scorer = ModelScores(
-        dataset, history, retrain_every=retrain_every, seed=seed, settings=settings,
-        more_past=_thinned(history, seed) if censored else None,
-    )  # fmt: skip
+        dataset, history, retrain_every=retrain_every, seed=seed, settings=settings
+    )
     world = World(dataset, censored=censored)
     replayed = replay(dataset, policy, scorer, world, seed=seed, progress=progress)
     skipped = np.zeros(len(dataset), bool)
@@ -266,13 +264,6 @@ def backtest(
         ),
         notes=tuple(notes),
     )
-
-
-def _thinned(history: Dataset | None, seed: int) -> Dataset | None:
-    """The history as it looks behind a gate; None where it cannot be described anew."""
-    if history is None or set(history.store) - set(history.describers):
-        return None
-    return thinned(history, seed)
 
 
 def _against_best(

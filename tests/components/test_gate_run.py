@@ -251,7 +251,7 @@ def test_a_push_that_was_not_known_when_the_store_was_read_is_not_counted() -> N
         "pp", read_ms=2 * HOUR, decisions=(decided("r0"), decided("r1")), past_runs=("r0", "r1")
     )
     choice = gate_run.chosen_threshold(history, FixedModel(0.5), SETTINGS)
-    assert choice.threshold == round(FreshnessLedger(0.9, pushes=1).allowance, 6)
+    assert choice.threshold == round(FreshnessLedger(0.9, pushes=1).allowance(4), 6)
 
 
 def test_the_risk_and_the_promise_are_those_of_the_models_threshold() -> None:

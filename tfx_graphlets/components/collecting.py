@@ -164,7 +164,9 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
     )
 
 
-def without_cut_short(past: Dataset, runs: Sequence[str], decisions: Sequence[PastDecision]) -> Dataset:
+def without_cut_short(
+    past: Dataset, runs: Sequence[str], decisions: Sequence[PastDecision]
+) -> Dataset:
     """The dataset, with no outcome where a gate behind the Trainer cut the run short.
 
     Such a graphlet has a Model that was not pushed: the gate's doing, from

@@ -19,7 +19,6 @@ class ModelScores:
     Args:
       dataset: what is replayed.
       past: graphlets of other pipelines, known from the start; None: none.
-      more_past: rows of the same that are only trained on (see ``thinned``).
       retrain_every: newly known outcomes after which it is trained anew.
       seed: of all forests.
       settings: how they are grown.
@@ -27,11 +26,10 @@ class ModelScores:
 
     def __init__(
         self, dataset: Dataset, past: Dataset | None, *, retrain_every: int, seed: int,
-        settings: LearnerSettings, more_past: Dataset | None = None,
+        settings: LearnerSettings,
     ) -> None:  # fmt: skip
         self._dataset = dataset
         self._past = None if past is None else past.only_labelled()
-        self._more_past = more_past
         self._retrain_every, self._seed, self._settings = retrain_every, seed, settings
         self._known: list[int] = []
         self._features: list[FeatureTable] = []
@@ -67,10 +65,6 @@ class ModelScores:
         both = known if self._past is None else Dataset.concatenate([self._past, known])
         if not enough(both, np.arange(len(both), dtype=np.int64)):
             return
-        table, pushed = both.table, both.pushed
-        if self._more_past is not None:
-            table = FeatureTable.concatenate([table, self._more_past.table])
-            pushed = np.concatenate([pushed, self._more_past.pushed])
-        self._forest = train_forest(table, pushed, self._settings, self._seed)
+        self._forest = train_forest(both.table, both.pushed, self._settings, self._seed)
         self._known_when_trained = len(self._known)
         self.trainings += 1
