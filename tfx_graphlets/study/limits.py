@@ -10,10 +10,10 @@ import numpy as np
 from tfx_graphlets.study.harness import LEFT_OUT, MIN_ROWS, OWN, Harness, Scored
 from tfx_graphlets.study.learners import Learner
 from tfx_graphlets.study.measures import measure
-from tfx_graphlets.study.staged import meter_of, removed_at, waste_curve
+from tfx_graphlets.study.staged import best_point, meter_of
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model import metrics
-from tfx_graphlets.waste_model.metrics import NAN
+from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
 
 FRESHNESS = 0.95
 _SIZES = 4
@@ -81,7 +81,7 @@ def learning_curve(
     if harness.folds < 2:
         return ()
     dataset = harness.dataset
-    group = dataset.group
+    group, meter = dataset.group, meter_of(dataset)
     outside = [np.flatnonzero(harness.fold != fold) for fold in range(harness.folds)]
     pipelines = min(len(np.unique(group[rows])) for rows in outside)
     graphlets = min(len(rows) for rows in outside)
@@ -91,7 +91,7 @@ def learning_curve(
             times = 1 if size == most else repeats
             draw = np.random.default_rng([seed, size])
             figures = [
-                _learnt_from(harness, learner, of, size, draw if size < most else None)
+                _learnt_from(harness, learner, meter, of, size, draw if size < most else None)
                 for _ in range(times)
             ]
             auc, removed = np.array(figures).T
@@ -109,7 +109,12 @@ def learning_curve(
 
 
 def _learnt_from(
-    harness: Harness, learner: Learner, of: str, size: int, draw: np.random.Generator | None
+    harness: Harness,
+    learner: Learner,
+    meter: WasteMeter | None,
+    of: str,
+    size: int,
+    draw: np.random.Generator | None,
 ) -> tuple[float, float]:
     """AUC and waste removed; without ``draw`` from all there is."""
     dataset, table = harness.dataset, harness.dataset.table
@@ -122,7 +127,7 @@ def _learnt_from(
         scored.score[rows] = harness.score_rows(learner, table, known, rows)
     at = scored.known
     auc = metrics.area_under_curve(dataset.pushed[at], scored.score[at])
-    return auc, removed_at(waste_curve(dataset, scored, meter_of(dataset)), FRESHNESS)
+    return auc, best_point(dataset, scored, meter, FRESHNESS).waste_removed
 
 
 def _choice(

@@ -15,7 +15,7 @@ from tfx_graphlets.waste_model import metrics
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.metrics import NAN
 
-DRAWS: Final = 300  # of the bootstrap
+DRAWS: Final = 1000  # of the bootstrap
 _LEAST_PROBABILITY = 0.005  # of log loss: a forest may answer 0 or 1
 
 Interval = tuple[float, float]
@@ -73,15 +73,16 @@ def measure(dataset: Dataset, scored: Scored, rows: IntArray, seed: int = 0) -> 
         return metrics.balanced_accuracy(pushed[at], predicted[at])
 
     everything = np.arange(len(rows), dtype=np.int64)
+    weights = _draws(group, seed)
     return Measures(
         graphlets=len(rows),
         pushed=int(pushed.sum()),
         pipelines=len(np.unique(group)),
         auc=auc(everything),
-        auc_interval=interval_over_pipelines(auc, group, seed),
+        auc_interval=_interval(_drawn_auc(pushed, score, group, weights)),
         auc_within=within_pipelines(auc, group),
         balanced_accuracy=accuracy(everything),
-        balanced_accuracy_interval=interval_over_pipelines(accuracy, group, seed),
+        balanced_accuracy_interval=_interval(_drawn_accuracy(pushed, predicted, group, weights)),
         balanced_accuracy_within=within_pipelines(accuracy, group),
         brier=metrics.brier_score(pushed, score),
         log_loss=log_loss(pushed, score),
@@ -94,16 +95,12 @@ def auc_difference(
     dataset: Dataset, one: Scored, other: Scored, rows: IntArray, seed: int = 0
 ) -> tuple[float, Interval]:
     """AUC of one less that of another on the same rows, and its interval over pipelines."""
-    pushed = dataset.pushed[rows]
-
-    def difference(at: IntArray) -> float:
-        return metrics.area_under_curve(pushed[at], one.score[rows][at]) - metrics.area_under_curve(
-            pushed[at], other.score[rows][at]
-        )
-
-    everything = np.arange(len(rows), dtype=np.int64)
-    group = dataset.group[rows]
-    return difference(everything), interval_over_pipelines(difference, group, seed)
+    pushed, group = dataset.pushed[rows], dataset.group[rows]
+    weights = _draws(group, seed)
+    scores = one.score[rows], other.score[rows]
+    first, second = (metrics.area_under_curve(pushed, score) for score in scores)
+    drawn, drawn_other = (_drawn_auc(pushed, score, group, weights) for score in scores)
+    return first - second, _interval(drawn - drawn_other)
 
 
 def within_pipelines(statistic: Callable[[IntArray], float], group: IntArray) -> float:
@@ -113,39 +110,73 @@ def within_pipelines(statistic: Callable[[IntArray], float], group: IntArray) ->
     return float(np.mean(known)) if known else NAN
 
 
-def interval_over_pipelines(
-    statistic: Callable[[IntArray], float], group: IntArray, seed: int, draws: int = DRAWS
-) -> Interval:
-    """95 % percentile interval from draws of whole pipelines, with replacement.
-
-    Args:
-      statistic: of positions; NaN where it has no value.
-      group: number of the pipeline of each position, int64 [n].
-      seed: of the draws.
-      draws: how many.
-
-    Returns:
-      (low, high); (NaN, NaN) with fewer than two pipelines.
-    """
-    numbers = np.unique(group)
-    if len(numbers) < 2:
-        return NAN, NAN
-    members = [np.flatnonzero(group == number) for number in numbers]
-    draw = np.random.default_rng([seed, len(group)])
-    values = []
-    for _ in range(draws):
-        chosen = draw.integers(0, len(members), len(members))
-        values.append(statistic(np.concatenate([members[at] for at in chosen])))
-    known = np.array([value for value in values if not math.isnan(value)])
-    if not len(known):
-        return NAN, NAN
-    low, high = np.quantile(known, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def log_loss(pushed: BoolArray, probability: FloatArray) -> float:
     """Mean negative log likelihood, natural logarithm; NaN where empty."""
     if not len(pushed):
         return NAN
     kept = np.clip(probability, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
     return float(-np.log(np.where(pushed, kept, 1 - kept)).mean())
+
+
+# -- bootstrap: pipelines are drawn whole, with replacement -------------------------
+# What a draw needs of a pipeline is counted once; a draw only says how often it counts.
+
+
+def _draws(group: IntArray, seed: int) -> FloatArray:
+    """How often each pipeline is drawn, float64 [DRAWS, number of pipelines]."""
+    count = len(np.unique(group))
+    if count < 2:  # drawn over and over, one pipeline says nothing of others
+        return np.zeros((0, count))
+    draw = np.random.default_rng([seed, count])
+    return draw.multinomial(count, np.full(count, 1 / count), size=DRAWS).astype(np.float64)
+
+
+def _drawn_auc(
+    pushed: BoolArray, score: FloatArray, group: IntArray, weights: FloatArray
+) -> FloatArray:
+    """AUC of each draw, float64 [DRAWS]; NaN where a label does not occur in it."""
+    numbers = np.unique(group)
+    up = [np.sort(score[(group == number) & pushed]) for number in numbers]
+    down = [np.sort(score[(group == number) & ~pushed]) for number in numbers]
+    above = np.array([[_wins(high, low) for low in down] for high in up], np.float64)
+    above = above.reshape(len(numbers), len(numbers))
+    wins = np.einsum("di,ij,dj->d", weights, above, weights)
+    pairs = (weights @ _lengths(up)) * (weights @ _lengths(down))
+    return _ratio(wins, pairs)
+
+
+def _wins(high: FloatArray, low: FloatArray) -> float:
+    """Pairs in which the first is above the second, ties counted half; both ascending."""
+    places = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
+    return float(places.sum()) / 2
+
+
+def _drawn_accuracy(
+    pushed: BoolArray, predicted: BoolArray, group: IntArray, weights: FloatArray
+) -> FloatArray:
+    """Balanced accuracy of each draw, float64 [DRAWS]; NaN where a label does not occur."""
+    number = np.unique(group, return_inverse=True)[1]
+
+    def of_each(chosen: BoolArray) -> FloatArray:
+        return np.bincount(number, chosen, weights.shape[1]).astype(np.float64)
+
+    kept = _ratio(weights @ of_each(pushed & predicted), weights @ of_each(pushed))
+    dropped = _ratio(weights @ of_each(~pushed & ~predicted), weights @ of_each(~pushed))
+    return (kept + dropped) / 2
+
+
+def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
+    return np.divide(part, whole, out=np.full(len(part), NAN), where=whole > 0)
+
+
+def _lengths(parts: list[FloatArray]) -> FloatArray:
+    return np.array([len(part) for part in parts], np.float64)
+
+
+def _interval(values: FloatArray) -> Interval:
+    """95 % percentile interval; (NaN, NaN) without draws, as with one pipeline."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return NAN, NAN
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)

@@ -52,11 +52,8 @@ def reliability(
     result = []
     for calibrated, probability in ((False, scored.score[rows]), (True, scored.calibrated[rows])):
         draw = np.random.default_rng([seed, int(calibrated)])
-        perfect = [
-            calibration_error(equal_count_bins(probability, draw.random(len(rows)) < probability))
-            for _ in range(_DRAWS)
-        ]
         bins = equal_count_bins(probability, pushed)
+        perfect = _error_if_perfect(np.sort(probability), bins, draw)
         result.append(
             Reliability(
                 stage=str(dataset.stage),
@@ -65,7 +62,7 @@ def reliability(
                 calibrated=calibrated,
                 bins=bins,
                 expected_calibration_error=calibration_error(bins),
-                error_if_perfect=float(np.mean(perfect)),
+                error_if_perfect=perfect,
             )
         )
     return tuple(result)
@@ -98,3 +95,14 @@ def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
     if not total:
         return NAN
     return sum(one.graphlets * abs(one.mean_probability - one.push_rate) for one in bins) / total
+
+
+def _error_if_perfect(
+    ascending: FloatArray, bins: tuple[ReliabilityBin, ...], draw: np.random.Generator
+) -> float:
+    """Mean error over outcomes that are drawn with the probabilities themselves."""
+    starts = np.cumsum([0, *(one.graphlets for one in bins[:-1])])
+    pushed = draw.random((_DRAWS, len(ascending))) < ascending
+    pushes = np.add.reduceat(pushed.astype(np.float64), starts, axis=1)
+    expected = np.add.reduceat(ascending, starts)
+    return float(np.abs(pushes - expected).sum(axis=1).mean() / len(ascending))

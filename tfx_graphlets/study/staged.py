@@ -14,6 +14,8 @@ from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.evaluation import CurvePoint
 from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
 
+_ROUNDING = 1e-9
+
 
 @dataclasses.dataclass(frozen=True)
 class StagedModel:
@@ -62,8 +64,8 @@ def staged_model(harness: Harness, learner: Learner, way: str, seed: int = 0) ->
         measures=measure(dataset, scored, rows, seed),
         relative_feature_cost=relative_feature_cost(dataset),
         waste_removable=meter.removable if meter else NAN,
-        removed_at_95=removed_at(curve, 0.95),
-        removed_at_99=removed_at(curve, 0.99),
+        removed_at_95=best_point(dataset, scored, meter, 0.95).waste_removed,
+        removed_at_99=best_point(dataset, scored, meter, 0.99).waste_removed,
         curve=curve,
     )
 
@@ -83,28 +85,35 @@ def waste_curve(
     A graphlet that is not scored runs.
     """
     rows = scored.known
-    score, pushed = scored.score[rows], dataset.pushed[rows]
-    pushes = int(pushed.sum())
-    points = []
-    for threshold in [0.0, *np.unique(score[pushed]).tolist(), float("inf")]:
-        below = score < threshold
-        skipped = np.zeros(len(dataset), bool)
-        skipped[rows[below]] = True
-        points.append(
-            CurvePoint(
-                threshold=min(threshold, 1.0),
-                skipped=float(below.mean()),
-                freshness=1 - float((below & pushed).sum()) / pushes if pushes else NAN,
-                waste_removed=meter.removed(dataset.skips_by_store(skipped)) if meter else NAN,
-            )
-        )
-    return tuple(points)
+    pushed_scores = scored.score[rows][dataset.pushed[rows]]
+    thresholds = [0.0, *np.unique(pushed_scores).tolist(), float("inf")]
+    return tuple(_point(dataset, scored, meter, threshold) for threshold in thresholds)
 
 
-def removed_at(curve: tuple[CurvePoint, ...], freshness: float) -> float:
-    """Most waste removed of the points that keep at least a freshness; NaN if none does."""
-    removed = [point.waste_removed for point in curve if point.freshness >= freshness - 1e-12]
-    return max(removed) if removed else NAN
+def best_point(
+    dataset: Dataset, scored: Scored, meter: WasteMeter | None, freshness: float
+) -> CurvePoint:
+    """The point of ``waste_curve`` that skips most and keeps at least a freshness."""
+    rows = scored.known
+    pushed_scores = np.sort(scored.score[rows][dataset.pushed[rows]])
+    may_miss = int(np.floor((1 - freshness) * len(pushed_scores) + _ROUNDING))
+    threshold = pushed_scores[may_miss] if may_miss < len(pushed_scores) else float("inf")
+    return _point(dataset, scored, meter, float(threshold))
+
+
+def _point(
+    dataset: Dataset, scored: Scored, meter: WasteMeter | None, threshold: float
+) -> CurvePoint:
+    skipped = scored.score < threshold  # false where there is no score
+    known = ~np.isnan(scored.score)
+    pushes = int((dataset.pushed & known).sum())
+    missed = int((dataset.pushed & skipped).sum())
+    return CurvePoint(
+        threshold=min(threshold, 1.0),
+        skipped=float(skipped[known].mean()) if known.any() else 0.0,
+        freshness=1 - missed / pushes if pushes else NAN,
+        waste_removed=meter.removed(dataset.skips_by_store(skipped)) if meter else NAN,
+    )
 
 
 def relative_feature_cost(dataset: Dataset) -> float:
