@@ -31,6 +31,7 @@ from tfx_graphlets.waste_model import manifest as manifests
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import AnySettings, Forest
 from tfx_graphlets.waste_model.manifest import Manifest
+from tfx_graphlets.waste_model.prior import with_prior
 from tfx_graphlets.waste_model.similar import most_similar
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -110,7 +111,7 @@ class WasteModel:
                 "table", str(table.stage),
                 f"its stage must be that of the model, {self.stage}; describe the graphlets for it",
             )  # fmt: skip
-        return self.forest.predict(table)
+        return with_prior(self.forest.predict(table), table)
 
     def explain(self, table: FeatureTable, row: int = 0, top: int = 5) -> tuple[Contribution, ...]:
         """What moved the probability of one row most.

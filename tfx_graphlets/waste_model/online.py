@@ -10,6 +10,7 @@ from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.trace import FloatArray
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import Forest, LearnerSettings, train_forest
+from tfx_graphlets.waste_model.prior import with_prior
 from tfx_graphlets.waste_model.training import enough, transfer_scores
 
 
@@ -56,7 +57,9 @@ class ModelScores:
         new = len(self._known) - self._known_when_trained
         if self._known_when_trained < 0 or new >= self._retrain_every or self._forest is None:
             self._train()
-        return float("nan") if self._forest is None else float(self._forest.predict(features)[0])
+        if self._forest is None:
+            return float("nan")
+        return float(with_prior(self._forest.predict(features), features)[0])
 
     def _train(self) -> None:
         known = self._dataset.take(np.array(self._known, np.int64))

@@ -28,6 +28,7 @@ from tfx_graphlets.waste_model.learner import (
 )
 from tfx_graphlets.waste_model.manifest import TrainingRecord, short_digests
 from tfx_graphlets.waste_model.model import WasteModel, new_model
+from tfx_graphlets.waste_model.prior import with_prior
 
 _logger = logging.getLogger(__name__)
 
@@ -159,7 +160,8 @@ def forward_scores(
         rows = order[block]
         forest = train_on_known(dataset, int(dataset.decision_ms[rows[0]]), seed, settings)
         if forest is not None:
-            scores[rows] = forest.predict(dataset.table.take(rows))
+            table = dataset.table.take(rows)
+            scores[rows] = with_prior(forest.predict(table), table)
     return scores
 
 
@@ -196,7 +198,8 @@ def transfer_scores(
                 forest = train_forest(
                     dataset.table.take(known), dataset.pushed[known], settings, seed
                 )
-                scores[rows] = forest.predict(dataset.table.take(rows))
+                table = dataset.table.take(rows)
+                scores[rows] = with_prior(forest.predict(table), table)
     return scores
 
 
