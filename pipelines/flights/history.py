@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tfx_graphlets import Outcome, Stage, describe, open_store, segment
+from tfx_graphlets import Outcome, Stage, open_store, segment
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.outcome import total_waste, waste_removable
 from tfx_graphlets.waste_model import Dataset
@@ -39,8 +39,8 @@ def datasets(stage: Stage) -> dict[str, Dataset]:
         name = archive.parent.name
         with open_store(archive) as store:
             graphlets = segment(store.read_trace())
-            table = describe(graphlets, stage, payloads=store.payloads)
-        parts[name] = Dataset.from_graphlets(graphlets, table, name)
+            # An archive's payloads can be read on; nothing has to stay open.
+            parts[name] = Dataset.describe(graphlets, stage, store.payloads, name)
     return parts
 
 
