@@ -211,6 +211,8 @@ def _learning_curve(study: Study) -> Figure:
                     label=f"stage {stage}",
                 )  # fmt: skip
         panels[2 + column].set_xlabel(f"number of {of} learnt from")
+        for panel in (panels[column], panels[2 + column]):
+            panel.xaxis.get_major_locator().set_params(integer=True)
     for row, label in enumerate(("AUC", "waste removed at freshness 0.95")):
         panels[2 * row].set_ylabel(label)
         _same_range(panels[2 * row : 2 * row + 2], "y")

@@ -230,6 +230,10 @@ def _notes(harness: Harness, settings: StudySettings) -> tuple[str, ...]:
             "Curves of freshness against waste read each threshold off afterwards; what a gate "
             "achieves, which has to choose before, is the backtest's to say."
         ),
+        (
+            "Waste removed at one freshness hangs on the few pushes of the lowest scores: another "
+            "seed or number of trees moves it by several points."
+        ),
         "Features of a graphlet's past are those of a history in which every run ran.",
     ]
     if pipelines == 1:
