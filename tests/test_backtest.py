@@ -79,6 +79,54 @@ def test_past_decisions_do_not_depend_on_future_outcomes() -> None:
     assert one[61:] != two[61:]
 
 
+def test_nobody_learns_what_became_of_a_skipped_run() -> None:
+    """Turning the outcomes of all skipped runs around changes no decision, unless uncensored."""
+    dataset = history(coin_flips(110, seed=3), strength=1.5)
+    for censored in (True, False):
+        one = backtest(dataset, POLICY, settings=SMALL, retrain_every=3, censored=censored)
+        skipped = np.zeros(len(dataset), bool)
+        skipped[dataset.time_order] = [not d.decision.proceed for d in one.decisions]
+        assert skipped.sum() > 10
+        turned = np.where(dataset.outcome == Outcome.PUSHED, Outcome.UNPUSHED, Outcome.PUSHED)
+        other = dataclasses.replace(
+            dataset, outcome=np.where(skipped, turned, dataset.outcome).astype(np.int8)
+        )
+        two = backtest(other, POLICY, settings=SMALL, retrain_every=3, censored=censored)
+        same = [d.decision for d in one.decisions] == [d.decision for d in two.decisions]
+        assert same is censored
+
+
+def test_a_skipped_run_is_skipped_in_the_descriptions_too() -> None:
+    """The describer is told of every skip, in the order of time, and of nothing if uncensored."""
+    dataset = history(coin_flips(60, seed=3))
+    describer = dataset.describers["store"]
+    for censored in (True, False):
+        describer.reset()
+        result = backtest(dataset, POLICY, settings=SMALL, retrain_every=5, censored=censored)
+        skips = [at for at, d in enumerate(result.decisions) if not d.decision.proceed]
+        assert len(skips) > 3
+        assert describer.skipped == (skips if censored else [])
+
+
+def test_explored_runs_run_and_are_counted() -> None:
+    """With exploration 1 nothing is skipped, and what would have been is counted as explored."""
+    dataset = history(coin_flips(60, seed=3))
+    policy = dataclasses.replace(POLICY, exploration=1.0)
+    result = backtest(dataset, policy, settings=SMALL, retrain_every=5)
+    explored = [d.decision for d in result.decisions if d.decision.explored]
+    assert result.gate.skipped == 0
+    assert result.explored == len(explored) > 3
+    assert all("explore" in decision.reason for decision in explored)
+
+
+def test_rows_that_were_only_read_cannot_be_replayed_censored() -> None:
+    """Without describers the replay is refused, and says what to do; uncensored it goes on."""
+    dataset = dataclasses.replace(history("PU" * 10), describers={})
+    with pytest.raises(InvalidArgumentError, match="uncensored"):
+        backtest(dataset, POLICY, settings=SMALL)
+    assert len(backtest(dataset, POLICY, settings=SMALL, censored=False).decisions) == 20
+
+
 def test_a_label_counts_only_after_it_was_known() -> None:
     """Where outcomes are known a day late, the first prediction comes 24 runs later."""
 
