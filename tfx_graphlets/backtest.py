@@ -26,7 +26,13 @@ from tfx_graphlets.trace import BoolArray
 from tfx_graphlets.vocabulary import Outcome
 from tfx_graphlets.waste_model.baselines import Baseline, baselines
 from tfx_graphlets.waste_model.dataset import Dataset
-from tfx_graphlets.waste_model.figures import Figures, figures_of, or_none
+from tfx_graphlets.waste_model.figures import (
+    Figures,
+    WeightedWaste,
+    cost_sensitivity,
+    figures_of,
+    or_none,
+)
 from tfx_graphlets.waste_model.intervals import PairedDifference, paired_bootstrap
 from tfx_graphlets.waste_model.learner import DEFAULT_SETTINGS, LearnerSettings
 from tfx_graphlets.waste_model.metrics import WasteMeter, promise_kept
@@ -114,6 +120,9 @@ class BacktestResult:
       gate: what the gate achieved.
       pipelines: the same for each pipeline, by ``store`` and name.
       baselines: what each baseline achieved.
+      by_trainer_price: what the same skips remove where a Trainer's machine
+        costs so many times more, on top of the weights that were given; empty
+        where executions are not at hand.
       decisions: in the order of time.
       notes: what the replay cannot know, and what it could not do.
     """
@@ -134,6 +143,7 @@ class BacktestResult:
     gate: Figures
     pipelines: tuple[Figures, ...]
     baselines: tuple[Figures, ...]
+    by_trainer_price: tuple[WeightedWaste, ...]
     decisions: tuple[ReplayedDecision, ...]
     notes: tuple[str, ...]
 
@@ -160,6 +170,7 @@ class BacktestResult:
             "waste_removable": or_none(self.waste_removable),
             "pipelines": [figures.to_dict() for figures in self.pipelines],
             "baselines": [figures.to_dict() for figures in self.baselines],
+            "by_trainer_price": [weighted.to_dict() for weighted in self.by_trainer_price],
             "decisions": [decision.to_dict() for decision in self.decisions],
             "notes": list(self.notes),
         }
@@ -251,6 +262,7 @@ def backtest(
         gate=gate,
         pipelines=_per_pipeline(dataset, skipped, meter, draws, seed),
         baselines=tuple(figures for figures, _ in others),
+        by_trainer_price=cost_sensitivity(dataset, skipped) if dataset.sources else (),
         decisions=tuple(
             ReplayedDecision(
                 dataset.store[row],

@@ -34,6 +34,12 @@ def backtest_text(result: BacktestResult) -> str:
             f"against {name}: {difference.waste_removed:+.3f} of all waste"
             + _span(difference.waste_removed_interval)
         )
+    if result.by_trainer_price:
+        prices = (
+            f"{one.waste_removed:.3f} of {one.waste_removable:.3f} at {one.weight:g}"
+            for one in result.by_trainer_price
+        )
+        lines.append(f"waste removed by the price of a Trainer: {', '.join(prices)}")
     return "\n".join([*lines, *(f"note: {note}" for note in result.notes)])
 
 
