@@ -194,7 +194,8 @@ def _shuffled(study: Study) -> str:
     ]  # fmt: skip
     return (
         f"## Shuffled labels\n\nThe same harness, labels permuted within each pipeline "
-        f"{study.settings.permutations} times: 0.5 is guessing. Means over pipelines, and the "
+        f"{study.settings.permutations} times: 0.5 is guessing; within a pipeline a little less, "
+        "since labels that came early are missing later. Means over pipelines, and the "
         f"standard deviation over permutations.\n\n{table(head, rows)}"
     )
 

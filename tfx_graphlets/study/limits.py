@@ -155,6 +155,9 @@ def shuffled_labels(
     side, a row on both sides. The features stay what they were; that these
     know nothing of their own graphlet's outcome is another test's business.
 
+    In the way ``own`` a little less than 0.5 is to be expected: of labels that
+    are permuted, those that came early are missing later.
+
     Args:
       harness: scores of one stage.
       learner: what learns.

@@ -197,6 +197,8 @@ def _ablation(study: Study) -> Figure:
 
 def _learning_curve(study: Study) -> Figure:
     figure, panels = _panels(2, 2, 8.6, 5.6)
+    from matplotlib.ticker import MaxNLocator
+
     stages = list(dict.fromkeys(one.stage for one in study.learning_curve))
     for column, of in enumerate(("pipelines", "graphlets")):
         for number, stage in enumerate(stages):
@@ -212,7 +214,7 @@ def _learning_curve(study: Study) -> Figure:
                 )  # fmt: skip
         panels[2 + column].set_xlabel(f"number of {of} learnt from")
         for panel in (panels[column], panels[2 + column]):
-            panel.xaxis.get_major_locator().set_params(integer=True)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     for row, label in enumerate(("AUC", "waste removed at freshness 0.95")):
         panels[2 * row].set_ylabel(label)
         _same_range(panels[2 * row : 2 * row + 2], "y")
