@@ -40,6 +40,15 @@ def test_the_curve_runs_from_nothing_skipped_to_everything_skipped() -> None:
         assert other.waste_removed >= one.waste_removed
 
 
+def test_balanced_accuracy_is_at_the_cut_that_was_given() -> None:
+    """Scores that are all below one half are judged by a cut among them, not by one half."""
+    dataset = history("PPUU")
+    score = np.array([0.4, 0.3, 0.2, 0.1])
+    assert evaluate_scores(dataset, score, None).balanced_accuracy == 0.5
+    evaluation = evaluate_scores(dataset, score, None, cut=0.25)
+    assert (evaluation.cut, evaluation.balanced_accuracy) == (0.25, 1.0)
+
+
 def test_reliability_bins_hold_every_graphlet_once() -> None:
     """A probability of 1 falls into the last bin."""
     dataset = history("PPUU")
