@@ -3,7 +3,8 @@
 A forest is a value: the files that ydf wrote for it, made bit-identical for
 identical training (ydf stamps each model with the time and a random id, and
 writes its dictionaries in no fixed order). Missing numbers are NaN and missing
-categories the empty string, which ydf treats as missing natively.
+categories the empty string: conditions may ask whether a value is missing, and
+other conditions see the mean of the known ones in its place.
 """
 
 from __future__ import annotations
