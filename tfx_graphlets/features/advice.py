@@ -39,7 +39,6 @@ _RULES: Final[tuple[tuple[str, Callable[[float], bool], str], ...]] = (
     ("code.trainer_value_margin", _below(0), _FIX),
     ("code.transform_value_failed", _is(1), _FIX),
     ("code.transform_value_margin", _below(0), _FIX),
-    ("code.previous_value_failed", _is(1), _FIX),
     ("input_data.newest_anomalies", _above(0),
      "Look at the anomalies that ExampleValidator found in the newest span"),
     ("input_data.anomalies", _above(0), "Look at the anomalies that ExampleValidator found"),
@@ -54,8 +53,7 @@ _RULES: Final[tuple[tuple[str, Callable[[float], bool], str], ...]] = (
     ("history.failed_1", _is(1), "Mend the Trainer: the last one failed"),
     ("evaluation.blessed_not_pushed_1", _is(1),
      "See what keeps blessed models from being pushed"),
-    ("evaluation.clone_passes", _is(0),
-     _BAR),
+    ("evaluation.clone_passes", _is(0), _BAR),
     ("input_data.jaccard_1", _is(1), _NOTHING_NEW),
     ("history.same_spans_runs", _above(0), _NOTHING_NEW),
 )  # fmt: skip

@@ -91,10 +91,6 @@ def _history() -> dict[str, Wording]:
             counted("model was", "models were"),
             {0.0: "no model of exactly these data was pushed before"},
         ),
-        "same_spans_last_pushed": flag(
-            COMPARED, "the last model of exactly these data was pushed",
-            "the last model of exactly these data was not pushed",
-        ),
         "rerun_expected": flag(
             COMPARED, "a model like the last one on these data would be blessed",
             "a model like the last one on these data would not be pushed",
@@ -132,7 +128,6 @@ def _evaluation() -> dict[str, Wording]:
             negative="the serving model's metric has become better by {} since it was blessed",
         ),
         "value_margin_1": margin(_MARGINS, "the last evaluated model", "value"),
-        "serving_value_margin": margin(_MARGINS, "the serving model", "value"),
         "value_failures_5": share(
             _MARGINS, "last 5 evaluated models", "below the value threshold"
         ),

@@ -120,20 +120,10 @@ def of_data() -> dict[str, Wording]:
             counted("feature was", "features were"),
             {0.0: f"the schema lost no feature since {TRAINED}"},
         ),
-        "newest_bytes_z": _usual("size"),
         "newest_examples_z": _usual("number of examples"),
         "newest_shift_ratio": Wording(
             _NEWEST, "some feature's mean moved {} as far in the newest span as it usually does",
             times,
-        ),
-        "newest_similarity_excess": Wording(
-            _NEWEST, "the newest span is {} more like the span before than is usual", percent,
-            negative="the newest span is {} less like the span before than is usual",
-        ),
-        "newest_missing_excess": Wording(
-            _NEWEST, "some feature lacks {} more of its values in the newest span than is usual",
-            percent, {0.0: "the newest span lacks no more values than is usual"},
-            "the newest span lacks fewer values than is usual, by {}",
         ),
         "features_lost": Wording(
             _NEWEST, "{} missing from the newest span", counted("feature is", "features are"),
@@ -143,40 +133,17 @@ def of_data() -> dict[str, Wording]:
             COMPARED, f"some feature lacks {{}} more of its values than in {TRAINED}", percent,
             {0.0: f"no feature lacks more values than in {TRAINED}"},
         ),
-        "new_spans_since_blessed": Wording(
-            COMPARED, "{} not in the data of the last blessed run",
-            counted("span was", "spans were"), {0.0: "no span is new since the last blessed run"},
-        ),
         "new_bytes_share_blessed": _new_share("data"),
-        "new_examples_share_blessed": _new_share("examples"),
-        "similarity_blessed": Wording(
-            COMPARED, "the data are like those of the last blessed run to {}", percent,
-            {1.0: "the statistics of the data are exactly those of the last blessed run"},
-        ),
-        "label_mean": Wording(_LABEL, "the label's mean is {}"),
         "label_newest": Wording(_LABEL, "the label's mean in the newest span is {}"),
         "label_newest_z": Wording(
             _LABEL, "the label's mean in the newest span is {} standard deviations above that of "
             "earlier spans", negative="the label's mean in the newest span is {} standard "
             "deviations below that of earlier spans",
         ),
-        "label_shift_blessed": Wording(
-            _LABEL, "the label's mean is {} above that of the last blessed run",
-            special={0.0: "the label's mean is that of the last blessed run"},
-            negative="the label's mean is {} below that of the last blessed run",
-        ),
         "label_newest_shift_blessed": Wording(
             _LABEL, "the label's mean in the newest span is {} above that of the last blessed run",
             special={0.0: "the label's mean in the newest span is that of the last blessed run"},
             negative="the label's mean in the newest span is {} below that of the last blessed run",
-        ),
-        "label_divergence": Wording(
-            _LABEL, "the label's share is {} nats away from that of the last blessed run",
-            special={0.0: "the label's share is that of the last blessed run"},
-        ),
-        "label_newest_divergence": Wording(
-            _LABEL, "the label's share in the newest span is {} nats away from that of the last "
-            "blessed run",
         ),
         "label_gain": Wording(
             _LABEL, "the label's new share alone makes a model {} nats better on the newest span",
@@ -257,10 +224,6 @@ def of_code() -> dict[str, Wording]:
                 COMPARED, f"{it} has been trained on exactly these data in {{}}",
                 counted("trained run"),
                 {0.0: f"{it} has not been trained on exactly these data before"},
-            ),
-            f"{whose}_same_spans_last_pushed": flag(
-                COMPARED, f"{it} was pushed when last trained on exactly these data",
-                f"{it} was not pushed when last trained on exactly these data",
             ),
         }  # fmt: skip
     return words
