@@ -68,8 +68,9 @@ class WasteGate(tfx.types.BaseComponent):
     ``exploration`` and ``risk`` (0..1), ``probability``, ``threshold`` and the
     promised ``freshness`` (0..1, absent where there is none), ``reason`` (a
     sentence), ``stage``, ``gate`` (node id), ``model_fingerprint``,
-    ``top_features`` (JSON list of [feature, value, effect]) and ``seconds``; its
-    directory holds the same as ``decision.json``.
+    ``top_features`` (JSON list of [feature, value, effect]),
+    ``similar_graphlets`` (JSON list of [run, pushed, similarity 0..1]) and
+    ``seconds``; its directory holds the same as ``decision.json``.
     """
 
     SPEC_CLASS = WasteGateSpec
