@@ -11,8 +11,8 @@ The percentiles are widened for the small number of blocks, after the expanded
 percentile interval of Hesterberg, "What teachers should know about the
 bootstrap", The American Statistician 2015. In simulations of one pipeline with
 six blocks the plain percentiles hold the truth in 87 of 100 cases, these in 93;
-of four alike pipelines they hold it in 98, and of two or three that differ much
-in 80 to 90: so few pipelines cannot tell how others will be.
+of four alike pipelines they hold it in 98, and of two that differ much
+in 80: so few pipelines cannot tell how others will be.
 """
 
 from __future__ import annotations
