@@ -85,7 +85,7 @@ def test_the_risk_taken_never_exceeds_the_promise(freshness: float, wishes: list
 
 
 def test_own_pushes_that_scored_low_pull_the_threshold_down() -> None:
-    """What scores no higher than the pipeline's own pushes did is not skipped."""
+    """What scores no higher than the pipeline's own pushes is not skipped; a streak halves it."""
     choice = choose([0.3 + at / 100 for at in range(40)], 0.9)
     ledger = FreshnessLedger(0.9)
     assert choice.threshold == pytest.approx(0.33)
@@ -94,6 +94,8 @@ def test_own_pushes_that_scored_low_pull_the_threshold_down() -> None:
     assert guarded(choice, [0.6, 0.1, 0.2], ledger).threshold == 0.1
     many = [0.1, 0.2, *[0.6] * 18]
     assert guarded(choice, many, ledger).threshold == 0.2
+    assert guarded(choice, many, ledger, skips=3).threshold == pytest.approx(0.2 / 8)
+    assert guarded(choice, [], ledger, skips=1).threshold == pytest.approx(0.33 / 2)
     nothing = choose([0.3] * 3, 0.95)
     assert guarded(nothing, many, FreshnessLedger(0.95)).threshold is None
 

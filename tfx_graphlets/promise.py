@@ -203,7 +203,7 @@ def choose_threshold(
 
 
 def guarded(
-    choice: ThresholdChoice, own: Sequence[float], ledger: FreshnessLedger
+    choice: ThresholdChoice, own: Sequence[float], ledger: FreshnessLedger, skips: int = 0
 ) -> ThresholdChoice:
     """The choice, lowered by what the pipeline itself has shown.
 
@@ -213,19 +213,26 @@ def guarded(
     scores, k = max(1, floor(allowance (n + 1))). So a push that was seen to
     score low pulls the threshold down at once.
 
+    Every skip in a row halves it besides. A run after a skip is seen much as the
+    skipped one was, so one mistaken belief would miss several pushes one after
+    the other; what is certain (a re-run) stays far below all the same.
+
     Args:
       choice: the choice from all pipelines.
       own: scores that this pipeline's own pushes were given when they were
         decided about, any order; NaN where they had none.
       ledger: the pipeline's account.
+      skips: runs that were skipped since the last that ran.
     """
+    if choice.threshold is None:
+        return choice
+    threshold = choice.threshold
     scores = np.asarray(own, np.float64)
     scores = np.sort(scores[~np.isnan(scores)])
-    if choice.threshold is None or not len(scores):
-        return choice
-    count = max(math.floor(ledger.allowance(len(scores)) * (len(scores) + 1) + _TOLERANCE), 1)
-    lowest = float(scores[min(count, len(scores)) - 1])
-    return dataclasses.replace(choice, threshold=min(choice.threshold, lowest))
+    if len(scores):
+        count = math.floor(ledger.allowance(len(scores)) * (len(scores) + 1) + _TOLERANCE)
+        threshold = min(threshold, float(scores[min(max(count, 1), len(scores)) - 1]))
+    return dataclasses.replace(choice, threshold=threshold / 2**skips)
 
 
 def check_freshness(freshness: float) -> None:

@@ -193,7 +193,8 @@ def chosen_threshold(
 ) -> ThresholdChoice:
     """The model's threshold, after the pushes that this gate has put at risk so far.
 
-    What the pipeline's own pushes scored lowers it (``promise.guarded``).
+    What the pipeline's own pushes scored lowers it, and so does every skip in a
+    row (``promise.guarded``).
 
     A push counts as soon as its outcome was known when the store was read. In a
     history that an earlier release wrote there are no runs, and so no account.
@@ -208,7 +209,8 @@ def chosen_threshold(
     )
     account = account_of(pushes, freshness)
     scores = [one.probability for one in pushes if one.probability is not None]
-    return guarded(model.threshold_for(freshness, ledger=account), scores, account)
+    choice = model.threshold_for(freshness, ledger=account)
+    return guarded(choice, scores, account, _skips_in_a_row(history, settings))
 
 
 def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
@@ -228,13 +230,7 @@ def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
     return GateState(
         labelled=int(np.count_nonzero(past.labelled & known)),
         pushes=len(pushed),
-        consecutive_skips=consecutive_skips(
-            history.decisions,
-            stage=settings.stage,
-            gate=settings.gate,
-            shadow=settings.shadow,
-            trained_ms=past.decision_ms.tolist(),
-        ),
+        consecutive_skips=_skips_in_a_row(history, settings),
         hours_since_last_push=_hours_since(pushed, history.read_ms),
         hours_since_last_attempt=_hours_since(begun, history.read_ms),
         draw=exploration_draw(
@@ -243,6 +239,16 @@ def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
             history.run or str(history.read_ms),
             str(settings.stage),
         ),
+    )
+
+
+def _skips_in_a_row(history: PipelineHistory, settings: GateSettings) -> int:
+    return consecutive_skips(
+        history.decisions,
+        stage=settings.stage,
+        gate=settings.gate,
+        shadow=settings.shadow,
+        trained_ms=() if history.past is None else history.past.decision_ms.tolist(),
     )
 
 

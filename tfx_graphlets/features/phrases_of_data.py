@@ -195,6 +195,10 @@ def of_code() -> dict[str, Wording]:
                 _CODE, f"the last model of {it} missed the value threshold",
                 f"the last model of {it} passed the value threshold",
             ),
+            f"{whose}_rerun_expected": flag(
+                COMPARED, f"a model of {it} on these data would be blessed again",
+                f"a model of {it} on these data would not be pushed this time either",
+            ),
             f"{whose}_last_pushed": flag(
                 _CODE, f"{code} is that of a graphlet that was pushed",
                 f"{code} is that of a graphlet that was not pushed",

@@ -281,11 +281,11 @@ def new_model(
 
 
 def usual_value(table: FeatureTable, feature: Feature) -> Value:
-    """Median of a number, most common category; None where all are missing."""
+    """Median of a number, most common category; None where most are missing."""
     if feature.kind is FeatureKind.NUMBER:
         column = table.numbers(feature.name)
         known = column[np.isfinite(column)]
-        return float(np.median(known)) if len(known) else None
+        return float(np.median(known)) if 2 * len(known) >= max(len(column), 1) else None
     counts = Counter(cast("tuple[str | None, ...]", table.columns[feature.name]))
     # Of equally common ones the first in the alphabet, missing before all.
     return min(counts, key=lambda value: (-counts[value], value or "")) if counts else None

@@ -138,7 +138,9 @@ def replay(
         score = scorer.score(row, features)
         if policy.threshold is None:
             choice = calibration.choose(pipeline.ledger)
-            choice = guarded(choice, pipeline.scores_of_pushes, pipeline.ledger)
+            choice = guarded(
+                choice, pipeline.scores_of_pushes, pipeline.ledger, pipeline.consecutive_skips
+            )
         draw = exploration_draw(
             seed, dataset.store[row], dataset.pipeline[row], str(dataset.table.trainer[row])
         )
