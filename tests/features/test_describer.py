@@ -41,7 +41,7 @@ def never_ran(graphlets: Graphlets, executions: IntArray) -> Graphlets:
     )
 
 
-@pytest.mark.parametrize("archive", ARCHIVES[::4], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("archive", ARCHIVES[::6], ids=lambda path: path.parent.name)
 def test_a_skipped_run_is_seen_by_no_later_one(archive: Path) -> None:
     """At stage pre, hiding Trainer and what follows equals a trace in which they never ran."""
     with open_store(str(archive)) as store:
