@@ -14,7 +14,13 @@ from tests import strategies
 from tests.provenance.mlmd_files import write_store
 from tests.provenance.readers import READERS, Reader, by_mlmd, by_sql, needs_mlmd
 from tfx_graphlets.assembly import RawTables, assemble
-from tfx_graphlets.errors import EmptyStoreError, StoreError, TraceNotFoundError
+from tfx_graphlets.errors import (
+    EmptyStoreError,
+    InvalidArgumentError,
+    StoreError,
+    TraceNotFoundError,
+)
+from tfx_graphlets.provenance.selection import Columns
 from tfx_graphlets.provenance.store import open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace import PropertyKind, first_difference
@@ -112,6 +118,77 @@ def test_a_pipeline_is_read_alone(reader: Reader, tmp_path: Path) -> None:
     assert sorted(trace.contexts.name) == ["r2", "second", "second.trainer"]
     assert trace.contexts.association_execution.tolist() == [0, 0, 0]
     assert trace.contexts.id[trace.contexts.attribution_context].tolist() == [5, 5]
+
+
+@all_readers
+def test_several_pipelines_are_read_at_once(reader: Reader, tmp_path: Path) -> None:
+    """Both pipelines together are the store without what stands in neither."""
+    build = two_pipelines()
+    build.execution("Trainer", run="r3", pipeline="third")
+    with reader(write_store(tmp_path / "store.sqlite", build.raw())) as store:
+        trace = store.read_trace(pipelines=["second", "first"])
+        assert first_difference(
+            store.read_trace(pipelines=["second"]), store.read_trace(pipeline="second")
+        ) is None  # fmt: skip
+    assert trace.executions.id.tolist() == [1, 2]
+    assert len(trace.events) == 3
+    assert "third" not in trace.contexts.name
+
+
+@all_readers
+def test_pipelines_are_named_once(reader: Reader, tmp_path: Path) -> None:
+    """Neither both arguments at once, nor an empty list, nor one string for several names."""
+    with reader(write_store(tmp_path / "store.sqlite", two_pipelines().raw())) as store:
+        for arguments in (
+            {"pipeline": "first", "pipelines": ["second"]}, {"pipelines": ()},
+            {"pipelines": "first"}, {"properties": "span"},
+        ):  # fmt: skip
+            with pytest.raises(InvalidArgumentError):
+                store.read_trace(**arguments)
+
+
+@all_readers
+def test_pipelines_have_sizes(reader: Reader, tmp_path: Path) -> None:
+    """Executions are counted once per pipeline; those that are gone count nowhere."""
+    build = two_pipelines()
+    build.associate(1, "system.Pipeline", "second")
+    build.associate(2, "system.Pipeline", "second")
+    build.associate(77, "pipeline", "second")
+    build.execution("Trainer")
+    with reader(write_store(tmp_path / "store.sqlite", build.raw())) as store:
+        assert list(store.pipelines().items()) == [("first", 1), ("second", 2)]
+
+
+@all_readers
+@pytest.mark.parametrize("pipeline", [None, "second"])
+def test_columns_that_are_not_asked_for_are_empty(
+    reader: Reader, tmp_path: Path, pipeline: str | None
+) -> None:
+    """What columns leave out is empty, and all else is as in the whole trace."""
+    build = two_pipelines()
+    build.event(2, 1, EventType.INPUT, "baseline_model", 12)
+    raw = raw_of(build, attribution=[(1, 1), (5, 2), (5, 1)])
+    with reader(write_store(tmp_path / "store.sqlite", raw)) as store:
+        whole = store.read_trace(pipeline=pipeline)
+        part = store.read_trace(pipeline=pipeline, columns=Columns.FOR_FEATURES)
+        bare = store.read_trace(
+            pipeline=pipeline,
+            columns=Columns(event_keys=frozenset(), context_types=frozenset({"node"})),
+        )
+    assert list(part.artifacts.uri) == [""] * len(whole.artifacts)
+    assert part.events.keys == ("baseline_model",)
+    assert sorted(part.events.key.tolist()) == [-1] * (len(whole.events) - 1) + [0]
+    assert not part.events.time_ms.any()
+    assert part.contexts.type_names == ("node", "pipeline", "pipeline_run")
+    assert not len(part.contexts.attribution_artifact)
+    for name in ("execution", "artifact", "type"):
+        assert getattr(part.events, name).tolist() == getattr(whole.events, name).tolist()
+    assert first_difference(part.executions, whole.executions) is None
+    assert first_difference(part.artifacts.properties, whole.artifacts.properties) is None
+    assert bare.events.keys == ()
+    assert bare.events.time_ms.any()
+    assert bare.contexts.type_names == ("node",)
+    assert len(bare.contexts.association_context) == (2 if pipeline is None else 1)
 
 
 @all_readers

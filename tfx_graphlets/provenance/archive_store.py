@@ -17,6 +17,7 @@ from tfx_graphlets.errors import ArchiveError, StoreNotFoundError
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance import archive_format, rows
 from tfx_graphlets.provenance.archive_format import RESTORE, Manifest
+from tfx_graphlets.provenance.selection import Columns, Selection
 from tfx_graphlets.trace import PropertyKind, Trace
 
 if TYPE_CHECKING:
@@ -62,9 +63,13 @@ class ArchiveStore:
         return self._payloads
 
     def read_trace(
-        self, *, pipeline: str | None = None, properties: Collection[str] | None = None
-    ) -> Trace:
+        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
+    ) -> Trace:  # fmt: skip
         """Reads the archive; see ``Store.read_trace``."""
+        selection = Selection.of(
+            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
+        )
         self._check_open()
         executions, artifacts = self._read("executions"), self._read("artifacts")
         events, contexts = self._read("events"), self._read("contexts")
@@ -95,11 +100,20 @@ class ArchiveStore:
             execution_properties=_raw_properties(self._read("execution_properties")),
             artifact_properties=_raw_properties(self._read("artifact_properties")),
         )
-        trace = rows.finish(raw, self._name, pipeline, properties)
-        if pipeline is not None:
+        trace = rows.finish(raw, self._name, selection)
+        if selection.pipelines is not None:
             return trace
         events_of_store = dataclasses.replace(trace.events, dropped=self.manifest.dropped_events)
         return dataclasses.replace(trace, events=events_of_store)
+
+    def pipelines(self) -> Mapping[str, int]:
+        """Number of executions of each pipeline; see ``Store.pipelines``."""
+        self._check_open()
+        contexts, association = self._read("contexts"), self._read("associations")
+        return rows.pipeline_sizes(
+            contexts["id"], contexts["type"], contexts["name"],
+            association["context"], association["execution"], self._read("executions")["id"],
+        )  # fmt: skip
 
     def close(self) -> None:
         """Lets go of what was read."""

@@ -71,20 +71,28 @@ class Reader:
         ]
         return self.raw(executions, artifacts, events, contexts, association)
 
-    def of_pipeline(self, pipeline: str) -> RawTables:
-        """Rows of the executions of one pipeline, and all pipeline contexts."""
+    def pipeline_sizes(self) -> dict[str, int]:
+        """Number of executions in the pipeline contexts of each name, by name."""
+        members: dict[str, set[int]] = {}
+        for context in self.contexts_of_types(vocabulary.PIPELINE_CONTEXTS):
+            executions = self.api.get_executions_by_context(context.id, self.page)
+            members.setdefault(context.name, set()).update(one.id for one in executions)
+        return {name: len(members[name]) for name in sorted(members)}
+
+    def of_pipelines(self, names: Collection[str]) -> RawTables:
+        """Rows of the executions of some pipelines, and all pipeline contexts."""
         pipelines = self.contexts_of_types(vocabulary.PIPELINE_CONTEXTS)
         executions = {
             execution.id: execution
             for context in pipelines
-            if context.name == pipeline
+            if context.name in names
             for execution in self.api.get_executions_by_context(context.id, self.page)
         }
         events = self.in_chunks(self.api.get_events_by_execution_ids, sorted(executions))
         artifacts = {
             artifact.id: artifact
             for context in pipelines
-            if context.name == pipeline
+            if context.name in names
             for artifact in self.api.get_artifacts_by_context(context.id, self.page)
         }
         others = sorted({event.artifact_id for event in events} - artifacts.keys())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,7 @@ from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance import mlmd_reader, rows, sqlite_file
 from tfx_graphlets.provenance.connection import PASSWORD_VARIABLE, Server
 from tfx_graphlets.provenance.payloads import FilePayloads
+from tfx_graphlets.provenance.selection import Columns, Selection
 from tfx_graphlets.trace import Trace
 
 if TYPE_CHECKING:
@@ -145,13 +146,23 @@ class MlmdStore:
         return self._payloads
 
     def read_trace(
-        self, *, pipeline: str | None = None, properties: Collection[str] | None = None
-    ) -> Trace:
+        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
+    ) -> Trace:  # fmt: skip
         """Reads the store; see ``Store.read_trace``."""
+        selection = Selection.of(
+            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
+        )
         with self._open() as api:
             reader = mlmd_reader.Reader(api)
-            raw = reader.whole() if pipeline is None else reader.of_pipeline(pipeline)
-        return rows.finish(raw, self._name, pipeline, properties)
+            chosen = selection.pipelines
+            raw = reader.whole() if chosen is None else reader.of_pipelines(chosen)
+        return rows.finish(raw, self._name, selection)
+
+    def pipelines(self) -> Mapping[str, int]:
+        """Number of executions of each pipeline; see ``Store.pipelines``."""
+        with self._open() as api:
+            return mlmd_reader.Reader(api).pipeline_sizes()
 
     def close(self) -> None:
         """Lets go of the connection, and closes it if nobody else holds it."""

@@ -11,41 +11,34 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.assembly import RawProperties, RawTables, assemble
 from tfx_graphlets.errors import EmptyStoreError, TraceNotFoundError
+from tfx_graphlets.provenance.selection import WHERE_CONTEXTS, Columns, Selection
 from tfx_graphlets.trace import BoolArray, IntArray, PropertyKind, Trace
 
-# Contexts that a trace of one pipeline keeps: those that say where an
-# execution belongs. (TFX writes one ``execution_cache`` context per execution.)
-KEPT_CONTEXTS: Final = (
-    *vocabulary.PIPELINE_CONTEXTS,
-    *vocabulary.RUN_CONTEXTS,
-    *vocabulary.NODE_CONTEXTS,
-)
 _NAMES_SHOWN: Final = 5
 
 
-def finish(
-    raw: RawTables, store: str, pipeline: str | None, properties: Collection[str] | None
-) -> Trace:
+def finish(raw: RawTables, store: str, selection: Selection) -> Trace:
     """The Trace of the rows, restricted as ``Store.read_trace`` says.
 
     Args:
-      raw: rows of the store, at least all that belong to the pipeline.
+      raw: rows of the store, at least all that are selected.
       store: the store's name, for messages.
-      pipeline, properties: as in ``Store.read_trace``.
+      selection: what is wanted of them.
 
     Raises:
       EmptyStoreError, TraceNotFoundError: as in ``Store.read_trace``.
     """
-    if pipeline is not None:
-        raw = restrict_to_pipeline(raw, store, pipeline)
+    if selection.pipelines is not None:
+        raw = restrict_to_pipelines(raw, store, selection)
     if not len(raw.execution_id):
-        which = "the store" if pipeline is None else f"pipeline {pipeline!r}"
+        names = sorted(selection.pipelines or ())
+        which = f"pipeline {', '.join(map(repr, names))}" if names else "the store"
         raise EmptyStoreError(
             store, f"{which} holds no execution; run a pipeline first, or name another store"
         )
-    if properties is not None:
-        raw = keep_properties(raw, frozenset(properties))
-    return assemble(raw)
+    if selection.properties is not None:
+        raw = keep_properties(raw, selection.properties)
+    return assemble(keep_columns(raw, selection.columns))
 
 
 def no_such_pipeline(store: str, pipeline: str, known: Iterable[str]) -> TraceNotFoundError:
@@ -57,17 +50,66 @@ def no_such_pipeline(store: str, pipeline: str, known: Iterable[str]) -> TraceNo
     return TraceNotFoundError(pipeline, f"pipeline={pipeline!r}: {store} holds none; {holds}")
 
 
-def restrict_to_pipeline(raw: RawTables, store: str, pipeline: str) -> RawTables:
-    """The rows that belong to the executions of a pipeline context.
+def check_pipelines(store: str, selection: Selection, known: Collection[str]) -> None:
+    """Holds the names of pipelines that are wanted against those that there are.
+
+    Raises:
+      TraceNotFoundError: there is no such pipeline.
+    """
+    for name in sorted(selection.pipelines or ()):
+        if name not in known:
+            raise no_such_pipeline(store, name, known)
+
+
+def pipeline_sizes(
+    context_id: IntArray, context_type: Sequence[str], context_name: Sequence[str],
+    member_context: IntArray, member_execution: IntArray, execution_id: IntArray,
+) -> dict[str, int]:  # fmt: skip
+    """Number of executions in the pipeline contexts of each name, by name.
+
+    Args:
+      context_id, context_type, context_name: the contexts.
+      member_context, member_execution: ids of the associations.
+      execution_id: ids of the executions there are.
+    """
+    known = np.isin(member_execution, execution_id)
+    sizes: dict[str, int] = {}
+    is_pipeline = _among(context_type, vocabulary.PIPELINE_CONTEXTS)
+    ids_of_name: dict[str, list[int]] = {}
+    for row in np.flatnonzero(is_pipeline):
+        ids_of_name.setdefault(context_name[row], []).append(int(context_id[row]))
+    for name in sorted(ids_of_name):
+        members = member_execution[known & np.isin(member_context, ids_of_name[name])]
+        sizes[name] = len(np.unique(members))
+    return sizes
+
+
+def keep_columns(raw: RawTables, columns: Columns) -> RawTables:
+    """The rows without what ``columns`` leaves out."""
+    changes: dict[str, Any] = {}
+    if not columns.uris:
+        changes["artifact_uri"] = [""] * len(raw.artifact_uri)
+    if not columns.event_times:
+        changes["event_ms"] = np.zeros(len(raw.event_ms), np.int64)
+    if columns.event_keys is not None:
+        changes["event_key"] = [key if key in columns.event_keys else None for key in raw.event_key]
+    if not columns.attributions:
+        changes["attribution"] = ()
+    if columns.context_types is not None:
+        changes |= _rows(raw, "context_", _among(raw.context_type, columns.context_types))
+    return dataclasses.replace(raw, **changes)
+
+
+def restrict_to_pipelines(raw: RawTables, store: str, selection: Selection) -> RawTables:
+    """The rows that belong to the executions of some pipeline contexts.
 
     Raises:
       TraceNotFoundError: there is no such context.
     """
     is_pipeline = _among(raw.context_type, vocabulary.PIPELINE_CONTEXTS)
-    named = is_pipeline & _among(raw.context_name, (pipeline,))
-    if not named.any():
-        known = {raw.context_name[row] for row in np.flatnonzero(is_pipeline)}
-        raise no_such_pipeline(store, pipeline, known)
+    known = {raw.context_name[row] for row in np.flatnonzero(is_pipeline)}
+    check_pipelines(store, selection, known)
+    named = is_pipeline & _among(raw.context_name, selection.pipelines or ())
     context_id, association = _ints(raw.context_id), _pairs(raw.association)
     executions = association[np.isin(association[:, 0], context_id[named]), 1]
     execution = np.isin(_ints(raw.execution_id), executions)
@@ -81,7 +123,7 @@ def restrict_to_pipeline(raw: RawTables, store: str, pipeline: str) -> RawTables
     association = association[np.isin(association[:, 1], executions)]
     attribution = _pairs(raw.attribution)
     context = named | (
-        _among(raw.context_type, KEPT_CONTEXTS) & np.isin(context_id, association[:, 0])
+        _among(raw.context_type, WHERE_CONTEXTS) & np.isin(context_id, association[:, 0])
     )
     contexts = context_id[context]
     return dataclasses.replace(

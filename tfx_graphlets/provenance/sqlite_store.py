@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from tfx_graphlets.assembly import RawProperties, RawTables, struct_to_json
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance import rows, sqlite_file
 from tfx_graphlets.provenance.payloads import FilePayloads
+from tfx_graphlets.provenance.selection import Columns, Selection
 from tfx_graphlets.provenance.sqlite_tables import Rows, Tables
 from tfx_graphlets.trace import PropertyKind, Trace
 
@@ -58,25 +59,26 @@ class SqliteStore:
         return self._payloads
 
     def read_trace(
-        self, *, pipeline: str | None = None, properties: Collection[str] | None = None
-    ) -> Trace:
+        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
+    ) -> Trace:  # fmt: skip
         """Reads the store; see ``Store.read_trace``.
 
         All is read in one transaction: a program that writes to the file waits
         until the rows are in memory.
         """
+        selection = Selection.of(
+            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
+        )
         tables = Tables(self._connection)
         with (
             sqlite_file.translated(self._name, self._path),
             sqlite_file.snapshot(self._connection),
         ):
-            if pipeline is not None:
+            if selection.pipelines is not None:
                 found = tables.pipelines()
-                chosen = [number for number, name in found if name == pipeline]
-                if not chosen:
-                    known = {name for _, name in found}
-                    raise rows.no_such_pipeline(self._name, pipeline, known)
-                tables.choose(chosen)
+                rows.check_pipelines(self._name, selection, {name for _, name in found})
+                tables.choose([number for number, name in found if name in selection.pipelines])
             executions, artifacts = tables.nodes("Execution"), tables.nodes("Artifact")
             execution_properties = tables.properties("Execution", properties)
             artifact_properties = tables.properties("Artifact", properties)
@@ -112,7 +114,12 @@ class SqliteStore:
             execution_properties=_raw_properties(execution_properties),
             artifact_properties=_raw_properties(artifact_properties),
         )
-        return rows.finish(raw, self._name, pipeline, properties)
+        return rows.finish(raw, self._name, selection)
+
+    def pipelines(self) -> Mapping[str, int]:
+        """Number of executions of each pipeline; see ``Store.pipelines``."""
+        with sqlite_file.translated(self._name, self._path):
+            return dict(Tables(self._connection).pipeline_sizes())
 
     def close(self) -> None:
         """Closes the file."""

@@ -46,6 +46,17 @@ class Tables:
             "WHERE Type.name IN (?, ?)", vocabulary.PIPELINE_CONTEXTS,
         ).fetchall()  # fmt: skip
 
+    def pipeline_sizes(self) -> Rows:
+        """Rows (name, number of executions) of the pipelines, by name."""
+        return self.connection.execute(
+            "SELECT Context.name, count(DISTINCT Execution.id) FROM Context "
+            "JOIN Type ON Type.id = Context.type_id "
+            "LEFT JOIN Association ON Association.context_id = Context.id "
+            "LEFT JOIN Execution ON Execution.id = Association.execution_id "
+            "WHERE Type.name IN (?, ?) GROUP BY Context.name ORDER BY Context.name",
+            vocabulary.PIPELINE_CONTEXTS,
+        ).fetchall()  # fmt: skip
+
     def choose(self, contexts: Sequence[int]) -> None:
         """Restricts the queries to what belongs to these pipeline contexts."""
         execute = self.connection.execute

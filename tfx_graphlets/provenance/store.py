@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from tfx_graphlets.errors import InvalidArgumentError, NotAMetadataStoreError
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance import connection
+from tfx_graphlets.provenance.selection import Columns
 from tfx_graphlets.trace import Trace
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class Store(Protocol):
         ...
 
     def read_trace(
-        self, *, pipeline: str | None = None, properties: Collection[str] | None = None
-    ) -> Trace:
+        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
+    ) -> Trace:  # fmt: skip
         """Reads the store.
 
         Args:
@@ -53,15 +55,31 @@ class Store(Protocol):
             holds the executions of that context, their events, the artifacts
             that these name, and the pipeline, run and node contexts that hold
             one of the executions; ``events.dropped`` is 0.
+          pipelines: names of several such contexts, in place of ``pipeline``.
           properties: names of the properties to keep, of executions and
             artifacts alike; None for all.
+          columns: what is read beside them; the rest is empty, 0 or -1.
 
         Returns:
           A Trace, the same from every reader of the same store.
 
         Raises:
           EmptyStoreError: the store, or the pipeline, holds no execution.
-          TraceNotFoundError: the store holds no pipeline of that name.
+          TraceNotFoundError: the store holds no pipeline of such a name.
+          InvalidArgumentError: both ``pipeline`` and ``pipelines`` are given,
+            or ``pipelines`` is empty.
+          StoreError: the store cannot be read (see its children).
+        """
+        ...
+
+    def pipelines(self) -> Mapping[str, int]:
+        """The store's pipelines and their sizes.
+
+        Returns:
+          Number of executions in the pipeline contexts of each name, by name,
+          sorted. Executions in no pipeline context count nowhere.
+
+        Raises:
           StoreError: the store cannot be read (see its children).
         """
         ...
