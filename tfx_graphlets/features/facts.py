@@ -13,24 +13,21 @@ import functools
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from tfx_graphlets.adjacency import Adjacency
+from tfx_graphlets.features.contents import SpanContents, code_hashes
 from tfx_graphlets.features.decoded import DecodedPayloads
 from tfx_graphlets.features.lanes import Lanes
 from tfx_graphlets.features.timeline import NEVER, Edges, Timeline
 from tfx_graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.payload import NoPayloads, Payloads
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
-# TFX packs a user's module into a wheel whose version holds a hash of its content.
-_CODE_HASH = re.compile(r"\+([0-9a-f]{32,64})\b")
 _SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)
-_FINGERPRINT_BYTES = re.compile(r"total_bytes:(\d+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Span:
     """A span of input data: an Examples artifact that came from outside.
 
     Attributes:
-      identity: equal for artifacts of equal content, see ``Facts.identity``.
+      identity: equal for artifacts of equal content, see ``SpanContents``.
       number: MLMD property ``span``; NaN where none.
       bytes: size of its input files by ``input_fingerprint``; NaN where none.
     """
@@ -84,7 +81,6 @@ class Facts:
         self.lanes = Lanes.of(graphlets)
         self._members: dict[int, tuple[Member, ...]] = {}
         self._analysis: dict[tuple[str, int], list[tuple[int, int]]] = {}
-        self._code_hash: dict[int, str | None] = {}
         self._execution_text: dict[str, list[str | None]] = {}
         self._artifact_text: dict[str, list[str | None]] = {}
         self._artifact_number: dict[str, FloatArray] = {}
@@ -160,46 +156,18 @@ class Facts:
 
     # -- spans -----------------------------------------------------------------------
 
-    def identity(self, artifact: int) -> int:
-        """Number of an Examples artifact's content.
-
-        Equal for artifacts with the same ``input_fingerprint`` (number, bytes
-        and times of the input files), span and version. An artifact without a
-        fingerprint is like no other.
-        """
-        return int(self._identities[artifact])
-
     @functools.cached_property
-    def _identities(self) -> list[int]:
-        spans = self._artifact_numbers(PropertyName.SPAN)
-        versions = self._artifact_numbers(PropertyName.VERSION)
-        code_of: dict[object, int] = {}
-        result = []
-        for artifact, fingerprint in enumerate(self._fingerprints):
-            content: object = artifact
-            if fingerprint:
-                content = (fingerprint, str(spans[artifact]), str(versions[artifact]))
-            result.append(code_of.setdefault(content, artifact))
-        return result
-
-    @functools.cached_property
-    def _fingerprints(self) -> list[str | None]:
-        """Of each artifact: its own, else its producer's, in which older TFX kept it."""
-        own = list(self._artifact_texts(PropertyName.INPUT_FINGERPRINT))
-        of_execution = self._texts(PropertyName.INPUT_FINGERPRINT)
-        for execution in np.flatnonzero(self.graphlets.role == Role.EXAMPLE_GEN).tolist():
-            if of_execution[execution]:
-                for artifact in self.outputs(execution, ArtifactType.EXAMPLES):
-                    own[artifact] = own[artifact] or of_execution[execution]
-        return own
+    def contents(self) -> SpanContents:
+        """What each artifact would be as a span."""
+        return SpanContents.of(self.graphlets, self.edges.outputs)
 
     def span(self, artifact: int) -> Span:
         """The span that an Examples artifact holds."""
-        sizes = _FINGERPRINT_BYTES.findall(self._fingerprints[artifact] or "")
+        contents = self.contents
         return Span(
-            identity=self.identity(artifact),
-            number=self.artifact_number(PropertyName.SPAN, artifact),
-            bytes=float(sum(map(int, sizes))) if sizes else math.nan,
+            identity=int(contents.identity[artifact]),
+            number=float(contents.number[artifact]),
+            bytes=float(contents.bytes[artifact]),
         )
 
     def spans(self, members: Iterable[Member]) -> dict[int, Span]:
@@ -218,7 +186,7 @@ class Facts:
         for artifact in np.flatnonzero(
             self.trace.artifacts_of_types([ArtifactType.EXAMPLES])
         ).tolist():
-            result.setdefault(self._identities[artifact], []).append(artifact)
+            result.setdefault(int(self.contents.identity[artifact]), []).append(artifact)
         return result
 
     # -- data analysis -----------------------------------------------------------------
@@ -281,11 +249,13 @@ class Facts:
 
         None where TFX recorded only a path, which does not change with the code.
         """
-        if execution not in self._code_hash:
-            path = self.execution_text(PropertyName.MODULE_PATH, execution)
-            found = _CODE_HASH.search(path or "")
-            self._code_hash[execution] = found.group(1) if found else None
-        return self._code_hash[execution]
+        codes, hashes = self._code_hashes
+        code = int(codes[execution])
+        return hashes[code] if code >= 0 else None
+
+    @functools.cached_property
+    def _code_hashes(self) -> tuple[IntArray, tuple[str, ...]]:
+        return code_hashes(self.graphlets)
 
     def text_hash(self, name: str, execution: int) -> str | None:
         """SHA-256 of a text property, for comparison; None where there is none."""
