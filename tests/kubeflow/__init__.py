@@ -1,0 +1,1 @@
+"""Compiled Kubeflow pipelines, run without a cluster."""
