@@ -16,6 +16,8 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import code, evaluation, history, input_data, model, shape
+from tfx_graphlets.features.columns import describe_columns
+from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.facts import Facts
 from tfx_graphlets.features.moment import decision_moment
 from tfx_graphlets.features.past import Past
@@ -108,7 +110,8 @@ class Describer:
     """Describes graphlets of one trace, also as if a gate had skipped some.
 
     What it looks up and decodes it keeps, so that describing row by row, as a
-    replay does, costs little more than all at once.
+    replay does, costs little more than all at once. Without payloads, and while
+    nothing is skipped, it describes by columns: a corpus in seconds.
     """
 
     def __init__(
@@ -123,35 +126,60 @@ class Describer:
         self.graphlets, self.stage = graphlets, stage
         self.features = all_features(stage, groups)
         self._groups = tuple(groups)
-        self._facts = Facts(graphlets, payloads)
-        self._past = Past(self._facts)
+        self._payloads = payloads
+        self._skips = False
+
+    @functools.cached_property
+    def _entries(self) -> Entries:
+        return Entries(self.graphlets)
+
+    @functools.cached_property
+    def _facts(self) -> Facts:
+        return Facts(self.graphlets, self._payloads)
+
+    @functools.cached_property
+    def _past(self) -> Past:
+        return Past(self._facts)
+
+    @property
+    def _by_columns(self) -> bool:
+        return self._payloads is None and not self._skips and self._groups == GROUPS
 
     @functools.cached_property
     def moment_ms(self) -> IntArray:
         """``decision_moment`` of every graphlet, int64 [n], milliseconds."""
-        return decision_moment(self.graphlets, self.stage, self._facts.timeline)
+        timeline = self._entries.timeline if self._by_columns else self._facts.timeline
+        return decision_moment(self.graphlets, self.stage, timeline)
 
     def describe(
         self, *, rows: IntArray | None = None, moment_ms: IntArray | None = None
     ) -> FeatureTable:
         """Features of graphlets; see the function ``describe``."""
         numbers = np.arange(len(self.graphlets)) if rows is None else np.asarray(rows)
+        numbers = numbers.astype(np.int64)
         if moment_ms is None:
             moment_ms = self.moment_ms[numbers]
         elif len(moment_ms) != len(numbers):
             raise InvalidArgumentError(
                 "moment_ms", len(moment_ms), f"its length must be {len(numbers)}, one for each row"
             )
+        moment_ms = np.asarray(moment_ms, np.int64)
+        if self._by_columns:
+            columns = describe_columns(self._entries, self.stage, self.features, numbers, moment_ms)
+        else:
+            columns = self._row_by_row(numbers, moment_ms)
+        trainer = self.graphlets.trainer_id[numbers]
+        return FeatureTable(self.stage, trainer, self.features, columns)
+
+    def _row_by_row(self, numbers: IntArray, moment_ms: IntArray) -> dict[str, Column]:
         values: list[dict[str, Value]] = []
-        for graphlet, moment in zip(numbers.tolist(), np.asarray(moment_ms).tolist()):
+        for graphlet, moment in zip(numbers.tolist(), moment_ms.tolist()):
             view = View(self._past, graphlet, self.stage, moment)
             row: dict[str, Value] = {}
             for group in self._groups:
                 row.update(group.describe(view))
             values.append(row)
-        columns = {feature.name: _column(feature, values) for feature in self.features}
-        trainer = self.graphlets.trainer_id[numbers.astype(np.int64)]
-        return FeatureTable(self.stage, trainer, self.features, columns)
+        return {feature.name: _column(feature, values) for feature in self.features}
 
     def skip(self, graphlet: int, spared: IntArray) -> None:
         """A gate skipped this graphlet: later rows do not see it.
@@ -160,15 +188,18 @@ class Describer:
           graphlet: its number.
           spared: int64 [k], positions of the executions that did not run.
         """
+        self._skips = True
         self._past.hide(graphlet, spared.tolist())
 
     def reset(self) -> None:
         """Nothing was skipped."""
-        self._past = Past(self._facts)
+        self._skips = False
+        self.__dict__.pop("_past", None)
 
     def run(self, graphlet: int) -> None:
         """A gate let this graphlet run: all its executions did, whatever was spared before."""
-        self._past.show(member.execution for member in self._facts.members(graphlet))
+        if self._skips:
+            self._past.show(member.execution for member in self._facts.members(graphlet))
 
 
 def _column(feature: Feature, rows: list[dict[str, Value]]) -> Column:

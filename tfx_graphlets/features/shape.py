@@ -14,22 +14,23 @@ from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.vocabulary import Role, Stage
 
-_AT_INPUT = (Role.EXAMPLE_GEN, Role.IMPORTER)
-_BEFORE = (
+AT_INPUT = (Role.EXAMPLE_GEN, Role.IMPORTER)
+BEFORE = (
     Role.STATISTICS_GEN, Role.SCHEMA_GEN, Role.DATA_VALIDATOR, Role.TRANSFORM,
     Role.TUNER, Role.CUSTOM,
 )  # fmt: skip
-_AFTER = (Role.MODEL_VALIDATOR, Role.INFRA_VALIDATOR, Role.BULK_INFERRER, Role.CUSTOM)
+AFTER = (Role.MODEL_VALIDATOR, Role.INFRA_VALIDATOR, Role.BULK_INFERRER, Role.CUSTOM)
 _SOURCE = "MLMD executions and events; Xin et al. 2021"
 _NONE = "no such execution"
 
 
-def _name(role: Role, after: bool) -> str:
+def name_of(role: Role, after: bool) -> str:
+    """First part of the names of the features about a role."""
     return f"shape.{'after_' if after else ''}{role.name.lower()}"
 
 
 def _declared(role: Role, stage: Stage, after: bool = False) -> tuple[Feature, ...]:
-    name = _name(role, after).partition(".")[2]
+    name = name_of(role, after).partition(".")[2]
     mean = "mean artifacts per execution"
     return (
         *numbers("shape", stage, "never", _SOURCE, **{f"{name}_executions": "count"}),
@@ -38,12 +39,12 @@ def _declared(role: Role, stage: Stage, after: bool = False) -> tuple[Feature, .
 
 
 FEATURES = (
-    *(feature for role in _AT_INPUT for feature in _declared(role, Stage.INPUT)),
-    *(feature for role in _BEFORE for feature in _declared(role, Stage.PRE)),
+    *(feature for role in AT_INPUT for feature in _declared(role, Stage.INPUT)),
+    *(feature for role in BEFORE for feature in _declared(role, Stage.PRE)),
     *numbers(
         "shape", Stage.TRAINER, "never", _SOURCE, trainer_in="artifacts", trainer_out="artifacts"
     ),
-    *(feature for role in _AFTER for feature in _declared(role, Stage.VALIDATION, after=True)),
+    *(feature for role in AFTER for feature in _declared(role, Stage.VALIDATION, after=True)),
 )
 
 
@@ -57,10 +58,10 @@ def describe(view: View) -> dict[str, Value]:
             part.setdefault(member.role, []).append(member)
     values: dict[str, Value] = {}
     for roles, members, is_after in (
-        ((*_AT_INPUT, *_BEFORE), before, False), (_AFTER, after, True)
+        ((*AT_INPUT, *BEFORE), before, False), (AFTER, after, True)
     ):  # fmt: skip
         for role in roles:
-            values.update(_counts(view, _name(role, is_after), members.get(role, [])))
+            values.update(_counts(view, name_of(role, is_after), members.get(role, [])))
     if view.reaches(Stage.TRAINER):
         values["shape.trainer_in"] = float(len(view.facts.inputs(view.trainer)))
         values["shape.trainer_out"] = float(len(view.facts.outputs(view.trainer)))

@@ -29,42 +29,6 @@ _UNFINISHED = (ExecutionState.NEW, ExecutionState.RUNNING)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Edges:
-    """Input and output edges of a trace, both ways.
-
-    Attributes:
-      inputs, outputs: execution to artifacts.
-      producers, consumers: artifact to executions.
-      consumers_of_own: ``consumers`` without ``baseline_model`` edges.
-    """
-
-    inputs: Adjacency
-    outputs: Adjacency
-    producers: Adjacency
-    consumers: Adjacency
-    consumers_of_own: Adjacency
-
-    @classmethod
-    def of(cls, graphlets: Graphlets) -> Edges:
-        """Edges of the graphlets' trace, by the rules of design/graphlets.md."""
-        trace, events = graphlets.trace, graphlets.trace.events
-        taken = roles.is_input_edge(trace, graphlets.role)
-        put = roles.is_output_edge(trace, graphlets.role)
-        own = taken.copy()
-        if vocabulary.BASELINE_MODEL_KEY in events.keys:
-            own &= events.key != events.keys.index(vocabulary.BASELINE_MODEL_KEY)
-        edges = Adjacency.from_edges
-        num_executions, num_artifacts = len(trace.executions), len(trace.artifacts)
-        return cls(
-            inputs=edges(events.execution[taken], events.artifact[taken], num_executions),
-            outputs=edges(events.execution[put], events.artifact[put], num_executions),
-            producers=edges(events.artifact[put], events.execution[put], num_artifacts),
-            consumers=edges(events.artifact[taken], events.execution[taken], num_artifacts),
-            consumers_of_own=edges(events.artifact[own], events.execution[own], num_artifacts),
-        )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class Timeline:
     """Times at which memberships became known, milliseconds, NEVER where not.
 

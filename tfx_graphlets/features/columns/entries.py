@@ -1,0 +1,375 @@
+"""Columns over the executions of graphlets, and what they show of a graphlet.
+
+An *entry* is one execution of one graphlet: a row of ``graphlets.executions``.
+What was known of a graphlet at a moment is worked out from the entries that
+were known then, for any number of (graphlet, moment) pairs at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfx_graphlets import roles
+from tfx_graphlets.adjacency import Adjacency
+from tfx_graphlets.features.columns import configs
+from tfx_graphlets.features.columns.ragged import Ragged, within
+from tfx_graphlets.features.contents import SpanContents, code_hashes
+from tfx_graphlets.features.lanes import Lanes
+from tfx_graphlets.features.past import ABANDONED_AFTER_MS
+from tfx_graphlets.features.timeline import NEVER, Edges, Timeline
+from tfx_graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.trace import BoolArray, FloatArray, IntArray, SmallArray
+from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, PropertyName, Role
+
+_SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)
+_BLESSING_OF_ROLE = {
+    Role.MODEL_VALIDATOR: ArtifactType.MODEL_BLESSING,
+    Role.INFRA_VALIDATOR: ArtifactType.INFRA_BLESSING,
+}
+UNSEEN = -1  # no such thing was known
+
+
+class Entries:
+    """Columns over all entries of some graphlets; see ``Timeline`` for the times.
+
+    Attributes:
+      graphlets: the graphlets.
+      edges: edges of their trace.
+      timeline: when each entry became known.
+      lanes: which graphlets come before which.
+      start: int64 [n + 1], entries of graphlet ``g`` are ``start[g]:start[g + 1]``.
+      execution, role, part: of each entry.
+      is_source: bool, true for what brings the graphlet's data in from outside.
+    """
+
+    def __init__(self, graphlets: Graphlets) -> None:
+        """Works out the times of all entries."""
+        self.graphlets, self.trace = graphlets, graphlets.trace
+        self.edges = Edges.of(graphlets)
+        self.timeline = Timeline.of(graphlets, self.edges)
+        self.lanes = Lanes.of(graphlets)
+        self.start: IntArray = graphlets.executions.start
+        self.execution: IntArray = graphlets.executions.index
+        self.role: SmallArray = graphlets.role[self.execution]
+        self.part: SmallArray = graphlets.part
+        self.is_source: BoolArray = (self.part == Part.UPSTREAM) & np.isin(self.role, _SOURCES)
+
+    # -- columns over executions ----------------------------------------------------
+
+    @functools.cached_property
+    def contents(self) -> SpanContents:
+        """What each artifact would be as a span."""
+        return SpanContents.of(self.graphlets, self.edges.outputs)
+
+    @functools.cached_property
+    def code(self) -> IntArray:
+        """Number of the hash of each execution's user code, int64 [E], UNSEEN if none."""
+        return code_hashes(self.graphlets)[0]
+
+    @functools.cached_property
+    def examples(self) -> Adjacency:
+        """Execution to the Examples that it put out."""
+        return self.outputs_of_type(ArtifactType.EXAMPLES)
+
+    def outputs_of_type(self, base_type: str) -> Adjacency:
+        """Execution to the artifacts of one type that it put out."""
+        events = self.trace.events
+        put = roles.is_output_edge(self.trace, self.graphlets.role)
+        put &= self.trace.artifacts_of_types([base_type])[events.artifact]
+        return Adjacency.from_edges(
+            events.execution[put], events.artifact[put], len(self.trace.executions)
+        )
+
+    def num_outputs(self, base_type: str) -> IntArray:
+        """Number of artifacts of one type that each execution put out, int64 [E]."""
+        return np.diff(self.outputs_of_type(base_type).start)
+
+    @functools.cached_property
+    def has_model(self) -> BoolArray:
+        """True for a COMPLETE execution that put out a Model, bool [E]."""
+        complete = self.trace.executions.state == ExecutionState.COMPLETE
+        return complete & (self.num_outputs(ArtifactType.MODEL) > 0)
+
+    @functools.cached_property
+    def _pushes(self) -> BoolArray:
+        """True for entries that brought the model to serving."""
+        artifacts, states = self.trace.artifacts, self.trace.executions.state
+        says = artifacts.properties.has_number(PropertyName.PUSHED, 1, len(artifacts))
+        pusher = (self.part == Part.DOWNSTREAM) & (self.role == Role.PUSHER)
+        pusher &= np.isin(states[self.execution], (ExecutionState.COMPLETE, ExecutionState.CACHED))
+        result = np.zeros(len(self.execution), bool)
+        entry = np.flatnonzero(pusher)
+        index, artifact = self.edges.outputs.expand(self.execution[entry])
+        result[entry[index[says[artifact]]]] = True
+        return result
+
+    def verdicts(self, role: Role) -> FloatArray:
+        """What each entry says of the model, if it is a validator of the role.
+
+        Returns: float64 [entries], the least ``blessed`` of its blessings; NaN
+          for other entries, and where nothing is said.
+        """
+        artifacts = self.trace.artifacts
+        blessed = artifacts.properties.numbers(PropertyName.BLESSED, len(artifacts))
+        result = np.full(len(self.execution), np.nan)
+        entry = np.flatnonzero((self.part == Part.DOWNSTREAM) & (self.role == role))
+        outputs = self.outputs_of_type(_BLESSING_OF_ROLE[role])
+        index, artifact = outputs.expand(self.execution[entry])
+        said = ~np.isnan(blessed[artifact])
+        np.fmin.at(result, entry[index[said]], blessed[artifact[said]])
+        return result
+
+    @functools.cached_property
+    def model_verdict(self) -> FloatArray:
+        """``verdicts`` of model validators."""
+        return self.verdicts(Role.MODEL_VALIDATOR)
+
+    @functools.cached_property
+    def clone(self) -> configs.CloneRules:
+        """What each execution's ``eval_config`` says of a model like the serving one."""
+        return configs.clone_rules(self.trace)
+
+    # -- graphlets at moments ---------------------------------------------------------
+
+    @functools.cached_property
+    def settles_ms(self) -> IntArray:
+        """From when on all there is to know of a graphlet is known, int64 [n]."""
+        times = self.timeline
+        latest = np.where(times.known_ms != NEVER, times.known_ms, 0)
+        waits = (times.known_ms == NEVER) & (self.part == Part.DOWNSTREAM)
+        waits &= times.joined_ms != NEVER
+        created = self.trace.executions.create_ms[self.execution[waits]]
+        latest[waits] = np.maximum(times.joined_ms[waits], created + ABANDONED_AFTER_MS + 1)
+        if not len(self.graphlets):
+            return np.zeros(0, np.int64)
+        settled: IntArray = np.maximum.reduceat(latest, self.start[:-1])
+        return np.maximum(settled, 0)
+
+    @functools.cached_property
+    def settled(self) -> Seen:
+        """What is known of every graphlet once it has settled."""
+        number = np.arange(len(self.graphlets), dtype=np.int64)
+        return self.look(number, np.full(len(number), NEVER - 1, np.int64))
+
+    def look(self, graphlet: IntArray, moment_ms: IntArray) -> Seen:
+        """What was known of graphlets at moments, pairwise, each int64 [q]."""
+        query, entry = within(self.start, graphlet)
+        known = self.timeline.known_ms[entry] <= moment_ms[query]
+        seen = self.shown(query[known], entry[known], len(graphlet))
+        outcome = self._outcomes(graphlet, moment_ms, query, entry, seen.pushed_ms)
+        return dataclasses.replace(seen, outcome=outcome)
+
+    def shown(self, query: IntArray, entry: IntArray, num_queries: int) -> Seen:
+        """What some entries of each query show; the outcome is left INCOMPLETE.
+
+        Args:
+          query, entry: int64 [m], ascending by query, then entry.
+          num_queries: length of the result.
+        """
+        execution, timeline = self.execution[entry], self.timeline
+        pushed_ms = np.full(num_queries, NEVER, np.int64)
+        pushes = self._pushes[entry]
+        np.minimum.at(pushed_ms, query[pushes], timeline.known_ms[entry[pushes]])
+        blessed = np.full(num_queries, np.nan)
+        speaks = ~np.isnan(self.model_verdict[entry])
+        np.fmin.at(blessed, query[speaks], self.model_verdict[entry[speaks]])
+
+        in_run = timeline.in_run[entry]
+        cost = self.graphlets.cost[execution]
+        own = np.bincount(query[in_run], cost[in_run], num_queries)
+        has_own = np.bincount(query[in_run], minlength=num_queries) > 0
+        cost_ms = np.where(has_own, own, np.bincount(query, cost, num_queries))
+
+        change, either = self._clone_rules(query, entry, num_queries)
+        return Seen(
+            outcome=np.full(num_queries, Outcome.INCOMPLETE, np.int8),
+            pushed_ms=pushed_ms,
+            blessed=blessed,
+            cost_ms=cost_ms,
+            transform_code=self._transform_code(query, entry, num_queries),
+            clone_by_change=change,
+            clone_by_any=either,
+            spans=self._spans(query, entry, num_queries),
+        )
+
+    def _outcomes(
+        self,
+        graphlet: IntArray,
+        moment_ms: IntArray,
+        query: IntArray,
+        entry: IntArray,
+        pushed_ms: IntArray,
+    ) -> SmallArray:
+        """As ``Past`` decides it; query and entry name all entries of the graphlets."""
+        executions, trainer = self.trace.executions, self.graphlets.trainer[graphlet]
+        finished = self.timeline.finished_ms
+        moment, execution = moment_ms[query], self.execution[entry]
+        under_way = (self.timeline.joined_ms[entry] < moment) & (moment < finished[execution])
+        under_way &= moment - executions.create_ms[execution] <= ABANDONED_AFTER_MS
+        waits = np.bincount(query[under_way], minlength=len(graphlet)) > 0
+
+        state = executions.state[trainer]
+        result = np.full(len(graphlet), Outcome.INCOMPLETE, np.int8)
+        result[self.has_model[trainer] & ~waits] = Outcome.UNPUSHED
+        result[state == ExecutionState.FAILED] = Outcome.FAILED
+        result[finished[trainer] > moment_ms] = Outcome.INCOMPLETE
+        result[pushed_ms != NEVER] = Outcome.PUSHED
+        return result
+
+    def _transform_code(self, query: IntArray, entry: IntArray, num_queries: int) -> IntArray:
+        """Code of the latest Transform of each query, one of the run if there is one."""
+        result = np.full(num_queries, UNSEEN, np.int64)
+        found = np.flatnonzero(self.role[entry] == Role.TRANSFORM)
+        query, entry = query[found], entry[found]
+        execution = self.execution[entry]
+        created = self.trace.executions.create_ms[execution]
+        order = np.lexsort((execution, created, self.timeline.in_run[entry], query))
+        # Of each query's the last in this order is kept.
+        result[query[order]] = self.code[execution[order]]
+        return result
+
+    def _clone_rules(
+        self, query: IntArray, entry: IntArray, num_queries: int
+    ) -> tuple[IntArray, IntArray]:
+        """Rule of the latest evaluator with a change threshold, and of the latest with any."""
+        change = np.full(num_queries, UNSEEN, np.int64)
+        either = np.full(num_queries, UNSEEN, np.int64)
+        validates = (self.part[entry] == Part.DOWNSTREAM) & (
+            self.role[entry] == Role.MODEL_VALIDATOR
+        )
+        found = np.flatnonzero(validates)
+        query, entry = query[found], entry[found]
+        execution = self.execution[entry]
+        order = np.lexsort((execution, self.timeline.known_ms[entry], query))
+        query, rule = query[order], self.clone.of_execution[execution[order]]
+        known = rule != UNSEEN
+        either[query[known]] = rule[known]
+        known &= self.clone.has_change[rule]
+        change[query[known]] = rule[known]
+        return change, either
+
+    def _spans(self, query: IntArray, entry: IntArray, num_queries: int) -> Spans:
+        source = self.is_source[entry]
+        query, entry = query[source], entry[source]
+        index, artifact = self.examples.expand(self.execution[entry])
+        num_artifacts = max(len(self.trace.artifacts), 1)
+        keys = np.unique(query[index] * num_artifacts + self.contents.identity[artifact])
+        return Spans.of(keys // num_artifacts, keys % num_artifacts, num_queries, self.contents)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spans:
+    """Spans that each of some queries was trained on.
+
+    Attributes:
+      ragged: their identities by query, ascending.
+      digest: uint64 [q], equal for equal sets of identities (a hash of 64 bits;
+        0 for the empty set).
+      newest: int64 [q], identity of the span with the highest number, the
+        latest artifact where several have it; UNSEEN where there is none.
+      bytes: float64 [q], of all; NaN where there are none or one has no size.
+      contents: of the trace.
+    """
+
+    ragged: Ragged
+    digest: np.ndarray[tuple[int], np.dtype[np.uint64]]
+    newest: IntArray
+    bytes: FloatArray
+    contents: SpanContents
+
+    @classmethod
+    def of(
+        cls, query: IntArray, identity: IntArray, num_queries: int, contents: SpanContents
+    ) -> Spans:
+        """From distinct pairs in ascending order, each int64 [m]."""
+        ragged = Ragged.of(query, identity, num_queries)
+        digest = np.zeros(num_queries, np.uint64)
+        np.add.at(digest, query, _mixed(identity))
+        number = contents.number[identity]
+        order = np.lexsort((identity, np.where(np.isnan(number), -1.0, number), query))
+        newest = np.full(num_queries, UNSEEN, np.int64)
+        newest[query[order]] = identity[order]
+        size = np.bincount(query, contents.bytes[identity], num_queries).astype(float)
+        size[ragged.counts == 0] = np.nan
+        return cls(ragged, digest, newest, size, contents)
+
+    def take(self, queries: IntArray) -> Spans:
+        """Those of some queries, repeats allowed."""
+        return Spans(
+            self.ragged.take(queries), self.digest[queries], self.newest[queries],
+            self.bytes[queries], self.contents,
+        )  # fmt: skip
+
+    @classmethod
+    def none(cls, contents: SpanContents) -> Spans:
+        """One query without spans."""
+        nothing = np.zeros(0, np.int64)
+        return cls.of(nothing, nothing, 1, contents)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Spans]) -> Spans:
+        """Queries of all parts, one after another; all of one trace, at least one."""
+        counts = np.concatenate([part.counts for part in parts])
+        value = np.concatenate([part.ragged.value for part in parts])
+        start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return cls(
+            Ragged(start, value),
+            np.concatenate([part.digest for part in parts]),
+            np.concatenate([part.newest for part in parts]),
+            np.concatenate([part.bytes for part in parts]),
+            parts[0].contents,
+        )
+
+    @property
+    def counts(self) -> IntArray:
+        """Number of spans, int64 [q]."""
+        return self.ragged.counts
+
+    @property
+    def newest_number(self) -> FloatArray:
+        """Number of the newest span, float64 [q]; NaN where none."""
+        return np.where(self.newest >= 0, self.contents.number[self.newest], np.nan)
+
+    @property
+    def newest_bytes(self) -> FloatArray:
+        """Size of the newest span, float64 [q]; NaN where none."""
+        return np.where(self.newest >= 0, self.contents.bytes[self.newest], np.nan)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Seen:
+    """What was known of some graphlets at some moments; see ``past.Seen``.
+
+    Attributes:
+      outcome: int8 [q].
+      pushed_ms: int64 [q], end of the Pusher that had first pushed, NEVER if none.
+      blessed: float64 [q], what the model validators had said; NaN if nothing.
+      cost_ms: float64 [q], of the executions of the graphlet's own run; of all
+        where it has no run.
+      transform_code: int64 [q], number of the code of the latest Transform.
+      clone_by_change, clone_by_any: int64 [q], number of the rule in
+        ``Entries.clone`` of the latest evaluator that has a change threshold,
+        and that has any config.
+      spans: what each was trained on.
+    """
+
+    outcome: SmallArray
+    pushed_ms: IntArray
+    blessed: FloatArray
+    cost_ms: FloatArray
+    transform_code: IntArray
+    clone_by_change: IntArray
+    clone_by_any: IntArray
+    spans: Spans
+
+
+def _mixed(identity: IntArray) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """The finaliser of SplitMix64 (Steele et al., OOPSLA 2014): numbers that add up to a hash."""
+    z = identity.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
