@@ -152,6 +152,20 @@ class ContextType:
     SYSTEM_PIPELINE_RUN: Final = "system.PipelineRun"
 
 
+class SystemType:
+    """Names of the execution types of Kubeflow Pipelines v2 (``system.*``)."""
+
+    CONTAINER: Final = "system.ContainerExecution"
+    IMPORTER: Final = "system.ImporterExecution"
+    WORKSPACE_IMPORTER: Final = "system.ImporterWorkspaceExecution"
+    DAG: Final = "system.DAGExecution"  # the run, a condition, a loop
+
+    IMPORTERS: Final = frozenset({IMPORTER, WORKSPACE_IMPORTER})
+    TASKS: Final = frozenset({CONTAINER, IMPORTER, WORKSPACE_IMPORTER})
+    BOXES: Final = frozenset({DAG})
+    EXECUTIONS: Final = TASKS | BOXES
+
+
 PIPELINE_CONTEXTS: Final = (ContextType.PIPELINE, ContextType.SYSTEM_PIPELINE)
 # In order of preference where an execution stands in several.
 RUN_CONTEXTS: Final = (
@@ -176,6 +190,10 @@ class PropertyName:
     CUSTOM_CONFIG: Final = "custom_config"  # JSON
     EVAL_CONFIG: Final = "eval_config"  # JSON tfma.EvalConfig with thresholds
     INPUT_CONFIG: Final = "input_config"
+    TASK_NAME: Final = "task_name"  # Kubeflow Pipelines v2, as the three below
+    DISPLAY_NAME: Final = "display_name"
+    CACHED_EXECUTION_ID: Final = "cached_execution_id"  # str, MLMD execution id
+    INPUTS: Final = "inputs"  # struct of the task's parameters
     # Artifact.
     SPAN: Final = "span"
     VERSION: Final = "version"

@@ -11,6 +11,7 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.assembly import RawProperties, RawTables, assemble
 from tfx_graphlets.errors import EmptyStoreError, TraceNotFoundError
+from tfx_graphlets.provenance import system_types
 from tfx_graphlets.provenance.selection import WHERE_CONTEXTS, Columns, Selection
 from tfx_graphlets.trace import BoolArray, IntArray, PropertyKind, Trace
 
@@ -30,6 +31,7 @@ def finish(raw: RawTables, store: str, selection: Selection) -> Trace:
     """
     if selection.pipelines is not None:
         raw = restrict_to_pipelines(raw, store, selection)
+    raw = system_types.in_words_of_tfx(raw)
     if not len(raw.execution_id):
         names = sorted(selection.pipelines or ())
         which = f"pipeline {', '.join(map(repr, names))}" if names else "the store"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.provenance import sqlite_file
+from tfx_graphlets.provenance import sqlite_file, system_types
 
 Rows = Sequence[tuple[Any, ...]]
 
@@ -89,7 +89,8 @@ class Tables:
         owner = f"{table.lower()}_id"
         chosen = _CHOSEN_EXECUTION if table == "Execution" else _CHOSEN_ARTIFACT
         conditions = [f"{owner} {chosen}"] if self.restricted else []
-        arguments = [] if names is None else sorted({*names, vocabulary.PropertyName.STATE})
+        wanted = {*(names or ()), vocabulary.PropertyName.STATE, *system_types.PROPERTIES_READ}
+        arguments = [] if names is None else sorted(wanted)
         if names is not None:
             conditions.append(f"name IN ({', '.join('?' * len(arguments))})")
         text = " ".join((

@@ -1,0 +1,305 @@
+"""Rows of Kubeflow Pipelines v2 (types ``system.*``), told in TFX's words.
+
+Kubeflow Pipelines v2 records every task as an execution of one and the same
+type, ``system.ContainerExecution``. What the task does stands in its name. The
+rules, applied to every store alike, whatever it was read from:
+
+- The type of a task's execution becomes ``system.ContainerExecution.CLASS``;
+  an importer's ``system.ImporterExecution.Importer``. A role is then decided
+  by the last dotted part, as for TFX. The class of a task is ``class_of_task``
+  of its name. A task that puts out one of this project's own artifacts is one
+  of its nodes: ``tfx_graphlets.components.CLASS``.
+- Artifacts keep the schema title that they have as a type: ``tfx.Examples``.
+- ``system.DAGExecution`` (the run itself, a condition, a loop) is a box around
+  tasks and did nothing itself: it is left out, with its events.
+- A task in state CANCELED was skipped, its condition being false: it is left
+  out, as TFX leaves no record of one.
+- A cache hit (CACHED) without outputs of its own has those of the execution
+  that the property ``cached_execution_id`` names.
+- The parameters of a task, the property ``inputs``, are its properties.
+- Every task of a pipeline has a context of type ``node``, ``PIPELINE.TASK``,
+  as TFX writes it. Its id is a hash of the pipeline context's id and the
+  task's name, 2**62 or more, the same whenever and in whatever part it is read.
+
+Source: kubeflow/pipelines, ``backend/src/v2/metadata/client.go``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tfx_graphlets import own_nodes, vocabulary
+from tfx_graphlets.assembly import RawProperties, RawTables
+from tfx_graphlets.trace import BoolArray, PropertyKind
+from tfx_graphlets.vocabulary import ContextType, ExecutionState, PropertyName, SystemType
+
+# Properties that these rules look at, whatever the caller wants to keep.
+PROPERTIES_READ: Final = frozenset({
+    PropertyName.TASK_NAME, PropertyName.DISPLAY_NAME, PropertyName.CACHED_EXECUTION_ID,
+    PropertyName.INPUTS,
+})  # fmt: skip
+
+# Own components, and ExampleGens that do not begin with a plain capital.
+_MORE_CLASSES: Final = ("GraphletGen", "WasteGate", "WasteModelTrainer", "BigQueryExampleGen")
+_CLASS_OF_KEY: Final[Mapping[str, str]] = {
+    name.lower(): name for name in (*vocabulary.ROLE_OF_CLASS, *_MORE_CLASSES)
+}
+_NUMBERED: Final = re.compile(r"(?<=[A-Za-z])[-_]?\d+$")
+_SEPARATORS: Final = re.compile(r"[-_ ]+")
+_OWN_CLASSES: Final = frozenset({"GraphletGen", "WasteGate", "WasteModelTrainer"})
+_FIRST_NODE_ID: Final = 2**62
+
+
+def class_of_task(name: str) -> str:
+    """The class of a task of Kubeflow Pipelines, by its name.
+
+    The name up to the first dot (TFX names a node ``Class.instance``). It is a
+    class that has a role (``vocabulary.ROLE_OF_CLASS``, one of this project, or
+    one that ends in ``ExampleGen``) if it is spelt so but for capitals,
+    separators and a number at the end: Kubeflow's SDK writes ``csv-example-gen``
+    and numbers the second of its kind. Every other name is a class of its own;
+    its role then comes from the artifacts of its tasks, as for any custom class.
+
+    >>> [class_of_task(name) for name in ("trainer-2", "Trainer.wide", "infra_validator")]
+    ['Trainer', 'Trainer', 'InfraValidator']
+    >>> [class_of_task(name) for name in ("csv-example-gen", "CsvExampleGen", "train-model-2")]
+    ['CsvExampleGen', 'CsvExampleGen', 'train-model-2']
+    """
+    first = name.partition(".")[0]
+    plain = _NUMBERED.sub("", first)
+    key = _SEPARATORS.sub("", plain).lower()
+    if key in _CLASS_OF_KEY:
+        return _CLASS_OF_KEY[key]
+    suffix = vocabulary.EXAMPLE_GEN_SUFFIX
+    if key.endswith(suffix.lower()):
+        if plain.endswith(suffix):
+            return plain
+        return key[: -len(suffix)].capitalize() + suffix
+    return first
+
+
+def in_words_of_tfx(raw: RawTables) -> RawTables:
+    """The rows with ``system.*`` executions told as TFX would have recorded them.
+
+    Rows of a store without such executions come back as they are; applied
+    twice, the rules change nothing more.
+    """
+    if not set(raw.execution_type) & SystemType.EXECUTIONS:
+        return raw
+    return _Rows(_without_boxes_and_skipped(raw)).told()
+
+
+def _without_boxes_and_skipped(raw: RawTables) -> RawTables:
+    kept = [
+        kind not in SystemType.BOXES
+        and not (kind in SystemType.TASKS and state == ExecutionState.CANCELED)
+        for kind, state in zip(raw.execution_type, _list(raw.execution_state))
+    ]
+    ids = np.asarray(raw.execution_id, np.int64)
+    gone = ids[~np.asarray(kept, bool)]
+    event = ~np.isin(np.asarray(raw.event_execution, np.int64), gone)
+    association = np.asarray(raw.association, np.int64).reshape(-1, 2)
+    owner = np.isin(np.asarray(raw.execution_properties.owner, np.int64), gone)
+    changes: dict[str, Any] = {
+        **{name: _chosen(getattr(raw, name), kept) for name in _columns("execution_")},
+        **{name: _chosen(getattr(raw, name), event.tolist()) for name in _columns("event_")},
+    }
+    return dataclasses.replace(
+        raw,
+        **changes,
+        association=association[~np.isin(association[:, 1], gone)],
+        execution_properties=_chosen_properties(raw.execution_properties, ~owner),
+    )
+
+
+class _Rows:
+    """Rows of one store, and what is looked up in them."""
+
+    def __init__(self, raw: RawTables) -> None:
+        self.raw = raw
+        self.ids: list[int] = _list(raw.execution_id)
+        self.states: list[int] = _list(raw.execution_state)
+        is_task = [kind in SystemType.TASKS for kind in raw.execution_type]
+        self.tasks = {number for number, task in zip(self.ids, is_task) if task}
+        table = raw.execution_properties
+        self.texts: dict[tuple[int, str], str] = {
+            (owner, name): str(value)
+            for owner, name, value in zip(table.owner, table.name, table.value)
+            if name in PROPERTIES_READ and owner in self.tasks
+        }
+
+    def told(self) -> RawTables:
+        """The rows by all rules."""
+        self.raw = self._with_cached_outputs()
+        changes: dict[str, Any] = {
+            "execution_type": self._types(),
+            "execution_properties": self._with_parameters(),
+            **self._with_nodes(),
+        }
+        return dataclasses.replace(self.raw, **changes)
+
+    def task_name(self, execution: int) -> str:
+        """Name of a task; empty where none is recorded."""
+        name = self.texts.get((execution, PropertyName.TASK_NAME), "")
+        return name or self.texts.get((execution, PropertyName.DISPLAY_NAME), "")
+
+    def _with_cached_outputs(self) -> RawTables:
+        raw = self.raw
+        outputs: dict[int, list[int]] = {}
+        for row, (execution, kind) in enumerate(
+            zip(_list(raw.event_execution), _list(raw.event_type))
+        ):
+            if kind in vocabulary.OUTPUT_EVENTS:
+                outputs.setdefault(execution, []).append(row)
+        columns: dict[str, Any] = {name: _list(getattr(raw, name)) for name in _columns("event_")}
+        for execution, state in zip(self.ids, self.states):
+            if execution not in self.tasks or state != ExecutionState.CACHED:
+                continue
+            for row in outputs.get(self._source(execution, outputs), ()):
+                for name, column in columns.items():
+                    column.append(execution if name == "event_execution" else column[row])
+        return dataclasses.replace(raw, **columns)
+
+    def _source(self, execution: int, outputs: Collection[int]) -> int:
+        """The execution whose outputs a cache hit names; -1 if it has its own, or none."""
+        seen: set[int] = set()
+        if execution in outputs:
+            return -1
+        while execution not in outputs and execution not in seen:
+            seen.add(execution)
+            text = self.texts.get((execution, PropertyName.CACHED_EXECUTION_ID), "")
+            execution = int(text) if text.isdigit() else -1
+        return execution
+
+    def _types(self) -> list[str]:
+        raw = self.raw
+        own = {
+            number
+            for number, kind in zip(_list(raw.artifact_id), raw.artifact_type)
+            if kind.startswith(own_nodes.ARTIFACT_PREFIX)
+        }
+        own_tasks = {
+            execution
+            for execution, artifact, kind in zip(
+                _list(raw.event_execution), _list(raw.event_artifact), _list(raw.event_type)
+            )
+            if artifact in own and kind in vocabulary.OUTPUT_EVENTS
+        }
+        types = []
+        for execution, kind in zip(self.ids, raw.execution_type):
+            name = self.task_name(execution)
+            if kind in SystemType.IMPORTERS:
+                types.append(f"{SystemType.IMPORTER}.Importer")
+            elif kind != SystemType.CONTAINER or not name:
+                types.append(kind)
+            else:
+                class_name = class_of_task(name)
+                is_own = class_name in _OWN_CLASSES or execution in own_tasks
+                prefix = own_nodes.EXECUTION_PREFIX if is_own else f"{kind}."
+                types.append(prefix + class_name)
+        return types
+
+    def _with_parameters(self) -> RawProperties:
+        table = self.raw.execution_properties
+        known = set(zip(table.owner, table.name))
+        result = RawProperties(
+            list(table.owner), list(table.name), list(table.is_custom), list(table.kind),
+            list(table.value),
+        )  # fmt: skip
+        for owner, name, kind, value in zip(table.owner, table.name, table.kind, table.value):
+            if (
+                name != PropertyName.INPUTS
+                or kind != PropertyKind.STRUCT
+                or owner not in self.tasks
+            ):
+                continue
+            for parameter, content in json.loads(str(value)).items():
+                if content is not None and (owner, parameter) not in known:
+                    known.add((owner, parameter))
+                    result.add(owner, parameter, True, *property_value(content))
+        return result
+
+    def _with_nodes(self) -> dict[str, object]:
+        raw = self.raw
+        pipeline = {
+            number: name
+            for number, kind, name in zip(_list(raw.context_id), raw.context_type, raw.context_name)
+            if kind == ContextType.SYSTEM_PIPELINE
+        }
+        created = dict(zip(_list(raw.context_id), _list(raw.context_create_ms)))
+        nodes: dict[int, tuple[str, int]] = {}
+        members: list[tuple[int, int]] = []
+        association = np.asarray(raw.association, np.int64).reshape(-1, 2)
+        for context, execution in association.tolist():
+            name = self.task_name(execution)
+            if context not in pipeline or execution not in self.tasks or not name:
+                continue
+            digest = hashlib.sha256(f"{context}\0{name}".encode()).digest()
+            node = _FIRST_NODE_ID | int.from_bytes(digest[:8], "big") >> 2
+            nodes[node] = (f"{pipeline[context]}.{name}", created[context])
+            members.append((node, execution))
+        known = set(_list(raw.context_id))
+        new = sorted(nodes.keys() - known)
+        return {
+            "context_id": [*_list(raw.context_id), *new],
+            "context_type": [*raw.context_type, *(ContextType.NODE for _ in new)],
+            "context_name": [*raw.context_name, *(nodes[node][0] for node in new)],
+            "context_create_ms": [
+                *_list(raw.context_create_ms), *(nodes[node][1] for node in new)
+            ],
+            "association": np.concatenate([
+                association, np.asarray(members, np.int64).reshape(-1, 2)
+            ]),
+        }  # fmt: skip
+
+
+def property_value(content: object) -> tuple[int, float | str]:
+    """Kind and value of the property that holds a JSON value which is not null.
+
+    A whole number is an INT, as ``assembly.struct_message_to_json`` writes it;
+    an object is a STRUCT; a list is a STRING of JSON.
+    """
+    if isinstance(content, bool):
+        return PropertyKind.BOOL, int(content)
+    if isinstance(content, int):
+        return PropertyKind.INT, content
+    if isinstance(content, float):
+        return PropertyKind.DOUBLE, content
+    if isinstance(content, str):
+        return PropertyKind.STRING, content
+    kind = PropertyKind.STRUCT if isinstance(content, dict) else PropertyKind.STRING
+    return kind, json.dumps(content, sort_keys=True)
+
+
+def _columns(prefix: str) -> list[str]:
+    return [
+        field.name
+        for field in dataclasses.fields(RawTables)
+        if field.name.startswith(prefix) and not field.name.endswith("_properties")
+    ]
+
+
+def _list(values: Any) -> list[Any]:
+    return values.tolist() if isinstance(values, np.ndarray) else list(values)
+
+
+def _chosen(values: Any, kept: Sequence[bool]) -> list[Any]:
+    return [value for value, keep in zip(_list(values), kept) if keep]
+
+
+def _chosen_properties(table: RawProperties, kept: BoolArray) -> RawProperties:
+    rows = np.flatnonzero(kept).tolist()
+    return RawProperties(
+        owner=[table.owner[row] for row in rows],
+        name=[table.name[row] for row in rows],
+        is_custom=[table.is_custom[row] for row in rows],
+        kind=[table.kind[row] for row in rows],
+        value=[table.value[row] for row in rows],
+    )
