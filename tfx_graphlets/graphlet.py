@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfx_graphlets.adjacency import PairSet
+from tfx_graphlets.edges import Edges
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import Outcome, Role
@@ -60,10 +62,11 @@ class Membership:
         cls, graphlet: IntArray, member: IntArray, num_graphlets: int, num_members: int
     ) -> Membership:
         """Membership of the distinct (graphlet, member) pairs."""
-        pairs = np.unique(graphlet * max(num_members, 1) + member)
-        rows = pairs // max(num_members, 1)
-        start = np.searchsorted(rows, np.arange(num_graphlets + 1)).astype(np.int64)
-        return cls(start, (pairs % max(num_members, 1)).astype(np.int64))
+        pairs = PairSet(num_members)
+        graphlet, member = pairs.add(graphlet, member)
+        start = np.zeros(num_graphlets + 1, np.int64)
+        np.cumsum(np.bincount(graphlet, minlength=num_graphlets), out=start[1:])
+        return cls(start, member)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,6 +88,7 @@ class Graphlets:
         that is, transitively, pushed: no waste.
       cost: float64 [num_executions], cost of every execution of the trace,
         milliseconds times the weight of its role or type, never negative.
+      edges: the trace's edges, as the walks built them.
     """
 
     trace: Trace
@@ -97,6 +101,7 @@ class Graphlets:
     outcome: SmallArray
     useful: BoolArray
     cost: FloatArray
+    edges: Edges = dataclasses.field(repr=False)
 
     def __len__(self) -> int:
         return len(self.trainer)

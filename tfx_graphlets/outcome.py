@@ -12,6 +12,7 @@ import numpy as np
 
 from tfx_graphlets import roles, vocabulary
 from tfx_graphlets.adjacency import Adjacency, PairSet
+from tfx_graphlets.edges import Edges
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlet import Graphlets, Membership, Part
 from tfx_graphlets.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
@@ -70,7 +71,7 @@ def execution_cost(
     return cost
 
 
-def pushing_executions(trace: Trace, role: SmallArray) -> BoolArray:
+def pushing_executions(trace: Trace, role: SmallArray, *, edges: Edges | None = None) -> BoolArray:
     """True for executions that brought a model to serving, bool [num_executions].
 
     A PUSHER in state COMPLETE or CACHED that put out an artifact whose
@@ -79,16 +80,18 @@ def pushing_executions(trace: Trace, role: SmallArray) -> BoolArray:
     properties = trace.artifacts.properties
     says_pushed = properties.has_number(PropertyName.PUSHED, 1, len(trace.artifacts))
     states = (ExecutionState.COMPLETE, ExecutionState.CACHED)
-    pusher = (role == Role.PUSHER) & np.isin(trace.executions.state, states)
-    result = np.zeros(len(trace.executions), bool)
-    put = roles.is_output_edge(trace, role)
-    execution, artifact = trace.events.execution[put], trace.events.artifact[put]
-    result[execution[says_pushed[artifact]]] = True
-    return result & pusher
+    pusher = np.flatnonzero((role == Role.PUSHER) & roles.among(trace.executions.state, states))
+    return _puts_out(edges or Edges(trace, role), pusher, says_pushed)
 
 
 def outcomes(
-    trace: Trace, role: SmallArray, trainer: IntArray, executions: Membership, part: SmallArray
+    trace: Trace,
+    role: SmallArray,
+    trainer: IntArray,
+    executions: Membership,
+    part: SmallArray,
+    *,
+    edges: Edges | None = None,
 ) -> SmallArray:
     """Outcome of every graphlet, int8 [n], vocabulary.Outcome.
 
@@ -98,46 +101,58 @@ def outcomes(
       trainer: positions of the Trainers, int64 [n].
       executions: members of every graphlet.
       part: Part of every member.
+      edges: the trace's edges, if they are at hand.
     """
+    edges = edges or Edges(trace, role)
     state = trace.executions.state[trainer]
-    puts_out_model = np.zeros(len(trace.executions), bool)
-    put = roles.is_output_edge(trace, role)
     is_model = trace.artifacts_of_types([ArtifactType.MODEL])
-    model_events = put.copy()
-    model_events[put] = is_model[trace.events.artifact[put]]
-    puts_out_model[trace.events.execution[model_events]] = True
+    puts_out_model = _puts_out(edges, trainer, is_model)[trainer]
 
-    pushes = pushing_executions(trace, role)[executions.index] & (part == Part.DOWNSTREAM)
+    downstream = np.flatnonzero(part == Part.DOWNSTREAM)
+    pushing = pushing_executions(trace, role, edges=edges)
+    pushes = downstream[pushing[executions.index[downstream]]]
     pushed = np.zeros(len(trainer), bool)
-    pushed[executions.rows()[pushes]] = True
+    pushed[np.searchsorted(executions.start, pushes, side="right") - 1] = True
 
     result = np.full(len(trainer), Outcome.INCOMPLETE, np.int8)
-    result[(state == ExecutionState.COMPLETE) & puts_out_model[trainer]] = Outcome.UNPUSHED
+    result[(state == ExecutionState.COMPLETE) & puts_out_model] = Outcome.UNPUSHED
     result[state == ExecutionState.FAILED] = Outcome.FAILED
     result[pushed] = Outcome.PUSHED
     return result
 
 
+def _puts_out(edges: Edges, execution: IntArray, wanted: BoolArray) -> BoolArray:
+    """True for those of the executions that put out a wanted artifact, bool [num_executions]."""
+    result = np.zeros(len(edges.trace.executions), bool)
+    index, artifact = edges.outputs.expand(execution)
+    result[execution[index[wanted[artifact]]]] = True
+    return result
+
+
 def useful(
-    trace: Trace, role: SmallArray, trainer: IntArray, warm_start: Membership, outcome: SmallArray
+    trace: Trace,
+    role: SmallArray,
+    trainer: IntArray,
+    warm_start: Membership,
+    outcome: SmallArray,
+    *,
+    edges: Edges | None = None,
 ) -> BoolArray:
     """True for unpushed graphlets that a pushed one was warm-started from.
 
     Transitively: a chain of warm starts that ends in a pushed graphlet makes
     all before it useful. Returns: bool [n].
     """
-    put = roles.is_output_edge(trace, role)
-    execution, artifact = trace.events.execution[put], trace.events.artifact[put]
-    is_trainer = np.zeros(len(trace.executions), bool)
-    is_trainer[trainer] = True
-    graphlet_of = np.full(len(trace.executions), -1, np.int64)
-    graphlet_of[trainer] = np.arange(len(trainer))
-    own = is_trainer[execution]
-    makers = Adjacency.from_edges(artifact[own], graphlet_of[execution[own]], len(trace.artifacts))
+    edges = edges or Edges(trace, role)
+    graphlet, artifact = edges.outputs.expand(trainer)
+    is_model = trace.artifacts_of_types([ArtifactType.MODEL])
+    model = is_model[artifact]
+    makers = Adjacency.from_edges(artifact[model], graphlet[model], len(trace.artifacts))
+    began_from = Adjacency(warm_start.start, warm_start.index.astype(np.int32))
     reaches_serving = outcome == Outcome.PUSHED
     frontier = np.flatnonzero(reaches_serving)
     while len(frontier):
-        models = np.concatenate([warm_start.of(int(number)) for number in frontier])
+        _, models = began_from.expand(frontier)
         _, makers_of = makers.expand(models)
         frontier = np.unique(makers_of[~reaches_serving[makers_of]])
         reaches_serving[frontier] = True
@@ -194,29 +209,19 @@ def after_the_gate(graphlets: Graphlets, stage: Stage) -> BoolArray:
 
 
 def _downstream_of_validation(graphlets: Graphlets) -> BoolArray:
-    trace, role = graphlets.trace, graphlets.role
+    trace, role, edges = graphlets.trace, graphlets.role, graphlets.edges
     rows, index = graphlets.executions.rows(), graphlets.executions.index
     downstream = graphlets.part == Part.DOWNSTREAM
     inside = PairSet(len(trace.executions))
     inside.add(rows[downstream], index[downstream])
 
-    events = trace.events
-    put, taken = roles.is_output_edge(trace, role), roles.is_input_edge(trace, role)
-    if vocabulary.BASELINE_MODEL_KEY in events.keys:
-        taken &= events.key != events.keys.index(vocabulary.BASELINE_MODEL_KEY)
-    outputs = Adjacency.from_edges(
-        events.execution[put], events.artifact[put], len(trace.executions)
-    )
-    consumers = Adjacency.from_edges(
-        events.artifact[taken], events.execution[taken], len(trace.artifacts)
-    )
     reached = PairSet(len(trace.executions))
     starts = downstream & (role[index] == Role.MODEL_VALIDATOR)
     graphlet, execution = rows[starts], index[starts]
     while len(graphlet):
-        at, artifact = outputs.expand(execution)
+        at, artifact = edges.outputs.expand(execution)
         graphlet = graphlet[at]
-        at, execution = consumers.expand(artifact)
+        at, execution = edges.users.expand(artifact)
         graphlet = graphlet[at]
         stays = inside.contains(graphlet, execution)
         graphlet, execution = reached.add(graphlet[stays], execution[stays])

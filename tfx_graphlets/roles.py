@@ -7,7 +7,7 @@ executions of that type put out and took in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -114,7 +114,15 @@ def is_output_edge(trace: Trace, role: SmallArray) -> BoolArray:
 
 def _is_edge(trace: Trace, role: SmallArray, kinds: tuple[vocabulary.EventType, ...]) -> BoolArray:
     events = trace.events
-    return np.isin(events.type, kinds) & (role[events.execution] != Role.RESOLVER)
+    return among(events.type, kinds) & (role[events.execution] != Role.RESOLVER)
+
+
+def among(values: SmallArray, wanted: Iterable[int]) -> BoolArray:
+    """``np.isin`` for a few wanted small integers, one comparison each: bool [n]."""
+    found = np.zeros(len(values), bool)
+    for value in wanted:
+        found |= values == value
+    return found
 
 
 def _types_at(trace: Trace, kinds: tuple[vocabulary.EventType, ...]) -> list[frozenset[str]]:

@@ -1,7 +1,7 @@
 """Segmentation: cuts a trace into model graphlets.
 
 The rules are those of design/graphlets.md, Segmentation (after section 3 of
-Xin et al., SIGMOD 2021). All Trainers are walked at once: a frontier is an
+Xin et al., SIGMOD 2021). Many Trainers are walked at once: a frontier is an
 array of (graphlet, node) pairs, and one step is a gather over CSR rows.
 """
 
@@ -13,11 +13,20 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfx_graphlets import outcome as outcomes
-from tfx_graphlets import roles, vocabulary
-from tfx_graphlets.adjacency import Adjacency, PairSet
+from tfx_graphlets import roles
+from tfx_graphlets.adjacency import PairSet, first_of_runs
+from tfx_graphlets.edges import Edges
 from tfx_graphlets.graphlet import Graphlets, Membership, Part
-from tfx_graphlets.trace import BoolArray, IntArray, SmallArray, Trace
+from tfx_graphlets.trace import CodeArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Role
+
+# Graphlets that are walked together: enough that numpy's cost per call does not
+# count, few enough that a frontier stays in the processor's cache.
+_BLOCK = 4096
+
+# Where steps overlap (a cycle in the trace) the first of these counts: what is
+# downstream counts as such for the outcome, and stays unknown to a gate.
+_PRECEDENCE = (Part.TRAINER, Part.DOWNSTREAM, Part.UPSTREAM, Part.ANALYSIS)
 
 
 def segment(
@@ -56,190 +65,166 @@ def segment(
     """
     role = roles.roles_of_executions(trace, role_of_type)
     cost = outcomes.execution_cost(trace, role, cost_weight_of_role, cost_weight_of_type)
-    graph = _Graph.of(trace, role)
+    edges = Edges(trace, role)
     executions = trace.executions
     trainer = np.flatnonzero(
         (role == Role.TRAINER) & (executions.state != ExecutionState.CACHED)
     ).astype(np.int64)
 
-    members, held = PairSet(len(executions)), PairSet(len(trace.artifacts))
-    part_of_step = []
-    upstream = _upstream(graph, trainer, held)
-    analysis = _data_analysis(graph, trainer, upstream, held)
-    downstream = _downstream(graph, trainer, held)
-    own = np.arange(len(trainer), dtype=np.int64)
-    # Where steps overlap (a cycle in the trace) the earlier entry counts: what
-    # is downstream counts as such for the outcome, and stays unknown to a gate.
-    for part, pairs in (
-        (Part.TRAINER, (own, trainer)),
-        (Part.DOWNSTREAM, downstream.pairs()),
-        (Part.UPSTREAM, upstream.pairs()),
-        (Part.ANALYSIS, analysis.pairs()),
-    ):
-        graphlet, execution = members.add(*pairs)
-        part_of_step.append((graphlet, execution, np.full(len(graphlet), part, np.int8)))
-    graphlet = np.concatenate([step[0] for step in part_of_step])
-    execution = np.concatenate([step[1] for step in part_of_step])
-    order = np.lexsort((execution, graphlet))
-    executions_of = Membership(_starts(graphlet[order], len(trainer)), execution[order])
-    parts: SmallArray = np.concatenate([step[2] for step in part_of_step])[order]
+    blocks = [
+        _Block.of(edges, trainer[first : first + _BLOCK])
+        for first in range(0, len(trainer), _BLOCK)
+    ]
+    executions_of = _joined([block.executions for block in blocks])
+    parts: SmallArray = np.concatenate([np.zeros(0, np.int8), *(block.part for block in blocks)])
+    artifacts_of = _joined([block.artifacts for block in blocks])
 
-    row, model = graph.inputs.expand(trainer)
-    is_model = trace.artifacts_of_types([ArtifactType.MODEL])
-    warm = is_model[model] if len(model) else np.zeros(0, bool)
-    outcome = outcomes.outcomes(trace, role, trainer, executions_of, parts)
+    row, model = edges.inputs.expand(trainer)
+    warm = trace.artifacts_of_types([ArtifactType.MODEL])[model]
     warm_start = Membership.from_pairs(row[warm], model[warm], len(trainer), len(trace.artifacts))
+    outcome = outcomes.outcomes(trace, role, trainer, executions_of, parts, edges=edges)
     return Graphlets(
         trace=trace,
         role=role,
         trainer=trainer,
         executions=executions_of,
         part=parts,
-        artifacts=Membership.from_pairs(*held.pairs(), len(trainer), len(trace.artifacts)),
+        artifacts=artifacts_of,
         warm_start=warm_start,
         outcome=outcome,
-        useful=outcomes.useful(trace, role, trainer, warm_start, outcome),
+        useful=outcomes.useful(trace, role, trainer, warm_start, outcome, edges=edges),
         cost=cost,
+        edges=edges,
     )
 
 
-def _starts(graphlet: IntArray, num_graphlets: int) -> IntArray:
-    return np.searchsorted(graphlet, np.arange(num_graphlets + 1)).astype(np.int64)
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Block:
+    """What the three steps found for some Trainers, graphlets numbered from 0."""
 
-
-@dataclasses.dataclass(frozen=True)
-class _Graph:
-    """The edges of a trace, and what the walks ask of its nodes.
-
-    Attributes:
-      inputs, outputs: execution to artifacts.
-      producers, consumers: artifact to executions.
-      consumers_of_own: ``consumers`` without ``baseline_model`` edges.
-      not_entered: bool [A], artifacts whose type the upstream walk leaves out.
-      runs: execution to its run contexts.
-    """
-
-    trace: Trace
-    role: SmallArray
-    inputs: Adjacency
-    outputs: Adjacency
-    producers: Adjacency
-    consumers: Adjacency
-    consumers_of_own: Adjacency
-    not_entered: BoolArray
-    runs: Adjacency
+    executions: _Members
+    part: SmallArray
+    artifacts: _Members
 
     @classmethod
-    def of(cls, trace: Trace, role: SmallArray) -> _Graph:
-        events = trace.events
-        num_executions, num_artifacts = len(trace.executions), len(trace.artifacts)
-        taken = roles.is_input_edge(trace, role)
-        put = roles.is_output_edge(trace, role)
-        own = taken.copy()
-        if vocabulary.BASELINE_MODEL_KEY in events.keys:
-            own &= events.key != events.keys.index(vocabulary.BASELINE_MODEL_KEY)
-        member, context = trace.run_memberships()
-        edges = Adjacency.from_edges
+    def of(cls, edges: Edges, trainer: IntArray) -> _Block:
+        held = PairSet(len(edges.trace.artifacts))
+        upstream = _upstream(edges, trainer, held)
+        analysis = _data_analysis(edges, trainer, upstream, held)
+        downstream = _downstream(edges, trainer, held)
+        own = np.arange(len(trainer), dtype=np.int64)
+        pairs = {
+            Part.TRAINER: (own, trainer),
+            Part.DOWNSTREAM: downstream.pairs(),
+            Part.UPSTREAM: upstream.pairs(),
+            Part.ANALYSIS: analysis.pairs(),
+        }
+        members, part = _by_precedence(pairs, len(edges.trace.executions))
         return cls(
-            trace=trace,
-            role=role,
-            inputs=edges(events.execution[taken], events.artifact[taken], num_executions),
-            outputs=edges(events.execution[put], events.artifact[put], num_executions),
-            producers=edges(events.artifact[put], events.execution[put], num_artifacts),
-            consumers=edges(events.artifact[taken], events.execution[taken], num_artifacts),
-            consumers_of_own=edges(events.artifact[own], events.execution[own], num_artifacts),
-            not_entered=trace.artifacts_of_types(vocabulary.NOT_ENTERED_UPSTREAM),
-            runs=edges(member, context, num_executions),
+            _Members.of(*members, len(trainer)),
+            part,
+            _Members.of(*held.pairs(), len(trainer)),
         )
 
-    def is_foreign_cache_hit(self, execution: IntArray, trainer: IntArray) -> BoolArray:
-        """True for a CACHED execution that shares no run context with its Trainer.
 
-        Args:
-          execution, trainer: int64 [n], positions, pairwise.
-
-        Returns: bool [n].
-        """
-        foreign = self.trace.executions.state[execution] == ExecutionState.CACHED
-        rows = np.flatnonzero(foreign)
-        if len(rows):
-            index, context = self.runs.expand(execution[rows])
-            num_contexts = max(len(self.trace.contexts), 1)
-            trainers = np.unique(trainer[rows])
-            of, their_context = self.runs.expand(trainers)
-            theirs = trainers[of] * num_contexts + their_context
-            shares = np.isin(trainer[rows][index] * num_contexts + context, theirs)
-            foreign[rows[index[shares]]] = False
-        return foreign
-
-
-def _upstream(graph: _Graph, trainer: IntArray, held: PairSet) -> PairSet:
+def _upstream(edges: Edges, trainer: IntArray, held: PairSet) -> PairSet:
     """Step 1: data and preprocessing that the Trainer was fed with.
 
     Adds the artifacts to ``held``; returns the executions, the Trainers
     themselves not among them.
     """
-    reached = PairSet(len(graph.trace.executions))
-    taken_in = PairSet(len(graph.trace.artifacts))
+    reached = PairSet(len(edges.trace.executions))
+    taken_in = PairSet(len(edges.trace.artifacts))
     graphlet, execution = np.arange(len(trainer), dtype=np.int64), trainer
     while len(graphlet):
-        index, artifact = graph.inputs.expand(execution)
-        enters = ~graph.not_entered[artifact]
-        graphlet, artifact = taken_in.add(graphlet[index[enters]], artifact[enters])
-        held.add(graphlet, artifact)
-        index, execution = graph.producers.expand(artifact)
-        graphlet = graphlet[index]
-        enters = graph.role[execution] != Role.TRAINER
-        graphlet, execution = graphlet[enters], execution[enters]
-        enters = ~graph.is_foreign_cache_hit(execution, trainer[graphlet])
-        graphlet, execution = reached.add(graphlet[enters], execution[enters])
-        index, artifact = graph.outputs.expand(execution)
-        held.add(graphlet[index], artifact)
+        index, artifact = edges.data.expand(execution)
+        graphlet, artifact = taken_in.add(graphlet[index], artifact)
+        index, execution = edges.makers.expand(artifact, trainer[graphlet])
+        graphlet, execution = reached.add(graphlet[index], execution)
+    graphlet, execution = reached.pairs()
+    index, artifact = edges.outputs.expand(execution)
+    held.add(*taken_in.pairs())
+    held.add(graphlet[index], artifact)
     return reached
 
 
-def _data_analysis(graph: _Graph, trainer: IntArray, upstream: PairSet, held: PairSet) -> PairSet:
+def _data_analysis(edges: Edges, trainer: IntArray, upstream: PairSet, held: PairSet) -> PairSet:
     """Step 2: statistics, schemas and validation beside the graphlet's data.
 
     Starts from the artifacts that ``held`` has after step 1; adds to it.
+    Returns the executions that joined and those of ``upstream``.
     """
-    executions = graph.trace.executions
+    executions = edges.trace.executions
     joined = PairSet(len(executions))
     joined.add(*upstream.pairs())
-    walked = PairSet(len(graph.trace.artifacts))
+    walked = PairSet(len(edges.trace.artifacts))
     graphlet, artifact = walked.add(*held.pairs())
     while len(graphlet):
-        index, execution = graph.consumers.expand(artifact)
+        index, execution = edges.analysers.expand(artifact, trainer[graphlet])
         graphlet = graphlet[index]
-        joins = np.isin(graph.role[execution], vocabulary.DATA_ANALYSIS)
-        joins &= executions.create_ms[execution] <= executions.update_ms[trainer[graphlet]]
-        graphlet, execution = graphlet[joins], execution[joins]
-        joins = ~graph.is_foreign_cache_hit(execution, trainer[graphlet])
+        joins = executions.create_ms[execution] <= executions.update_ms[trainer[graphlet]]
         graphlet, execution = joined.add(graphlet[joins], execution[joins])
-        index, taken = graph.inputs.expand(execution)
-        keeps = ~graph.not_entered[taken]
-        held.add(graphlet[index[keeps]], taken[keeps])
-        index, artifact = graph.outputs.expand(execution)
+        index, taken = edges.data.expand(execution)
+        held.add(graphlet[index], taken)
+        index, artifact = edges.outputs.expand(execution)
         held.add(graphlet[index], artifact)
         graphlet, artifact = walked.add(graphlet[index], artifact)
     return joined
 
 
-def _downstream(graph: _Graph, trainer: IntArray, held: PairSet) -> PairSet:
+def _downstream(edges: Edges, trainer: IntArray, held: PairSet) -> PairSet:
     """Step 3: validation, serving and what else was made of the model.
 
     Adds the artifacts to ``held``; returns the executions, the Trainers
     themselves not among them.
     """
-    reached = PairSet(len(graph.trace.executions))
-    followed = PairSet(len(graph.trace.artifacts))
+    reached = PairSet(len(edges.trace.executions))
+    followed = PairSet(len(edges.trace.artifacts))
     graphlet, execution = np.arange(len(trainer), dtype=np.int64), trainer
     while len(graphlet):
-        index, artifact = graph.outputs.expand(execution)
+        index, artifact = edges.outputs.expand(execution)
         graphlet, artifact = followed.add(graphlet[index], artifact)
-        held.add(graphlet, artifact)
-        index, execution = graph.consumers_of_own.expand(artifact)
-        graphlet = graphlet[index]
-        enters = ~np.isin(graph.role[execution], vocabulary.NOT_ENTERED_DOWNSTREAM)
-        graphlet, execution = reached.add(graphlet[enters], execution[enters])
+        index, execution = edges.users.expand(artifact)
+        graphlet, execution = reached.add(graphlet[index], execution)
+    held.add(*followed.pairs())
     return reached
+
+
+# -- from pairs to rows --------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Members:
+    """Members of the graphlets of a block: int64 counts, int32 positions."""
+
+    counts: IntArray
+    index: CodeArray
+
+    @classmethod
+    def of(cls, graphlet: IntArray, member: IntArray, num_graphlets: int) -> _Members:
+        return cls(np.bincount(graphlet, minlength=num_graphlets), member.astype(np.int32))
+
+
+def _by_precedence(
+    pairs: Mapping[Part, tuple[IntArray, IntArray]], num_executions: int
+) -> tuple[tuple[IntArray, IntArray], SmallArray]:
+    """All pairs ascending, each once, and the part that counts for it."""
+    bits = max(num_executions - 1, 1).bit_length()
+    keys = np.concatenate(
+        [
+            (((pairs[part][0] << bits) | pairs[part][1]) << 2) | rank
+            for rank, part in enumerate(_PRECEDENCE)
+        ]
+    )
+    keys.sort(kind="stable")
+    keys = keys[first_of_runs(keys >> 2)]
+    part = np.array(_PRECEDENCE, np.int8)[keys & 3]
+    keys >>= 2
+    return (keys >> bits, keys & ((1 << bits) - 1)), part
+
+
+def _joined(blocks: list[_Members]) -> Membership:
+    """Rows of all blocks, one after the other."""
+    counts = np.concatenate([np.zeros(1, np.int64), *(block.counts for block in blocks)])
+    index = np.concatenate([np.zeros(0, np.int32), *(block.index for block in blocks)])
+    return Membership(np.cumsum(counts), index.astype(np.int64))

@@ -17,11 +17,14 @@ import dataclasses
 
 import numpy as np
 
-from tfx_graphlets import roles, vocabulary
+from tfx_graphlets import vocabulary
 from tfx_graphlets.adjacency import Adjacency
+from tfx_graphlets.edges import Edges
 from tfx_graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.vocabulary import ExecutionState
+
+__all__ = ["NEVER", "Edges", "Timeline", "finished_ms", "shares_run"]
 
 NEVER = int(np.iinfo(np.int64).max)
 
