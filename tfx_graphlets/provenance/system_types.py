@@ -91,16 +91,49 @@ def in_words_of_tfx(raw: RawTables) -> RawTables:
     Rows of a store without such executions come back as they are; applied
     twice, the rules change nothing more.
     """
-    if not set(raw.execution_type) & SystemType.EXECUTIONS:
+    types: Any = raw.execution_type
+    if SystemType.EXECUTIONS.isdisjoint(getattr(types, "values", types)):
         return raw
-    return _Rows(_without_boxes_and_skipped(raw)).told()
+    return _Rows(_without_boxes_and_skipped(_as_lists(raw))).told()
 
 
-def _without_boxes_and_skipped(raw: RawTables) -> RawTables:
+def _as_lists(raw: RawTables) -> Any:
+    """The same rows, with a list for every column that these rules look at."""
+    changes: dict[str, Any] = {
+        name: _list(getattr(raw, name))
+        for prefix in ("execution_", "event_", "context_")
+        for name in _columns(prefix)
+    }
+    changes["artifact_id"], changes["artifact_type"] = (
+        _list(raw.artifact_id),
+        _list(raw.artifact_type),
+    )
+    changes["execution_properties"] = _property_lists(raw.execution_properties)
+    return dataclasses.replace(raw, **changes)
+
+
+def _property_lists(table: Any) -> RawProperties:
+    if isinstance(table, RawProperties):
+        return table
+    texts, ints, doubles = table.text.rows(), table.int_value.tolist(), table.double_value.tolist()
+    values = [
+        double if kind == PropertyKind.DOUBLE else whole if text is None else text
+        for kind, whole, double, text in zip(table.kind.tolist(), ints, doubles, texts)
+    ]
+    return RawProperties(
+        owner=table.owner.tolist(),
+        name=table.name.rows(),
+        is_custom=table.is_custom.astype(int).tolist(),
+        kind=table.kind.tolist(),
+        value=values,
+    )
+
+
+def _without_boxes_and_skipped(raw: Any) -> Any:
     kept = [
         kind not in SystemType.BOXES
         and not (kind in SystemType.TASKS and state == ExecutionState.CANCELED)
-        for kind, state in zip(raw.execution_type, _list(raw.execution_state))
+        for kind, state in zip(raw.execution_type, raw.execution_state)
     ]
     ids = np.asarray(raw.execution_id, np.int64)
     gone = ids[~np.asarray(kept, bool)]
@@ -120,12 +153,11 @@ def _without_boxes_and_skipped(raw: RawTables) -> RawTables:
 
 
 class _Rows:
-    """Rows of one store, and what is looked up in them."""
+    """Rows of one store, as lists, and what is looked up in them."""
 
-    def __init__(self, raw: RawTables) -> None:
+    def __init__(self, raw: Any) -> None:
         self.raw = raw
-        self.ids: list[int] = _list(raw.execution_id)
-        self.states: list[int] = _list(raw.execution_state)
+        self.ids: list[int] = raw.execution_id
         is_task = [kind in SystemType.TASKS for kind in raw.execution_type]
         self.tasks = {number for number, task in zip(self.ids, is_task) if task}
         table = raw.execution_properties
@@ -143,23 +175,22 @@ class _Rows:
             "execution_properties": self._with_parameters(),
             **self._with_nodes(),
         }
-        return dataclasses.replace(self.raw, **changes)
+        told: RawTables = dataclasses.replace(self.raw, **changes)
+        return told
 
     def task_name(self, execution: int) -> str:
         """Name of a task; empty where none is recorded."""
         name = self.texts.get((execution, PropertyName.TASK_NAME), "")
         return name or self.texts.get((execution, PropertyName.DISPLAY_NAME), "")
 
-    def _with_cached_outputs(self) -> RawTables:
+    def _with_cached_outputs(self) -> Any:
         raw = self.raw
         outputs: dict[int, list[int]] = {}
-        for row, (execution, kind) in enumerate(
-            zip(_list(raw.event_execution), _list(raw.event_type))
-        ):
+        for row, (execution, kind) in enumerate(zip(raw.event_execution, raw.event_type)):
             if kind in vocabulary.OUTPUT_EVENTS:
                 outputs.setdefault(execution, []).append(row)
-        columns: dict[str, Any] = {name: _list(getattr(raw, name)) for name in _columns("event_")}
-        for execution, state in zip(self.ids, self.states):
+        columns = {name: list(getattr(raw, name)) for name in _columns("event_")}
+        for execution, state in zip(self.ids, raw.execution_state):
             if execution not in self.tasks or state != ExecutionState.CACHED:
                 continue
             for row in outputs.get(self._source(execution, outputs), ()):
@@ -182,13 +213,13 @@ class _Rows:
         raw = self.raw
         own = {
             number
-            for number, kind in zip(_list(raw.artifact_id), raw.artifact_type)
+            for number, kind in zip(raw.artifact_id, raw.artifact_type)
             if kind.startswith(own_nodes.ARTIFACT_PREFIX)
         }
         own_tasks = {
             execution
             for execution, artifact, kind in zip(
-                _list(raw.event_execution), _list(raw.event_artifact), _list(raw.event_type)
+                raw.event_execution, raw.event_artifact, raw.event_type
             )
             if artifact in own and kind in vocabulary.OUTPUT_EVENTS
         }
@@ -214,13 +245,9 @@ class _Rows:
             list(table.value),
         )  # fmt: skip
         for owner, name, kind, value in zip(table.owner, table.name, table.kind, table.value):
-            if (
-                name != PropertyName.INPUTS
-                or kind != PropertyKind.STRUCT
-                or owner not in self.tasks
-            ):
-                continue
-            for parameter, content in json.loads(str(value)).items():
+            is_inputs = name == PropertyName.INPUTS and kind == PropertyKind.STRUCT
+            parameters = json.loads(value) if is_inputs and owner in self.tasks else {}
+            for parameter, content in parameters.items():
                 if content is not None and (owner, parameter) not in known:
                     known.add((owner, parameter))
                     result.add(owner, parameter, True, *property_value(content))
@@ -230,10 +257,10 @@ class _Rows:
         raw = self.raw
         pipeline = {
             number: name
-            for number, kind, name in zip(_list(raw.context_id), raw.context_type, raw.context_name)
+            for number, kind, name in zip(raw.context_id, raw.context_type, raw.context_name)
             if kind == ContextType.SYSTEM_PIPELINE
         }
-        created = dict(zip(_list(raw.context_id), _list(raw.context_create_ms)))
+        created = dict(zip(raw.context_id, raw.context_create_ms))
         nodes: dict[int, tuple[str, int]] = {}
         members: list[tuple[int, int]] = []
         association = np.asarray(raw.association, np.int64).reshape(-1, 2)
@@ -245,14 +272,13 @@ class _Rows:
             node = _FIRST_NODE_ID | int.from_bytes(digest[:8], "big") >> 2
             nodes[node] = (f"{pipeline[context]}.{name}", created[context])
             members.append((node, execution))
-        known = set(_list(raw.context_id))
-        new = sorted(nodes.keys() - known)
+        new = sorted(nodes.keys() - set(raw.context_id))
         return {
-            "context_id": [*_list(raw.context_id), *new],
+            "context_id": [*raw.context_id, *new],
             "context_type": [*raw.context_type, *(ContextType.NODE for _ in new)],
             "context_name": [*raw.context_name, *(nodes[node][0] for node in new)],
             "context_create_ms": [
-                *_list(raw.context_create_ms), *(nodes[node][1] for node in new)
+                *raw.context_create_ms, *(nodes[node][1] for node in new)
             ],
             "association": np.concatenate([
                 association, np.asarray(members, np.int64).reshape(-1, 2)
@@ -287,11 +313,13 @@ def _columns(prefix: str) -> list[str]:
 
 
 def _list(values: Any) -> list[Any]:
-    return values.tolist() if isinstance(values, np.ndarray) else list(values)
+    if isinstance(values, np.ndarray):
+        return values.tolist()
+    return values.rows() if hasattr(values, "rows") else list(values)
 
 
 def _chosen(values: Any, kept: Sequence[bool]) -> list[Any]:
-    return [value for value, keep in zip(_list(values), kept) if keep]
+    return [value for value, keep in zip(values, kept) if keep]
 
 
 def _chosen_properties(table: RawProperties, kept: BoolArray) -> RawProperties:
