@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,8 @@ class Properties:
       double_value: float64 [n], 0.0 where the kind is not DOUBLE.
       string_code: int32 [n], code into ``strings``, NO_STRING where none.
       names: property names, sorted.
-      strings: distinct string values, sorted.
+      strings: distinct string values, sorted; a tuple, or ``texts.Texts``
+        where there are many.
     """
 
     owner: IntArray
@@ -68,7 +69,7 @@ class Properties:
     double_value: FloatArray
     string_code: CodeArray
     names: tuple[str, ...]
-    strings: tuple[str, ...]
+    strings: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -92,9 +93,9 @@ class Properties:
         Returns:
           float64 [num_owners]; NaN where the owner has no such number.
         """
+        owner, value = self._numbers(name)
         result = np.full(num_owners, np.nan)
-        for owner, value in self._numbers(name):
-            result[owner] = value
+        result[owner] = value  # of an owner's rows the last one stays
         return result
 
     def has_number(self, name: str, wanted: float, num_owners: int) -> BoolArray:
@@ -102,33 +103,38 @@ class Properties:
 
         Returns: bool [num_owners]; strings count as in ``numbers``.
         """
+        owner, value = self._numbers(name)
         result = np.zeros(num_owners, bool)
-        for owner, value in self._numbers(name):
-            result[owner] |= value == wanted
+        result[owner[value == wanted]] = True
         return result
 
-    def _numbers(self, name: str) -> Iterator[tuple[int, float]]:
+    def _numbers(self, name: str) -> tuple[IntArray, FloatArray]:
         """Owner and value of every row of ``name`` that is a number, custom rows last."""
-        for row in self.rows(name):
-            kind = self.kind[row]
-            if kind in (PropertyKind.INT, PropertyKind.BOOL):
-                value = float(self.int_value[row])
-            elif kind == PropertyKind.DOUBLE:
-                value = float(self.double_value[row])
-            else:
-                try:
-                    value = float(self.strings[self.string_code[row]])
-                except ValueError:
-                    continue
-            yield int(self.owner[row]), value
+        rows = self.rows(name)
+        kind, code = self.kind[rows], self.string_code[rows]
+        value = np.where(
+            kind == PropertyKind.DOUBLE,
+            self.double_value[rows],
+            self.int_value[rows].astype(np.float64),
+        )
+        is_number = code == NO_STRING
+        codes, place = np.unique(code[~is_number], return_inverse=True)
+        parsed = [_number(self.strings[one]) for one in codes]
+        read = np.array([one is not None for one in parsed], bool)[place]
+        value[~is_number] = np.array([one or 0.0 for one in parsed], np.float64)[place]
+        is_number[~is_number] = read
+        return self.owner[rows][is_number], value[is_number]
 
     def texts(self, name: str, num_owners: int) -> list[str | None]:
         """String value of ``name`` per owner; None where there is none."""
-        result: list[str | None] = [None] * num_owners
-        for row in self.rows(name):
-            if self.string_code[row] != NO_STRING:
-                result[self.owner[row]] = self.strings[self.string_code[row]]
-        return result
+        rows = self.rows(name)
+        rows = rows[self.string_code[rows] != NO_STRING]
+        codes, place = np.unique(self.string_code[rows], return_inverse=True)
+        pool = np.empty(len(codes), object)
+        pool[:] = [self.strings[one] for one in codes]
+        result = np.full(num_owners, None, object)
+        result[self.owner[rows]] = pool[place]  # of an owner's rows the last one stays
+        return list(result)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -167,7 +173,8 @@ class Artifacts:
       type: int32 [n], code into ``type_names``.
       state: int8 [n], MLMD ``Artifact.State``; 0 where none is recorded.
       create_ms, update_ms: int64 [n].
-      uri: str [n], empty where MLMD has none, as written (backslashes stay).
+      uri: str [n], empty where MLMD has none, as written (backslashes stay);
+        a tuple, or ``texts.Texts`` where there are many.
       type_names: full names of artifact types, sorted.
       properties: their properties.
     """
@@ -177,7 +184,7 @@ class Artifacts:
     state: SmallArray
     create_ms: IntArray
     update_ms: IntArray
-    uri: tuple[str, ...]
+    uri: Sequence[str]
     type_names: tuple[str, ...]
     properties: Properties
 
@@ -374,6 +381,13 @@ def _first_difference(left: object, right: object, name: str) -> str | None:
     else:
         same = left == right
     return None if same else name
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _position(ids: IntArray, wanted: int) -> int:
