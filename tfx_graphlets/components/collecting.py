@@ -19,6 +19,8 @@ from tfx_graphlets.components.history import (
     from_files,
     to_files,
 )
+from tfx_graphlets.components.unrecorded import RUN as UNRECORDED_RUN
+from tfx_graphlets.components.unrecorded import LivePayloads, with_unrecorded_run
 from tfx_graphlets.current import current_graphlet
 from tfx_graphlets.errors import GraphletsError, TraceNotFoundError
 from tfx_graphlets.features import all_features, describe
@@ -115,7 +117,9 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
     """Reads the pipeline, and describes its current and its past graphlets.
 
     Args:
-      store: where the pipeline's runs are recorded, the current one too.
+      store: where the pipeline's runs are recorded, the current one too; or,
+        where the request names no run, an archive of them without it (see
+        ``unrecorded``).
       request: which graphlet is asked for.
       now_ms: the moment of the decision, milliseconds since the epoch.
 
@@ -124,19 +128,28 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
         the run, or an artifact that is wired.
     """
     recorded = store.read_trace(pipeline=request.pipeline or None)
-    trace = without_gates(recorded)
+    trace, run = without_gates(recorded), request.run or None
+    payloads = store.payloads
+    inputs: dict[str, tuple[int, ...]] | None
+    if is_unrecorded(trace, request):
+        trace, inputs = with_unrecorded_run(
+            trace, request.inputs, pipeline=request.pipeline or None, moment_ms=now_ms
+        )
+        run, payloads = UNRECORDED_RUN, LivePayloads(payloads)
+    else:
+        inputs = trainer_inputs(trace, request, store.name)
     graphlet = current_graphlet(
         trace,
         moment_ms=now_ms,
         stage=request.stage,
-        run=request.run or None,
-        input_artifacts=trainer_inputs(trace, request, store.name),
+        run=run,
+        input_artifacts=inputs,
         pipeline=request.pipeline or None,
     )
     current = describe(
         graphlet.graphlets,
         request.stage,
-        payloads=store.payloads,
+        payloads=payloads,
         moment_ms=np.array([now_ms], np.int64),
         rows=np.array([graphlet.number], np.int64),
     )
@@ -176,6 +189,18 @@ def without_cut_short(
     unknown = np.array([pair in cut_short for pair in zip(past.pipeline, runs)], bool)
     outcome = np.where(unknown, np.int8(Outcome.INCOMPLETE), past.outcome).astype(np.int8)
     return dataclasses.replace(past, outcome=outcome)
+
+
+def is_unrecorded(trace: Trace, request: Request) -> bool:
+    """True if the store has not recorded the run that is going on.
+
+    So it is where the runner does not tell the run's name (Kubeflow) and an
+    artifact is wired that the store does not hold: it is an archive.
+    """
+    if request.run or request.stage.order >= Stage.TRAINER.order:
+        return False
+    known = set(trace.artifacts.uri)
+    return any(wired.uri not in known for found in request.inputs.values() for wired in found)
 
 
 def trainer_inputs(
