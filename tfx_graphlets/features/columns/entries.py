@@ -155,6 +155,17 @@ class Entries:
         number = np.arange(len(self.graphlets), dtype=np.int64)
         return self.look(number, np.full(len(number), NEVER - 1, np.int64))
 
+    @functools.cached_property
+    def occurrences(self) -> IntArray:
+        """Where in ``lanes.order`` each span was trained on, ascending, int64 [m].
+
+        A number is ``identity * n + place`` of a span and of one of the n graphlets.
+        """
+        spans, order = self.settled.spans.ragged, self.lanes.order
+        place = np.zeros(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        return np.sort(spans.value * max(len(order), 1) + place[spans.rows])
+
     def look(self, graphlet: IntArray, moment_ms: IntArray) -> Seen:
         """What was known of graphlets at moments, pairwise, each int64 [q]."""
         query, entry = within(self.start, graphlet)

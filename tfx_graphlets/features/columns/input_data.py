@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from tfx_graphlets.features.columns.entries import Entries, Spans
-from tfx_graphlets.features.columns.ragged import Ragged, medians
+from tfx_graphlets.features.columns.ragged import Ragged, medians, within
 from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.windows import ratio
 from tfx_graphlets.features.contents import text_codes
@@ -92,22 +92,28 @@ def _days(own: Spans) -> tuple[FloatArray, FloatArray]:
 
 def _unseen(rows: Rows) -> FloatArray:
     """Spans that no graphlet in the window was seen to be trained on, float64 [rows]."""
-    window, own = rows.window, rows.own.spans
-    # Only the distinct sets of spans of each row have to be looked into.
-    keys = np.stack([window.row.astype(np.uint64), window.digest])
-    order = np.lexsort(keys[::-1])
-    ordered = keys[:, order]
-    first = np.ones(len(order), bool)
-    if len(order):
-        first[1:] = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
-    places = order[first]
+    own, bounds, entries = rows.own.spans, rows.bounds, rows.entries
+    row, identity = own.ragged.rows, own.ragged.value
+    # The latest graphlet of any lane with the span, among those before the row.
+    keys, width = entries.occurrences, max(len(entries.graphlets), 1)
+    at = np.searchsorted(keys, identity * width + bounds.high[row]) - 1
+    found = np.full(len(row), -1, np.int64)
+    found[at >= 0] = keys[at[at >= 0]]
+    seen = found >= identity * width + bounds.low[row]
+    unseen = np.bincount(row[~seen], minlength=len(rows))
+    late = rows.window.rows_seen_late
+    unseen[late] = _unseen_late(rows, late)
+    return unseen.astype(float)
+
+
+def _unseen_late(rows: Rows, late: IntArray) -> IntArray:
+    """The same for rows whose window was not seen then as it was in the end."""
+    window, own = rows.window, rows.own.spans.take(late)
+    index, places = within(window.start, late)
     spans = window.spans(places)
-    row = window.row[places][spans.ragged.rows]
-    in_order = np.argsort(row, kind="stable")
-    seen = Ragged.of(row[in_order], spans.ragged.value[in_order], len(rows))
-    inside = own.ragged.in_other(seen)
-    shared = np.bincount(own.ragged.rows[inside], minlength=len(rows))
-    return (own.counts - shared).astype(float)
+    seen = Ragged.of(index[spans.ragged.rows], spans.ragged.value, len(late))
+    inside = own.ragged.in_other(seen.sorted())
+    return own.counts - np.bincount(own.ragged.rows[inside], minlength=len(late))
 
 
 def _sizes(rows: Rows) -> tuple[FloatArray, FloatArray]:

@@ -41,12 +41,19 @@ class Ragged:
         row, at = within(self.start, rows)
         return Ragged.of(row, self.value[at], len(rows))
 
+    def sorted(self) -> Ragged:
+        """The same with the values of each row in ascending order."""
+        return Ragged(self.start, self.value[np.lexsort((self.value, self.rows))])
+
     def in_other(self, other: Ragged) -> BoolArray:
-        """True for values that the same row of another one has too, bool [m]."""
+        """True for values that the same row of another one has too, bool [m].
+
+        The other's values must ascend within each row.
+        """
         if not len(self.value) or not len(other.value):
             return np.zeros(len(self.value), bool)
         width = int(max(self.value.max(), other.value.max())) + 1
-        theirs = np.sort(other.rows * width + other.value)
+        theirs = other.rows * width + other.value
         mine = self.rows * width + self.value
         at = np.minimum(np.searchsorted(theirs, mine), len(theirs) - 1)
         found: BoolArray = theirs[at] == mine

@@ -22,7 +22,7 @@ class Rows:
       graphlet: int64 [rows], numbers of the graphlets.
       stage: what of the graphlets themselves may be seen.
       moment_ms: int64 [rows], what of everything else may be seen.
-      window: the graphlets before them.
+      bounds, window: the graphlets before them.
       own_row, own_entry: int64 [m], executions of the graphlets that the stage
         may see and that had finished: row and entry.
     """
@@ -37,7 +37,7 @@ class Rows:
     ) -> None:
         """Makes them; the bounds are those of the rows."""
         self.entries, self.graphlet = entries, graphlet
-        self.stage, self.moment_ms = stage, moment_ms
+        self.stage, self.moment_ms, self.bounds = stage, moment_ms, bounds
         self.window = Window(entries, bounds, moment_ms)
         row, entry = within(entries.start, graphlet)
         times = entries.timeline

@@ -95,13 +95,25 @@ class Window:
     def spans(self, places: IntArray) -> Spans:
         """What the graphlets at some places were trained on; none at a place -1."""
         settled, look = self._entries.settled.spans, self._look.spans
-        both = Spans.joined((settled, look, Spans.none(settled.contents)))
         number = np.full(len(places), len(settled.newest) + len(look.newest), np.int64)
         some = places >= 0
         number[some] = self.graphlet[places[some]]
         of_look = self._of_look(places)
         number = np.where(of_look >= 0, len(settled.newest) + of_look, number)
-        return both.take(number)
+        return self._spans.take(number)
+
+    @functools.cached_property
+    def _spans(self) -> Spans:
+        """Of all graphlets, of those that were looked at again, and of none."""
+        settled = self._entries.settled.spans
+        return Spans.joined((settled, self._look.spans, Spans.none(settled.contents)))
+
+    @functools.cached_property
+    def rows_seen_late(self) -> IntArray:
+        """Rows that did not yet see some graphlet's spans as they were in the end, int64 [k]."""
+        settled = self._entries.settled.spans.digest[self.graphlet[self._unsettled]]
+        differs = self._unsettled[settled != self._look.spans.digest]
+        return np.unique(self.row[differs])
 
     def _of_look(self, places: IntArray) -> IntArray:
         if not len(self._unsettled):
