@@ -14,10 +14,11 @@ producer finished, and roles of custom classes as the whole trace shows them.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
-from tfx_graphlets import vocabulary
+from tfx_graphlets import roles, vocabulary
 from tfx_graphlets.adjacency import Adjacency
 from tfx_graphlets.edges import Edges
 from tfx_graphlets.graphlet import Graphlets, Part
@@ -27,6 +28,9 @@ from tfx_graphlets.vocabulary import ExecutionState
 __all__ = ["NEVER", "Edges", "Timeline", "finished_ms", "shares_run"]
 
 NEVER = int(np.iinfo(np.int64).max)
+
+# Graphlets that are walked together, so that their entries stay in the cache.
+_BLOCK = 4096
 
 _UNFINISHED = (ExecutionState.NEW, ExecutionState.RUNNING)
 
@@ -56,24 +60,32 @@ class Timeline:
 
     @classmethod
     def of(cls, graphlets: Graphlets, edges: Edges) -> Timeline:
-        """Works out the times of all graphlets at once."""
-        executions = graphlets.trace.executions
+        """Works out the times of all graphlets, a block of them at a time."""
         finished = finished_ms(graphlets.trace)
-        entries = _Entries.of(graphlets)
-        in_run = shares_run(graphlets.trace, entries.execution, graphlets.trainer[entries.graphlet])
-        walk = _Walk(graphlets, edges, entries, finished[entries.execution])
-        known = walk.data(np.zeros(len(in_run), bool))
-        # Only where an execution of the run had not finished can the two differ.
-        own = walk.data(in_run)
+        num_entries = len(graphlets.executions.index)
+        timeline = cls(
+            finished_ms=finished,
+            known_ms=np.empty(num_entries, np.int64),
+            own_known_ms=np.empty(num_entries, np.int64),
+            joined_ms=np.empty(num_entries, np.int64),
+            in_run=np.empty(num_entries, bool),
+        )
+        for first in range(0, len(graphlets), _BLOCK):
+            timeline._fill(_Walk(graphlets, edges, finished, first, first + _BLOCK))
+        return timeline
+
+    def _fill(self, walk: _Walk) -> None:
+        in_run = walk.in_run()
+        known, own = walk.data(np.zeros(len(in_run), bool)), walk.data(in_run)
         joined = walk.downstream()
-        downstream = graphlets.part == Part.DOWNSTREAM
-        trainers = graphlets.part == Part.TRAINER
+        downstream, trainers = walk.part == Part.DOWNSTREAM, walk.part == Part.TRAINER
         for times in (known, own):
             times[downstream] = np.maximum(joined, walk.finished)[downstream]
             times[trainers] = walk.finished[trainers]
-        joined = np.maximum(joined, executions.create_ms[entries.execution])
+        joined = np.maximum(joined, walk.create_ms)
         joined[~downstream] = NEVER
-        return cls(finished, known, own, joined, in_run)
+        self.known_ms[walk.rows], self.own_known_ms[walk.rows] = known, own
+        self.joined_ms[walk.rows], self.in_run[walk.rows] = joined, in_run
 
 
 def finished_ms(trace: Trace) -> IntArray:
@@ -96,56 +108,53 @@ def shares_run(trace: Trace, left: IntArray, right: IntArray) -> BoolArray:
     Returns: bool [n].
     """
     member, context = trace.run_memberships()
-    runs = Adjacency.from_edges(member, context, len(trace.executions))
-    num_contexts = max(len(trace.contexts), 1)
-    index, of_left = runs.expand(left)
-    distinct = np.unique(right)
-    row, of_right = runs.expand(distinct)
-    theirs = distinct[row] * num_contexts + of_right
-    result = np.zeros(len(left), bool)
-    result[index[np.isin(right[index] * num_contexts + of_left, theirs)]] = True
+    return _shares_run(Adjacency.from_edges(member, context, len(trace.executions)), left, right)
+
+
+def _shares_run(runs: Adjacency, left: IntArray, right: IntArray) -> BoolArray:
+    of_left, of_right = runs.start[left], runs.start[right]
+    num_left, num_right = runs.start[left + 1] - of_left, runs.start[right + 1] - of_right
+    result = (num_left > 0) & (num_right > 0)
+    both = np.flatnonzero(result)
+    result[both] = runs.target[of_left[both]] == runs.target[of_right[both]]
+    # Only an execution in several runs can share another than its first.
+    rows = np.flatnonzero(((num_left > 1) | (num_right > 1)) & ~result)
+    at, theirs = runs.expand(left[rows])
+    index, ours = runs.expand(right[rows[at]])
+    result[rows[at[index[ours == theirs[index]]]]] = True
     return result
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Entries:
-    """The entries of a membership, found by graphlet and execution."""
-
-    graphlet: IntArray
-    execution: IntArray
-    keys: IntArray
-    num_executions: int
-
-    @classmethod
-    def of(cls, graphlets: Graphlets) -> _Entries:
-        graphlet, execution = graphlets.executions.rows(), graphlets.executions.index
-        num_executions = max(len(graphlets.trace.executions), 1)
-        return cls(graphlet, execution, graphlet * num_executions + execution, num_executions)
-
-    def find(self, graphlet: IntArray, execution: IntArray) -> IntArray:
-        """Entry number of each pair, -1 where it is no member, int64 [n]."""
-        if not len(self.keys):
-            return np.full(len(graphlet), -1, np.int64)
-        keys = graphlet * self.num_executions + execution
-        position = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        return np.where(self.keys[position] == keys, position, -1)
-
-
 class _Walk:
-    """The segmentation's walks again, over members only, with times."""
+    """The segmentation's walks again, over members only, with times.
+
+    Of the graphlets ``first`` to ``last - 1``: an entry is a row of their
+    membership, numbered from 0.
+    """
 
     def __init__(
-        self, graphlets: Graphlets, edges: Edges, entries: _Entries, finished: IntArray
+        self, graphlets: Graphlets, edges: Edges, finished: IntArray, first: int, last: int
     ) -> None:
-        self.part = graphlets.part
-        self.role = graphlets.role[entries.execution]
-        self.finished = finished
-        times = graphlets.trace.executions
-        trainer_ended = times.update_ms[graphlets.trainer[entries.graphlet]]
-        self.in_time = times.create_ms[entries.execution] <= trainer_ended
-        self._entries = entries
+        members, executions = graphlets.executions, graphlets.trace.executions
+        start = members.start[first : last + 1]
+        self.rows = slice(int(start[0]), int(start[-1]))
         self._edges = edges
-        self._entered = ~graphlets.trace.artifacts_of_types(vocabulary.NOT_ENTERED_UPSTREAM)
+        self._execution = members.index[self.rows]
+        self._graphlet = np.repeat(np.arange(len(start) - 1, dtype=np.int64), np.diff(start))
+        self._trainer = graphlets.trainer[first:last][self._graphlet]
+        self._bits = max(len(executions) - 1, 1).bit_length()
+        self._keys = (self._graphlet << self._bits) | self._execution
+        self.part = graphlets.part[self.rows]
+        self.finished = finished[self._execution]
+        self.create_ms = executions.create_ms[self._execution]
+        self._data_steps = self._find_data_steps(
+            roles.among(graphlets.role[self._execution], vocabulary.DATA_ANALYSIS)
+            & (self.create_ms <= executions.update_ms[self._trainer])
+        )
+
+    def in_run(self) -> BoolArray:
+        """True for entries that share a run context with their Trainer, bool [m]."""
+        return _shares_run(self._edges.runs, self._execution, self._trainer)
 
     def data(self, passes: BoolArray) -> IntArray:
         """When each upstream or analysis entry was known, int64 [m].
@@ -154,40 +163,44 @@ class _Walk:
           passes: bool [m], entries whose inputs are seen though they have not
             finished.
         """
-        fed = np.isin(self.part, (Part.UPSTREAM, Part.TRAINER))
-        source, target = self._steps(
-            fed, self._edges.inputs, self._edges.producers, self.part == Part.UPSTREAM
-        )
+        steps = self._data_steps
         passes = passes | (self.part == Part.TRAINER)
         path = np.full(len(self.part), NEVER, np.int64)
         path[self.part == Part.TRAINER] = 0
-        _relax(path, source, target, lambda: self._leave(path, passes))
+        _relax(path, steps.upstream, lambda: self._leave(path, passes))
         known = np.maximum(path, self.finished)
 
         # Data analysis beside the data: from all artifacts seen so far, forward.
-        analysis = np.isin(self.role, vocabulary.DATA_ANALYSIS) & self.in_time
-        analysis &= np.isin(self.part, (Part.UPSTREAM, Part.ANALYSIS))
         beside = np.full(len(self.part), NEVER, np.int64)
-        seen = self._leave(path, passes)
-        source, target = self._steps(fed, self._edges.inputs, self._edges.consumers, analysis)
-        np.minimum.at(beside, target, seen[source])
-        upstream = self.part == Part.UPSTREAM
-        source, target = self._steps(upstream, self._edges.outputs, self._edges.consumers, analysis)
-        np.minimum.at(beside, target, known[source])
-        source, target = self._steps(analysis, self._edges.outputs, self._edges.consumers, analysis)
-        _relax(beside, source, target, lambda: np.maximum(beside, self.finished))
+        _lower(beside, steps.from_inputs, self._leave(path, passes))
+        _lower(beside, steps.from_outputs, known)
+        _relax(beside, steps.among_analysis, lambda: np.maximum(beside, self.finished))
         return np.minimum(known, np.maximum(beside, self.finished))
 
     def downstream(self) -> IntArray:
         """When the way to each downstream entry was seen, int64 [m]."""
-        walked = np.isin(self.part, (Part.TRAINER, Part.DOWNSTREAM))
-        source, target = self._steps(
-            walked, self._edges.outputs, self._edges.consumers_of_own, self.part == Part.DOWNSTREAM
-        )
+        walked = roles.among(self.part, (Part.TRAINER, Part.DOWNSTREAM))
+        users = self._edges.users
+        steps = self._steps(
+            walked, self._edges.outputs, lambda artifact, _: users.expand(artifact),
+            self.part == Part.DOWNSTREAM,
+        )  # fmt: skip
         path = np.full(len(self.part), NEVER, np.int64)
         path[self.part == Part.TRAINER] = 0
-        _relax(path, source, target, lambda: np.maximum(path, self.finished))
+        _relax(path, steps, lambda: np.maximum(path, self.finished))
         return path
+
+    def _find_data_steps(self, analysis: BoolArray) -> _DataSteps:
+        upstream = self.part == Part.UPSTREAM
+        fed = upstream | (self.part == Part.TRAINER)
+        analysis = analysis & roles.among(self.part, (Part.UPSTREAM, Part.ANALYSIS))
+        edges, beside = self._edges, self._edges.analysers.expand
+        return _DataSteps(
+            upstream=self._steps(fed, edges.data, edges.makers.expand, upstream),
+            from_inputs=self._steps(fed, edges.data, beside, analysis),
+            from_outputs=self._steps(upstream, edges.outputs, beside, analysis),
+            among_analysis=self._steps(analysis, edges.outputs, beside, analysis),
+        )
 
     def _leave(self, path: IntArray, passes: BoolArray) -> IntArray:
         return np.where(passes, path, np.maximum(path, self.finished))
@@ -196,27 +209,44 @@ class _Walk:
         self,
         sources: BoolArray,
         to_artifact: Adjacency,
-        to_execution: Adjacency,
+        to_execution: Callable[[IntArray, IntArray], tuple[IntArray, IntArray]],
         targets: BoolArray,
-    ) -> tuple[IntArray, IntArray]:
-        """Entry pairs that one artifact joins, each int64 [k]."""
+    ) -> _Pairs:
+        """Entry pairs that one artifact joins."""
         entry = np.flatnonzero(sources)
-        index, artifact = to_artifact.expand(self._entries.execution[entry])
+        index, artifact = to_artifact.expand(self._execution[entry])
         entry = entry[index]
-        if to_artifact is self._edges.inputs:
-            entered = self._entered[artifact]
-            entry, artifact = entry[entered], artifact[entered]
-        index, execution = to_execution.expand(artifact)
+        index, execution = to_execution(artifact, self._trainer[entry])
         entry = entry[index]
-        target = self._entries.find(self._entries.graphlet[entry], execution)
-        kept = (target >= 0) & targets[target] & (target != entry)
+        keys = (self._graphlet[entry] << self._bits) | execution
+        target = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        kept = (self._keys[target] == keys) & targets[target] & (target != entry)
         return entry[kept], target[kept]
 
 
-def _relax(times: IntArray, source: IntArray, target: IntArray, leave) -> None:  # type: ignore[no-untyped-def]
-    """Lowers ``times[target]`` to ``leave()[source]`` until nothing changes."""
-    while len(source):
+# Entries, source and target of each step, each int64 [k].
+_Pairs = tuple[IntArray, IntArray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _DataSteps:
+    """Steps to producers, and to data analysis from what was taken in or put out."""
+
+    upstream: _Pairs
+    from_inputs: _Pairs
+    from_outputs: _Pairs
+    among_analysis: _Pairs
+
+
+def _lower(times: IntArray, steps: _Pairs, leave: IntArray) -> None:
+    source, target = steps
+    np.minimum.at(times, target, leave[source])
+
+
+def _relax(times: IntArray, steps: _Pairs, leave: Callable[[], IntArray]) -> None:
+    """Lowers ``times`` at the targets to ``leave()`` of the sources until nothing changes."""
+    while len(steps[0]):
         before = times.copy()
-        np.minimum.at(times, target, leave()[source])
+        _lower(times, steps, leave())
         if np.array_equal(before, times):
             return
