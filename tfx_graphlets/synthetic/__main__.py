@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GraphletsError as error:
         return _fail(error, FAILURE, as_json=as_json)
     summary = _summary(written, time.monotonic() - started)
-    print(json.dumps(summary, indent=2) if as_json else _lines(summary))
+    sys.stdout.write((json.dumps(summary, indent=2) if as_json else _lines(summary)) + "\n")
     return 0
 
 
@@ -78,7 +78,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
-        "--output", required=True, help="the file; there must be none yet", default=argparse.SUPPRESS
+        "--output",
+        required=True,
+        help="the file; there must be none yet",
+        default=argparse.SUPPRESS,
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the summary")
     for field in dataclasses.fields(StoreParameters):
@@ -92,9 +95,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fail(error: GraphletsError, code: int, *, as_json: bool) -> int:
     if as_json:
-        print(json.dumps({"error": type(error).__name__, "message": str(error)}))
-    else:
-        print(error, file=sys.stderr)
+        reason = {"error": type(error).__name__, "message": str(error)}
+        sys.stdout.write(json.dumps(reason) + "\n")
+    sys.stderr.write(f"tfx_graphlets.synthetic: {error}\n")
     return code
 
 

@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 
 from tfx_graphlets.synthetic import layout
+from tfx_graphlets.synthetic.arrays import Int32Array
 from tfx_graphlets.synthetic.pipelines import Pipelines
 from tfx_graphlets.synthetic.runs import Runs
 from tfx_graphlets.synthetic.schedule import Schedule
-from tfx_graphlets.trace import BoolArray, IntArray
+from tfx_graphlets.trace import BoolArray
 from tfx_graphlets.vocabulary import ExecutionState
 
 KINDS = ("pipeline", "pipeline_run", "node", "execution_cache")
@@ -31,12 +32,12 @@ class Contexts:
       before: int32 [executions], contexts that were there before it.
     """
 
-    of_pipeline: IntArray
-    of_run: IntArray
-    of_node: IntArray
-    of_cache: IntArray
+    of_pipeline: Int32Array
+    of_run: Int32Array
+    of_node: Int32Array
+    of_cache: Int32Array
     new: BoolArray
-    before: IntArray
+    before: Int32Array
 
 
 def number_contexts(pipelines: Pipelines, runs: Runs, schedule: Schedule) -> Contexts:
@@ -51,7 +52,7 @@ def number_contexts(pipelines: Pipelines, runs: Runs, schedule: Schedule) -> Con
     node = pipeline * layout.SLOTS + slot
     nodes, first_use = np.unique(node, return_index=True)
     new[first_use, 2] = True
-    resolves = np.isin(slot, [s for s in range(layout.SLOTS) if _resolves(s)])
+    resolves = np.isin(slot, [s for s in range(layout.SLOTS) if layout.resolves(s)])
     new[:, 3] = ~resolves & (runs.state[row, slot] != ExecutionState.CACHED)
 
     total = np.cumsum(new.reshape(-1), dtype=np.int32).reshape(new.shape)
@@ -70,7 +71,3 @@ def number_contexts(pipelines: Pipelines, runs: Runs, schedule: Schedule) -> Con
     return Contexts(
         of_pipeline, of_run, of_node.reshape(len(pipelines), layout.SLOTS), of_cache, new, before
     )
-
-
-def _resolves(slot: int) -> bool:
-    return layout.base_slot(slot) in layout.RESOLVERS

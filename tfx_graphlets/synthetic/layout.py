@@ -149,6 +149,11 @@ def base_slot(slot: int) -> int:
     return slot - lane_of(slot) * SLOTS_PER_LANE
 
 
+def resolves(slot: int) -> bool:
+    """Whether the node is a Resolver."""
+    return base_slot(slot) in RESOLVERS
+
+
 OUTPUTS: Final = tuple(
     Output(slot, key, type_name, position)
     for slot in range(SLOTS)

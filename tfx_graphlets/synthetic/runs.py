@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 
 from tfx_graphlets.synthetic import layout
+from tfx_graphlets.synthetic.arrays import Int32Array
 from tfx_graphlets.synthetic.parameters import StoreParameters
 from tfx_graphlets.synthetic.pipelines import Pipelines, stream
-from tfx_graphlets.trace import BoolArray, IntArray, SmallArray
+from tfx_graphlets.trace import BoolArray, FloatArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import ExecutionState, Outcome
 
 # Of the runs in which something fails, those that do not get as far as the Trainer, and where.
@@ -21,8 +22,6 @@ _LATE_SHARES = (0.6, 0.3, 0.1)
 _STOPPED_BY_INFRA = 0.1
 # Runs of a pipeline that changes Transform's code beside that of the Trainer in another file.
 _TRANSFORM_CHANGES_TOO = 0.3
-
-Rows = IntArray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,16 +46,16 @@ class Runs:
       outcome: int8 [R, L], vocabulary.Outcome, -1 where the run has no Trainer.
     """
 
-    pipeline: IntArray
+    pipeline: Int32Array
     first: BoolArray
-    span: IntArray
+    span: Int32Array
     state: SmallArray
-    origin: IntArray
-    window: IntArray
+    origin: Int32Array
+    window: Int32Array
     overlaps: BoolArray
-    baseline: IntArray
-    warm: IntArray
-    code: IntArray
+    baseline: Int32Array
+    warm: Int32Array
+    code: Int32Array
     blessed: BoolArray
     infra_blessed: BoolArray
     pushed: BoolArray
@@ -118,7 +117,7 @@ def draw_runs(parameters: StoreParameters, pipelines: Pipelines) -> Runs:
 
 def _sequence(
     draw: np.random.Generator, parameters: StoreParameters, pipelines: Pipelines
-) -> tuple[Rows, Rows, BoolArray]:
+) -> tuple[Int32Array, Int32Array, BoolArray]:
     """Pipeline, number of Trainers, and whether it breaks before them, of every run."""
     training = -(-pipelines.models // pipelines.lanes)
     pipeline = np.repeat(np.arange(len(pipelines), dtype=np.int32), training)
@@ -135,8 +134,8 @@ def _sequence(
 
 
 def _breaks(
-    draw: np.random.Generator, parameters: StoreParameters, lanes: Rows, early: BoolArray
-) -> tuple[Rows, SmallArray]:
+    draw: np.random.Generator, parameters: StoreParameters, lanes: Int32Array, early: BoolArray
+) -> tuple[Int32Array, SmallArray]:
     """Slot where each run breaks, -1 for none, and the state of the execution there."""
     count = len(lanes)
     share = parameters.failures + parameters.left_running
@@ -157,14 +156,14 @@ def _before(values: BoolArray, first: BoolArray) -> BoolArray:
     return np.concatenate([[False], values[:-1]]) & ~first
 
 
-def _counted(flags: BoolArray, first: BoolArray) -> IntArray:
+def _counted(flags: BoolArray, first: BoolArray) -> Int32Array:
     """How many flags were set up to each run of its pipeline, minus one."""
     total = np.cumsum(flags)
     start = np.maximum.accumulate(np.where(first, np.arange(len(flags)), 0))
     return (total - total[start]).astype(np.int32)
 
 
-def _reached(has: BoolArray, lanes: Rows, broken: Rows) -> BoolArray:
+def _reached(has: BoolArray, lanes: Int32Array, broken: Int32Array) -> BoolArray:
     """The executions that a run has, the broken one included."""
     reached = has.copy()
     second = layout.in_lane(layout.FIRST_OF_LANE, 1)
@@ -177,16 +176,16 @@ def _reached(has: BoolArray, lanes: Rows, broken: Rows) -> BoolArray:
             for other in range(slot)
             if other < layout.FIRST_OF_LANE or layout.lane_of(other) == lane
         ]
-        if layout.base_slot(slot) in layout.RESOLVERS:
+        if layout.resolves(slot):
             upstream = [layout.EXAMPLE_GEN]  # they run before the data is analysed
         reached[:, slot] &= ~np.isin(broken, upstream)
     return reached
 
 
 def _states(
-    reached: BoolArray, first: BoolArray, broken: Rows, broken_state: SmallArray,
+    reached: BoolArray, first: BoolArray, broken: Int32Array, broken_state: SmallArray,
     wants_cache: BoolArray, changes_transform: BoolArray,
-) -> tuple[SmallArray, IntArray]:  # fmt: skip
+) -> tuple[SmallArray, Int32Array]:  # fmt: skip
     """State of every execution, and the run that made its outputs."""
     count = len(reached)
     state = np.where(reached, ExecutionState.COMPLETE, 0).astype(np.int8)
@@ -206,8 +205,12 @@ def _states(
 
 
 def _windows(
-    parameters: StoreParameters, pipeline: Rows, span: IntArray, origin: IntArray, size: IntArray
-) -> IntArray:
+    parameters: StoreParameters,
+    pipeline: Int32Array,
+    span: Int32Array,
+    origin: Int32Array,
+    size: IntArray,
+) -> Int32Array:
     """Runs that made the Examples of the window, newest first, -1 for no more."""
     base = np.concatenate([[0], np.cumsum(np.bincount(pipeline, minlength=len(size)))])[pipeline]
     number = base + span  # every span its own number: a pipeline has no more spans than runs
@@ -227,7 +230,7 @@ def _complete(state: SmallArray, slot: int) -> BoolArray:
     return state[:, slots] == ExecutionState.COMPLETE
 
 
-def _latest(chosen: BoolArray, pipeline: Rows, overlaps: BoolArray) -> IntArray:
+def _latest(chosen: BoolArray, pipeline: Int32Array, overlaps: BoolArray) -> Int32Array:
     """The latest earlier run of the pipeline with the flag, bool [R, L], that has finished."""
     number = np.arange(len(chosen), dtype=np.int32)
     latest = np.maximum.accumulate(np.where(chosen, number[:, np.newaxis], -1), axis=0)
@@ -240,12 +243,12 @@ def _latest(chosen: BoolArray, pipeline: Rows, overlaps: BoolArray) -> IntArray:
     return np.where(foreign, -1, shown).astype(np.int32)
 
 
-def _code(changes_transform: BoolArray, changes: BoolArray) -> IntArray:
+def _code(changes_transform: BoolArray, changes: BoolArray) -> Int32Array:
     return np.stack([np.cumsum(changes_transform), np.cumsum(changes)], axis=1).astype(np.int32)
 
 
 def _stretches(
-    draw: np.random.Generator, parameters: StoreParameters, rate: np.ndarray, first: BoolArray
+    draw: np.random.Generator, parameters: StoreParameters, rate: FloatArray, first: BoolArray
 ) -> BoolArray:
     """Whether each model is good enough, bool [R, L]; some take the fate of the one before."""
     shape = (len(rate), layout.LANES)

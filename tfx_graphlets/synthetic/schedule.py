@@ -11,11 +11,12 @@ import dataclasses
 import numpy as np
 
 from tfx_graphlets.synthetic import layout
+from tfx_graphlets.synthetic.arrays import Int32Array
 from tfx_graphlets.synthetic.layout import Input, Source
 from tfx_graphlets.synthetic.parameters import StoreParameters
 from tfx_graphlets.synthetic.pipelines import Pipelines, stream
 from tfx_graphlets.synthetic.runs import Runs
-from tfx_graphlets.trace import BoolArray, IntArray
+from tfx_graphlets.trace import BoolArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import ExecutionState
 
 _MINUTE_MS = 60_000
@@ -47,16 +48,16 @@ class Schedule:
     """
 
     run_start_ms: IntArray
-    start_ms: IntArray
-    end_ms: IntArray
-    execution: IntArray
-    first_output: IntArray
-    moment: IntArray
+    start_ms: Int32Array
+    end_ms: Int32Array
+    execution: Int32Array
+    first_output: Int32Array
+    moment: Int32Array
     is_end: BoolArray
-    event_before: IntArray
+    event_before: Int32Array
 
 
-def sources(runs: Runs, slot: int, read: Input, rows: IntArray) -> IntArray:
+def sources(runs: Runs, slot: int, read: Input, rows: IntArray) -> Int32Array:
     """Runs that made what an execution reads under a key.
 
     Args:
@@ -116,7 +117,7 @@ def draw_schedule(parameters: StoreParameters, pipelines: Pipelines, runs: Runs)
     )  # fmt: skip
 
 
-def _counts(runs: Runs) -> tuple[IntArray, IntArray, IntArray]:
+def _counts(runs: Runs) -> tuple[SmallArray, SmallArray, SmallArray]:
     """Artifacts made, events at the start and events at the end of executions, int8 [R, S]."""
     shape = runs.state.shape
     made, inputs, outputs = (np.zeros(shape, np.int8) for _ in range(3))
@@ -131,13 +132,13 @@ def _counts(runs: Runs) -> tuple[IntArray, IntArray, IntArray]:
             found += (sources(runs, slot, read, everything) >= 0).sum(axis=1, dtype=np.int8)
         found[runs.state[:, slot] == 0] = 0
         # A Resolver takes nothing in: what it found is recorded at its end.
-        (outputs if layout.base_slot(slot) in layout.RESOLVERS else inputs)[:, slot] += found
+        (outputs if layout.resolves(slot) else inputs)[:, slot] += found
     return made, inputs, outputs
 
 
 def _within_runs(
     draw: np.random.Generator, pipelines: Pipelines, runs: Runs
-) -> tuple[IntArray, IntArray]:
+) -> tuple[Int32Array, Int32Array]:
     """Start and end of every execution after the start of its run, int32 [R, S]."""
     shape = runs.state.shape
     start, end = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
@@ -154,7 +155,7 @@ def _within_runs(
             length = layout.NODES[slot].minutes * _MINUTE_MS * scale * np.exp(spread)
             if layout.base_slot(slot) in (layout.TRANSFORM, layout.TRAINER, layout.TUNER):
                 length *= growth
-            if layout.base_slot(slot) in layout.RESOLVERS:
+            if layout.resolves(slot):
                 length = _RESOLVER_MS * np.exp(spread)
             length[runs.state[:, slot] == ExecutionState.CACHED] = _CACHE_HIT_MS
             # What fails does so at any time, a crash leaves the first of its times.
@@ -174,9 +175,7 @@ def _order() -> tuple[list[int], list[list[int]]]:
     """Slots that run one after the other: of all lanes, and of each lane from its Trainer on."""
     first = [layout.EXAMPLE_GEN, layout.WINDOW]
     resolvers = [
-        slot
-        for slot in range(layout.FIRST_OF_LANE, layout.SLOTS)
-        if layout.base_slot(slot) in layout.RESOLVERS
+        slot for slot in range(layout.FIRST_OF_LANE, layout.SLOTS) if layout.resolves(slot)
     ]
     shared = [slot for slot in range(layout.FIRST_OF_LANE) if slot not in first]
     lanes = [
@@ -191,8 +190,8 @@ def _order() -> tuple[list[int], list[list[int]]]:
 
 
 def _starts_of_runs(
-    draw: np.random.Generator, pipelines: Pipelines, runs: Runs, start_ms: IntArray,
-    end_ms: IntArray,
+    draw: np.random.Generator, pipelines: Pipelines, runs: Runs, start_ms: Int32Array,
+    end_ms: Int32Array,
 ) -> IntArray:  # fmt: skip
     """Start of every run, milliseconds since the epoch, int64 [R]."""
     lasts = end_ms.max(axis=1).astype(np.float64)

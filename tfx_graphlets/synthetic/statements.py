@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Final, Union
 
+from tfx_graphlets.provenance.new_store import Insert
 from tfx_graphlets.synthetic import layout, values
 
 
@@ -33,42 +35,42 @@ class Property:
     kind: str = ""
 
 
-CONTEXT: Final = (
-    "INSERT INTO Context (id, type_id, name, create_time_since_epoch,"
-    " last_update_time_since_epoch) VALUES (?1, ?2, ?3, ?4, ?4)"
+def _insert(table: str, columns: str, values: str) -> Insert:
+    width = max(int(number) for number in re.findall(r"\?(\d+)", values))
+    return Insert(f"INSERT INTO {table} ({columns}) VALUES", values, width)
+
+
+_TIMES: Final = "create_time_since_epoch, last_update_time_since_epoch"
+CONTEXT: Final = _insert("Context", f"id, type_id, name, {_TIMES}", "(?1, ?2, ?3, ?4, ?4)")
+PARENT_CONTEXT: Final = _insert("ParentContext", "context_id, parent_context_id", "(?1, ?2)")
+EXECUTION: Final = _insert(
+    "Execution", f"id, type_id, last_known_state, name, {_TIMES}", "(?1, ?2, ?3, ?4, ?5, ?6)"
 )
-PARENT_CONTEXT: Final = "INSERT INTO ParentContext (context_id, parent_context_id) VALUES (?1, ?2)"
-EXECUTION: Final = (
-    "INSERT INTO Execution (id, type_id, last_known_state, name, create_time_since_epoch,"
-    " last_update_time_since_epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+ARTIFACT: Final = _insert(
+    "Artifact", f"id, type_id, uri, state, {_TIMES}", "(?1, ?2, ?3 || ?4, 2, ?5, ?5)"
 )
-ARTIFACT: Final = (
-    "INSERT INTO Artifact (id, type_id, uri, state, create_time_since_epoch,"
-    " last_update_time_since_epoch) VALUES (?1, ?2, ?3 || ?4, 2, ?5, ?5)"
-)
-EVENT: Final = (
-    "INSERT INTO Event (id, artifact_id, execution_id, type, milliseconds_since_epoch)"
-    " VALUES (?1, ?2, ?3, ?4, ?5)"
-)
-EVENT_PATH: Final = (
-    "INSERT INTO EventPath (event_id, is_index_step, step_index, step_key)"
-    " VALUES (?1, 0, NULL, ?2), (?1, 1, ?3, NULL)"
-)
-ASSOCIATION: Final = "INSERT INTO Association (execution_id, context_id) VALUES "
-ATTRIBUTION: Final = "INSERT INTO Attribution (artifact_id, context_id) VALUES "
+EVENT: Final = _insert(
+    "Event", "id, artifact_id, execution_id, type, milliseconds_since_epoch",
+    "(?1, ?2, ?3, ?4, ?5)",
+)  # fmt: skip
+EVENT_PATH: Final = _insert(
+    "EventPath", "event_id, is_index_step, step_index, step_key",
+    "(?1, 0, NULL, ?2), (?1, 1, ?3, NULL)",
+)  # fmt: skip
 # An artifact that is read once more by the same node stands in its context already.
-ATTRIBUTION_AGAIN: Final = (
-    "INSERT OR IGNORE INTO Attribution (context_id, artifact_id) VALUES (?1, ?2)"
+ATTRIBUTION_AGAIN: Final = Insert(
+    "INSERT OR IGNORE INTO Attribution (context_id, artifact_id) VALUES", "(?1, ?2)", 2
 )
 
 
-def fan_out(statement: str, count: int) -> str:
-    """One row for each of ``count`` columns, all with the first parameter.
+def memberships(table: str, member: str, contexts: int) -> Insert:
+    """One row for each of some columns of contexts, all with the member in the first column.
 
-    >>> fan_out("INSERT INTO T (a, b) VALUES ", 2)
-    'INSERT INTO T (a, b) VALUES (?1, ?2), (?1, ?3)'
+    >>> memberships("Association", "execution_id", 2).values
+    '(?1, ?2), (?1, ?3)'
     """
-    return statement + ", ".join(f"(?1, ?{number + 2})" for number in range(count))
+    rows = ", ".join(f"(?1, ?{number + 2})" for number in range(contexts))
+    return _insert(table, f"{member}, context_id", rows)
 
 
 def _quoted(value: object) -> str:
@@ -77,11 +79,11 @@ def _quoted(value: object) -> str:
 
 def property_statement(
     table: str, owner: str, properties: Sequence[Property]
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[Insert, tuple[str, ...]]:
     """SQL that writes all properties of one owner, and the names of its columns.
 
     Returns:
-      The statement, and the columns in the order of its parameters ?2, ?3, ...; ?1 is the owner.
+      The insert, and the columns in the order of its parameters ?2, ?3, ...; ?1 is the owner.
     """
     columns: list[str] = []
     rows = []
@@ -99,10 +101,8 @@ def property_statement(
             sql = str(one.value) if isinstance(one.value, int) else _quoted(one.value)
         integer, string = (sql, "NULL") if kind == "int_value" else ("NULL", sql)
         rows.append(f"(?1, {_quoted(one.name)}, {int(one.custom)}, {integer}, {string})")
-    statement = (
-        f"INSERT INTO {table} ({owner}, name, is_custom_property, int_value, string_value) VALUES "
-    )
-    return statement + ", ".join(rows), tuple(columns)
+    names = f"{owner}, name, is_custom_property, int_value, string_value"
+    return _insert(table, names, ", ".join(rows)), tuple(columns)
 
 
 # What a property may be made of; rows.py has a column of values for each.
@@ -240,9 +240,7 @@ _OF_ARTIFACT: Final = {
     (layout.INFRA_VALIDATOR, "blessing"): (
         Property("blessed", Column("{infra_blessed}"), kind="int_value"),
     ),
-    (layout.PUSHER, "pushed_model"): (
-        Property("pushed", Column("{pushed}"), kind="int_value"),
-    ),
+    (layout.PUSHER, "pushed_model"): (Property("pushed", Column("{pushed}"), kind="int_value"),),
 }
 ARTIFACT_PROPERTIES: Final = tuple(
     property_statement(

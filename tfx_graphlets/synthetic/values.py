@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from tfx_graphlets.synthetic.arrays import Texts
 from tfx_graphlets.synthetic.parameters import StoreParameters
 from tfx_graphlets.synthetic.pipelines import Pipelines, stream
 from tfx_graphlets.synthetic.runs import Runs
 from tfx_graphlets.trace import IntArray
 
-Texts = npt.NDArray[np.object_]
-
 SPLIT_NAMES: Final = '["train", "eval"]'
 SAMPLE_RATES: Final = "mlmd-struct::CioKCV9fdmFsdWVfXxIdGht7ImV2YWwiOiAxLjAsICJ0cmFpbiI6IDEuMH0="
 # Of an ExampleValidator: both splits are free of anomalies; both have some.
-WITHOUT_ANOMALIES: Final = "mlmd-struct::ChIKBXRyYWluEgkRAAAAAAAA8D8KEQoEZXZhbBIJEQAAAAAAAPA/"
-WITH_ANOMALIES: Final = "mlmd-struct::ChIKBXRyYWluEgkRAAAAAAAAAAAKEQoEZXZhbBIJEQAAAAAAAAAA"
+ANOMALIES: Final[Texts] = np.array(
+    [
+        "mlmd-struct::ChIKBXRyYWluEgkRAAAAAAAA8D8KEQoEZXZhbBIJEQAAAAAAAPA/",
+        "mlmd-struct::ChIKBXRyYWluEgkRAAAAAAAAAAAKEQoEZXZhbBIJEQAAAAAAAAAA",
+    ],
+    object,
+)
 
 
 def text(value: object) -> str:
@@ -64,6 +67,11 @@ def _eval_config(lower_bound: float, change: float) -> str:
     )
 
 
+def texts(values: Iterable[str]) -> Texts:
+    """Texts as an array of Python objects, shape [n]."""
+    return np.array(list(values), object)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Values:
     """Texts and numbers by pipeline [P], by run [R] and by piece of code.
@@ -97,7 +105,7 @@ def draw_values(
     draw = stream(parameters, 4)
     count = len(pipelines)
     digits = max(len(str(count - 1)), 4)
-    name = _texts(f"pipeline-{number:0{digits}d}" for number in range(count))
+    name = texts(f"pipeline-{number:0{digits}d}" for number in range(count))
     layers = draw.integers(1, 5, count)
     rate = draw.choice([0.001, 0.003, 0.01, 0.03], count)
     steps = draw.integers(5, 200, count) * 100
@@ -113,22 +121,15 @@ def draw_values(
     total_bytes = typical[runs.pipeline] * draw.lognormal(0.0, 0.1, len(runs))
     return Values(
         name=name,
-        root=_texts(f"gs://ml-pipelines/{of}" for of in name),
-        custom_config=_texts(
+        root=texts(f"gs://ml-pipelines/{of}" for of in name),
+        custom_config=texts(
             json.dumps({"hidden_layers": int(a), "learning_rate": float(b)})
             for a, b in zip(layers, rate)
         ),
-        train_args=_texts(text({"num_steps": int(of)}) for of in steps),
-        eval_config=_texts(_eval_config(float(a), float(b)) for a, b in zip(bound, change)),
-        code=_texts(hashes[at : at + 64] for at in range(0, len(hashes), 64)),
+        train_args=texts(text({"num_steps": int(of)}) for of in steps),
+        eval_config=texts(_eval_config(float(a), float(b)) for a, b in zip(bound, change)),
+        code=texts(hashes[at : at + 64] for at in range(0, len(hashes), 64)),
         first_transform_code=of_trainer,
         total_bytes=total_bytes.astype(np.int64)[same],
         checksum=(run_start_ms // 1000)[same],
     )
-
-
-def _texts(values: object) -> Texts:
-    listed: Sequence[str] = list(values)  # type: ignore[call-overload]
-    array = np.empty(len(listed), object)
-    array[:] = listed
-    return array

@@ -14,10 +14,11 @@ from tfx_graphlets.synthetic import layout
 from tfx_graphlets.synthetic.contexts import KINDS, number_contexts
 from tfx_graphlets.synthetic.parameters import StoreParameters
 from tfx_graphlets.synthetic.pipelines import draw_pipelines
-from tfx_graphlets.synthetic.rows import World, stretches
+from tfx_graphlets.synthetic.rows import stretches
 from tfx_graphlets.synthetic.runs import Runs, draw_runs
 from tfx_graphlets.synthetic.schedule import Schedule, draw_schedule
 from tfx_graphlets.synthetic.values import draw_values
+from tfx_graphlets.synthetic.world import World
 from tfx_graphlets.trace import IntArray, SmallArray
 
 # Starts and ends of executions that are turned into rows at a time.
@@ -100,7 +101,7 @@ def write_store(
         world = World(parameters, pipelines, runs, schedule, contexts, known, store.type_ids)
         for models, loads in stretches(world, _MOMENTS):
             for load in loads:
-                store.load(load.statement, load.columns)
+                store.load(load.insert, load.columns)
             if progress is not None:
                 progress(models)
         trainer_id, outcome = _outcomes(runs, schedule)
