@@ -27,8 +27,9 @@ from tfx_graphlets.features.table import Column, Feature, FeatureKind
 from tfx_graphlets.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
 
-# Rows are described in pieces whose windows hold about so many graphlets.
-_PLACES_AT_ONCE = 1 << 20
+# Rows are described in pieces whose windows hold about so many graphlets: arrays
+# of this length stay in a processor's cache.
+_PLACES_AT_ONCE = 1 << 18
 
 
 def describe_columns(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from tfx_graphlets import roles
 from tfx_graphlets.adjacency import Adjacency
 from tfx_graphlets.features.columns import configs
 from tfx_graphlets.features.columns.ragged import Ragged, within
-from tfx_graphlets.features.contents import SpanContents, code_hashes
+from tfx_graphlets.features.contents import SpanContents, code_hashes, text_codes
 from tfx_graphlets.features.lanes import Lanes
 from tfx_graphlets.features.past import ABANDONED_AFTER_MS
 from tfx_graphlets.features.timeline import NEVER, Edges, Timeline
@@ -30,6 +31,7 @@ _BLESSING_OF_ROLE = {
     Role.MODEL_VALIDATOR: ArtifactType.MODEL_BLESSING,
     Role.INFRA_VALIDATOR: ArtifactType.INFRA_BLESSING,
 }
+_Column = TypeVar("_Column")
 UNSEEN = -1  # no such thing was known
 
 
@@ -56,6 +58,7 @@ class Entries:
         self.execution: IntArray = graphlets.executions.index
         self.role: SmallArray = graphlets.role[self.execution]
         self.part: SmallArray = graphlets.part
+        self._once: dict[tuple[str, str], Any] = {}
         self.is_source: BoolArray = (self.part == Part.UPSTREAM) & np.isin(self.role, _SOURCES)
 
     # -- columns over executions ----------------------------------------------------
@@ -75,8 +78,18 @@ class Entries:
         """Execution to the Examples that it put out."""
         return self.outputs_of_type(ArtifactType.EXAMPLES)
 
+    def once(self, what: str, of: str, work_out: Callable[[], _Column]) -> _Column:
+        """What was worked out at the first call with these names; it is not changed."""
+        if (what, of) not in self._once:
+            self._once[what, of] = work_out()
+        kept: _Column = self._once[what, of]
+        return kept
+
     def outputs_of_type(self, base_type: str) -> Adjacency:
         """Execution to the artifacts of one type that it put out."""
+        return self.once("outputs", base_type, lambda: self._outputs_of_type(base_type))
+
+    def _outputs_of_type(self, base_type: str) -> Adjacency:
         events = self.trace.events
         put = roles.is_output_edge(self.trace, self.graphlets.role)
         put &= self.trace.artifacts_of_types([base_type])[events.artifact]
@@ -107,12 +120,22 @@ class Entries:
         result[entry[index[says[artifact]]]] = True
         return result
 
+    def text_codes(self, name: str) -> IntArray:
+        """``contents.text_codes`` of a property of executions."""
+        executions = self.trace.executions
+        return self.once(
+            "text", name, lambda: text_codes(executions.properties, name, len(executions))
+        )
+
     def verdicts(self, role: Role) -> FloatArray:
         """What each entry says of the model, if it is a validator of the role.
 
         Returns: float64 [entries], the least ``blessed`` of its blessings; NaN
           for other entries, and where nothing is said.
         """
+        return self.once("verdicts", role.name, lambda: self._verdicts(role))
+
+    def _verdicts(self, role: Role) -> FloatArray:
         artifacts = self.trace.artifacts
         blessed = artifacts.properties.numbers(PropertyName.BLESSED, len(artifacts))
         result = np.full(len(self.execution), np.nan)

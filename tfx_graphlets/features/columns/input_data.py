@@ -141,7 +141,8 @@ def _sizes(rows: Rows) -> tuple[FloatArray, FloatArray]:
 
 def _anomalous_splits(rows: Rows) -> FloatArray:
     """Splits that the latest check of the newest span did not bless, float64 [rows]."""
-    identity, known_ms, artifact = _checks(rows.entries)
+    entries = rows.entries
+    identity, known_ms, artifact = entries.once("checks", "", lambda: _checks(entries))
     newest = rows.own.spans.newest
     result = np.full(len(rows), np.nan)
     if not len(identity):
@@ -153,7 +154,7 @@ def _anomalous_splits(rows: Rows) -> FloatArray:
     place = np.searchsorted(keys, wanted, "right") - 1
     found = np.flatnonzero((place >= 0) & (newest >= 0))
     found = found[identity[place[found]] == newest[found]]
-    result[found] = _unblessed_splits(rows.entries, artifact[place[found]])
+    result[found] = _unblessed_splits(entries, artifact[place[found]])
     return result
 
 

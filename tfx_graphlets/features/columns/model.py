@@ -7,9 +7,9 @@ from typing import Union
 
 import numpy as np
 
+from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.windows import at, ratio
-from tfx_graphlets.features.contents import text_codes
 from tfx_graphlets.features.model import num_steps
 from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import (
@@ -40,13 +40,14 @@ def _of_trainer(rows: Rows) -> Mapping[str, Values]:
     entries, window, trainer = rows.entries, rows.window, rows.trainer
     executions, trainer_of = entries.trace.executions, entries.graphlets.trainer
     names = [base_name(name) for name in executions.type_names]
-    steps, duration = _steps(rows), (executions.update_ms - executions.create_ms).astype(float)
+    steps = entries.once("train_steps", "", lambda: _steps(entries))
+    duration = (executions.update_ms - executions.create_ms).astype(float)
     others = trainer_of[window.graphlet]
     ended = entries.timeline.finished_ms[others] <= rows.moment_ms[window.row]
     recent = window.in_last_flagged(ended, 5)
     total = np.bincount(window.row[recent], duration[others[recent]], len(rows))
     mean = ratio(total, window.count(recent))
-    config = text_codes(executions.properties, PropertyName.CUSTOM_CONFIG, len(executions))
+    config = entries.text_codes(PropertyName.CUSTOM_CONFIG)
     previous = window.nth(1)
     warm_starts = entries.graphlets.warm_start.counts()
     return {
@@ -65,12 +66,11 @@ def _of_trainer(rows: Rows) -> Mapping[str, Values]:
     }
 
 
-def _steps(rows: Rows) -> FloatArray:
+def _steps(entries: Entries) -> FloatArray:
     """Training steps of every execution, float64 [E]; NaN where not given."""
-    executions = rows.entries.trace.executions
-    code = text_codes(executions.properties, PropertyName.TRAIN_ARGS, len(executions))
+    code = entries.text_codes(PropertyName.TRAIN_ARGS)
     distinct, place = np.unique(code, return_inverse=True)
-    strings = executions.properties.strings
+    strings = entries.trace.executions.properties.strings
     steps = [num_steps(strings[one]) if one >= 0 else np.nan for one in distinct.tolist()]
     return np.array(steps or [np.nan])[place.reshape(-1)]
 
