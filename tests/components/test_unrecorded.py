@@ -191,6 +191,25 @@ def test_an_artifact_that_the_archive_holds_stays_the_one_that_it_is() -> None:
     assert len(trace.artifacts) == len(runs.build.trace().artifacts) + 1  # the schema
 
 
+def test_properties_are_read_as_tfx_hands_them_on_kubeflow() -> None:
+    """There a custom property is a Struct, wrapped if it is no object; a number is a double."""
+    runs = Runs()
+    message = metadata_store_pb2.Artifact()
+    message.properties["span"].int_value = 7
+    for name, value in (("fingerprint", "bytes:1"), ("files", 3.0), ("share", 0.5)):
+        message.custom_properties[name].struct_value["__value__"] = value
+    message.custom_properties["splits"].struct_value["train"] = 0.0
+    runs.prepare("r0")
+    wired = {"examples": (WiredWithProperties(99, "now/examples", "Examples", message),)}
+    trace, _ = with_unrecorded_run(runs.build.trace(), wired, pipeline=None, moment_ms=10**9)
+    table, number = trace.artifacts.properties, len(trace.artifacts)
+    assert table.numbers("span", number)[-1] == 7.0
+    assert table.numbers("files", number)[-1] == 3.0
+    assert table.numbers("share", number)[-1] == 0.5
+    assert table.texts("fingerprint", number)[-1] == "bytes:1"
+    assert table.texts("splits", number)[-1] == '{"train": 0.0}'
+
+
 def test_a_pipeline_that_has_not_trained_yet_can_be_asked_about() -> None:
     """Without a Trainer there is no shape to assume: the artifacts alone are told."""
     runs = Runs()

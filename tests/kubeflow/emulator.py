@@ -212,17 +212,17 @@ class Emulator:
             return value["constantValue"] if "constantValue" in value else value["constant"]
         name = source["componentInputParameter"]
         defined = self.spec["root"]["inputDefinitions"]["parameters"][name]
-        if name not in self.parameters:
-            return (
-                self.job["runtimeConfig"]
-                .get("parameters", {})
-                .get(name, defined.get("defaultValue"))
-            )
-        value = self.parameters[name]
-        if "type" in defined:  # schema 2.0.0
+        typed = "type" in defined  # schema 2.0.0
+        if name in self.parameters:
             kind = {"INT": "intValue", "DOUBLE": "doubleValue", "STRING": "stringValue"}
-            return {kind[defined["type"]]: value}
-        return value
+            value = self.parameters[name]
+            return {kind[defined["type"]]: value} if typed else value
+        defaults = self.job["runtimeConfig"].get("parameters", {}) if typed else defined
+        if (name if typed else "defaultValue") not in defaults:
+            raise UnsupportedError(
+                f"neither value nor default value provided for non-optional parameter {name!r}"
+            )
+        return defaults[name if typed else "defaultValue"]
 
     def _outputs(self, task: Mapping[str, Any], place: Path) -> dict[str, list[Document]]:
         """The artifacts that the driver provides for the container to fill."""

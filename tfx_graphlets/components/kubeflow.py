@@ -19,6 +19,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.importer import Importer
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.experimental.conditionals import conditional
+from tfx.orchestration.data_types import RuntimeParameter
 
 from tfx_graphlets.components import keys
 from tfx_graphlets.components.artifacts import GateDecision, Graphlets
@@ -30,6 +31,9 @@ from tfx_graphlets.errors import GraphletsError, InvalidArgumentError, MissingDe
 VERTEX: Final = "vertex"
 KFP: Final = "kfp"
 KFP_COMMAND: Final = ("python", "-m", "tfx_graphlets.components.kubeflow_executor")
+
+# Fields of the message Value of pipeline spec 2.0.0, by the type of a runtime parameter.
+_VALUE_FIELD: Final = {int: "intValue", float: "doubleValue", str: "stringValue"}
 
 Document = dict[str, object]
 
@@ -60,6 +64,7 @@ def compile_for_kubeflow(
     - it runs ``check_gated``, and refuses what would not work (see below);
     - GraphletGen and WasteGate are never cached, whatever the pipeline says
       (elsewhere their drivers see to that, and Kubeflow runs none);
+    - runtime parameters keep their defaults;
     - for open-source KFP it compiles to pipeline spec 2.1, the only one that is
       accepted there, and starts containers through ``kubeflow_executor``.
 
@@ -101,6 +106,7 @@ def compile_for_kubeflow(
     job = cast("Document", runner.run(pipeline, write_out=False))
     spec = cast("Document", job["pipelineSpec"])
     _never_cache(spec, {node.id for node in pipeline.components if _is_own(node)})
+    _give_defaults(pipeline, job, backend)
     if backend == KFP:
         _run_drivers(spec)
     result = spec if backend == KFP else job
@@ -146,6 +152,25 @@ def _never_cache(spec: Document, names: set[str]) -> None:
     tasks = cast("dict[str, Document]", _at(spec, "root", "dag", "tasks"))
     for name in names:
         tasks[name].pop("cachingOptions", None)
+
+
+def _give_defaults(pipeline: tfx.dsl.Pipeline, job: Document, backend: str) -> None:
+    """TFX leaves out the defaults of runtime parameters; a run would have to name them all."""
+    parameters = {
+        value.name: value
+        for node in pipeline.components
+        for value in node.exec_properties.values()
+        if isinstance(value, RuntimeParameter) and value.default is not None
+    }
+    spec = cast("Document", job["pipelineSpec"])
+    for name, parameter in sorted(parameters.items()):
+        if backend == KFP:
+            defined = _at(spec, "root", "inputDefinitions", "parameters", name)
+            defined |= {"defaultValue": parameter.default, "isOptional": True}
+        else:
+            config = cast("Document", job.setdefault("runtimeConfig", {}))
+            given = cast("Document", config.setdefault("parameters", {}))
+            given.setdefault(name, {_VALUE_FIELD[parameter.ptype]: parameter.default})
 
 
 def _run_drivers(spec: Document) -> None:

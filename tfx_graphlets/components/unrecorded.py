@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 from google.protobuf import json_format
@@ -30,6 +30,7 @@ from tfx_graphlets.vocabulary import ExecutionState, Role
 
 RUN: Final = "(the run that is going on)"
 _LIVE: Final = 2  # MLMD Artifact.State
+_WRAPPED: Final = "__value__"  # how TFX on Kubeflow wraps a custom property that is no object
 _KINDS: Final = {  # of MLMD's message Value
     "int_value": PropertyKind.INT,
     "double_value": PropertyKind.DOUBLE,
@@ -271,12 +272,24 @@ def _add_properties(raw: RawTables, owner: int, artifact: Wired) -> None:
         return
     for is_custom, values in ((False, message.properties), (True, message.custom_properties)):
         for name in sorted(values):
-            kind = values[name].WhichOneof("value")
-            if kind == "struct_value":
-                text = json.dumps(json_format.MessageToDict(values[name].struct_value))
-                table.add(owner, name, is_custom, PropertyKind.STRUCT, text)
-            elif kind in _KINDS:
-                table.add(owner, name, is_custom, _KINDS[kind], getattr(values[name], kind))
+            kind, value = _plain(values[name])
+            if kind is not None:
+                table.add(owner, name, is_custom, kind, value)
+
+
+def _plain(message: Any) -> tuple[int | None, int | float | str]:
+    """PropertyKind and value of an MLMD Value; None and "" for what a trace leaves out."""
+    kind = message.WhichOneof("value")
+    if kind == "struct_value":
+        document = json_format.MessageToDict(message.struct_value)
+        value = document.get(_WRAPPED) if document.keys() == {_WRAPPED} else None
+        if isinstance(value, str):
+            return PropertyKind.STRING, value
+        if isinstance(value, float):  # every number is one on Kubeflow
+            whole = value.is_integer()
+            return (PropertyKind.INT, int(value)) if whole else (PropertyKind.DOUBLE, value)
+        return PropertyKind.STRUCT, json.dumps(document, sort_keys=True)
+    return (_KINDS[kind], getattr(message, kind)) if kind in _KINDS else (None, "")
 
 
 def _table(found: object) -> RawProperties:
