@@ -145,7 +145,7 @@ class _Work:
         for name, values in names.values.items():
             column = self.names[name]
             for row, value in zip(names.rows.tolist(), values):
-                column[row] = value  # type: ignore[assignment]
+                column[row] = value
 
     def table(self) -> FeatureTable:
         """The table, once all shards are in it."""

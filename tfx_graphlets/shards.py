@@ -8,12 +8,12 @@ result is that of the whole trace, the memory that of the largest shard.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.texts import Texts
 from tfx_graphlets.trace import (
     BoolArray,
     Contexts,
@@ -25,7 +25,6 @@ from tfx_graphlets.trace import (
 )
 from tfx_graphlets.vocabulary import PropertyName
 
-_Row = TypeVar("_Row", bound=np.generic)
 _NOWHERE = -1
 
 
@@ -117,7 +116,7 @@ class Shards:
                 state=artifacts.state[artifact],
                 create_ms=artifacts.create_ms[artifact],
                 update_ms=artifacts.update_ms[artifact],
-                uri=tuple(artifacts.uri[one] for one in artifact.tolist()),
+                uri=_taken(artifacts.uri, artifact),
                 properties=_properties(
                     artifacts.properties, self._artifact_property.of_shard(number),
                     self._artifact_place,
@@ -185,6 +184,12 @@ class _Order:
         rows = self.row[self.start[0] :]
         result[rows] = np.arange(self.start[0], len(self.row)) - first
         return result
+
+
+def _taken(uris: Sequence[str], rows: IntArray) -> Sequence[str]:
+    if isinstance(uris, Texts):
+        return uris.take(rows)
+    return tuple(uris[row] for row in rows.tolist())
 
 
 def _properties(properties: Properties, rows: IntArray, place: IntArray) -> Properties:
