@@ -144,7 +144,11 @@ def _text(name: str, column: str) -> Property:
 _OF_EXECUTION: Final = {
     layout.EXAMPLE_GEN: (
         Property("input_base", Column("{root} || '/data'"), kind="string_value"),
-        Property("input_config", values.INPUT_CONFIG),
+        Property(
+            "input_config",
+            Column(" || {span} || ".join(_quoted(part) for part in values.INPUT_CONFIG)),
+            kind="string_value",
+        ),
         _FINGERPRINT,
         Property("output_config", values.OUTPUT_CONFIG),
         Property("output_data_format", 6),

@@ -32,7 +32,10 @@ def text(value: object) -> str:
     return json.dumps(value, indent=2, sort_keys=True)
 
 
-INPUT_CONFIG: Final = text({"splits": [{"name": "all", "pattern": "span-{SPAN}/*.csv"}]})
+# Ends of the text before and after the number of the span, which TFX fills in.
+INPUT_CONFIG: Final = text(
+    {"splits": [{"name": "all", "pattern": "span-{SPAN}/version-0/*.csv"}]}
+).split("{SPAN}")
 OUTPUT_CONFIG: Final = text(
     {
         "split_config": {
