@@ -44,7 +44,7 @@ def as_system_rows(raw: RawTables, *, boxes: bool = True) -> RawTables:
     raw = copy.deepcopy(raw)
     names = task_names(raw)
     producer = _producers(raw)
-    properties, parameters = RawProperties(), _parameters(raw)
+    properties, parameters = RawProperties(), values_of(raw.execution_properties)
     kinds = []
     for execution, type_name in zip(raw.execution_id, raw.execution_type):
         is_importer = base_name(type_name) in ("Importer", "ImporterNode")
@@ -80,8 +80,8 @@ def _producers(raw: RawTables) -> dict[int, frozenset[int]]:
     return {execution: frozenset(artifacts) for execution, artifacts in found.items()}
 
 
-def _parameters(raw: RawTables) -> dict[int, dict[str, object]]:
-    table = raw.execution_properties
+def values_of(table: RawProperties) -> dict[int, dict[str, object]]:
+    """Properties by owner and name, structs and booleans as JSON has them."""
     found: dict[int, dict[str, object]] = {}
     for owner, name, kind, value in zip(table.owner, table.name, table.kind, table.value):
         known: Mapping[int, object] = {

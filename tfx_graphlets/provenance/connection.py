@@ -12,6 +12,11 @@ from tfx_graphlets.errors import InvalidArgumentError
 
 PASSWORD_VARIABLE: Final = "TFX_GRAPHLETS_DB_PASSWORD"  # noqa: S105 - where one may stand
 
+# Where a pod of Kubeflow Pipelines finds ML Metadata (its configuration, then
+# what Kubernetes sets for the service metadata-grpc-service).
+GRPC_HOST_VARIABLES: Final = ("METADATA_GRPC_SERVICE_HOST", "METADATA_GRPC_SERVICE_SERVICE_HOST")
+GRPC_PORT_VARIABLES: Final = ("METADATA_GRPC_SERVICE_PORT", "METADATA_GRPC_SERVICE_SERVICE_PORT")
+
 _BACKEND_OF_SCHEME: Final = {
     "mysql": "mysql",
     "mariadb": "mysql",
@@ -66,9 +71,11 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
     Args:
       uri: ``mysql://user:password@host:port/database``, ``postgresql://...`` or
         ``grpc://host:port``; reserved characters of user and password are
-        percent-encoded.
+        percent-encoded. ``grpc://`` alone names the service of the pod's
+        environment.
       environment: environment variables; TFX_GRAPHLETS_DB_PASSWORD counts
-        where the URI holds no password.
+        where the URI holds no password, METADATA_GRPC_SERVICE_HOST and _PORT
+        where a gRPC URI names no host.
 
     Raises:
       InvalidArgumentError: host, port or database is missing or no such thing.
@@ -85,6 +92,8 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
         ) from None  # fmt: skip
     backend = _BACKEND_OF_SCHEME[parts.scheme.lower()]
     database = urllib.parse.unquote(parts.path.strip("/"))
+    if not host and backend == "grpc" and uri.partition("://")[2] in ("", "/"):
+        host, port = _grpc_service(shown, environment)
     if not host:
         raise InvalidArgumentError("uri", shown, f"name the host, as in {backend}://host:port")
     if parts.query or parts.fragment:
@@ -104,3 +113,21 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
         user=urllib.parse.unquote(parts.username or ""),
         password="" if backend == "grpc" else password,
     )
+
+
+def _grpc_service(uri: str, environment: Mapping[str, str]) -> tuple[str, int | None]:
+    """Host and port of the metadata service that the environment names."""
+    host = next((environment[name] for name in GRPC_HOST_VARIABLES if environment.get(name)), "")
+    text = next((environment[name] for name in GRPC_PORT_VARIABLES if environment.get(name)), "")
+    if not host:
+        raise InvalidArgumentError(
+            "uri", uri, f"name the host, as in grpc://host:port, or set {GRPC_HOST_VARIABLES[0]} "
+            f"and {GRPC_PORT_VARIABLES[0]}",
+        )  # fmt: skip
+    # Kubernetes sets the variable of the port to tcp://address:port, too.
+    port = text.rpartition(":")[2]
+    if text and not (port.isdigit() and 0 < int(port) < 65_536):
+        raise InvalidArgumentError(
+            GRPC_PORT_VARIABLES[0], text, "it must be a port number from 1 to 65535"
+        )
+    return host, int(port) if text else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tfx_graphlets.errors import InvalidArgumentError, NotAMetadataStoreError
 from tfx_graphlets.payload import Payloads
-from tfx_graphlets.provenance import connection
+from tfx_graphlets.provenance import connection, kfp_address
 from tfx_graphlets.provenance.selection import Columns
 from tfx_graphlets.trace import Trace
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ACCEPTED = (
     "give the path of a SQLite file or of an archive, mysql://user@host:port/database, "
-    "postgresql://user@host:port/database or grpc://host:port"
+    "postgresql://user@host:port/database, grpc://host:port or kfp+http://host:port"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
@@ -113,7 +113,13 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
         - ``mysql://user@host:port/database``,
           ``postgresql://user@host:port/database``, ``grpc://host:port``. The
           password is taken from the environment variable
-          TFX_GRAPHLETS_DB_PASSWORD, or from the URI.
+          TFX_GRAPHLETS_DB_PASSWORD, or from the URI. ``grpc://`` alone is the
+          service that METADATA_GRPC_SERVICE_HOST and _PORT name, as they are
+          set in the pods of Kubeflow Pipelines;
+        - ``kfp+http://host:port/path?namespace=name`` or ``kfp+https://...``:
+          Kubeflow Pipelines' own API; its token is taken from
+          TFX_GRAPHLETS_KFP_TOKEN, or from the file that
+          TFX_GRAPHLETS_KFP_TOKEN_FILE names.
 
     Raises:
       InvalidArgumentError: the URI is of no such form.
@@ -140,6 +146,10 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
         from tfx_graphlets.provenance.mlmd_store import MlmdStore
 
         return MlmdStore.from_server(connection.parse_server(text, os.environ))
+    if scheme in kfp_address.SCHEMES:
+        from tfx_graphlets.provenance.kfp_store import KfpStore
+
+        return KfpStore.open(text)
     raise InvalidArgumentError("uri", connection.redacted(text), ACCEPTED)
 
 
