@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfx_graphlets.errors import InvalidArgumentError, MissingDependencyError
+from tfx_graphlets.errors import InvalidArgumentError, MissingDependencyError, StoreError
 
 if TYPE_CHECKING:
     import ml_metadata
@@ -134,6 +134,7 @@ def new_store(
     Raises:
       InvalidArgumentError: there is a file at ``path`` already, or no such folder.
       MissingDependencyError: ml-metadata is not installed.
+      StoreError: SQLite cannot write what it was given.
     """
     path = Path(path)
     if path.exists():
@@ -157,6 +158,8 @@ def new_store(
             yield store
             store.finish(dropped)
         partial.replace(path)
+    except sqlite3.Error as error:  # a full disk, rows that contradict each other
+        raise StoreError(str(path), f"cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -60,12 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GraphletsError as error:
         return _fail(error, USAGE, as_json=as_json)
     started = time.monotonic()
+    # A job that is told to stop cleans up like one that is interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         # On a terminal only: `disable=None` looks at standard error.
         with tqdm(total=parameters.models, unit="models", disable=None, leave=False) as bar:
             written = write_store(path, parameters, bar.update)
-    except GraphletsError as error:
+    except (GraphletsError, OSError) as error:
         return _fail(error, FAILURE, as_json=as_json)
+    except KeyboardInterrupt:
+        sys.stderr.write("tfx_graphlets.synthetic: interrupted\n")
+        return FAILURE
     summary = _summary(written, time.monotonic() - started)
     sys.stdout.write((json.dumps(summary, indent=2) if as_json else _lines(summary)) + "\n")
     return 0
@@ -93,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fail(error: GraphletsError, code: int, *, as_json: bool) -> int:
+def _fail(error: Exception, code: int, *, as_json: bool) -> int:
     if as_json:
         reason = {"error": type(error).__name__, "message": str(error)}
         sys.stdout.write(json.dumps(reason) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Final
 
 from tfx_graphlets.errors import InvalidArgumentError
@@ -97,9 +98,9 @@ class StoreParameters:
             )  # fmt: skip
         if not 0 < self.push_rate < 1:
             raise InvalidArgumentError("push_rate", self.push_rate, "must be between 0 and 1")
-        if not self.push_concentration > 0:
+        if not 0 < self.push_concentration < math.inf:
             raise InvalidArgumentError(
-                "push_concentration", self.push_concentration, "must be above 0"
+                "push_concentration", self.push_concentration, "must be a finite number above 0"
             )
         if self.start_ms < 0:
             raise InvalidArgumentError("start_ms", self.start_ms, "must be 0 or more")
