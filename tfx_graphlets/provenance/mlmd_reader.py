@@ -173,7 +173,7 @@ class Reader:
             event_execution=[one.execution_id for one in events],
             event_artifact=[one.artifact_id for one in events],
             event_type=[one.type for one in events],
-            event_key=[_first_key(one) for one in events],
+            event_key=[first_key(one) for one in events],
             event_ms=[one.milliseconds_since_epoch for one in events],
             context_id=[one.id for one in contexts],
             context_type=[type_name["context"].get(one.type_id, "") for one in contexts],
@@ -181,19 +181,21 @@ class Reader:
             context_create_ms=[one.create_time_since_epoch for one in contexts],
             association=association,
             attribution=attribution,
-            execution_properties=_properties(executions),
-            artifact_properties=_properties(artifacts),
+            execution_properties=properties_of(executions),
+            artifact_properties=properties_of(artifacts),
         )
 
 
-def _first_key(event: Any) -> str | None:
+def first_key(event: Any) -> str | None:
+    """The first key step of an event's path; None where there is none."""
     for step in event.path.steps:
         if step.WhichOneof("value") == "key":
             return str(step.key)
     return None
 
 
-def _properties(nodes: Collection[Any]) -> RawProperties:
+def properties_of(nodes: Collection[Any]) -> RawProperties:
+    """The properties of executions or artifacts as rows."""
     raw = RawProperties()
     for node in nodes:
         for is_custom, values in ((False, node.properties), (True, node.custom_properties)):
