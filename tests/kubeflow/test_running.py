@@ -20,6 +20,7 @@ from tests.kubeflow import gated
 from tests.kubeflow.emulator import (
     Backend,
     Emulator,
+    Launch,
     State,
     TaskFailedError,
     TaskRun,
@@ -32,7 +33,7 @@ from tfx_graphlets.vocabulary import Stage
 
 pytestmark = pytest.mark.tfx
 
-PROVED = ("GraphletGenExecutor", "WasteGateExecutor", "GenericExecutor")  # the last: the Trainer
+GENERATOR, GATE, TRAINER = "GraphletGenExecutor", "WasteGateExecutor", "GenericExecutor"
 BEFORE = {"LightExampleGen", "Transform", "GraphletGen", "WasteGate"}
 GATED = {"Trainer", "Evaluator", "Pusher"}
 
@@ -50,10 +51,14 @@ def run_here(command: Sequence[str], log: Path) -> None:
         log.write_text(printed.getvalue())
 
 
-def run_proved_as_process(command: Sequence[str], log: Path) -> None:
-    """Runs the three containers in question as processes of their own, the others here."""
-    proved = any(word.endswith(PROVED) for word in command)
-    (run_process if proved else run_here)(command, log)
+def as_process(*executors: str) -> Launch:
+    """Runs the containers of these executors as processes of their own, the others here."""
+
+    def launch(command: Sequence[str], log: Path) -> None:
+        own = any(word.endswith(executors) for word in command)
+        (run_process if own else run_here)(command, log)
+
+    return launch
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +84,8 @@ def states(runs: Mapping[str, TaskRun]) -> dict[str, State]:
 def test_on_vertex_a_run_that_is_worth_it_trains_and_pushes(tmp_path: Path, model: str) -> None:
     """proceed is 1: CEL says yes, the Trainer's own command trains, the Pusher pushes."""
     job = compiled(tmp_path, model, VERTEX, span=PUSHED_SPAN)
-    runs = Emulator(job, tmp_path / "run", launch=run_proved_as_process).run()
+    launch = as_process(GENERATOR, GATE, TRAINER)
+    runs = Emulator(job, tmp_path / "run", launch=launch).run()
     assert states(runs) == dict.fromkeys(BEFORE | GATED, State.SUCCEEDED)
     graphlets = runs["GraphletGen"].metadata("graphlets")
     assert (graphlets["usable"], graphlets["stage"]) == (1.0, "pre")
@@ -96,7 +102,7 @@ def test_on_vertex_a_run_that_is_worth_it_trains_and_pushes(tmp_path: Path, mode
 def test_on_vertex_a_run_that_is_not_worth_it_stops_at_the_gate(tmp_path: Path, model: str) -> None:
     """proceed is 0: CEL says no, the Trainer does not start, nor does anything behind it."""
     job = compiled(tmp_path, model, VERTEX, span=WASTED_SPAN)
-    runs = Emulator(job, tmp_path / "run", launch=run_proved_as_process).run()
+    runs = Emulator(job, tmp_path / "run", launch=as_process(GATE)).run()
     assert states(runs) == {
         **dict.fromkeys(BEFORE, State.SUCCEEDED),
         "Trainer": State.NOT_TRIGGERED,

@@ -102,6 +102,24 @@ class NestedGateError(GraphletsError):
         )
 
 
+class NestedConditionError(GraphletsError):
+    """Nodes stand under a condition of the user's own that asks a gated node.
+
+    Attributes:
+      nested: pairs of the node's id and the id of the gated node that it asks.
+    """
+
+    def __init__(self, pipeline_name: str, nested: Sequence[tuple[str, str]]) -> None:
+        self.nested = tuple(nested)
+        found = "; ".join(f"{node} asks {asked}, which a gate may skip" for node, asked in nested)
+        super().__init__(
+            f"pipeline {pipeline_name!r}: {found}. TFX evaluates conditions in no fixed order: "
+            "when the gate says no there is nothing to ask, and the node is FAILED as often as it "
+            "is skipped. Wire what it asks as an input instead (a Pusher with model_blessing "
+            "pushes nothing that is not blessed)."
+        )
+
+
 def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> None:
     """Checks that every descendant of a gated node is gated as well.
 
@@ -127,6 +145,8 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
     Raises:
       UngatedNodeError: naming every such node, with the path that leads to it.
       NestedGateError: a gate stands inside the condition of another.
+      NestedConditionError: inside a gate's condition stands another one that
+        asks a gated node.
       InvalidArgumentError: ``pipeline`` is no pipeline, or ``allow`` names a
         node that it does not have.
     """
@@ -142,7 +162,7 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
     nested = [
         (node.id, condition.gates)
         for node in pipeline.components
-        if _is_gate(node)
+        if is_gate(node)
         for condition in conditions[node.id]
     ]
     if nested:
@@ -150,6 +170,9 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
     found = tuple(_ungated(pipeline, conditions, frozenset(allow)))
     if found:
         raise UngatedNodeError(pipeline.pipeline_name, found)
+    asking = tuple(_asking_gated_nodes(pipeline, conditions))
+    if asking:
+        raise NestedConditionError(pipeline.pipeline_name, asking)
     _warn_of_idle_gates(pipeline, conditions)
     for node in pipeline.components:
         if isinstance(node, tfx.dsl.Pipeline):
@@ -197,11 +220,11 @@ def _ungated(
     for node in pipeline.components:
         inside = {condition for c in conditions[node.id] for condition in implied.get(c, {c})}
         paths: dict[_Condition, tuple[str, ...]] = {}
-        for parent in sorted(_parents(node, _predicates(node, pipeline)) & required.keys()):
+        for parent in sorted(parents_of(node, _predicates(node, pipeline)) & required.keys()):
             for condition, path in required[parent].items():
                 paths.setdefault(condition, (*path, node.id))
         met = set(inside)
-        if _is_gate(node):
+        if is_gate(node):
             met |= _implied_by_outer(node, conditions, implied)
             yes = _Condition(proceed(node))
             implied[yes] = {yes} | met
@@ -210,9 +233,22 @@ def _ungated(
             for condition, path in paths.items():
                 if condition not in met:
                     yield Ungated(node.id, condition.gates, path)
-        if _is_gate(node):
+        if is_gate(node):
             paths = {}  # it always runs
         required[node.id] = {**paths, **dict.fromkeys(inside, (node.id,))}
+
+
+def _asking_gated_nodes(
+    pipeline: tfx.dsl.Pipeline, conditions: Mapping[str, Sequence[_Condition]]
+) -> Iterator[tuple[str, str]]:
+    """Pairs of a node with a condition of the user's own, and a gated node that this one asks."""
+    for node in pipeline.components:
+        for predicate in _predicates(node, pipeline):
+            if not _Condition(predicate).gates:
+                for channel in channel_utils.get_dependent_channels(predicate):
+                    for asked in sorted(channel.get_data_dependent_node_ids()):
+                        if conditions.get(asked):
+                            yield node.id, asked
 
 
 def _implied_by_outer(
@@ -235,12 +271,12 @@ def _warn_of_idle_gates(
 ) -> None:
     asked = " and ".join(c.gates for found in conditions.values() for c in found).split(" and ")
     for node in pipeline.components:
-        if _is_gate(node) and node.id not in asked:
+        if is_gate(node) and node.id not in asked:
             logging.warning("Gate %s gates nothing: no node stands under its condition.", node.id)
 
 
-def _parents(node: BaseNode, predicates: Sequence[Predicate]) -> set[str]:
-    """Ids of the nodes whose outputs the node, or a condition on it, takes."""
+def parents_of(node: BaseNode, predicates: Sequence[Predicate]) -> set[str]:
+    """Ids of the nodes whose outputs the node, or one of the conditions on it, takes."""
     channels: list[BaseChannel] = list(node.inputs.values())
     for placeholder in (*node.exec_properties.values(), *predicates):
         if isinstance(placeholder, Placeholder):
@@ -248,5 +284,6 @@ def _parents(node: BaseNode, predicates: Sequence[Predicate]) -> set[str]:
     return {parent for channel in channels for parent in channel.get_data_dependent_node_ids()}
 
 
-def _is_gate(node: BaseNode) -> bool:
+def is_gate(node: BaseNode) -> bool:
+    """True for a node that puts out a GateDecision."""
     return any(channel.type is GateDecision for channel in node.outputs.values())
