@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import (
     MissingDependencyError,
+    NotAMetadataStoreError,
     StoreError,
     StoreNotFoundError,
     UnsupportedSchemaError,
@@ -191,6 +192,17 @@ class MlmdStore:
             raise StoreNotFoundError(
                 self._name, "does not answer; check host and port, and that the service is running"
             ) from _without_secrets(error, self._server)
+        except errors.DeadlineExceededError as error:
+            raise StoreNotFoundError(
+                self._name, f"has not answered for {_GRPC_TIMEOUT_SECONDS:g} s; check host and "
+                "port, and that the service is running",
+            ) from _without_secrets(error, self._server)  # fmt: skip
+        except errors.UnimplementedError as error:
+            raise NotAMetadataStoreError(
+                self._name, "does not speak ML Metadata's protocol "
+                f"({_first_line(error, self._server)}); check the port, and that the service is "
+                "ML Metadata's, of a release that is not much older than this ml-metadata",
+            ) from _without_secrets(error, self._server)  # fmt: skip
         except errors.StatusError as error:
             raise StoreError(
                 self._name,
