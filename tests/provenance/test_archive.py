@@ -17,7 +17,7 @@ from tests.corpus import real_runs
 from tfx_graphlets.assembly import RawTables, assemble
 from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.payload import NoPayloads
-from tfx_graphlets.provenance import archive, archive_format
+from tfx_graphlets.provenance import archive_files, archive_format
 from tfx_graphlets.provenance.archive import write_archive
 from tfx_graphlets.provenance.archive_store import ArchiveStore
 from tfx_graphlets.provenance.store import open_store
@@ -231,7 +231,7 @@ def test_an_archive_is_replaced_where_directories_cannot_be_exchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without renameat2 two renames do it."""
-    monkeypatch.setattr(archive, "_exchange", lambda *_: False)
+    monkeypatch.setattr(archive_files, "exchange", lambda *_: False)
     directory = write_small(tmp_path / "archive")
     write_archive(TraceBuilder().trace(), NoPayloads(), directory, created_ms=1)
     with ArchiveStore(directory) as store:
@@ -323,7 +323,7 @@ DAMAGES: Mapping[str, tuple[Callable[[Path], object], str]] = {
         lambda d: _change_manifest(d, _lead_outside), "damaged.*events.parquet",
     ),
     "a newer format": (
-        lambda d: _change_manifest(d, lambda c: c.update(format_version=2)), "newer than 1",
+        lambda d: _change_manifest(d, lambda c: c.update(format_version=3)), "newer than 2",
     ),
     "an older format": (
         lambda d: _change_manifest(d, lambda c: c.update(format_version=0)), "damaged",

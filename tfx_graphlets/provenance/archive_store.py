@@ -1,4 +1,4 @@
-"""ArchiveStore: reads what ``write_archive`` wrote."""
+"""ArchiveStore: reads what ``write_archive`` and ``update_archive`` wrote."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfx_graphlets.assembly import RawProperties, RawTables
+from tfx_graphlets.assembly import assemble
 from tfx_graphlets.errors import ArchiveError, StoreNotFoundError
 from tfx_graphlets.payload import Payloads
-from tfx_graphlets.provenance import archive_format, rows
-from tfx_graphlets.provenance.archive_format import RESTORE, Manifest
+from tfx_graphlets.provenance import rows, system_types
+from tfx_graphlets.provenance.archive_format import Manifest
+from tfx_graphlets.provenance.archive_payloads import ArchivePayloads
+from tfx_graphlets.provenance.archive_tables import ArchiveTables
 from tfx_graphlets.provenance.selection import Columns, Selection
-from tfx_graphlets.trace import PropertyKind, Trace
+from tfx_graphlets.raw_tables import PropertyColumns, RawColumns
+from tfx_graphlets.texts import Coded, Texts
+from tfx_graphlets.trace import Trace
+from tfx_graphlets.vocabulary import PropertyName
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,10 +32,13 @@ if TYPE_CHECKING:
 class ArchiveStore:
     """An archive directory, open for reading.
 
-    Every file is held against its sha256 when the archive is opened.
+    Every file is held against its sha256: small ones when the archive is
+    opened, large ones before they are read as a whole. What a writer appends
+    meanwhile is seen when the archive is opened again.
 
     Attributes:
       manifest: what the archive says of itself.
+      tables: its tables.
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, name: str | None = None) -> None:
@@ -44,12 +52,12 @@ class ArchiveStore:
           StoreNotFoundError: there is no such directory.
           ArchiveError: a file is missing, damaged or of a newer format.
         """
-        self._directory = Path(directory)
+        place = Path(directory)
         self._name = os.fspath(directory) if name is None else name
-        if not self._directory.is_dir():
+        if not place.is_dir():
             raise StoreNotFoundError(self._name, "there is no such directory; check the path")
-        self.manifest = Manifest.read(self._directory, self._name)
-        self._check_files()
+        self.manifest = Manifest.read(place, self._name)
+        self.tables = ArchiveTables(place, self.manifest, self._name)
         self._closed = False
 
     @property
@@ -66,53 +74,40 @@ class ArchiveStore:
         self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
         properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
     ) -> Trace:  # fmt: skip
-        """Reads the archive; see ``Store.read_trace``."""
+        """Reads the archive; see ``Store.read_trace``.
+
+        Of files that are sorted by pipeline only those portions are read that
+        hold one of ``pipelines``.
+        """
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
         self._check_open()
-        executions, artifacts = self._read("executions"), self._read("artifacts")
-        events, contexts = self._read("events"), self._read("contexts")
-        association, attribution = self._read("associations"), self._read("attributions")
-        raw = RawTables(
-            execution_id=executions["id"],
-            execution_type=executions["type"],
-            execution_state=executions["state"],
-            execution_create_ms=executions["create_ms"],
-            execution_update_ms=executions["update_ms"],
-            artifact_id=artifacts["id"],
-            artifact_type=artifacts["type"],
-            artifact_state=artifacts["state"],
-            artifact_create_ms=artifacts["create_ms"],
-            artifact_update_ms=artifacts["update_ms"],
-            artifact_uri=artifacts["uri"],
-            event_execution=events["execution"],
-            event_artifact=events["artifact"],
-            event_type=events["type"],
-            event_key=events["key"],
-            event_ms=events["time_ms"],
-            context_id=contexts["id"],
-            context_type=contexts["type"],
-            context_name=contexts["name"],
-            context_create_ms=contexts["create_ms"],
-            association=np.column_stack((association["context"], association["execution"])),
-            attribution=np.column_stack((attribution["context"], attribution["artifact"])),
-            execution_properties=_raw_properties(self._read("execution_properties")),
-            artifact_properties=_raw_properties(self._read("artifact_properties")),
-        )
-        trace = rows.finish(raw, self._name, selection)
+        trace = rows.finish(self._raw(selection).rows(), self._name, selection)
         if selection.pipelines is not None:
             return trace
         events_of_store = dataclasses.replace(trace.events, dropped=self.manifest.dropped_events)
         return dataclasses.replace(trace, events=events_of_store)
 
+    def read_whole(self) -> Trace:
+        """All that is archived; an archive may be empty.
+
+        Raises:
+          ArchiveError: a file is damaged or gone.
+        """
+        self._check_open()
+        return assemble(self._raw(Selection()), consume=True)
+
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
         self._check_open()
-        contexts, association = self._read("contexts"), self._read("associations")
+        contexts = self.tables.read("contexts", ["id", "type", "name"])
+        association = self.tables.read("associations", ["context", "execution"])
+        executions = self.tables.read("executions", ["id"])
         return rows.pipeline_sizes(
-            contexts["id"], contexts["type"], contexts["name"],
-            association["context"], association["execution"], self._read("executions")["id"],
+            _ints(contexts, "id"), contexts.column("type").to_pylist(),
+            contexts.column("name").to_pylist(), _ints(association, "context"),
+            _ints(association, "execution"), _ints(executions, "id"),
         )  # fmt: skip
 
     def close(self) -> None:
@@ -134,95 +129,114 @@ class ArchiveStore:
     @functools.cached_property
     def _payloads(self) -> Payloads:
         self._check_open()
-        listed, contents = self._read("payloads"), self._table("payload_contents")
-        files: dict[str, dict[str, int]] = {}
-        for uri, name, row in zip(listed["uri"], listed["name"], listed["content"]):
-            files.setdefault(uri, {})[name] = int(row)
-        return _ArchivePayloads(files, contents.column("content"))
+        return ArchivePayloads(self.tables, self._check_open)
 
     def _check_open(self) -> None:
         if self._closed:
             raise ArchiveError(self._name, "is closed; open it again")
 
-    def _check_files(self) -> None:
-        for parts in self.manifest.tables.values():
-            for part in parts:
-                try:
-                    digest = archive_format.sha256_of(self._directory / part.file)
-                except OSError as error:
-                    raise ArchiveError(
-                        self._name, f"its {part.file} cannot be read ({error.strerror}); {RESTORE}"
-                    ) from error
-                if digest != part.sha256:
-                    raise ArchiveError(
-                        self._name, f"its {part.file} is not what was written (the sha256 in the "
-                        f"manifest is another one); {RESTORE}",
-                    )  # fmt: skip
+    def _raw(self, selection: Selection) -> RawColumns:
+        """The rows that are selected, and others."""
+        wanted = self._ordinals(selection.pipelines)
 
-    def _table(self, table: str) -> Any:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        def read(table: str, *names: str) -> Any:
+            return self.tables.read(table, names, pipelines=wanted)
 
-        schema = archive_format.arrow_schema(table)
-        try:
-            parts = [
-                pq.ParquetFile(self._directory / part.file).read().select(schema.names).cast(schema)
-                for part in self.manifest.tables[table]
-            ]
-            return pa.concat_tables([schema.empty_table(), *parts])
-        except (pa.ArrowException, KeyError, OSError) as error:
-            problem = str(error).strip().partition("\n")[0]
-            raise ArchiveError(
-                self._name, f"its table {table} cannot be read ({problem}); {RESTORE}"
-            ) from error
+        nodes = ("id", "type", "state", "create_ms", "update_ms")
+        what = selection.columns
+        executions = read("executions", *nodes)
+        artifacts = read("artifacts", *nodes, *(["uri"] if what.uris else []))
+        times = ["time_ms"] if what.event_times else []
+        events = read("events", "execution", "artifact", "type", "key", *times)
+        contexts = read("contexts", "id", "type", "name", "create_ms")
+        association = read("associations", "context", "execution")
+        attribution = (
+            read("attributions", "context", "artifact")
+            if what.attributions
+            else association.slice(0, 0).rename_columns(["context", "artifact"])
+        )
+        num_artifacts, num_events = len(artifacts), len(events)
+        return RawColumns(
+            execution_id=_ints(executions, "id"),
+            execution_type=_coded(executions.column("type")),
+            execution_state=_ints(executions, "state"),
+            execution_create_ms=_ints(executions, "create_ms"),
+            execution_update_ms=_ints(executions, "update_ms"),
+            artifact_id=_ints(artifacts, "id"),
+            artifact_type=_coded(artifacts.column("type")),
+            artifact_state=_ints(artifacts, "state"),
+            artifact_create_ms=_ints(artifacts, "create_ms"),
+            artifact_update_ms=_ints(artifacts, "update_ms"),
+            artifact_uri=(
+                Texts.from_arrow(artifacts.column("uri")) if what.uris
+                else Texts.blank(num_artifacts)
+            ),
+            event_execution=_ints(events, "execution"),
+            event_artifact=_ints(events, "artifact"),
+            event_type=_ints(events, "type"),
+            event_key=_coded(events.column("key")),
+            event_ms=_ints(events, "time_ms") if times else np.zeros(num_events, np.int64),
+            context_id=_ints(contexts, "id"),
+            context_type=_coded(contexts.column("type")),
+            context_name=Texts.from_arrow(contexts.column("name")),
+            context_create_ms=_ints(contexts, "create_ms"),
+            association_context=_ints(association, "context"),
+            association_execution=_ints(association, "execution"),
+            attribution_context=_ints(attribution, "context"),
+            attribution_artifact=_ints(attribution, "artifact"),
+            execution_properties=self._properties("execution_properties", selection, wanted),
+            artifact_properties=self._properties("artifact_properties", selection, wanted),
+        )  # fmt: skip
 
-    def _read(self, table: str) -> dict[str, Any]:
-        """Columns: texts as lists with None for null, numbers as numpy arrays."""
-        content = self._table(table)
-        return {
-            column: (
-                content.column(column).to_pylist()
-                if kind == "string"
-                else content.column(column).to_numpy()
-            )
-            for column, kind in archive_format.TABLES[table].items()
-        }
-
-
-class _ArchivePayloads:
-    """The kept files; their rows count in ``contents``, Arrow binary."""
-
-    def __init__(self, row_of_file: Mapping[str, Mapping[str, int]], contents: Any) -> None:
-        self._row_of_file = row_of_file
-        self._contents = contents
-
-    def files(self, uri: str) -> tuple[str, ...]:
-        """Names of the kept files below ``uri``, sorted; see ``Payloads.files``."""
-        return tuple(sorted(self._row_of_file.get(uri, ())))
-
-    def read(self, uri: str, name: str) -> bytes | None:
-        """Content of a kept file; see ``Payloads.read``."""
-        row = self._row_of_file.get(uri, {}).get(name)
-        if row is None:
+    def _ordinals(self, pipelines: Collection[str] | None) -> Collection[int] | None:
+        """Positions of the pipelines in the manifest; None where all is to be read."""
+        if pipelines is None or not self.manifest.by_pipeline:
             return None
-        content: bytes = self._contents[row].as_py()
-        return content
+        known = {one.name for one in self.manifest.pipelines}
+        for name in sorted(pipelines):
+            if name not in known or not name:
+                return None  # the error names all there are, in the words of every reader
+        return [
+            number for number, one in enumerate(self.manifest.pipelines) if one.name in pipelines
+        ]
+
+    def _properties(
+        self, table: str, selection: Selection, wanted: Collection[int] | None
+    ) -> PropertyColumns:
+        names = selection.properties
+        if names is not None:
+            names |= {PropertyName.STATE, *system_types.PROPERTIES_READ}
+        found = self.tables.read(
+            table,
+            ["owner", "name", "is_custom", "kind", "int_value", "double_value", "string_value"],
+            pipelines=wanted, names=names,
+        )  # fmt: skip
+        return PropertyColumns(
+            owner=_ints(found, "owner"),
+            name=_coded(found.column("name")),
+            is_custom=_ints(found, "is_custom"),
+            kind=_ints(found, "kind"),
+            int_value=_ints(found, "int_value"),
+            double_value=_ints(found, "double_value"),
+            text=_coded(found.column("string_value")),
+        )
 
 
-def _raw_properties(columns: Mapping[str, Any]) -> RawProperties:
-    kinds = columns["kind"].tolist()
-    numbers = {
-        PropertyKind.INT: columns["int_value"].tolist(),
-        PropertyKind.BOOL: columns["int_value"].tolist(),
-        PropertyKind.DOUBLE: columns["double_value"].tolist(),
-    }
-    return RawProperties(
-        owner=columns["owner"].tolist(),
-        name=columns["name"],
-        is_custom=columns["is_custom"].tolist(),
-        kind=kinds,
-        value=[
-            numbers[kind][row] if kind in numbers else columns["string_value"][row]
-            for row, kind in enumerate(kinds)
-        ],
-    )
+def _ints(table: Any, column: str) -> Any:
+    """A column of numbers as a numpy array."""
+    return table.column(column).to_numpy()
+
+
+def _coded(column: Any) -> Coded:
+    """A ChunkedArray of dictionaries of strings, each chunk with its own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    codes, values, count = [np.zeros(0, np.int32)], [], 0
+    for chunk in column.chunks:
+        code = pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)
+        codes.append(np.where(code < 0, -1, code + count).astype(np.int32, copy=False))
+        values.append(chunk.dictionary)
+        count += len(chunk.dictionary)
+    texts = pa.chunked_array(values, pa.string())
+    return Coded(np.concatenate(codes), Texts.from_arrow(texts))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -120,6 +122,19 @@ class SqliteStore:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
         with sqlite_file.translated(self._name, self._path):
             return dict(Tables(self._connection).pipeline_sizes())
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for queries of one state of the file.
+
+        Raises:
+          StoreError: the file cannot be read.
+        """
+        with (
+            sqlite_file.translated(self._name, self._path),
+            sqlite_file.snapshot(self._connection),
+        ):
+            yield self._connection
 
     def close(self) -> None:
         """Closes the file."""

@@ -1,0 +1,74 @@
+"""Compaction: the parts of an archive merged into one per table."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from tfx_graphlets.provenance import archive_files
+from tfx_graphlets.provenance.archive_columns import Rewriter, arrow_table
+from tfx_graphlets.provenance.archive_files import write_contents, write_part
+from tfx_graphlets.provenance.archive_format import MANIFEST, TABLES, Manifest
+from tfx_graphlets.provenance.archive_growth import growth_of
+from tfx_graphlets.provenance.archive_payloads import Listing, all_contents
+from tfx_graphlets.provenance.archive_store import ArchiveStore
+from tfx_graphlets.provenance.archive_writing import (
+    Progress,
+    TableWriter,
+    pipelines_with_digests,
+)
+from tfx_graphlets.version import __version__
+
+
+def compacted(target: Path, shown: str, progress: Progress | None) -> Manifest:
+    """Merges the parts, within the archive's lock."""
+    found = (target / MANIFEST).read_bytes()
+    with ArchiveStore(target, name=shown) as archive:
+        manifest = archive.manifest
+        if manifest.by_pipeline and all(len(parts) == 1 for parts in manifest.tables.values()):
+            return manifest
+        writer = TableWriter(Rewriter(scrub=False), {}, progress)
+        writer.tell("the archive")
+        trace = archive.read_whole()
+        # Without what is known, pipelines keep their places and are counted anew.
+        empty = tuple(dataclasses.replace(one, executions=0) for one in manifest.pipelines)
+        growth = growth_of(
+            trace, writer.tables(trace), None,
+            dataclasses.replace(manifest, pipelines=empty, by_pipeline=True), complete=True,
+        )  # fmt: skip
+        generation = manifest.generation + 1
+        listing = Listing.of(archive.tables)
+        kept = {one.name: one.digest for one in manifest.pipelines}
+        try:
+            parts = {}
+            for table, rows in growth.tables.items():
+                writer.tell(table)
+                parts[table] = write_part(target, table, rows, generation)
+            writer.tell("payloads")
+            contents = all_contents(archive.tables)
+            parts["payload_contents"] = write_contents(target, generation, contents)
+            keys = sorted(listing.row_of_file)
+            listed: dict[str, list[Any]] = {
+                "uri": [uri for uri, _ in keys], "name": [name for _, name in keys],
+                "content": [listing.row_of_file[key] for key in keys],
+            }  # fmt: skip
+            parts["payloads"] = write_part(
+                target, "payloads", arrow_table("payloads", listed), generation
+            )
+            new = dataclasses.replace(
+                manifest,
+                library_version=__version__,
+                tables={table: (parts[table],) for table in TABLES},
+                pipelines=pipelines_with_digests(growth, [*parts.values()], kept),
+                by_pipeline=growth.by_pipeline,
+            )
+            archive_files.commit(target, shown, found, new)
+        except BaseException:
+            names = [archive_files.part_name(table, generation) for table in TABLES]
+            archive_files.remove(target, names)
+            raise
+        # Who opened the archive before still reads the parts that were merged:
+        # they go with the next write.
+        archive_files.remove_strays(target, manifest, new)
+    return new
