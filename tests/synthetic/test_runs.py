@@ -103,7 +103,7 @@ def test_cache_hits_are_as_frequent_as_declared(drawn: Drawn) -> None:
 
 
 def test_push_rates_differ_between_pipelines_and_hold_within(drawn: Drawn) -> None:
-    """Models are good enough in the share of their pipeline; the mean over pipelines is declared."""
+    """Models are good enough in their pipeline's share, whose mean is the declared one."""
     runs, rate = drawn.runs, drawn.pipelines.push_rate
     assert abs(rate.mean() - drawn.parameters.push_rate) < 3 * rate.std() / np.sqrt(len(rate))
     assert rate.std() > 0.15
