@@ -18,7 +18,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -57,6 +57,18 @@ class Payloads(Protocol):
         ...
 
 
+@runtime_checkable
+class Foreseeing(Protocol):
+    """Payloads that can tell a place without files from afar."""
+
+    def may_hold(self, place: str) -> bool:
+        """False only if no URI that is ``place``, or leads below it, has a file.
+
+        So that one look at a folder spares looking for thousands of files.
+        """
+        ...
+
+
 class NoPayloads:
     """Payloads of a store whose files are not at hand: every one is missing."""
 
@@ -69,6 +81,11 @@ class NoPayloads:
         """Always None."""
         del uri, name
         return None
+
+    def may_hold(self, place: str) -> bool:
+        """Never."""
+        del place
+        return False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

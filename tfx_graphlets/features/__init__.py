@@ -21,6 +21,7 @@ from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.facts import Facts
 from tfx_graphlets.features.moment import decision_moment
 from tfx_graphlets.features.past import Past
+from tfx_graphlets.features.presence import any_payload
 from tfx_graphlets.features.registry import FeatureGroup, Value
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.features.view import View
@@ -110,8 +111,8 @@ class Describer:
     """Describes graphlets of one trace, also as if a gate had skipped some.
 
     What it looks up and decodes it keeps, so that describing row by row, as a
-    replay does, costs little more than all at once. Without payloads, and while
-    nothing is skipped, it describes by columns: a corpus in seconds.
+    replay does, costs little more than all at once. Where no payload is there, and
+    while nothing is skipped, it describes by columns: a corpus in seconds.
     """
 
     def __init__(
@@ -143,7 +144,12 @@ class Describer:
 
     @property
     def _by_columns(self) -> bool:
-        return self._payloads is None and not self._skips and self._groups == GROUPS
+        return not self._skips and self._groups == GROUPS and not self._has_payloads
+
+    @functools.cached_property
+    def _has_payloads(self) -> bool:
+        payloads = self._payloads
+        return payloads is not None and any_payload(self.graphlets.trace, payloads)
 
     @functools.cached_property
     def moment_ms(self) -> IntArray:

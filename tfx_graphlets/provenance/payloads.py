@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tfx_graphlets.payload import Payloads
+from tfx_graphlets.payload import Foreseeing, Payloads
 
 MAX_FILES: Final = 1_000  # listed below one URI
 MAX_BYTES: Final = 64 * 2**20  # of one file; a larger one counts as missing
@@ -75,6 +75,12 @@ class FilePayloads:
             _LOGGER.debug("%s counts as missing: %s", path, error)
             return None
 
+    def may_hold(self, place: str) -> bool:
+        """True if the folder or file exists; see ``Foreseeing``."""
+        if _REMOTE.match(place):
+            return not isinstance(self._remote, Foreseeing) or self._remote.may_hold(place)
+        return self._place(place) is not None
+
     def _place(self, uri: str) -> Path | None:
         text = _LOCAL_SCHEME.sub("", uri)
         spellings = [text, text.replace("\\", "/")]
@@ -126,6 +132,15 @@ class FsspecPayloads:
             _LOGGER.debug("%s/%s counts as missing: %s", uri, name, error)
             return None
         return content
+
+    def may_hold(self, place: str) -> bool:
+        """True if it exists; see ``Foreseeing``."""
+        try:
+            system, path = importlib.import_module("fsspec.core").url_to_fs(place)
+            return bool(system.exists(path))
+        except Exception as error:  # noqa: BLE001 - each file system has errors of its own
+            _LOGGER.debug("%s counts as missing: %s", place, error)
+            return False
 
 
 def _names_below(folder: Path) -> Iterator[str]:

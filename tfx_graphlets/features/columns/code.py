@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfx_graphlets.features.columns.entries import UNSEEN
 from tfx_graphlets.features.columns.rows import Rows
+from tfx_graphlets.features.columns.seen import UNSEEN
 from tfx_graphlets.features.columns.windows import Window, at, ratio
 from tfx_graphlets.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage

@@ -11,9 +11,10 @@ import math
 
 import numpy as np
 
-from tfx_graphlets.features.columns.entries import Entries, Spans
+from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.columns.ragged import Ragged, medians, within
 from tfx_graphlets.features.columns.rows import Rows
+from tfx_graphlets.features.columns.seen import Spans
 from tfx_graphlets.features.columns.windows import ratio
 from tfx_graphlets.features.contents import text_codes
 from tfx_graphlets.trace import FloatArray, IntArray

@@ -6,8 +6,9 @@ import functools
 
 import numpy as np
 
-from tfx_graphlets.features.columns.entries import Entries, Seen
+from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.columns.ragged import within
+from tfx_graphlets.features.columns.seen import Seen
 from tfx_graphlets.features.columns.windows import Bounds, Window
 from tfx_graphlets.graphlet import Part
 from tfx_graphlets.trace import BoolArray, IntArray

@@ -1,0 +1,74 @@
+"""Whether any file that features read is there is asked of folders, not of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.features.memory_payloads import MemoryPayloads
+from tfx_graphlets.features.presence import any_payload
+from tfx_graphlets.payload import NoPayloads
+from tfx_graphlets.provenance.payloads import FilePayloads
+from tfx_graphlets.testing import TraceBuilder
+from tfx_graphlets.trace import Trace
+
+
+def trace_of(*uris: str, type_name: str = "ExampleStatistics") -> Trace:
+    """A trace of artifacts at these places."""
+    build = TraceBuilder()
+    made = [build.artifact(type_name, uri=uri) for uri in uris]
+    build.execution("StatisticsGen", outputs={"statistics": made})
+    return build.trace()
+
+
+class Counting(NoPayloads):
+    """Remembers which places were asked for."""
+
+    def __init__(self) -> None:
+        self.places: list[str] = []
+
+    def may_hold(self, place: str) -> bool:
+        """See ``Foreseeing``."""
+        self.places.append(place)
+        return False
+
+
+def test_a_file_that_is_there_is_found(tmp_path: Path) -> None:
+    """The folder of one of the artifacts exists."""
+    (tmp_path / "root/StatisticsGen/7").mkdir(parents=True)
+    trace = trace_of("gone/StatisticsGen/6", "root/StatisticsGen/7")
+    assert any_payload(trace, FilePayloads(tmp_path))
+
+
+def test_files_that_are_gone_are_not_looked_for(tmp_path: Path) -> None:
+    """No folder of any artifact is left."""
+    assert not any_payload(trace_of("root/StatisticsGen/7"), FilePayloads(tmp_path))
+    assert not any_payload(trace_of("/root/StatisticsGen/7"), NoPayloads())
+
+
+def test_a_file_at_the_top_counts(tmp_path: Path) -> None:
+    """A place without a folder above it is asked for itself."""
+    (tmp_path / "stats").write_bytes(b"")
+    assert any_payload(trace_of("stats"), FilePayloads(tmp_path))
+
+
+@pytest.mark.parametrize("mark", ["/", "\\"])
+def test_one_folder_is_asked_for_once(mark: str) -> None:
+    """Also with backslashes, of a store that was written on Windows."""
+    payloads = Counting()
+    uris = [f"root{mark}StatisticsGen{mark}{number}" for number in range(100)]
+    assert not any_payload(trace_of(*uris), payloads)
+    assert payloads.places == [f"root{mark}StatisticsGen"]
+
+
+def test_only_what_features_read_counts(tmp_path: Path) -> None:
+    """A model that is there changes no feature."""
+    (tmp_path / "root/Trainer/7").mkdir(parents=True)
+    trace = trace_of("root/Trainer/7", type_name="Model")
+    assert not any_payload(trace, FilePayloads(tmp_path))
+
+
+def test_payloads_that_cannot_tell_may_hold_anything() -> None:
+    """Who knows no folders is asked for every file."""
+    assert any_payload(trace_of("root/StatisticsGen/7"), MemoryPayloads())

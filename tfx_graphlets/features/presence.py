@@ -1,0 +1,40 @@
+"""Whether any of the files that features read is still there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfx_graphlets.payload import Foreseeing, Payloads
+from tfx_graphlets.texts import Texts
+from tfx_graphlets.trace import Trace
+from tfx_graphlets.vocabulary import ArtifactType
+
+# Types of the artifacts whose files features read.
+READ_TYPES = (
+    ArtifactType.EXAMPLE_STATISTICS,
+    ArtifactType.EXAMPLE_ANOMALIES,
+    ArtifactType.SCHEMA,
+    ArtifactType.MODEL_EVALUATION,
+)
+# The last part of a path, with the slash before it.
+_LAST_PART = r"[/\\][^/\\]*[/\\]?$"
+
+
+def any_payload(trace: Trace, payloads: Payloads) -> bool:
+    """False only if no statistics, anomalies, schema or metrics of the trace can be read.
+
+    Asks for the folder above each artifact's, which those of one node share.
+    """
+    if not isinstance(payloads, Foreseeing):
+        return True
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = np.flatnonzero(trace.artifacts_of_types(READ_TYPES))
+    uris = trace.artifacts.uri
+    if isinstance(uris, Texts):
+        named = uris.take(rows).to_arrow()
+    else:
+        named = pa.array([uris[row] for row in rows.tolist()], pa.large_string())
+    folders = pc.unique(pc.replace_substring_regex(pc.unique(named), _LAST_PART, ""))
+    return any(payloads.may_hold(folder) for folder in folders.to_pylist() if folder)
