@@ -11,8 +11,9 @@ import functools
 
 import numpy as np
 
-from tfx_graphlets.features.columns.entries import UNSEEN, Entries, Spans
+from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.columns.ragged import between
+from tfx_graphlets.features.columns.seen import UNSEEN, Spans
 from tfx_graphlets.features.view import LOOK_BACK
 from tfx_graphlets.trace import BoolArray, FloatArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import Outcome
