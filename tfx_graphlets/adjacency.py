@@ -8,7 +8,7 @@ import numpy as np
 
 from tfx_graphlets.trace import BoolArray, CodeArray, IntArray
 
-_DIGIT_BITS = 16  # numpy sorts 16-bit integers by counting, wider ones by comparing
+_TARGET_BITS = 32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,15 +28,17 @@ class Adjacency:
     def from_edges(cls, source: IntArray, target: IntArray, num_sources: int) -> Adjacency:
         """Builds rows from edges in any order; parallel edges stay.
 
-        The targets of a row keep the order in which they are given. Edges that
-        are sorted by source already are not sorted again.
+        Edges that are sorted by source keep their order; of others the targets
+        of a row ascend.
         """
         start = np.zeros(num_sources + 1, np.int64)
         np.cumsum(np.bincount(source, minlength=num_sources), out=start[1:])
-        ordered = target.astype(np.int32)
         if len(source) and bool((source[1:] < source[:-1]).any()):
-            ordered = ordered[counting_order(source, num_sources)]
-        return cls(start, ordered)
+            # Both in one number: stores are nearly in order, and runs merge fast.
+            edges = (source << _TARGET_BITS) | target
+            edges.sort(kind="stable")
+            return cls(start, edges.astype(np.int32))
+        return cls(start, target.astype(np.int32))
 
     def expand(self, node: IntArray) -> tuple[IntArray, IntArray]:
         """All edges that leave the given nodes.
@@ -47,40 +49,17 @@ class Adjacency:
         Returns: for every edge the index into ``node`` and the target, each
           int64 [m], in the order of ``node``.
         """
+        return self.follow(np.arange(len(node), dtype=np.int64), node)
+
+    def follow(self, label: IntArray, node: IntArray) -> tuple[IntArray, IntArray]:
+        """``expand`` with a label of each node, int64 [n], in place of its index."""
         first = self.start[node]
-        index, edge = expand_ranges(first, self.start[node + 1] - first)
-        return index, self.target[edge].astype(np.int64)
-
-
-def expand_ranges(first: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
-    """Numbers of all ranges ``first[i] .. first[i] + counts[i] - 1``.
-
-    Args:
-      first, counts: int64 [n].
-
-    Returns: for every number the index ``i`` and the number, each int64 [m],
-      range after range.
-    """
-    index = np.repeat(np.arange(len(first), dtype=np.int64), counts)
-    ends = np.cumsum(counts)
-    number = np.arange(len(index), dtype=np.int64)
-    number += np.repeat(first - (ends - counts), counts)
-    return index, number
-
-
-def counting_order(values: IntArray, limit: int) -> IntArray:
-    """Stable order of whole numbers from 0 to ``limit - 1``, int64 [n].
-
-    What ``np.argsort(values, kind="stable")`` returns, 16 bits at a time, which
-    numpy does in linear time.
-    """
-    order: IntArray = np.argsort(values.astype(np.uint16), kind="stable")
-    shift = _DIGIT_BITS
-    while max(limit - 1, 0) >> shift:
-        digit = (values >> shift).astype(np.uint16)
-        order = order[np.argsort(digit[order], kind="stable")]
-        shift += _DIGIT_BITS
-    return order
+        counts = self.start[node + 1] - first
+        ends = np.cumsum(counts)
+        # The edges of a node follow each other: its first, then one more each.
+        edge = np.repeat(first - ends + counts, counts)
+        edge += np.arange(len(edge), dtype=np.int64)
+        return np.repeat(label, counts), self.target[edge].astype(np.int64)
 
 
 class PairSet:
@@ -88,43 +67,61 @@ class PairSet:
 
     A key holds the graphlet in its upper bits and the node in the lower. Pairs
     come nearly sorted from a walk (graphlet after graphlet), which the stable
-    sort makes use of: it merges sorted runs.
+    sort makes use of: it merges sorted runs. Keys are kept in layers, each more
+    than twice as long as the next, so that adding a few does not touch many.
     """
 
     def __init__(self, num_nodes: int) -> None:
         self._bits = max(num_nodes - 1, 1).bit_length()
-        self._keys: IntArray = np.zeros(0, np.int64)
+        self._layers: list[IntArray] = []
 
     def add(self, graphlet: IntArray, node: IntArray) -> tuple[IntArray, IntArray]:
         """Adds pairs; returns those that were new, distinct, ascending."""
         keys = (graphlet << self._bits) | node
-        if not len(self._keys):
-            keys.sort(kind="stable")
-            self._keys = keys = keys[first_of_runs(keys)]
-            return self._split(keys)
-        # The lowest bit tells candidates from members, and sorts them behind.
-        merged = np.concatenate([self._keys << 1, (keys << 1) | 1])
-        merged.sort(kind="stable")
-        tagged = merged[first_of_runs(merged >> 1)]
-        self._keys = tagged >> 1
-        return self._split(self._keys[(tagged & 1).astype(bool)])
+        keys.sort(kind="stable")
+        keys = keys[first_of_runs(keys)]
+        for layer in self._layers:
+            keys = keys[~_is_among(layer, keys)]
+        if len(keys):
+            self._layers.append(keys)
+            self._merge(2)
+        return self._split(keys)
 
     def pairs(self) -> tuple[IntArray, IntArray]:
         """All pairs, ascending: graphlets and nodes, each int64 [n]."""
-        return self._split(self._keys)
+        self._merge(len(self._layers[0]) if self._layers else 0)
+        return self._split(self._layers[0] if self._layers else np.zeros(0, np.int64))
+
+    def copy(self) -> PairSet:
+        """A set of the same pairs, which grows on its own."""
+        other = PairSet(0)
+        other._bits, other._layers = self._bits, list(self._layers)
+        return other
 
     def contains(self, graphlet: IntArray, node: IntArray) -> BoolArray:
         """True for pairs that are in the set, bool [n]."""
-        if not len(self._keys):
-            return np.zeros(len(graphlet), bool)
         keys = (graphlet << self._bits) | node
-        position = np.searchsorted(self._keys, keys)
-        position[position == len(self._keys)] = 0
-        found: BoolArray = self._keys[position] == keys
+        found = np.zeros(len(keys), bool)
+        for layer in self._layers:
+            found |= _is_among(layer, keys)
         return found
+
+    def _merge(self, factor: int) -> None:
+        layers = self._layers
+        while len(layers) > 1 and len(layers[-2]) <= factor * len(layers[-1]):
+            merged = np.concatenate([layers[-2], layers.pop()])
+            merged.sort(kind="stable")
+            layers[-1] = merged
 
     def _split(self, keys: IntArray) -> tuple[IntArray, IntArray]:
         return keys >> self._bits, keys & ((1 << self._bits) - 1)
+
+
+def _is_among(layer: IntArray, keys: IntArray) -> BoolArray:
+    position = np.searchsorted(layer, keys)
+    position[position == len(layer)] = 0
+    found: BoolArray = layer[position] == keys
+    return found
 
 
 def first_of_runs(values: IntArray) -> BoolArray:

@@ -13,8 +13,8 @@ import numpy as np
 
 from tfx_graphlets import roles, vocabulary
 from tfx_graphlets.adjacency import Adjacency, first_of_runs
-from tfx_graphlets.trace import BoolArray, IntArray, SmallArray, Trace
-from tfx_graphlets.vocabulary import ExecutionState, Role
+from tfx_graphlets.trace import BoolArray, CodeArray, IntArray, SmallArray, Trace
+from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Role
 
 if TYPE_CHECKING:
     from tfx_graphlets.graphlet import Graphlets
@@ -80,6 +80,19 @@ class Edges:
         return self._step(self._put & ~self._has_role(Role.TRAINER))
 
     @functools.cached_property
+    def surely_made(self) -> BoolArray:
+        """Artifacts with a producer that ``makers`` enters for every Trainer, bool [A]."""
+        made: BoolArray = np.diff(self.makers.others.start) > 0
+        return made
+
+    @functools.cached_property
+    def models_taken(self) -> Adjacency:
+        """TRAINER to the Models that it took in."""
+        chosen = np.flatnonzero(self._taken & self._has_role(Role.TRAINER))
+        is_model = self.trace.artifacts_of_types([ArtifactType.MODEL])
+        return self._from_executions(chosen[is_model[self.trace.events.artifact[chosen]]])
+
+    @functools.cached_property
     def analysers(self) -> StepToExecutions:
         """Artifact to its consumers whose role is data analysis (step 2)."""
         return self._step(self._taken & self._has_role(*vocabulary.DATA_ANALYSIS))
@@ -95,6 +108,35 @@ class Edges:
         """Execution to its pipeline-run contexts."""
         member, context = self.trace.run_memberships()
         return Adjacency.from_edges(member, context, len(self.trace.executions))
+
+    def shares_run(self, left: IntArray, right: IntArray) -> BoolArray:
+        """True where two executions stand in the same run context, pairwise.
+
+        Args:
+          left, right: int64 [n], positions of executions.
+
+        Returns: bool [n].
+        """
+        run = self._first_run
+        shared: BoolArray = (run[left] == run[right]) & (run[left] >= 0)
+        if self._in_several_runs.any():
+            several = self._in_several_runs
+            rows = np.flatnonzero(several[left] | several[right])
+            at, context = self.runs.expand(left[rows])
+            index, other = self.runs.expand(right[rows[at]])
+            shared[rows[at[index[other == context[index]]]]] = True
+        return shared
+
+    @functools.cached_property
+    def _first_run(self) -> CodeArray:
+        # The first of each row, -1 where there is none.
+        first = np.append(self.runs.target, np.int32(-1))[self.runs.start[:-1]]
+        return np.where(np.diff(self.runs.start) > 0, first, np.int32(-1))
+
+    @functools.cached_property
+    def _in_several_runs(self) -> BoolArray:
+        several: BoolArray = np.diff(self.runs.start) > 1
+        return several
 
     # -- which events are edges, bool [num_events] -----------------------------
 
@@ -179,26 +221,27 @@ class StepToExecutions:
         by_key = Adjacency.from_edges(np.cumsum(first) - 1, execution[index][order], first.sum())
         return cls(others, has_cached, keys[order][first], by_key, edges.runs)
 
-    def expand(self, artifact: IntArray, trainer: IntArray) -> tuple[IntArray, IntArray]:
-        """Executions one step from each artifact, for a walk from a Trainer.
+    def follow(
+        self, label: IntArray, artifact: IntArray, trainer: IntArray
+    ) -> tuple[IntArray, IntArray]:
+        """Executions one step from each artifact, for walks from Trainers.
 
         Args:
-          artifact, trainer: int64 [n], positions, pairwise.
+          label: int64 [n], of each artifact, a row of ``trainer``.
+          artifact: int64 [n], positions.
+          trainer: int64 [num_labels], position of the Trainer of each label.
 
-        Returns: for every step the index into ``artifact`` and the execution,
-          each int64 [m], in no order; a step may be there twice.
+        Returns: for every step the label and the execution, each int64 [m];
+          steps to CACHED executions come last, and may be there twice.
         """
-        index, execution = self.others.expand(artifact)
+        labels, execution = self.others.follow(label, artifact)
         rows = np.flatnonzero(self.has_cached[artifact]) if len(self.cached_key) else ()
         if not len(rows):
-            return index, execution
-        at, context = self.runs.expand(trainer[rows])
-        keys = context * len(self.has_cached) + artifact[rows][at]
+            return labels, execution
+        index, context = self.runs.expand(trainer[label[rows]])
+        keys = context * len(self.has_cached) + artifact[rows[index]]
         found = np.searchsorted(self.cached_key, keys)
         found[found == len(self.cached_key)] = 0
         hit = self.cached_key[found] == keys
-        row, cached = self.cached.expand(found[hit])
-        return (
-            np.concatenate([index, rows[at[hit][row]]]),
-            np.concatenate([execution, cached]),
-        )
+        label_of_hit, cached = self.cached.follow(label[rows[index[hit]]], found[hit])
+        return np.concatenate([labels, label_of_hit]), np.concatenate([execution, cached])

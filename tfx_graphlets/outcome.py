@@ -65,7 +65,7 @@ def execution_cost(
     for one_role, weight in (weight_of_role or {}).items():
         cost[role == one_role] *= weight
     by_name = weight_of_type or {}
-    for code, name in enumerate(executions.type_names):
+    for code, name in enumerate(executions.type_names if by_name else ()):
         weight = by_name.get(name, by_name.get(vocabulary.base_name(name), 1.0))
         cost[executions.type == code] *= weight
     return cost

@@ -18,7 +18,7 @@ from tfx_graphlets.adjacency import PairSet, first_of_runs
 from tfx_graphlets.edges import Edges
 from tfx_graphlets.graphlet import Graphlets, Membership, Part
 from tfx_graphlets.trace import CodeArray, IntArray, SmallArray, Trace
-from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Role
+from tfx_graphlets.vocabulary import ExecutionState, Role
 
 # Graphlets that are walked together: enough that numpy's cost per call does not
 # count, few enough that a frontier stays in the processor's cache.
@@ -79,9 +79,9 @@ def segment(
     parts: SmallArray = np.concatenate([np.zeros(0, np.int8), *(block.part for block in blocks)])
     artifacts_of = _joined([block.artifacts for block in blocks])
 
-    row, model = edges.inputs.expand(trainer)
-    warm = trace.artifacts_of_types([ArtifactType.MODEL])[model]
-    warm_start = Membership.from_pairs(row[warm], model[warm], len(trainer), len(trace.artifacts))
+    warm_start = Membership.from_pairs(
+        *edges.models_taken.expand(trainer), len(trainer), len(trace.artifacts)
+    )
     outcome = outcomes.outcomes(trace, role, trainer, executions_of, parts, edges=edges)
     return Graphlets(
         trace=trace,
@@ -108,7 +108,7 @@ class _Block:
 
     @classmethod
     def of(cls, edges: Edges, trainer: IntArray) -> _Block:
-        held = PairSet(len(edges.trace.artifacts))
+        held = _Held()
         upstream = _upstream(edges, trainer, held)
         analysis = _data_analysis(edges, trainer, upstream, held)
         downstream = _downstream(edges, trainer, held)
@@ -120,74 +120,83 @@ class _Block:
             Part.ANALYSIS: analysis.pairs(),
         }
         members, part = _by_precedence(pairs, len(edges.trace.executions))
-        return cls(
-            _Members.of(*members, len(trainer)),
-            part,
-            _Members.of(*held.pairs(), len(trainer)),
-        )
+        artifacts = PairSet(len(edges.trace.artifacts)).add(*held.pairs())
+        return cls(_Members.of(*members, len(trainer)), part, _Members.of(*artifacts, len(trainer)))
 
 
-def _upstream(edges: Edges, trainer: IntArray, held: PairSet) -> PairSet:
+def _upstream(edges: Edges, trainer: IntArray, held: _Held) -> PairSet:
     """Step 1: data and preprocessing that the Trainer was fed with.
 
     Adds the artifacts to ``held``; returns the executions, the Trainers
     themselves not among them.
     """
     reached = PairSet(len(edges.trace.executions))
-    taken_in = PairSet(len(edges.trace.artifacts))
     graphlet, execution = np.arange(len(trainer), dtype=np.int64), trainer
     while len(graphlet):
-        index, artifact = edges.data.expand(execution)
-        graphlet, artifact = taken_in.add(graphlet[index], artifact)
-        index, execution = edges.makers.expand(artifact, trainer[graphlet])
-        graphlet, execution = reached.add(graphlet[index], execution)
-    graphlet, execution = reached.pairs()
-    index, artifact = edges.outputs.expand(execution)
-    held.add(*taken_in.pairs())
-    held.add(graphlet[index], artifact)
+        graphlet, artifact = edges.data.follow(graphlet, execution)
+        # The others are among the outputs of what this walk reaches.
+        rest = np.flatnonzero(~edges.surely_made[artifact])
+        held.add(graphlet[rest], artifact[rest])
+        graphlet, execution = reached.add(*edges.makers.follow(graphlet, artifact, trainer))
+    held.add(*edges.outputs.follow(*reached.pairs()))
     return reached
 
 
-def _data_analysis(edges: Edges, trainer: IntArray, upstream: PairSet, held: PairSet) -> PairSet:
+def _data_analysis(edges: Edges, trainer: IntArray, upstream: PairSet, held: _Held) -> PairSet:
     """Step 2: statistics, schemas and validation beside the graphlet's data.
 
     Starts from the artifacts that ``held`` has after step 1; adds to it.
     Returns the executions that joined and those of ``upstream``.
     """
-    executions = edges.trace.executions
-    joined = PairSet(len(executions))
-    joined.add(*upstream.pairs())
+    create_ms = edges.trace.executions.create_ms
+    ended_ms = edges.trace.executions.update_ms[trainer]
+    joined = upstream.copy()
     walked = PairSet(len(edges.trace.artifacts))
-    graphlet, artifact = walked.add(*held.pairs())
+    graphlet, artifact = walked.add(*held.take())
     while len(graphlet):
-        index, execution = edges.analysers.expand(artifact, trainer[graphlet])
-        graphlet = graphlet[index]
-        joins = executions.create_ms[execution] <= executions.update_ms[trainer[graphlet]]
+        graphlet, execution = edges.analysers.follow(graphlet, artifact, trainer)
+        joins = create_ms[execution] <= ended_ms[graphlet]
         graphlet, execution = joined.add(graphlet[joins], execution[joins])
-        index, taken = edges.data.expand(execution)
-        held.add(graphlet[index], taken)
-        index, artifact = edges.outputs.expand(execution)
-        held.add(graphlet[index], artifact)
-        graphlet, artifact = walked.add(graphlet[index], artifact)
+        held.add(*edges.data.follow(graphlet, execution))
+        graphlet, artifact = walked.add(*edges.outputs.follow(graphlet, execution))
+    held.add(*walked.pairs())
     return joined
 
 
-def _downstream(edges: Edges, trainer: IntArray, held: PairSet) -> PairSet:
+def _downstream(edges: Edges, trainer: IntArray, held: _Held) -> PairSet:
     """Step 3: validation, serving and what else was made of the model.
 
     Adds the artifacts to ``held``; returns the executions, the Trainers
     themselves not among them.
     """
     reached = PairSet(len(edges.trace.executions))
-    followed = PairSet(len(edges.trace.artifacts))
     graphlet, execution = np.arange(len(trainer), dtype=np.int64), trainer
     while len(graphlet):
-        index, artifact = edges.outputs.expand(execution)
-        graphlet, artifact = followed.add(graphlet[index], artifact)
-        index, execution = edges.users.expand(artifact)
-        graphlet, execution = reached.add(graphlet[index], execution)
-    held.add(*followed.pairs())
+        graphlet, artifact = edges.outputs.follow(graphlet, execution)
+        held.add(graphlet, artifact)
+        graphlet, execution = reached.add(*edges.users.follow(graphlet, artifact))
     return reached
+
+
+class _Held:
+    """Artifacts of the graphlets of a block: pairs, repeats among them."""
+
+    def __init__(self) -> None:
+        self._graphlet: list[IntArray] = []
+        self._artifact: list[IntArray] = []
+
+    def add(self, graphlet: IntArray, artifact: IntArray) -> None:
+        self._graphlet.append(graphlet)
+        self._artifact.append(artifact)
+
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        return np.concatenate(self._graphlet), np.concatenate(self._artifact)
+
+    def take(self) -> tuple[IntArray, IntArray]:
+        """All pairs, to be added again in fewer."""
+        pairs = self.pairs()
+        self._graphlet, self._artifact = [], []
+        return pairs
 
 
 # -- from pairs to rows --------------------------------------------------------

@@ -107,22 +107,7 @@ def shares_run(trace: Trace, left: IntArray, right: IntArray) -> BoolArray:
 
     Returns: bool [n].
     """
-    member, context = trace.run_memberships()
-    return _shares_run(Adjacency.from_edges(member, context, len(trace.executions)), left, right)
-
-
-def _shares_run(runs: Adjacency, left: IntArray, right: IntArray) -> BoolArray:
-    of_left, of_right = runs.start[left], runs.start[right]
-    num_left, num_right = runs.start[left + 1] - of_left, runs.start[right + 1] - of_right
-    result = (num_left > 0) & (num_right > 0)
-    both = np.flatnonzero(result)
-    result[both] = runs.target[of_left[both]] == runs.target[of_right[both]]
-    # Only an execution in several runs can share another than its first.
-    rows = np.flatnonzero(((num_left > 1) | (num_right > 1)) & ~result)
-    at, theirs = runs.expand(left[rows])
-    index, ours = runs.expand(right[rows[at]])
-    result[rows[at[index[ours == theirs[index]]]]] = True
-    return result
+    return Edges(trace, np.zeros(len(trace.executions), np.int8)).shares_run(left, right)
 
 
 class _Walk:
@@ -154,7 +139,7 @@ class _Walk:
 
     def in_run(self) -> BoolArray:
         """True for entries that share a run context with their Trainer, bool [m]."""
-        return _shares_run(self._edges.runs, self._execution, self._trainer)
+        return self._edges.shares_run(self._execution, self._trainer)
 
     def data(self, passes: BoolArray) -> IntArray:
         """When each upstream or analysis entry was known, int64 [m].
@@ -182,7 +167,7 @@ class _Walk:
         walked = roles.among(self.part, (Part.TRAINER, Part.DOWNSTREAM))
         users = self._edges.users
         steps = self._steps(
-            walked, self._edges.outputs, lambda artifact, _: users.expand(artifact),
+            walked, self._edges.outputs, lambda entry, artifact, _: users.follow(entry, artifact),
             self.part == Part.DOWNSTREAM,
         )  # fmt: skip
         path = np.full(len(self.part), NEVER, np.int64)
@@ -194,9 +179,9 @@ class _Walk:
         upstream = self.part == Part.UPSTREAM
         fed = upstream | (self.part == Part.TRAINER)
         analysis = analysis & roles.among(self.part, (Part.UPSTREAM, Part.ANALYSIS))
-        edges, beside = self._edges, self._edges.analysers.expand
+        edges, beside = self._edges, self._edges.analysers.follow
         return _DataSteps(
-            upstream=self._steps(fed, edges.data, edges.makers.expand, upstream),
+            upstream=self._steps(fed, edges.data, edges.makers.follow, upstream),
             from_inputs=self._steps(fed, edges.data, beside, analysis),
             from_outputs=self._steps(upstream, edges.outputs, beside, analysis),
             among_analysis=self._steps(analysis, edges.outputs, beside, analysis),
@@ -209,15 +194,13 @@ class _Walk:
         self,
         sources: BoolArray,
         to_artifact: Adjacency,
-        to_execution: Callable[[IntArray, IntArray], tuple[IntArray, IntArray]],
+        to_execution: Callable[[IntArray, IntArray, IntArray], _Pairs],
         targets: BoolArray,
     ) -> _Pairs:
         """Entry pairs that one artifact joins."""
         entry = np.flatnonzero(sources)
-        index, artifact = to_artifact.expand(self._execution[entry])
-        entry = entry[index]
-        index, execution = to_execution(artifact, self._trainer[entry])
-        entry = entry[index]
+        entry, artifact = to_artifact.follow(entry, self._execution[entry])
+        entry, execution = to_execution(entry, artifact, self._trainer)
         keys = (self._graphlet[entry] << self._bits) | execution
         target = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         kept = (self._keys[target] == keys) & targets[target] & (target != entry)
