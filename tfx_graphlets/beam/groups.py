@@ -1,0 +1,185 @@
+"""Groups of pipelines: the elements that a corpus is worked on by.
+
+Features of a graphlet look at the executions upstream of it, however old, and
+at earlier graphlets of its pipeline; so a pipeline is never cut, however long
+it is: no cut in time is exact. Pipelines that share an artifact, an execution
+or the content of a span (see ``shards``) stay together. What is left apart is
+put together again up to a size that makes opening and seeking cheap.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+
+from tfx_graphlets import roles, vocabulary
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.own_nodes import without_gates
+from tfx_graphlets.provenance import connection
+from tfx_graphlets.provenance.selection import Columns
+from tfx_graphlets.provenance.store import open_store
+from tfx_graphlets.shards import Shards
+from tfx_graphlets.trace import IntArray, Trace
+from tfx_graphlets.vocabulary import PropertyName, Role
+
+# About ten seconds of work, and some tens of typical pipelines.
+MAX_EXECUTIONS: Final = 25_000
+
+# What tells which pipelines belong together, and the roles of custom classes.
+_COLUMNS: Final = Columns(
+    uris=False,
+    event_times=False,
+    event_keys=frozenset(),
+    context_types=frozenset(vocabulary.PIPELINE_CONTEXTS),
+    attributions=False,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Pipelines that are worked on together, and all that a worker has to know.
+
+    Attributes:
+      store: URI of the store, for ``open_store``.
+      number: of the group, from 0 on.
+      count: number of groups of the store.
+      pipelines: names of pipeline contexts, sorted.
+      others: whether executions without a pipeline context belong to it.
+      executions: number of its executions.
+      roles: pairs of an execution type of the store and its role.
+    """
+
+    store: str
+    number: int
+    count: int
+    pipelines: tuple[str, ...]
+    others: bool
+    executions: int
+    roles: tuple[tuple[str, int], ...]
+
+    @property
+    def part(self) -> str:
+        """Which part of the whole it is, as in ``00003-of-00019``."""
+        return f"{self.number:05d}-of-{self.count:05d}"
+
+
+def groups_of_store(
+    store: str,
+    *,
+    max_executions: int = MAX_EXECUTIONS,
+    role_of_type: Mapping[str, Role] | None = None,
+) -> tuple[Group, ...]:
+    """Divides a store into groups of pipelines that know nothing of each other.
+
+    Reads, of the whole store, types of nodes, events and pipeline contexts; it
+    runs where the job is submitted, which has to reach the store, too.
+
+    Args:
+      store: URI of the store, for ``open_store``, without a password: each
+        worker takes it from the variable that ``open_store`` names.
+      max_executions: most executions in a group, unless pipelines that belong
+        together have more.
+      role_of_type: as for ``segment``.
+
+    Returns:
+      The groups, of about equal size, the first pipelines first.
+
+    Raises:
+      InvalidArgumentError: ``max_executions`` is below 1, ``store`` holds a
+        password, or a role is given to a type that is not in the store.
+      StoreError: the store cannot be read, or holds no execution.
+    """
+    if max_executions < 1:
+        raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
+    scheme = store.partition("://")[0].lower()
+    if scheme in connection.SERVER_SCHEMES and connection.parse_server(store, {}).password:
+        raise InvalidArgumentError(
+            "store", connection.redacted(store),
+            "it must hold no password, which would go with every element; set "
+            f"{connection.PASSWORD_VARIABLE} for the job and on every worker",
+        )  # fmt: skip
+    with open_store(store) as opened:
+        trace = opened.read_trace(properties=[PropertyName.INPUT_FINGERPRINT], columns=_COLUMNS)
+    of_type = roles.roles_of_types(without_gates(trace), role_of_type)
+    role = tuple((name, int(of)) for name, of in zip(trace.executions.type_names, of_type))
+    drafts = list(_divided(trace, max_executions))
+    return tuple(
+        Group(store, number, len(drafts), names, others, size, role)
+        for number, (names, others, size) in enumerate(drafts)
+    )
+
+
+def only_others(trace: Trace) -> Trace:
+    """Of a whole store, the executions without a pipeline context and what belongs to them.
+
+    The group that ``groups_of_store`` says has others, where it is not the whole store.
+    """
+    shards = Shards(trace, max_executions=1)
+    of_others = np.unique(shards.of_execution[trace.pipeline_of_execution < 0])
+    return shards[int(of_others[0])] if len(of_others) == 1 and len(shards) > 1 else trace
+
+
+def _divided(trace: Trace, max_executions: int) -> Iterator[tuple[tuple[str, ...], bool, int]]:
+    """Names, whether there are others, number of executions, of every group."""
+    names, member, execution = _members(trace)
+    component = Shards(trace, max_executions=1).of_execution
+    label = _connected(component[execution], member, int(component.max()) + 1, len(names))
+    of_execution = label[component]
+    others = np.unique(of_execution[trace.pipeline_of_execution < 0])
+    if len(others) and len(np.unique(component[of_execution == others[0]])) > 1:
+        # An execution of two pipelines ties others to more than ``Shards`` does.
+        yield names, True, len(trace.executions)
+        return
+    label_of_name = np.full(len(names), -1, np.int64)
+    label_of_name[member] = of_execution[execution]
+    sizes = np.bincount(of_execution)
+    if len(others):
+        mine = np.flatnonzero(label_of_name == others[0])
+        yield tuple(names[one] for one in mine), True, int(sizes[others[0]])
+    found, first = np.unique(label_of_name, return_index=True)
+    packed: list[int] = []
+    for one in found[np.argsort(first)].tolist():
+        # A pipeline without an execution is in no group.
+        if one < 0 or one in others:
+            continue
+        if packed and sizes[[*packed, one]].sum() > max_executions:
+            yield _named(names, label_of_name, packed), False, int(sizes[packed].sum())
+            packed = []
+        packed.append(one)
+    if packed:
+        yield _named(names, label_of_name, packed), False, int(sizes[packed].sum())
+
+
+def _named(names: tuple[str, ...], label: IntArray, wanted: list[int]) -> tuple[str, ...]:
+    return tuple(names[one] for one in np.flatnonzero(np.isin(label, wanted)))
+
+
+def _members(trace: Trace) -> tuple[tuple[str, ...], IntArray, IntArray]:
+    """Names of pipelines, sorted; and pairs (number of a name, execution), each int64 [m]."""
+    contexts = trace.contexts
+    chosen = contexts.of_types(vocabulary.PIPELINE_CONTEXTS)
+    positions = np.flatnonzero(chosen).tolist()
+    names = tuple(sorted({contexts.name[one] for one in positions}))
+    number = {name: at for at, name in enumerate(names)}
+    of_context = np.full(len(contexts), -1, np.int64)
+    of_context[positions] = [number[contexts.name[one]] for one in positions]
+    member = of_context[contexts.association_context]
+    return names, member[member >= 0], contexts.association_execution[member >= 0]
+
+
+def _connected(one: IntArray, other: IntArray, num_ones: int, num_others: int) -> IntArray:
+    """Label of every one, equal where a path of pairs (one, other) joins them, int64 [num_ones]."""
+    pairs = np.unique(one * max(num_others, 1) + other)
+    one, other = pairs // max(num_others, 1), pairs % max(num_others, 1)
+    label = np.arange(num_ones, dtype=np.int64)
+    while True:
+        lowest = np.full(num_others, num_ones, np.int64)
+        np.minimum.at(lowest, other, label[one])
+        after = label.copy()
+        np.minimum.at(after, one, lowest[other])
+        if np.array_equal(after, label):
+            return np.unique(label, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        label = after
