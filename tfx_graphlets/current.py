@@ -21,7 +21,12 @@ from tfx_graphlets.vocabulary import ArtifactType, EventType, ExecutionState, Ro
 
 DEFAULT_TRAINER_TYPE = "tfx.components.trainer.component.Trainer"
 
-_PUT_OUT = (*vocabulary.OUTPUT_EVENTS, EventType.INTERNAL_OUTPUT)  # a Resolver's are internal
+# Plain numbers: an enum takes longer to compare with than the rest of it all takes.
+_TAKEN_IN = frozenset(map(int, vocabulary.INPUT_EVENTS))
+_PUT_OUT = frozenset(  # a Resolver's are internal
+    map(int, (*vocabulary.OUTPUT_EVENTS, EventType.INTERNAL_OUTPUT))
+)
+_UNFINISHED = frozenset(map(int, (ExecutionState.NEW, ExecutionState.RUNNING)))
 _FALLBACK_KEYS: Mapping[str, str] = {
     ArtifactType.EXAMPLES: "examples",
     ArtifactType.TRANSFORM_GRAPH: "transform_graph",
@@ -271,7 +276,7 @@ def _taken_in(trace: Trace, execution: int) -> Iterator[tuple[str, int]]:
     events = trace.events
     start, end = np.searchsorted(events.execution, (execution, execution + 1))
     for row in range(start, end):
-        if events.type[row] in vocabulary.INPUT_EVENTS:
+        if int(events.type[row]) in _TAKEN_IN:
             key = int(events.key[row])
             yield (events.keys[key] if key >= 0 else ""), int(events.artifact[row])
 
@@ -279,16 +284,19 @@ def _taken_in(trace: Trace, execution: int) -> Iterator[tuple[str, int]]:
 def _put_out(trace: Trace, members: IntArray) -> list[tuple[int, int]]:
     """Artifact and key code of every output of finished executions, Resolvers too."""
     events, executions = trace.events, trace.executions
-    result = []
+    result: list[tuple[int, int]] = []
     for execution in members.tolist():
-        if executions.state[execution] in (ExecutionState.NEW, ExecutionState.RUNNING):
+        if int(executions.state[execution]) in _UNFINISHED:
             continue
         start, end = np.searchsorted(events.execution, (execution, execution + 1))
         result += [
-            (int(events.artifact[row]), int(events.key[row]))
-            for row in range(start, end)
-            if events.type[row] in _PUT_OUT
-        ]
+            (artifact, key)
+            for artifact, key, kind in zip(
+                events.artifact[start:end].tolist(), events.key[start:end].tolist(),
+                events.type[start:end].tolist(),
+            )
+            if kind in _PUT_OUT
+        ]  # fmt: skip
     return result
 
 

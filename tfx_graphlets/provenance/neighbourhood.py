@@ -106,20 +106,18 @@ def read_neighbourhood(
             lookups.parents([context.id for context in current]), vocabulary.PIPELINE_CONTEXTS
         )
     walk = _Walk(lookups)
-    walk.add_runs(current)
-    wanted = _MOST_RUNS_WITHOUT_TRAINER if runs is None else runs
+    wanted = _RUNS_AT_FIRST if runs is None else runs
     others, complete = _other_runs(lookups, pipelines, run, wanted)
     if wanted and complete and not others and not _has_runs(lookups, pipelines):
         return None
-    read = 0
-    if runs is None:
-        while read < len(others) and not walk.has_trainer(but={context.id for context in current}):
-            step = max(read, _RUNS_AT_FIRST)
-            walk.add_runs([one for named in others[read : read + step] for one in named])
-            read = min(read + step, len(others))
-    else:
-        read = len(others)
-        walk.add_runs([one for named in others for one in named])
+    read = len(others)
+    walk.add_runs([*current, *_contexts_of(others)])
+    own = {context.id for context in current}
+    if runs is None and not complete and not walk.has_trainer(but=own):
+        others, complete = _other_runs(lookups, pipelines, run, _MOST_RUNS_WITHOUT_TRAINER)
+        while read < len(others) and not walk.has_trainer(but=own):
+            walk.add_runs(_contexts_of(others[read : 2 * read]))
+            read = min(2 * read, len(others))
     followed = current if runs is None else walk.runs
     walk.follow(followed, uris)
     return Neighbourhood(
@@ -144,6 +142,10 @@ def _other_runs(
         of_name.setdefault(context.name, []).append(context)
     found = [contexts for name, contexts in of_name.items() if name != current]
     return found[:count], len(found) <= count and len(children) < most
+
+
+def _contexts_of(runs: Sequence[Sequence[ContextRow]]) -> list[ContextRow]:
+    return [context for contexts in runs for context in contexts]
 
 
 def _has_runs(lookups: Lookups, pipelines: Sequence[ContextRow]) -> bool:

@@ -29,13 +29,15 @@ _STATE_TEXT: Final = (
     "(SELECT string_value FROM ExecutionProperty WHERE execution_id = x.id "
     "AND name = 'state' ORDER BY is_custom_property DESC LIMIT 1)"
 )
+# For each artifact no more than so many entries of the index are looked at.
 _TOUCHING: Final = """
-SELECT e.execution_id, e.type
-FROM (SELECT execution_id, type FROM Event WHERE artifact_id = ?
-      ORDER BY execution_id {order}, type {order} LIMIT {looked_at}) AS e
+SELECT a.id, e.execution_id, e.type
+FROM Artifact AS a
+CROSS JOIN Event AS e ON e.id IN (
+  SELECT id FROM Event WHERE artifact_id = a.id
+  ORDER BY execution_id {order}, type {order} LIMIT {looked_at})
 CROSS JOIN Execution AS x ON x.id = e.execution_id
-WHERE e.type IN ({events}) AND x.type_id IN ({types}) {state}
-ORDER BY e.execution_id {order} LIMIT {most}
+WHERE a.id IN ({{ids}}) AND e.type IN ({events}) AND x.type_id IN ({types}) {state}
 """
 
 
@@ -73,19 +75,30 @@ class SqliteLookups:
 
     def parents(self, contexts: Sequence[int]) -> list[ContextRow]:
         """By the primary key of ParentContext."""
-        return self._related("parent_context_id", "context_id", contexts)
+        if not self._columns["ParentContext"]:
+            return []
+        found = [
+            row
+            for context in contexts
+            for row in self._contexts(
+                "c.id IN (SELECT parent_context_id FROM ParentContext WHERE context_id = ?)",
+                context,
+            )
+        ]
+        return list(dict.fromkeys(found))
 
     def newest_children(self, contexts: Sequence[int], count: int) -> list[ContextRow]:
         """By the index of ParentContext on the parent."""
         if not self._columns["ParentContext"]:
             return []
-        found: list[ContextRow] = []
-        for context in contexts:
-            children = self._connection.execute(
-                "SELECT context_id FROM ParentContext WHERE parent_context_id = ? "
-                "ORDER BY context_id DESC LIMIT ?", (context, count),
-            )  # fmt: skip
-            found += self._by_id([child for (child,) in children])
+        found = [
+            row
+            for context in contexts
+            for row in self._contexts(
+                "c.id IN (SELECT context_id FROM ParentContext WHERE parent_context_id = ? "
+                "ORDER BY context_id DESC LIMIT ?)", context, count,
+            )
+        ]  # fmt: skip
         return sorted(found, key=lambda row: -row.id)[:count]
 
     def members(self, contexts: Sequence[int]) -> list[tuple[int, int]]:
@@ -122,19 +135,6 @@ class SqliteLookups:
         ids = [row.id for row in executions]
         pairs = self.members_of_pipeline([context.id for context in contexts], ids)
         return contexts, pairs
-
-    def _related(self, wanted: str, given: str, contexts: Sequence[int]) -> list[ContextRow]:
-        if not self._columns["ParentContext"]:
-            return []
-        found = self._in_chunks(
-            f"SELECT DISTINCT {wanted} FROM ParentContext WHERE {given} IN ({{ids}})", contexts
-        )
-        return self._by_id([context for (context,) in found])
-
-    def _by_id(self, ids: Sequence[int]) -> list[ContextRow]:
-        return [
-            row for chunk in _chunks(ids) for row in self._contexts(f"c.id IN ({_numbers(chunk)})")
-        ]
 
     def _contexts(self, condition: str, *arguments: object) -> list[ContextRow]:
         create = _or_zero("create_time_since_epoch", self._columns["Context"], "c.")
@@ -178,40 +178,33 @@ class SqliteLookups:
     def events(self, executions: Sequence[int]) -> list[EventRow]:
         """By the index of Event on the execution, and that of EventPath on the event."""
         rows = self._in_chunks(
-            "SELECT id, execution_id, artifact_id, coalesce(type, 0), "
-            "coalesce(milliseconds_since_epoch, 0) FROM Event WHERE execution_id IN ({ids})",
-            executions,
-        )
-        # In descending order, so that the first key step is what remains.
-        key_of = dict(
-            self._in_chunks(
-                "SELECT event_id, step_key FROM EventPath WHERE event_id IN ({ids}) "
-                "AND step_key IS NOT NULL ORDER BY rowid DESC", [row[0] for row in rows],
-            )
+            "SELECT execution_id, artifact_id, coalesce(type, 0), "
+            "(SELECT step_key FROM EventPath WHERE event_id = Event.id AND step_key IS NOT NULL "
+            "ORDER BY rowid LIMIT 1), coalesce(milliseconds_since_epoch, 0) "
+            "FROM Event WHERE execution_id IN ({ids})", executions,
         )  # fmt: skip
-        return [EventRow(row[1], row[2], row[3], key_of.get(row[0]), row[4]) for row in rows]
+        return [EventRow(*row) for row in rows]
 
     def touching(
         self, artifacts: Sequence[int], *, producing: Collection[str], consuming: Collection[str],
         cached: bool, most: int,
     ) -> list[tuple[int, int, int]]:  # fmt: skip
         """By the unique index of Event, artifact by artifact, so that each can have its bound."""
-        shape = {
-            "looked_at": EVENTS_LOOKED_AT,
-            "most": int(most),
-            "state": "" if cached else self._not_cached(),
-        }
-        sides = [
-            _TOUCHING.format(order=order, events=events, types=_numbers(types), **shape)
-            for order, events, names in (("ASC", _OUTPUTS, producing), ("DESC", _INPUTS, consuming))
-            if (types := self._type_ids(names))
-        ]
-        return [
-            (artifact, execution, kind)
-            for text in sides
-            for artifact in artifacts
-            for execution, kind in self._connection.execute(text, (artifact,))
-        ]
+        state = "" if cached else self._not_cached()
+        result: list[tuple[int, int, int]] = []
+        for sign, order, events, names in (
+            (1, "ASC", _OUTPUTS, producing), (-1, "DESC", _INPUTS, consuming),
+        ):  # fmt: skip
+            types = self._type_ids(names)
+            if types and artifacts:
+                found = self._in_chunks(
+                    _TOUCHING.format(
+                        order=order, events=events, types=_numbers(types), state=state,
+                        looked_at=EVENTS_LOOKED_AT,
+                    ), artifacts,
+                )  # fmt: skip
+                result += _at_most(most, found, sign)
+        return result
 
     def _not_cached(self) -> str:
         if "last_known_state" not in self._columns["Execution"]:
@@ -245,13 +238,15 @@ class SqliteLookups:
     def _properties(
         self, table: str, ids: Sequence[int], names: Collection[str] | None
     ) -> RawProperties:
+        raw = RawProperties()
+        if names is not None and not names:
+            return raw
         boolean = "bool_value" if "bool_value" in self._columns["ExecutionProperty"] else "NULL"
         owner = f"{table.lower()}_id"
         rows = self._in_chunks(
             f"SELECT {owner}, name, is_custom_property, int_value, double_value, string_value, "
             f"{boolean} FROM {table}Property WHERE {owner} IN ({{ids}})", ids,
         )  # fmt: skip
-        raw = RawProperties()
         for row in rows:
             if names is None or row[1] in names:
                 _add_property(raw, row)
@@ -268,6 +263,21 @@ class SqliteLookups:
 
     def _name(self, type_id: int) -> str:
         return self._type_name.get(type_id, "")
+
+
+def _at_most(
+    most: int, found: Sequence[tuple[int, int, int]], sign: int
+) -> list[tuple[int, int, int]]:
+    """Of each artifact those with the lowest (sign 1) or highest (-1) execution ids."""
+    if len(found) <= most:
+        return list(found)
+    count: dict[int, int] = {}
+    result = []
+    for row in sorted(found, key=lambda row: sign * row[1]):
+        count[row[0]] = count.get(row[0], 0) + 1
+        if count[row[0]] <= most:
+            result.append(row)
+    return result
 
 
 def _add_property(raw: RawProperties, row: tuple[Any, ...]) -> None:
