@@ -1,0 +1,1 @@
+"""The smallest example: TFX's penguin template, plain and with a gate."""

@@ -1,0 +1,92 @@
+"""The smallest example: its diff is true, and both of its decisions occur, with both runners."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tfx")
+
+from tfx import v1 as tfx
+from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
+
+from pipelines.penguin import data, gated, pipeline
+from pipelines.penguin.difference import difference
+from tests.components import waste_models
+from tests.components.runs import LightPipeline
+from tests.import_graph import ROOT
+from tfx_graphlets.provenance.store import open_store
+from tfx_graphlets.segmentation import segment
+from tfx_graphlets.vocabulary import Outcome
+
+BEFORE = {
+    "CsvExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "GraphletGen", "WasteGate",
+}  # fmt: skip
+GATED = {"Trainer", "Evaluator", "Pusher"}
+FEW, MANY = 40, 3_000  # penguins: 1 kB, and 90 kB, which the tests' waste model finds wasteful
+# The waste model alone decides: no cold start, and no chance.
+SETTINGS = {"threshold": 0.5, "min_labelled": 0, "min_pushes": 0, "exploration": 0.0}
+
+
+def test_the_diff_on_the_page_is_the_true_one() -> None:
+    """README.md shows what difference.py prints; `python -m pipelines.penguin.difference` mends."""
+    page = (ROOT / "pipelines" / "penguin" / "README.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"```diff\n(.*?)```", page, flags=re.DOTALL)
+    assert shown == difference()
+
+
+def test_a_line_that_only_moved_is_no_change() -> None:
+    """What moved into the `with` is neither taken out nor put in."""
+    changed = [line for line in difference().splitlines() if line.startswith(("+", "-"))]
+    assert not [line for line in changed if "tfx.components." in line]
+    assert [line for line in changed if "with tfx.dsl.Cond(proceed(gate)):" in line]
+
+
+def test_penguins_are_those_of_the_seed(tmp_path: Path) -> None:
+    """The same seed gives the same file, another one another; every row has a species."""
+    first = data.write_penguins(tmp_path / "a", 50, seed=1).read_bytes()
+    assert data.write_penguins(tmp_path / "b", 50, seed=1).read_bytes() == first
+    assert data.write_penguins(tmp_path / "b", 50, seed=2).read_bytes() != first
+    rows = list(csv.DictReader(first.decode().splitlines()))
+    assert len(rows) == 50
+    assert {row[data.LABEL] for row in rows} == {"0", "1", "2"}
+
+
+@pytest.mark.tfx
+def test_the_plain_pipeline_trains_and_pushes(tmp_path: Path) -> None:
+    """Without a gate: one graphlet, pushed."""
+    data.write_penguins(tmp_path / "data", FEW, seed=1)
+    tfx.orchestration.LocalDagRunner().run(pipeline.create_pipeline(str(tmp_path)))
+    with open_store(tmp_path / "metadata.sqlite") as store:
+        [graphlet] = segment(store.read_trace())
+    assert graphlet.outcome is Outcome.PUSHED
+    assert list((tmp_path / "serving").rglob("saved_model.pb"))
+
+
+@pytest.mark.tfx
+@pytest.mark.parametrize(
+    ("runner", "penguins"),
+    [
+        (tfx.orchestration.LocalDagRunner, FEW),
+        (tfx.orchestration.LocalDagRunner, MANY),
+        (BeamDagRunner, MANY),
+    ],
+)
+def test_the_gated_pipeline_decides(
+    tmp_path: Path, runner: Callable[[], tfx.orchestration.LocalDagRunner], penguins: int
+) -> None:
+    """Few penguins are trained on and the model is pushed; with many the run stops at the gate."""
+    model = waste_models.saved(tmp_path / "waste_model")
+    data.write_penguins(tmp_path / "data", penguins, seed=1)
+    runner().run(gated.create_pipeline(str(tmp_path), waste_model=model, **SETTINGS))
+    run = LightPipeline(tmp_path)
+    proceed = int(penguins == FEW)
+    [executions] = run.executions()
+    assert executions == dict.fromkeys(BEFORE | GATED if proceed else BEFORE, "COMPLETE")
+    [decision] = run.decisions()
+    assert (decision["proceed"], decision["failed_open"]) == (proceed, 0)
+    assert (tmp_path / "serving").exists() == bool(proceed)
