@@ -12,6 +12,7 @@ import dataclasses
 import datetime
 import http.server
 import json
+import ssl
 import threading
 import urllib.parse
 import uuid
@@ -388,17 +389,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(
-    installation: Installation, behaviour: Behaviour | None = None
+    installation: Installation,
+    behaviour: Behaviour | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[tuple[str, Behaviour]]:
     """A server on a free port: its URI and its behaviour."""
     behaviour = behaviour or Behaviour()
     kind = type("BoundHandler", (Handler,), {"installation": installation, "behaviour": behaviour})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
     server.daemon_threads = True
+    place = f"kfp+http://127.0.0.1:{server.server_port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        place = f"kfp+https://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield f"kfp+http://127.0.0.1:{server.server_port}{behaviour.prefix}", behaviour
+        yield f"{place}{behaviour.prefix}", behaviour
     finally:
         server.shutdown()
         thread.join()

@@ -5,6 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
+import shutil
+import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -468,6 +473,53 @@ def test_a_closed_store_says_so(server: tuple[str, Behaviour]) -> None:
     store.close()
     with pytest.raises(StoreError, match="open it again"):
         store.read_trace()
+
+
+def test_kubeflows_own_client_reads_the_same_server() -> None:
+    """The server of these tests speaks what ``kfp_server_api`` understands."""
+    api = pytest.importorskip("kfp_server_api")
+    held = installation_of(history())
+    with serving(held, Behaviour(tasks="details")) as (uri, _):
+        configuration = api.Configuration(host=uri.removeprefix("kfp+"))
+        with api.ApiClient(configuration) as client:
+            runs = api.RunServiceApi(client)
+            first = runs.list_runs(page_size=3)
+            rest = runs.list_runs(page_size=200, page_token=first.next_page_token)
+            run = runs.get_run(first.runs[0].run_id)
+    found = [one.run_id for one in (*first.runs, *rest.runs)]
+    assert found == [one["run_id"] for one in held.runs]
+    assert run.pipeline_spec["pipelineInfo"]["name"] == "penguin"
+    details = {one.display_name: one for one in run.run_details.task_details}
+    assert details["CsvExampleGen"].outputs["examples"].artifact_ids == [
+        held.tasks[run.run_id][2]["outputs"]["artifacts"][0]["artifacts"][0]["artifact_id"]
+    ]
+    created = details["CsvExampleGen"].create_time
+    assert created.timestamp() * 1_000 == history().execution_create_ms[1]
+
+
+def test_certificates_are_checked(tmp_path: Path) -> None:
+    """A server whose certificate nobody vouches for is not read; SSL_CERT_FILE can vouch."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+            "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key),
+            "-out", str(certificate),
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving(installation_of(history()), tls=context) as (uri, _):
+        assert uri.startswith("kfp+https://localhost:")
+        with pytest.raises(StoreError, match=r"certificate is not trusted.*SSL_CERT_FILE"):
+            opened(uri)
+        program = f"from tfx_graphlets import open_store\nopen_store({uri!r}).read_trace()"
+        environment = {**os.environ, "SSL_CERT_FILE": str(certificate)}
+        subprocess.run([sys.executable, "-c", program], check=True, env=environment)
 
 
 # -- secrets and addresses -----------------------------------------------------------

@@ -80,6 +80,7 @@ def pipeline_of_one_run() -> Kubeflow:
         ("big-query-example-gen", "BigQueryExampleGen"), ("my-example-gen", "MyExampleGen"),
         ("ParquetExampleGen.labels", "ParquetExampleGen"), ("example-gen", "ExampleGen"),
         ("waste-gate", "WasteGate"), ("WasteGate.pre", "WasteGate"),
+        ("latest_blessed_model_resolver", "Resolver"), ("Resolver.latest-model", "Resolver"),
         ("my_trainer", "my_trainer"), ("step-2", "step-2"), ("Labeller.night", "Labeller"),
         ("pusher2go", "pusher2go"), ("", ""),
     ],

@@ -64,8 +64,10 @@ def class_of_task(name: str) -> str:
     class that has a role (``vocabulary.ROLE_OF_CLASS``, one of this project, or
     one that ends in ``ExampleGen``) if it is spelt so but for capitals,
     separators and a number at the end: Kubeflow's SDK writes ``csv-example-gen``
-    and numbers the second of its kind. Every other name is a class of its own;
-    its role then comes from the artifacts of its tasks, as for any custom class.
+    and numbers the second of its kind. A name that ends in ``resolver`` is a
+    Resolver, as TFX's own examples name them. Every other name is a class of
+    its own; its role then comes from the artifacts of its tasks, as for any
+    custom class.
 
     >>> [class_of_task(name) for name in ("trainer-2", "Trainer.wide", "infra_validator")]
     ['Trainer', 'Trainer', 'InfraValidator']
@@ -77,6 +79,8 @@ def class_of_task(name: str) -> str:
     key = _SEPARATORS.sub("", plain).lower()
     if key in _CLASS_OF_KEY:
         return _CLASS_OF_KEY[key]
+    if key.endswith("resolver"):
+        return "Resolver"
     suffix = vocabulary.EXAMPLE_GEN_SUFFIX
     if key.endswith(suffix.lower()):
         if plain.endswith(suffix):
