@@ -10,25 +10,131 @@ import concurrent.futures
 import dataclasses
 import mmap
 import multiprocessing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
 from tfx_graphlets import roles
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features import all_features, describe
+from tfx_graphlets.features import all_features, describe, properties_read
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.own_nodes import without_gates
+from tfx_graphlets.payload import Payloads
+from tfx_graphlets.provenance.selection import Columns
+from tfx_graphlets.provenance.store import Store
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.shards import Shards
 from tfx_graphlets.trace import FloatArray, IntArray, Trace
-from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
+from tfx_graphlets.vocabulary import ExecutionState, Role, Stage, base_name
 
 # Arrays of a shard of so many executions take a few hundred megabytes.
 MAX_EXECUTIONS: Final = 250_000
 
+# So few are described sooner than a process is forked.
+_FEW_EXECUTIONS: Final = 20_000
+
 Progress = Callable[[Iterable[int], int], Iterable[int]]
+
+
+def describe_store(
+    store: Store,
+    stage: Stage,
+    *,
+    processes: int = 1,
+    executions_in_memory: int | None = None,
+    role_of_type: Mapping[str, Role] | None = None,
+    progress: Progress | None = None,
+) -> FeatureTable:
+    """Features of all graphlets of a store of any size.
+
+    Args:
+      store: an open store.
+      stage: where the gate stands.
+      processes: how many work at the same time.
+      executions_in_memory: the most whose rows are read at once, about 300
+        bytes each; None for the whole store. A store that holds more is read
+        some pipelines at a time: what has no pipeline context is then left
+        out, and an artifact that two pipelines share is seen by each with its
+        own executions only.
+      role_of_type, progress: as for ``describe_trace``; the progress is told
+        of each part of the store anew.
+
+    Returns:
+      One row per graphlet, in ascending id of the Trainer.
+
+    Raises:
+      InvalidArgumentError: as ``describe_trace``; or ``executions_in_memory``
+        is below 1.
+      StoreError: the store cannot be read.
+    """
+    if executions_in_memory is not None and executions_in_memory < 1:
+        raise InvalidArgumentError(
+            "executions_in_memory", executions_in_memory, "it must be 1 or more"
+        )
+    tables, unused = [], dict(role_of_type or {})
+    for pipelines in _parts(store, executions_in_memory):
+        trace = read_for_features(store, stage, pipelines=pipelines)
+        found = _of_types_in(trace, role_of_type or {})
+        unused = {name: role for name, role in unused.items() if name not in found}
+        few = len(trace.executions) <= _FEW_EXECUTIONS
+        tables.append(
+            describe_trace(
+                trace, stage, processes=1 if few else processes, payloads=store.payloads,
+                role_of_type=found, progress=progress,
+            )
+        )  # fmt: skip
+        del trace
+    if unused:
+        name = next(iter(unused))
+        raise InvalidArgumentError("role_of_type", name, "no execution of the store has this type")
+    if len(tables) == 1:
+        return tables[0]
+    table = FeatureTable.concatenate(tables)
+    return table.take(np.argsort(table.trainer, kind="stable"))
+
+
+def read_for_features(
+    store: Store, stage: Stage, *, pipelines: Collection[str] | None = None
+) -> Trace:
+    """Reads what segmentation and the features of a stage look at, and no more.
+
+    Args:
+      store: an open store.
+      stage: where the gate stands.
+      pipelines: names of pipelines; None for the whole store.
+
+    Raises:
+      StoreError: as ``Store.read_trace``.
+    """
+    return store.read_trace(
+        pipelines=pipelines,
+        properties=properties_read(stage),
+        columns=dataclasses.replace(Columns.FOR_FEATURES, uris=True),
+    )
+
+
+def _of_types_in(trace: Trace, role_of_type: Mapping[str, Role]) -> dict[str, Role]:
+    names = set(trace.executions.type_names)
+    names |= {base_name(name) for name in names}
+    return {name: role for name, role in role_of_type.items() if name in names}
+
+
+def _parts(store: Store, executions_in_memory: int | None) -> Iterator[tuple[str, ...] | None]:
+    """Pipelines that are read together; None for all at once."""
+    sizes = {} if executions_in_memory is None else store.pipelines()
+    if executions_in_memory is None or sum(sizes.values()) <= executions_in_memory:
+        yield None
+        return
+    part: list[str] = []
+    size = 0
+    for name in sorted(sizes):
+        if part and size + sizes[name] > executions_in_memory:
+            yield tuple(part)
+            part, size = [], 0
+        part.append(name)
+        size += sizes[name]
+    yield tuple(part)
 
 
 def describe_trace(
@@ -37,19 +143,22 @@ def describe_trace(
     *,
     processes: int = 1,
     max_executions: int = MAX_EXECUTIONS,
+    payloads: Payloads | None = None,
     role_of_type: Mapping[str, Role] | None = None,
     progress: Progress | None = None,
 ) -> FeatureTable:
-    """Features of all graphlets of a trace, without payloads.
+    """Features of all graphlets of a trace.
 
     The same as ``describe(segment(without_gates(trace)), stage)``, whose memory
     grows with the trace; here it grows with the largest shard.
 
     Args:
-      trace: what a store recorded.
+      trace: what a store recorded; at least what ``read_for_features`` reads.
       stage: where the gate stands.
       processes: how many work at the same time; above 1 they are forked.
       max_executions: about how many executions are worked on at once in each.
+      payloads: where statistics, schemas and metrics are; a shard of which
+        none is left is described in columns, others row by row.
       role_of_type: as for ``segment``.
       progress: told of the shards' numbers and their count; hands them on.
 
@@ -65,7 +174,7 @@ def describe_trace(
     if max_executions < 1:
         raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
     trace = without_gates(trace)
-    work = _Work.of(trace, stage, max_executions, processes, role_of_type)
+    work = _Work.of(trace, stage, max_executions, processes, payloads, role_of_type)
     numbers: Iterable[int] = range(len(work.shards))
     if progress is not None:
         numbers = progress(numbers, len(work.shards))
@@ -89,10 +198,15 @@ class _Work:
     """The shards of a trace and the table that they fill, in memory that forks share."""
 
     def __init__(
-        self, shards: Shards, stage: Stage, role_of_type: Mapping[str, Role], trainer: IntArray
+        self,
+        shards: Shards,
+        stage: Stage,
+        payloads: Payloads | None,
+        role_of_type: Mapping[str, Role],
+        trainer: IntArray,
     ) -> None:
-        self.shards, self.stage, self.role_of_type = shards, stage, role_of_type
-        self.trainer = trainer
+        self.shards, self.stage, self.payloads = shards, stage, payloads
+        self.role_of_type, self.trainer = role_of_type, trainer
         self.features = all_features(stage)
         self.numbers = [f for f in self.features if f.kind is FeatureKind.NUMBER]
         size = max(len(self.numbers) * len(trainer), 1)
@@ -110,6 +224,7 @@ class _Work:
         stage: Stage,
         max_executions: int,
         processes: int,
+        payloads: Payloads | None,
         role_of_type: Mapping[str, Role] | None,
     ) -> _Work:
         # Roles of custom classes come from the whole trace, not from a shard.
@@ -123,7 +238,7 @@ class _Work:
         # Small shards keep all processes busy to the end.
         even = -(-len(executions) // (4 * processes)) if processes > 1 else max_executions
         shards = Shards(trace, max_executions=max(1, min(max_executions, even)))
-        return cls(shards, stage, names, trainer)
+        return cls(shards, stage, payloads, names, trainer)
 
     def column(self, feature: Feature) -> FloatArray:
         """The column of a number."""
@@ -133,7 +248,7 @@ class _Work:
     def describe(self, number: int) -> _Names:
         """Puts the numbers of one shard into the table; returns its categories."""
         graphlets = segment(self.shards[number], role_of_type=self.role_of_type)
-        table = describe(graphlets, self.stage)
+        table = describe(graphlets, self.stage, payloads=self.payloads)
         position = self.shards.executions(number)[graphlets.trainer]
         rows = np.searchsorted(self.trainer, position)
         for feature in self.numbers:

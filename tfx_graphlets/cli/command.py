@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from tfx_graphlets import outcome
 from tfx_graphlets.cli.render import Result, table
+from tfx_graphlets.corpus import describe_store
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features import describe
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.own_nodes import without_gates
@@ -58,8 +58,11 @@ def write_features(options: argparse.Namespace) -> Result:
             "output", options.output, f"its ending must be one of {', '.join(_TABLE_SUFFIXES)}"
         )
     with open_store(options.store) as store:
-        graphlets = _described_graphlets(store, options)
-        features = describe(graphlets, options.stage, payloads=store.payloads)
+        features = describe_store(
+            store, options.stage, processes=options.processes or len(os.sched_getaffinity(0)),
+            executions_in_memory=options.executions_in_memory, role_of_type=dict(options.role),
+            progress=lambda shards, count: tqdm(shards, "shards", count, disable=None, leave=False),
+        )  # fmt: skip
     with _replacing(target) as draft:
         _write_table(features, draft, target.suffix)
     document = {
@@ -226,11 +229,6 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
 
 def _graphlets(store: Store, options: argparse.Namespace, pipeline: str | None = None) -> Graphlets:
     return _cut(store.read_trace(pipeline=pipeline), options)
-
-
-def _described_graphlets(store: Store, options: argparse.Namespace) -> Graphlets:
-    """Graphlets whose features mean the same with a gate in the pipeline and without."""
-    return _cut(without_gates(store.read_trace()), options)
 
 
 def _cut(trace: Trace, options: argparse.Namespace) -> Graphlets:

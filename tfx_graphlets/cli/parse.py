@@ -36,6 +36,14 @@ def parser() -> argparse.ArgumentParser:
     features.add_argument("store", metavar="STORE", help=STORE_HELP)
     _add_stage(features)
     features.add_argument("--output", required=True, metavar="FILE", help="a .csv or .parquet file")
+    features.add_argument(
+        "--processes", type=_whole(1), metavar="N",
+        help="processes that work at the same time (default: one per core)",
+    )  # fmt: skip
+    features.add_argument(
+        "--executions-in-memory", type=_whole(1), metavar="N",
+        help="read a store that holds more some pipelines at a time (default: all at once)",
+    )  # fmt: skip
     _add_roles(features)
 
     train = _command(commands, "train", "train a waste model")

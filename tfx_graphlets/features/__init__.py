@@ -28,7 +28,7 @@ from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.trace import IntArray
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import PropertyName, Stage
 
 __all__ = [
     "GROUPS",
@@ -40,6 +40,7 @@ __all__ = [
     "all_features",
     "decision_moment",
     "describe",
+    "properties_read",
 ]
 
 GROUPS: tuple[FeatureGroup, ...] = (
@@ -60,6 +61,18 @@ def all_features(stage: Stage, groups: Sequence[FeatureGroup] = GROUPS) -> tuple
         for feature in group.features
         if feature.stage.order <= stage.order
     )
+
+
+def properties_read(stage: Stage) -> frozenset[str]:
+    """Names of the MLMD properties that segmentation and the features of a stage read."""
+    names = {
+        PropertyName.STATE, PropertyName.SPAN, PropertyName.VERSION,
+        PropertyName.INPUT_FINGERPRINT, PropertyName.BLESSED, PropertyName.PUSHED,
+        PropertyName.MODULE_PATH, PropertyName.EVAL_CONFIG,
+    }  # fmt: skip
+    if stage.order >= Stage.TRAINER.order:
+        names |= {PropertyName.TRAIN_ARGS, PropertyName.CUSTOM_CONFIG}
+    return frozenset(names)
 
 
 def describe(
