@@ -281,3 +281,21 @@ def test_the_request_takes_the_pipelines_name_from_the_node_first() -> None:
     assert Request.of({"stage": "pre"}, {}, pipeline="told", run="").pipeline == "told"
     with pytest.raises(InvalidArgumentError, match="stage"):
         Request.of({}, {}, pipeline="", run="")
+
+
+def test_behind_the_trainer_the_model_says_which_run_it_is() -> None:
+    """At stage validation a runner that names no run (Kubeflow) is told it by the wired model."""
+    runs = Runs()
+    for name in ("r0", "r1"):
+        examples = runs.prepare(name)
+        model = runs.build.artifact("Model", uri=f"{name}/model")
+        runs.build.execution(
+            "Trainer", inputs={"examples": [examples.id]}, outputs={"model": [model]}, run=name
+        )
+    wired = {"model": (Wired(4711, "r0/model", "Model"),)}
+    request = Request(Stage.VALIDATION, "pipeline", "", wired)
+    history = collect(FixedStore(runs.build.trace()), request, runs.build.clock_ms)
+    assert history.past_runs == ("r1",)
+    lost = Request(Stage.VALIDATION, "pipeline", "", {"model": (Wired(1, "r9/model", "Model"),)})
+    with pytest.raises(TraceNotFoundError, match="trained no model"):
+        collect(FixedStore(runs.build.trace()), lost, runs.build.clock_ms)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tfx_graphlets import vocabulary
 from tfx_graphlets.components import gate_run, keys
 from tfx_graphlets.components.checks import check_stage
 from tfx_graphlets.components.decisions import past_decisions, skipped_runs
@@ -138,6 +139,7 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
         run, payloads = UNRECORDED_RUN, LivePayloads(payloads)
     else:
         inputs = trainer_inputs(trace, request, store.name)
+        run = run or run_of_model(trace, request)
     graphlet = current_graphlet(
         trace,
         moment_ms=now_ms,
@@ -201,6 +203,23 @@ def is_unrecorded(trace: Trace, request: Request) -> bool:
         return False
     known = set(trace.artifacts.uri)
     return any(wired.uri not in known for found in request.inputs.values() for wired in found)
+
+
+def run_of_model(trace: Trace, request: Request) -> str | None:
+    """Name of the run that made the wired model; None where none is wired, or none made it.
+
+    From stage ``trainer`` on it is the current run, also where the runner does
+    not tell its name (Kubeflow).
+    """
+    for wired in request.inputs.get(keys.MODEL, ()):
+        found = [at for at, uri in enumerate(trace.artifacts.uri) if uri == wired.uri]
+        made = np.isin(trace.events.artifact, found)
+        made &= np.isin(trace.events.type, vocabulary.OUTPUT_EVENTS)
+        for execution in trace.events.execution[made][::-1]:
+            name = trace.context_name(int(trace.run_of_execution[execution]))
+            if name is not None:
+                return name
+    return None
 
 
 def trainer_inputs(
