@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from tests.provenance.readers import READERS, Reader, by_sql
 from tfx_graphlets.assembly import RawTables, assemble
 from tfx_graphlets.features import describe
 from tfx_graphlets.own_nodes import EXECUTION_PREFIX
+from tfx_graphlets.provenance.neighbourhood import read_neighbourhood
+from tfx_graphlets.provenance.sqlite_lookups import SqliteLookups
 from tfx_graphlets.provenance.system_types import class_of_task, in_words_of_tfx
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
@@ -208,6 +212,14 @@ def test_every_task_has_a_node() -> None:
     node = whole.contexts.of_types(["node"])
     assert set(whole.contexts.id[node]) <= set(longer.contexts.id)
     assert (whole.contexts.id[node] >= 2**62).all()
+
+
+def test_a_neighbourhood_is_not_read_of_it(tmp_path: Path) -> None:
+    """What is looked up row by row cannot be told so: the whole store has to be read."""
+    path = write_store(tmp_path / "store.sqlite", pipeline_of_one_run().raw())
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        lookups = SqliteLookups(connection)
+        assert read_neighbourhood(lookups, run="run-1", pipeline="penguin") is None
 
 
 def test_other_stores_are_left_alone() -> None:

@@ -96,8 +96,11 @@ def read_neighbourhood(
 
     Returns:
       None where the store cannot say by an index which runs a pipeline has
-      (before TFX 1.11, and where there is no such pipeline).
+      (before TFX 1.11, and where there is no such pipeline), or where a row
+      does not say what was run (Kubeflow's ``system.*`` types).
     """
+    if not vocabulary.SystemType.EXECUTIONS.isdisjoint(lookups.execution_types):
+        return None
     current = [] if run is None else lookups.contexts_named(vocabulary.RUN_CONTEXTS, run)
     if pipeline is not None:
         pipelines = lookups.contexts_named(vocabulary.PIPELINE_CONTEXTS, pipeline)
