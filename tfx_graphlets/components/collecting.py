@@ -139,7 +139,8 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
         run, payloads = UNRECORDED_RUN, LivePayloads(payloads)
     else:
         inputs = trainer_inputs(trace, request, store.name)
-        run = run or run_of_model(trace, request)
+        if request.stage.order >= Stage.TRAINER.order:
+            run = run or run_of_model(trace, request)
     graphlet = current_graphlet(
         trace,
         moment_ms=now_ms,
