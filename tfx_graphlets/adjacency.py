@@ -25,7 +25,9 @@ class Adjacency:
     target: CodeArray
 
     @classmethod
-    def from_edges(cls, source: IntArray, target: IntArray, num_sources: int) -> Adjacency:
+    def from_edges(
+        cls, source: IntArray | CodeArray, target: IntArray | CodeArray, num_sources: int
+    ) -> Adjacency:
         """Builds rows from edges in any order; parallel edges stay.
 
         Edges that are sorted by source keep their order; of others the targets
@@ -35,10 +37,10 @@ class Adjacency:
         np.cumsum(np.bincount(source, minlength=num_sources), out=start[1:])
         if len(source) and bool((source[1:] < source[:-1]).any()):
             # Both in one number: stores are nearly in order, and runs merge fast.
-            edges = (source << _TARGET_BITS) | target
+            edges = (source.astype(np.int64) << _TARGET_BITS) | target
             edges.sort(kind="stable")
             return cls(start, edges.astype(np.int32))
-        return cls(start, target.astype(np.int32))
+        return cls(start, target.astype(np.int32, copy=False))
 
     def expand(self, node: IntArray) -> tuple[IntArray, IntArray]:
         """All edges that leave the given nodes.

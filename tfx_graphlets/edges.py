@@ -42,42 +42,40 @@ class Edges:
     @functools.cached_property
     def inputs(self) -> Adjacency:
         """Execution to the artifacts that it took in."""
-        return self._from_executions(self._taken)
+        return self._taken.by_execution()
 
     @functools.cached_property
     def outputs(self) -> Adjacency:
         """Execution to the artifacts that it put out."""
-        return self._from_executions(self._put)
+        return self._put.by_execution()
 
     @functools.cached_property
     def producers(self) -> Adjacency:
         """Artifact to the executions that put it out."""
-        return self._from_artifacts(self._put)
+        return self._put.by_artifact()
 
     @functools.cached_property
     def consumers(self) -> Adjacency:
         """Artifact to the executions that took it in."""
-        return self._from_artifacts(self._taken)
+        return self._taken.by_artifact()
 
     @functools.cached_property
     def consumers_of_own(self) -> Adjacency:
         """``consumers`` without edges whose key is ``baseline_model``."""
-        return self._from_artifacts(self._taken & ~self._compared_with)
+        return self._taken.of(~self._taken.compares).by_artifact()
 
     # -- steps of the walks ----------------------------------------------------
 
     @functools.cached_property
     def data(self) -> Adjacency:
         """Execution to what it took in of the types that step 1 enters."""
-        chosen = np.flatnonzero(self._taken)
-        not_entered = self.trace.artifacts_of_types(vocabulary.NOT_ENTERED_UPSTREAM)
-        chosen = chosen[~not_entered[self.trace.events.artifact[chosen]]]
-        return self._from_executions(chosen)
+        closed = self.trace.artifacts_of_types(vocabulary.NOT_ENTERED_UPSTREAM)
+        return self._taken.of(~closed[self._taken.artifact]).by_execution()
 
     @functools.cached_property
     def makers(self) -> StepToExecutions:
         """Artifact to its producers, no TRAINER among them (step 1)."""
-        return self._step(self._put & ~self._has_role(Role.TRAINER))
+        return StepToExecutions.of(self, self._put.of(self._put.role != Role.TRAINER))
 
     @functools.cached_property
     def surely_made(self) -> BoolArray:
@@ -88,20 +86,21 @@ class Edges:
     @functools.cached_property
     def models_taken(self) -> Adjacency:
         """TRAINER to the Models that it took in."""
-        chosen = np.flatnonzero(self._taken & self._has_role(Role.TRAINER))
+        taken = self._taken.of(self._taken.role == Role.TRAINER)
         is_model = self.trace.artifacts_of_types([ArtifactType.MODEL])
-        return self._from_executions(chosen[is_model[self.trace.events.artifact[chosen]]])
+        return taken.of(is_model[taken.artifact]).by_execution()
 
     @functools.cached_property
     def analysers(self) -> StepToExecutions:
         """Artifact to its consumers whose role is data analysis (step 2)."""
-        return self._step(self._taken & self._has_role(*vocabulary.DATA_ANALYSIS))
+        analyses = roles.among(self._taken.role, vocabulary.DATA_ANALYSIS)
+        return StepToExecutions.of(self, self._taken.of(analyses))
 
     @functools.cached_property
     def users(self) -> Adjacency:
         """Artifact to consumers of its own of the roles that step 3 enters."""
-        closed = self._has_role(*vocabulary.NOT_ENTERED_DOWNSTREAM)
-        return self._from_artifacts(self._taken & ~self._compared_with & ~closed)
+        closed = roles.among(self._taken.role, vocabulary.NOT_ENTERED_DOWNSTREAM)
+        return self._taken.of(~(closed | self._taken.compares)).by_artifact()
 
     @functools.cached_property
     def runs(self) -> Adjacency:
@@ -138,49 +137,59 @@ class Edges:
         several: BoolArray = np.diff(self.runs.start) > 1
         return several
 
-    # -- which events are edges, bool [num_events] -----------------------------
+    # -- events that are edges -------------------------------------------------
 
     @functools.cached_property
-    def _role_of_event(self) -> SmallArray:
-        return self.role[self.trace.events.execution]
+    def _taken(self) -> _Events:
+        return self._events(roles.is_input_edge(self.trace, self.role))
 
     @functools.cached_property
-    def _taken(self) -> BoolArray:
-        return self._is_edge(vocabulary.INPUT_EVENTS)
+    def _put(self) -> _Events:
+        return self._events(roles.is_output_edge(self.trace, self.role))
 
-    @functools.cached_property
-    def _put(self) -> BoolArray:
-        return self._is_edge(vocabulary.OUTPUT_EVENTS)
-
-    @property
-    def _compared_with(self) -> BoolArray:
-        events = self.trace.events
-        if vocabulary.BASELINE_MODEL_KEY not in events.keys:
-            return np.zeros(len(events), bool)
-        compared: BoolArray = events.key == events.keys.index(vocabulary.BASELINE_MODEL_KEY)
-        return compared
-
-    def _is_edge(self, kinds: tuple[vocabulary.EventType, ...]) -> BoolArray:
-        return roles.among(self.trace.events.type, kinds) & ~self._has_role(Role.RESOLVER)
-
-    def _has_role(self, *wanted: Role) -> BoolArray:
-        return roles.among(self._role_of_event, wanted)
-
-    def _from_executions(self, chosen: BoolArray | IntArray) -> Adjacency:
-        events = self.trace.events  # sorted by execution
-        return Adjacency.from_edges(
-            events.execution[chosen], events.artifact[chosen], len(self.trace.executions)
+    def _events(self, chosen: BoolArray) -> _Events:
+        events, rows = self.trace.events, np.flatnonzero(chosen)
+        compares = np.zeros(len(rows), bool)
+        if vocabulary.BASELINE_MODEL_KEY in events.keys:
+            compares = events.key[rows] == events.keys.index(vocabulary.BASELINE_MODEL_KEY)
+        execution = events.execution[rows].astype(np.int32)
+        return _Events(
+            trace=self.trace,
+            execution=execution,
+            artifact=events.artifact[rows].astype(np.int32),
+            role=self.role[execution],
+            compares=compares,
         )
 
-    def _from_artifacts(self, chosen: BoolArray) -> Adjacency:
-        events = self.trace.events
-        return Adjacency.from_edges(
-            events.artifact[chosen], events.execution[chosen], len(self.trace.artifacts)
-        )
 
-    def _step(self, chosen: BoolArray) -> StepToExecutions:
-        events = self.trace.events
-        return StepToExecutions.of(self, events.artifact[chosen], events.execution[chosen])
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Events:
+    """Some events, sorted by execution and artifact.
+
+    Attributes:
+      execution, artifact: int32 [n], positions.
+      role: int8 [n], of the execution.
+      compares: bool [n], the key is ``baseline_model``.
+    """
+
+    trace: Trace
+    execution: CodeArray
+    artifact: CodeArray
+    role: SmallArray
+    compares: BoolArray
+
+    def of(self, chosen: BoolArray) -> _Events:
+        rows = np.flatnonzero(chosen)
+        return _Events(
+            self.trace, self.execution[rows], self.artifact[rows], self.role[rows],
+            self.compares[rows],
+        )  # fmt: skip
+
+    def by_execution(self) -> Adjacency:
+        return Adjacency.from_edges(self.execution, self.artifact, len(self.trace.executions))
+
+    def by_artifact(self) -> Adjacency:
+        return Adjacency.from_edges(self.artifact, self.execution, len(self.trace.artifacts))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -206,12 +215,13 @@ class StepToExecutions:
     runs: Adjacency
 
     @classmethod
-    def of(cls, edges: Edges, artifact: IntArray, execution: IntArray) -> StepToExecutions:
-        """Builds it from the pairs that may be stepped over, each int64 [n]."""
+    def of(cls, edges: Edges, events: _Events) -> StepToExecutions:
+        """Builds it from the events that may be stepped over."""
         num_artifacts = len(edges.trace.artifacts)
-        cached = edges.trace.executions.state[execution] == ExecutionState.CACHED
-        others = Adjacency.from_edges(artifact[~cached], execution[~cached], num_artifacts)
-        artifact, execution = artifact[cached], execution[cached]
+        cached = edges.trace.executions.state[events.execution] == ExecutionState.CACHED
+        others = events.of(~cached).by_artifact() if cached.any() else events.by_artifact()
+        artifact = events.artifact[cached].astype(np.int64)
+        execution = events.execution[cached].astype(np.int64)
         has_cached = np.zeros(num_artifacts, bool)
         has_cached[artifact] = True
         index, context = edges.runs.expand(execution)
