@@ -131,18 +131,21 @@ def _properties(raw: RawColumns, name: str, owner_ids: IntArray) -> Properties:
         known = np.flatnonzero(owner >= 0)
         owner, columns = owner[known], columns.take(known)
     names, texts = columns.name.sorted(), columns.text.sorted()
-    columns = dataclasses.replace(columns, owner=owner, name=names, text=texts)
     order = order_of([owner, names.code, columns.is_custom])
-    if order is not None:
-        columns = columns.take(order)
+
+    def in_order(column: Any) -> Any:
+        return column if order is None else column[order]
+
+    double = columns.double_value
     return Properties(
-        owner=columns.owner,
-        name=columns.name.code,
-        is_custom=columns.is_custom,
-        kind=columns.kind,
-        int_value=columns.int_value,
-        double_value=columns.double_value,
-        string_code=columns.text.code,
+        owner=in_order(owner),
+        name=in_order(names.code),
+        is_custom=in_order(columns.is_custom),
+        kind=in_order(columns.kind),
+        int_value=in_order(columns.int_value).astype(np.int64, copy=False),
+        # Few are doubles, and zeros take no memory until they are written to.
+        double_value=in_order(double) if bool(double.any()) else np.zeros(len(double)),
+        string_code=in_order(texts.code),
         names=tuple(names.values),
         strings=texts.values,
     )

@@ -77,6 +77,20 @@ class Texts(Sequence[str]):
             np.frombuffer(offsets, np.int64)[begin : begin + len(array) + 1],
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[Texts]) -> Texts:
+        """The strings of all parts, one part after the other."""
+        starts = np.cumsum([0, *(len(part._content()) for part in parts)])  # noqa: SLF001
+        offsets = [
+            part._offsets[:-1] - part._offsets[0] + start  # noqa: SLF001 - of this class
+            for part, start in zip(parts, starts)
+        ]
+        data = [part._content() for part in parts]  # noqa: SLF001
+        return cls(
+            np.concatenate(data) if data else np.zeros(0, np.uint8),
+            np.concatenate([*offsets, starts[-1:]]).astype(np.int64, copy=False),
+        )
+
     def to_arrow(self) -> pa.Array:
         """The same as an Arrow array of large strings, without a copy where possible."""
         import pyarrow as pa

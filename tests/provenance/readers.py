@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from tfx_graphlets.errors import EmptyStoreError
+from tfx_graphlets.provenance import sqlite_bulk
 from tfx_graphlets.provenance.archive import write_archive
 from tfx_graphlets.provenance.archive_store import ArchiveStore
 from tfx_graphlets.provenance.sqlite_store import SqliteStore
 from tfx_graphlets.provenance.store import Store, open_store
 from tfx_graphlets.testing import TraceBuilder
 
+needs_bulk = pytest.mark.skipif(
+    not sqlite_bulk.is_installed(), reason="adbc-driver-sqlite is not installed"
+)
 Reader = Callable[[Path], Store]
 
 needs_mlmd = pytest.mark.skipif(
@@ -25,6 +29,11 @@ needs_mlmd = pytest.mark.skipif(
 def by_sql(path: Path) -> Store:
     """Opens the file by SQL."""
     return open_store(path)
+
+
+def by_bulk(path: Path) -> Store:
+    """Opens the file by SQL, read in columns."""
+    return SqliteStore(path, bulk=True)
 
 
 def by_mlmd(path: Path) -> Store:
@@ -46,6 +55,7 @@ def by_archive(path: Path) -> Store:
 
 READERS = [
     pytest.param(by_sql, id="sql"),
+    pytest.param(by_bulk, id="bulk", marks=needs_bulk),
     pytest.param(by_mlmd, id="mlmd", marks=needs_mlmd),
     pytest.param(by_archive, id="archive"),
 ]

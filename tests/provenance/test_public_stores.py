@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.corpus import catalog, public_stores, real_runs
-from tests.provenance.readers import by_archive, by_mlmd, by_sql, needs_mlmd
+from tests.provenance.readers import by_archive, by_bulk, by_mlmd, by_sql, needs_bulk, needs_mlmd
 from tfx_graphlets.trace import Trace, first_difference
 from tfx_graphlets.vocabulary import PIPELINE_CONTEXTS
 
@@ -84,4 +84,17 @@ def test_an_archive_gives_the_same_trace(path: Path, tmp_path: Path) -> None:
         pipeline = first_pipeline(trace)
         mine = archive.read_trace(pipeline=pipeline, properties=["span"])
         theirs = store.read_trace(pipeline=pipeline, properties=["span"])
+        assert first_difference(mine, theirs) is None
+
+
+@needs_bulk
+@every_store
+def test_in_bulk_the_trace_is_the_same(path: Path) -> None:
+    """What is read in columns by ADBC is what is read row by row, whole and in part."""
+    with by_sql(path) as store, by_bulk(path) as bulk:
+        trace = store.read_trace()
+        assert first_difference(bulk.read_trace(), trace) is None
+        pipeline = first_pipeline(trace)
+        mine = bulk.read_trace(pipeline=pipeline, properties=["span", "state", "blessed"])
+        theirs = store.read_trace(pipeline=pipeline, properties=["span", "state", "blessed"])
         assert first_difference(mine, theirs) is None

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 
 from tests import strategies
 from tests.provenance.mlmd_files import write_store
-from tests.provenance.readers import READERS, Reader, by_mlmd, by_sql, needs_mlmd
+from tests.provenance.readers import (
+    READERS,
+    Reader,
+    by_bulk,
+    by_mlmd,
+    by_sql,
+    needs_bulk,
+    needs_mlmd,
+)
 from tfx_graphlets.assembly import RawTables, assemble
 from tfx_graphlets.errors import (
     EmptyStoreError,
@@ -328,6 +336,22 @@ def test_any_rows_come_back_by_sql(raw: RawTables) -> None:
     dropped = int(seen.sum()) - len(expected.events)
     events = dataclasses.replace(expected.events, dropped=dropped)
     assert first_difference(trace, dataclasses.replace(expected, events=events)) is None
+
+
+@needs_bulk
+@settings(strategies.deterministic, max_examples=25)
+@given(raw=strategies.rows())
+def test_any_rows_are_the_same_in_bulk(raw: RawTables) -> None:
+    """Read in columns, and with less of them, the file gives the trace that it gives row by row."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_store(Path(folder) / "store.sqlite", raw)
+        with by_sql(path) as by_row, by_bulk(path) as bulk:
+            for arguments in (
+                {}, {"properties": ["span", "pushed"], "columns": Columns.FOR_FEATURES},
+                *({"pipelines": [name]} for name in _names(raw)),
+            ):  # fmt: skip
+                mine, theirs = bulk.read_trace(**arguments), by_row.read_trace(**arguments)
+                assert first_difference(mine, theirs) is None
 
 
 @needs_mlmd

@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.assembly import RawProperties, RawTables, assemble
+from tfx_graphlets.assembly import assemble
 from tfx_graphlets.errors import EmptyStoreError, TraceNotFoundError
+from tfx_graphlets.ordering import positions_of
 from tfx_graphlets.provenance import system_types
 from tfx_graphlets.provenance.selection import WHERE_CONTEXTS, Columns, Selection
+from tfx_graphlets.raw_tables import PropertyColumns, RawColumns, RawTables
+from tfx_graphlets.texts import Coded, Texts
 from tfx_graphlets.trace import BoolArray, IntArray, PropertyKind, Trace
 
 _NAMES_SHOWN: Final = 5
 
 
-def finish(raw: RawTables, store: str, selection: Selection) -> Trace:
+def finish(raw: RawTables | RawColumns, store: str, selection: Selection) -> Trace:
     """The Trace of the rows, restricted as ``Store.read_trace`` says.
 
     Args:
-      raw: rows of the store, at least all that are selected.
+      raw: rows of the store, at least all that are selected; of no use
+        afterwards.
       store: the store's name, for messages.
       selection: what is wanted of them.
 
     Raises:
       EmptyStoreError, TraceNotFoundError: as in ``Store.read_trace``.
     """
+    columns = raw.columns() if isinstance(raw, RawTables) else raw
     if selection.pipelines is not None:
-        raw = restrict_to_pipelines(raw, store, selection)
-    raw = system_types.in_words_of_tfx(raw)
-    if not len(raw.execution_id):
+        restrict_to_pipelines(columns, store, selection)
+    if columns.execution_type.among(vocabulary.SystemType.EXECUTIONS).any():
+        columns = system_types.in_words_of_tfx(columns.rows()).columns()
+    if not len(columns.execution_id):
         names = sorted(selection.pipelines or ())
         which = f"pipeline {', '.join(map(repr, names))}" if names else "the store"
         raise EmptyStoreError(
             store, f"{which} holds no execution; run a pipeline first, or name another store"
         )
     if selection.properties is not None:
-        raw = keep_properties(raw, selection.properties)
-    return assemble(keep_columns(raw, selection.columns))
+        keep_properties(columns, selection.properties)
+    keep_columns(columns, selection.columns)
+    return assemble(columns, consume=True, count_lost=False)
 
 
 def no_such_pipeline(store: str, pipeline: str, known: Iterable[str]) -> TraceNotFoundError:
@@ -74,129 +80,108 @@ def pipeline_sizes(
       member_context, member_execution: ids of the associations.
       execution_id: ids of the executions there are.
     """
-    known = np.isin(member_execution, execution_id)
-    sizes: dict[str, int] = {}
-    is_pipeline = _among(context_type, vocabulary.PIPELINE_CONTEXTS)
-    ids_of_name: dict[str, list[int]] = {}
-    for row in np.flatnonzero(is_pipeline):
-        ids_of_name.setdefault(context_name[row], []).append(int(context_id[row]))
-    for name in sorted(ids_of_name):
-        members = member_execution[known & np.isin(member_context, ids_of_name[name])]
-        sizes[name] = len(np.unique(members))
-    return sizes
+    code_of_name: dict[str, int] = {}
+    code_of_context = {
+        int(number): code_of_name.setdefault(name, len(code_of_name))
+        for number, kind, name in zip(context_id, context_type, context_name)
+        if kind in vocabulary.PIPELINE_CONTEXTS
+    }
+    ids = np.array(sorted(code_of_context), np.int64)
+    codes = np.array([code_of_context[number] for number in ids.tolist()], np.int64)
+    place = positions_of(ids, member_context)
+    known = (place >= 0) & np.isin(member_execution, execution_id)
+    members = np.unique(
+        np.column_stack((codes[place[known]], member_execution[known])).reshape(-1, 2), axis=0
+    )
+    sizes = np.bincount(members[:, 0], minlength=len(code_of_name))
+    return {name: int(sizes[code_of_name[name]]) for name in sorted(code_of_name)}
 
 
-def keep_columns(raw: RawTables, columns: Columns) -> RawTables:
-    """The rows without what ``columns`` leaves out."""
-    changes: dict[str, Any] = {}
+def keep_columns(raw: RawColumns, columns: Columns) -> None:
+    """Takes away what ``columns`` leaves out."""
     if not columns.uris:
-        changes["artifact_uri"] = [""] * len(raw.artifact_uri)
+        raw.artifact_uri = Texts.blank(len(raw.artifact_id))
     if not columns.event_times:
-        changes["event_ms"] = np.zeros(len(raw.event_ms), np.int64)
+        raw.event_ms = np.zeros(len(raw.event_type), np.int8)
     if columns.event_keys is not None:
-        changes["event_key"] = [key if key in columns.event_keys else None for key in raw.event_key]
+        wanted = raw.event_key.among(columns.event_keys)
+        if int(wanted.sum()) < int((raw.event_key.code >= 0).sum()):
+            code = np.where(wanted, raw.event_key.code, np.int32(-1))
+            raw.event_key = Coded(code, raw.event_key.values)
     if not columns.attributions:
-        changes["attribution"] = ()
+        raw.attribution_context = raw.attribution_artifact = np.zeros(0, np.int64)
     if columns.context_types is not None:
-        changes |= _rows(raw, "context_", _among(raw.context_type, columns.context_types))
-    return dataclasses.replace(raw, **changes)
+        chosen = raw.context_type.among(columns.context_types)
+        if not bool(chosen.all()):
+            _keep(raw, "context", chosen)
 
 
-def restrict_to_pipelines(raw: RawTables, store: str, selection: Selection) -> RawTables:
-    """The rows that belong to the executions of some pipeline contexts.
+def restrict_to_pipelines(raw: RawColumns, store: str, selection: Selection) -> None:
+    """Takes away what does not belong to the executions of some pipeline contexts.
 
     Raises:
       TraceNotFoundError: there is no such context.
     """
-    is_pipeline = _among(raw.context_type, vocabulary.PIPELINE_CONTEXTS)
-    known = {raw.context_name[row] for row in np.flatnonzero(is_pipeline)}
-    check_pipelines(store, selection, known)
-    named = is_pipeline & _among(raw.context_name, selection.pipelines or ())
-    context_id, association = _ints(raw.context_id), _pairs(raw.association)
-    executions = association[np.isin(association[:, 0], context_id[named]), 1]
-    execution = np.isin(_ints(raw.execution_id), executions)
-    executions = _ints(raw.execution_id)[execution]
+    is_pipeline = raw.context_type.among(vocabulary.PIPELINE_CONTEXTS)
+    names = raw.context_name
+    known = [(int(row), names[int(row)]) for row in np.flatnonzero(is_pipeline)]
+    check_pipelines(store, selection, {name for _, name in known})
+    named = np.zeros(len(raw.context_id), bool)
+    named[[row for row, name in known if name in (selection.pipelines or ())]] = True
 
-    event = np.isin(_ints(raw.event_execution), executions)
-    artifact = np.isin(_ints(raw.artifact_id), _ints(raw.event_artifact)[event])
-    artifacts = _ints(raw.artifact_id)[artifact]
-    event &= np.isin(_ints(raw.event_artifact), artifacts)
-
-    association = association[np.isin(association[:, 1], executions)]
-    attribution = _pairs(raw.attribution)
+    of_named = np.isin(raw.association_context, raw.context_id[named])
+    execution = np.isin(raw.execution_id, raw.association_execution[of_named])
+    executions = raw.execution_id[execution]
+    event = np.isin(raw.event_execution, executions)
+    artifact = np.isin(raw.artifact_id, raw.event_artifact[event])
+    artifacts = raw.artifact_id[artifact]
+    event &= np.isin(raw.event_artifact, artifacts)
+    association = np.isin(raw.association_execution, executions)
     context = named | (
-        _among(raw.context_type, WHERE_CONTEXTS) & np.isin(context_id, association[:, 0])
+        raw.context_type.among(WHERE_CONTEXTS)
+        & np.isin(raw.context_id, raw.association_context[association])
     )
-    contexts = context_id[context]
-    return dataclasses.replace(
-        raw,
-        **_rows(raw, "execution_", execution),
-        **_rows(raw, "artifact_", artifact),
-        **_rows(raw, "event_", event),
-        **_rows(raw, "context_", context),
-        association=association[np.isin(association[:, 0], contexts)],
-        attribution=attribution[
-            np.isin(attribution[:, 0], contexts) & np.isin(attribution[:, 1], artifacts)
-        ],
-    )
+    contexts = raw.context_id[context]
+    association &= np.isin(raw.association_context, contexts)
+    attribution = np.isin(raw.attribution_context, contexts)
+    attribution &= np.isin(raw.attribution_artifact, artifacts)
+    for table, chosen in (
+        ("execution", execution), ("artifact", artifact), ("event", event), ("context", context),
+        ("association", association), ("attribution", attribution),
+    ):  # fmt: skip
+        _keep(raw, table, chosen)
 
 
-def keep_properties(raw: RawTables, names: Collection[str]) -> RawTables:
-    """The rows with only the properties of these names.
+def keep_properties(raw: RawColumns, names: Collection[str]) -> None:
+    """Takes away the properties of other names.
 
     The execution property ``state``, by which schema 4 keeps the state, is put
     into the state column before it goes.
     """
     table = raw.execution_properties
-    text_of_owner = {
-        table.owner[row]: str(table.value[row])
-        for row in sorted(range(len(table.owner)), key=table.is_custom.__getitem__)
-        if table.name[row] == vocabulary.PropertyName.STATE
-        and table.kind[row] == PropertyKind.STRING
-    }
-    states = [
-        int(state) or int(_state_of(text_of_owner.get(int(execution))))
-        for execution, state in zip(raw.execution_id, raw.execution_state)
-    ]
-    return dataclasses.replace(
-        raw,
-        execution_state=states,
-        execution_properties=_named(raw.execution_properties, names),
-        artifact_properties=_named(raw.artifact_properties, names),
-    )
+    is_state = table.name.among((vocabulary.PropertyName.STATE,))
+    states = table.take(is_state & (table.kind == PropertyKind.STRING))
+    if len(states) and not bool(raw.execution_state.all()):
+        # A custom property counts before a declared one: it is written last.
+        states = states.take(np.argsort(states.is_custom, kind="stable"))
+        of_value = [
+            int(vocabulary.STATE_OF_PROPERTY.get(text.lower(), 0)) for text in states.text.values
+        ]
+        order = np.argsort(raw.execution_id, kind="stable")
+        place = positions_of(raw.execution_id[order].astype(np.int64), states.owner)
+        recorded = np.zeros(len(order), np.int8)
+        known = place >= 0
+        recorded[order[place[known]]] = np.array(of_value, np.int8)[states.text.code[known]]
+        raw.execution_state = np.where(raw.execution_state == 0, recorded, raw.execution_state)
+    raw.execution_properties = _named(table, names)
+    raw.artifact_properties = _named(raw.artifact_properties, names)
 
 
-def _state_of(text: str | None) -> int:
-    return vocabulary.STATE_OF_PROPERTY.get((text or "").lower(), 0)
+def _named(table: PropertyColumns, names: Collection[str]) -> PropertyColumns:
+    chosen = table.name.among(names)
+    return table if bool(chosen.all()) else table.take(chosen)
 
 
-def _named(table: RawProperties, names: Collection[str]) -> RawProperties:
-    rows = [row for row, name in enumerate(table.name) if name in names]
-    return RawProperties(
-        owner=[table.owner[row] for row in rows],
-        name=[table.name[row] for row in rows],
-        is_custom=[table.is_custom[row] for row in rows],
-        kind=[table.kind[row] for row in rows],
-        value=[table.value[row] for row in rows],
-    )
-
-
-def _rows(raw: RawTables, prefix: str, chosen: BoolArray) -> dict[str, Any]:
-    positions = np.flatnonzero(chosen).tolist()
-    return {
-        field.name: [getattr(raw, field.name)[position] for position in positions]
-        for field in dataclasses.fields(raw)
-        if field.name.startswith(prefix) and not field.name.endswith("_properties")
-    }
-
-
-def _among(values: Sequence[str], wanted: Collection[str]) -> BoolArray:
-    return np.fromiter((value in wanted for value in values), bool, len(values))
-
-
-def _ints(values: Sequence[int] | IntArray) -> IntArray:
-    return np.asarray(values, np.int64).reshape(-1)
-
-
-def _pairs(values: Sequence[tuple[int, int]] | IntArray) -> IntArray:
-    return np.asarray(values, np.int64).reshape(-1, 2)
+def _keep(raw: RawColumns, table: str, chosen: BoolArray) -> None:
+    for name, column in raw.take(table, chosen).items():
+        setattr(raw, name, column)

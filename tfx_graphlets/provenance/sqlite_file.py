@@ -40,8 +40,7 @@ def connect(path: Path, name: str) -> sqlite3.Connection:
     _check_file(path, name)
     with translated(name, path):
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{_mode(path)}",
-            uri=True, timeout=_WAIT_SECONDS, isolation_level=None,
+            uri_of(path), uri=True, timeout=_WAIT_SECONDS, isolation_level=None,
         )  # fmt: skip
         try:
             # What is no text must not keep the rest from being read.
@@ -91,6 +90,11 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
+
+
+def uri_of(path: Path) -> str:
+    """SQLite's URI that opens the file for reading only."""
+    return f"{path.absolute().as_uri()}?{_mode(path)}"
 
 
 def columns(connection: sqlite3.Connection, table: str) -> frozenset[str]:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from tfx_graphlets.assembly import RawProperties, RawTables, struct_to_json
 from tfx_graphlets.payload import Payloads
-from tfx_graphlets.provenance import rows, sqlite_file
+from tfx_graphlets.provenance import queries as queries_module
+from tfx_graphlets.provenance import rows, sqlite_bulk, sqlite_file, sqlite_tables
+from tfx_graphlets.provenance.column_rows import raw_columns
+from tfx_graphlets.provenance.fetched import Fetched
 from tfx_graphlets.provenance.payloads import FilePayloads
+from tfx_graphlets.provenance.queries import Queries
 from tfx_graphlets.provenance.selection import Columns, Selection
-from tfx_graphlets.provenance.sqlite_tables import Rows, Tables
-from tfx_graphlets.trace import PropertyKind, Trace
+from tfx_graphlets.trace import Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+# From this size on, what reading in bulk saves is more than what it costs to begin.
+BULK_BYTES: Final = 32 * 2**20
+
+_LOGGER = logging.getLogger(__name__)
+_Fetch = Callable[[Queries, Selection], "dict[str, list[Fetched]]"]
 
 
 class SqliteStore:
@@ -35,12 +42,17 @@ class SqliteStore:
     tfx_graphlets.errors.StoreNotFoundError: no/such.sqlite: there is no such file; check the path
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, name: str | None = None, bulk: bool | None = None
+    ) -> None:
         """Opens the file.
 
         Args:
           path: the file.
           name: how messages name it; the path by default.
+          bulk: whether to read by ADBC (extra ``bulk``), in columns and over
+            several connections; by default where it is installed and the file
+            is of some size. The Trace is the same.
 
         Raises:
           StoreError: as ``open_store``.
@@ -49,6 +61,7 @@ class SqliteStore:
         self._path = Path(path).absolute()
         self._connection = sqlite_file.connect(self._path, self._name)
         self._payloads = FilePayloads(self._path.parent)
+        self._bulk = bulk
 
     @property
     def name(self) -> str:
@@ -72,56 +85,62 @@ class SqliteStore:
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
-        tables = Tables(self._connection)
-        with (
-            sqlite_file.translated(self._name, self._path),
-            sqlite_file.snapshot(self._connection),
-        ):
-            if selection.pipelines is not None:
-                found = tables.pipelines()
-                rows.check_pipelines(self._name, selection, {name for _, name in found})
-                tables.choose([number for number, name in found if name in selection.pipelines])
-            executions, artifacts = tables.nodes("Execution"), tables.nodes("Artifact")
-            execution_properties = tables.properties("Execution", properties)
-            artifact_properties = tables.properties("Artifact", properties)
-            events, steps, contexts = tables.events(), tables.key_steps(), tables.contexts()
-            association, attribution = tables.associations(), tables.attributions()
-        execution, artifact = _columns(executions, 6), _columns(artifacts, 6)
-        event = _columns(_with_an_end(events, execution[0], artifact[0]), 5)
-        context = _columns(contexts, 4)
-        key_of_event: dict[int, str] = dict(reversed(steps))  # the first key step counts
-        raw = RawTables(
-            execution_id=execution[0],
-            execution_type=execution[1],
-            execution_state=execution[2],
-            execution_create_ms=execution[3],
-            execution_update_ms=execution[4],
-            artifact_id=artifact[0],
-            artifact_type=artifact[1],
-            artifact_state=artifact[2],
-            artifact_create_ms=artifact[3],
-            artifact_update_ms=artifact[4],
-            artifact_uri=artifact[5],
-            event_execution=event[1],
-            event_artifact=event[2],
-            event_type=event[3],
-            event_key=[key_of_event.get(number) for number in event[0]],
-            event_ms=event[4],
-            context_id=context[0],
-            context_type=context[1],
-            context_name=context[2],
-            context_create_ms=context[3],
-            association=association,
-            attribution=attribution,
-            execution_properties=_raw_properties(execution_properties),
-            artifact_properties=_raw_properties(artifact_properties),
-        )
+        if self._in_bulk():
+            try:
+                return self._trace(selection, self._fetched_in_bulk)
+            except sqlite_bulk.UnreadableInBulkError as error:
+                _LOGGER.debug("%s is read row by row: %s", self._name, error)
+        return self._trace(selection, self._fetched)
+
+    def _trace(self, selection: Selection, fetch: _Fetch) -> Trace:
+        with sqlite_file.translated(self._name, self._path):
+            queries = Queries(
+                queries_module.SQLITE,
+                known=sqlite_tables.known_columns(self._connection),
+                columns=selection.columns,
+                properties=selection.properties,
+                chosen=None if selection.pipelines is None else sqlite_tables.CHOSEN,
+            )
+            raw = raw_columns(fetch(queries, selection), queries)
         return rows.finish(raw, self._name, selection)
+
+    def _fetched(self, queries: Queries, selection: Selection) -> dict[str, list[Fetched]]:
+        connection = self._connection
+        with sqlite_file.snapshot(connection):
+            for statement in self._choosing(queries, selection):
+                connection.execute(statement)
+            return sqlite_tables.fetch_all(connection, queries)
+
+    def _fetched_in_bulk(self, queries: Queries, selection: Selection) -> dict[str, list[Fetched]]:
+        is_part = selection.pipelines is not None
+        return sqlite_bulk.fetch_all(
+            sqlite_file.uri_of(self._path), queries.all(),
+            # What is chosen would be worked out on every connection again.
+            num_connections=1 if is_part else sqlite_bulk.default_connections(),
+            prepare=self._choosing(queries, selection),
+        )  # fmt: skip
+
+    def _choosing(self, queries: Queries, selection: Selection) -> list[str]:
+        if selection.pipelines is None:
+            return []
+        found = sqlite_tables.pipelines(self._connection, queries)
+        rows.check_pipelines(self._name, selection, {name for _, name in found})
+        return sqlite_tables.choosing([
+            number for number, name in found if name in selection.pipelines
+        ])  # fmt: skip
+
+    def _in_bulk(self) -> bool:
+        if self._bulk is not None:
+            return self._bulk
+        with contextlib.suppress(OSError):
+            return self._path.stat().st_size >= BULK_BYTES and sqlite_bulk.is_installed()
+        return False
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
         with sqlite_file.translated(self._name, self._path):
-            return dict(Tables(self._connection).pipeline_sizes())
+            query = Queries(queries_module.SQLITE).pipeline_sizes()
+            return dict(sorted(self._connection.execute(query.text)))
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[sqlite3.Connection]:
@@ -150,36 +169,3 @@ class SqliteStore:
         where: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _columns(table: Rows, width: int) -> list[tuple[Any, ...]]:
-    return list(zip(*table)) if table else [()] * width
-
-
-def _with_an_end(events: Rows, executions: Sequence[int], artifacts: Sequence[int]) -> Rows:
-    # An event of which both ends are gone is not counted as dropped: the MLMD
-    # API, which finds events by their ends, cannot see it either.
-    if not events:
-        return events
-    table = np.asarray([row[1:3] for row in events], np.int64)
-    known = np.isin(table[:, 0], executions) | np.isin(table[:, 1], artifacts)
-    return events if known.all() else [events[row] for row in np.flatnonzero(known)]
-
-
-def _raw_properties(table: Rows) -> RawProperties:
-    raw = RawProperties()
-    for owner, name, is_custom, integer, double, string, boolean in table:
-        if integer is not None:
-            raw.add(owner, name, is_custom, PropertyKind.INT, integer)
-        elif double is not None:
-            # MLMD itself hands out 15 significant digits (SQLite's text form).
-            raw.add(owner, name, is_custom, PropertyKind.DOUBLE, float(f"{double:.15g}"))
-        elif string is not None:
-            struct = struct_to_json(string)
-            if struct is not None:
-                raw.add(owner, name, is_custom, PropertyKind.STRUCT, struct)
-            else:
-                raw.add(owner, name, is_custom, PropertyKind.STRING, string)
-        elif boolean is not None:
-            raw.add(owner, name, is_custom, PropertyKind.BOOL, int(boolean))
-    return raw

@@ -1,0 +1,129 @@
+"""Database servers that a test starts itself, in a folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+PASSWORD = "p@ss/w:rd"  # noqa: S105 - of servers that live as long as a test
+_PATIENCE_SECONDS = 120
+_POSTGRESQL_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def program(name: str) -> str | None:
+    """The path of a server's program; None where it is not on the machine."""
+    places = [*map(str, _POSTGRESQL_PROGRAMS), "/usr/sbin", os.environ.get("PATH", "")]
+    return shutil.which(name, path=os.pathsep.join(places))
+
+
+needs_postgresql = pytest.mark.skipif(
+    program("initdb") is None or program("postgres") is None,
+    reason="PostgreSQL's programs are not on this machine (Debian: postgresql)",
+)
+needs_mariadb = pytest.mark.skipif(
+    program("mariadbd") is None or program("mariadb-install-db") is None,
+    reason="MariaDB's programs are not on this machine (Debian: mariadb-server)",
+)
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[int]:
+    """A PostgreSQL server on 127.0.0.1 with the user ``mlmd`` and PASSWORD; its port."""
+    with _folder() as (folder, command):
+        secret = folder / "secret"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        data, port = folder / "data", _free_port()
+        subprocess.run(
+            [*command, str(program("initdb")), "-D", str(data), "-U", "mlmd", "-A", "scram-sha-256",
+             f"--pwfile={secret}", "--no-sync", "-E", "UTF8", "--locale=C"],
+            check=True, capture_output=True, cwd=folder,
+        )  # fmt: skip
+        arguments = ["-D", str(data), "-p", str(port), "-k", "", "-h", "127.0.0.1", "-F"]
+        with _running(
+            [*command, str(program("postgres")), *arguments], port, folder, signal.SIGINT
+        ):
+            yield port
+
+
+@contextlib.contextmanager
+def mariadb() -> Iterator[int]:
+    """A MariaDB server on 127.0.0.1 with the user ``mlmd`` and PASSWORD; its port."""
+    with _folder() as (folder, command):
+        data, port = folder / "data", _free_port()
+        subprocess.run(
+            [*command, str(program("mariadb-install-db")), "--no-defaults", f"--datadir={data}",
+             "--auth-root-authentication-method=normal", "--skip-test-db"],
+            check=True, capture_output=True, cwd=folder,
+        )  # fmt: skip
+        first = folder / "first.sql"
+        first.write_text(
+            f"CREATE USER 'mlmd'@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            "GRANT ALL PRIVILEGES ON *.* TO 'mlmd'@'%';\n"
+        )
+        first.chmod(0o644)
+        arguments = [
+            "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1",
+            f"--socket={folder}/socket", f"--init-file={first}", f"--pid-file={folder}/pid",
+            "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0",
+        ]  # fmt: skip
+        with _running(
+            [*command, str(program("mariadbd")), *arguments], port, folder, signal.SIGTERM
+        ):
+            yield port
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[tuple[Path, Sequence[str]]]:
+    """A folder for a server, and how to start its programs: neither runs as root."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        command: Sequence[str] = ()
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+            command = (
+                "setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups",
+            )  # fmt: skip
+        yield folder, command
+
+
+@contextlib.contextmanager
+def _running(
+    command: Sequence[str], port: int, folder: Path, stop: signal.Signals
+) -> Iterator[None]:
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        _wait_for(process, port, folder / "log")
+        yield
+    finally:
+        process.send_signal(stop)
+        process.wait(_PATIENCE_SECONDS)
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"the server did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
