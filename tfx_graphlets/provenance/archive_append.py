@@ -112,7 +112,7 @@ class Append:
             new, written=True,
             new_executions=growth.new["executions"], new_artifacts=growth.new["artifacts"],
             new_events=growth.new["events"], changed=sum(growth.replaced.values()),
-            changed_pipelines=growth.touched,
+            changed_pipelines=new.changed_pipelines(manifest),
         )  # fmt: skip
 
     def _changes(self) -> tuple[Trace, Growth, Mark | None, int]:

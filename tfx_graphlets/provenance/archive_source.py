@@ -80,10 +80,11 @@ def changes_since(store: Store, known: Known, mark: Mark | None, since_ms: int) 
 
 
 def _can_be_read(connection: sqlite3.Connection) -> bool:
-    # Schema 4 keeps no times; of Kubeflow's types more is told than one row says.
+    # Schema 4 keeps no times; what is told of Kubeflow's executions (type_kind 0) stands in more
+    # than their own rows.
     if "last_update_time_since_epoch" not in sqlite_file.columns(connection, "Execution"):
         return False
-    (found,) = connection.execute("SELECT count(*) FROM Type WHERE name LIKE 'system.%'").fetchone()
+    (found,) = connection.execute("SELECT count(*) FROM Type WHERE type_kind = 0 AND name LIKE 'system.%'").fetchone()
     return not found
 
 
