@@ -11,6 +11,7 @@ pytest.importorskip("tfx")
 import tensorflow as tf
 
 from tfx_graphlets.components.artifact_files import (
+    FileioPayloads,
     is_local,
     local_copy,
     local_target,
@@ -71,3 +72,15 @@ def test_what_is_written_locally_arrives(place: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     assert read_files(place, list(FILES)) == FILES
+
+
+def test_payloads_are_read_wherever_tfx_writes(place: str) -> None:
+    """Names below a URI, and their content; what is not there is missing and no error."""
+    write_files(place, FILES)
+    payloads = FileioPayloads()
+    assert payloads.files(place) == ("a.json", "below/b.bin")
+    assert payloads.read(place, "below/b.bin") == b"\x00\x01"
+    assert payloads.read(place, "c") is None
+    assert payloads.files(place + "/nowhere") == ()
+    assert payloads.files("gone://nowhere") == ()
+    assert payloads.read("gone://nowhere", "a") is None

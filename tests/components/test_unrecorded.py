@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
-from tests.components.test_collecting import FixedStore, Runs, Wired
+from tests.components.test_collecting import FixedPayloads, FixedStore, Runs, Wired
 from tests.import_graph import ROOT
 from tfx_graphlets.assembly import assemble
 from tfx_graphlets.components import keys
@@ -17,7 +16,7 @@ from tfx_graphlets.components.collecting import Request, collect
 from tfx_graphlets.components.unrecorded import RUN, LivePayloads, raw_of, with_unrecorded_run
 from tfx_graphlets.current import current_graphlet
 from tfx_graphlets.features import describe
-from tfx_graphlets.payload import NoPayloads, Payloads
+from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance.store import open_store
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.trace import PropertyKind, Trace, first_difference
@@ -233,11 +232,12 @@ def test_collecting_tells_an_archive_of_the_run_where_the_runner_names_none() ->
     assert len(history.current) == 1
 
 
-def test_files_of_the_present_run_are_read_where_the_archive_has_none(tmp_path: Path) -> None:
-    """What the archive has kept comes first, then what lies at the URI."""
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "FeatureStats.pb").write_bytes(b"new")
-    payloads = LivePayloads(NoPayloads())
-    assert payloads.files(str(tmp_path / "new")) == ("FeatureStats.pb",)
-    assert payloads.read(str(tmp_path / "new"), "FeatureStats.pb") == b"new"
-    assert payloads.read(str(tmp_path / "gone"), "FeatureStats.pb") is None
+def test_files_of_the_present_run_are_read_where_the_archive_has_none() -> None:
+    """What the archive has kept comes first, then what is live."""
+    kept = FixedPayloads({"both": {"name": b"kept"}})
+    live = FixedPayloads({"both": {"name": b"live"}, "new": {"name": b"live"}})
+    payloads = LivePayloads(kept, live)
+    assert payloads.read("both", "name") == b"kept"
+    assert payloads.read("new", "name") == b"live"
+    assert payloads.read("gone", "name") is None
+    assert (payloads.files("both"), payloads.files("new")) == (("name",), ("name",))

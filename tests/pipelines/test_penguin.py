@@ -19,9 +19,6 @@ from pipelines.penguin.difference import difference
 from tests.components import waste_models
 from tests.components.runs import LightPipeline
 from tests.import_graph import ROOT
-from tfx_graphlets.provenance.store import open_store
-from tfx_graphlets.segmentation import segment
-from tfx_graphlets.vocabulary import Outcome
 
 BEFORE = {
     "CsvExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "GraphletGen", "WasteGate",
@@ -57,14 +54,15 @@ def test_penguins_are_those_of_the_seed(tmp_path: Path) -> None:
 
 
 @pytest.mark.tfx
-def test_the_plain_pipeline_trains_and_pushes(tmp_path: Path) -> None:
-    """Without a gate: one graphlet, pushed."""
-    data.write_penguins(tmp_path / "data", FEW, seed=1)
-    tfx.orchestration.LocalDagRunner().run(pipeline.create_pipeline(str(tmp_path)))
-    with open_store(tmp_path / "metadata.sqlite") as store:
-        [graphlet] = segment(store.read_trace())
-    assert graphlet.outcome is Outcome.PUSHED
-    assert list((tmp_path / "serving").rglob("saved_model.pb"))
+def test_the_gate_is_all_that_was_added(tmp_path: Path) -> None:
+    """The gated pipeline has the plain one's nodes, wired alike, and GraphletGen and WasteGate."""
+    plain = {node.id: node for node in pipeline.create_pipeline(str(tmp_path)).components}
+    with_gate = {node.id: node for node in gated.create_pipeline(str(tmp_path)).components}
+    assert with_gate.keys() - plain.keys() == {"GraphletGen", "WasteGate"}
+    assert plain.keys() == (BEFORE | GATED) - {"GraphletGen", "WasteGate"}
+    for name, node in plain.items():
+        assert node.inputs.keys() == with_gate[name].inputs.keys()
+        assert node.exec_properties == with_gate[name].exec_properties
 
 
 @pytest.mark.tfx

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from absl import logging
 from tfx.v1.dsl.io import fileio
 
 _DRAFT = ".draft"
@@ -69,6 +70,32 @@ def local_target(uri: str) -> Iterator[str]:
         yield str(place)
         files = sorted(path for path in place.rglob("*") if path.is_file())
         write_files(uri, {p.relative_to(place).as_posix(): p.read_bytes() for p in files})
+
+
+class FileioPayloads:
+    """Payloads wherever TFX reads and writes: what the present run has just written.
+
+    A place that cannot be read counts as empty, a file as missing.
+    """
+
+    def files(self, uri: str) -> tuple[str, ...]:
+        """Names of the files below ``uri``; see ``payload.Payloads.files``."""
+        found: list[str] = []
+        try:
+            for folder, _, names in fileio.walk(uri):
+                below = _text(folder)[len(uri) :].strip("/")
+                found.extend(f"{below}/{_text(name)}".lstrip("/") for name in names)
+        except Exception as error:  # noqa: BLE001 - each file system has errors of its own
+            logging.debug("%s counts as empty: %s", uri, error)
+        return tuple(sorted(found))
+
+    def read(self, uri: str, name: str) -> bytes | None:
+        """Content of a file; see ``payload.Payloads.read``."""
+        try:
+            return read_files(uri, [name]).get(name)
+        except Exception as error:  # noqa: BLE001 - each file system has errors of its own
+            logging.debug("%s/%s counts as missing: %s", uri, name, error)
+            return None
 
 
 def is_local(uri: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.own_nodes import without_gates
 from tfx_graphlets.past_decision import PastDecision
-from tfx_graphlets.payload import Payloads
+from tfx_graphlets.payload import NoPayloads, Payloads
 from tfx_graphlets.provenance.store import Store
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.trace import Trace
@@ -38,6 +38,7 @@ from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 _LOGGER = logging.getLogger(__name__)
+NO_PAYLOADS: Final = NoPayloads()
 
 
 class InputArtifact(Protocol):
@@ -89,12 +90,12 @@ class Request:
 
 
 def collect_files(
-    open_store: Callable[[], Store], request: Request, now_ms: int
+    open_store: Callable[[], Store], request: Request, now_ms: int, live: Payloads = NO_PAYLOADS
 ) -> dict[str, bytes]:
     """Files of the Graphlets artifact: what ``collect`` finds, or the problem. Never raises."""
     try:
         with open_store() as store:
-            return to_files(collect(store, request, now_ms))
+            return to_files(collect(store, request, now_ms, live))
     except Exception as error:
         if not isinstance(error, GraphletsError):
             _LOGGER.exception("the graphlets could not be collected")
@@ -114,7 +115,9 @@ def broken(request: Request, error: Exception, now_ms: int) -> PipelineHistory:
     )
 
 
-def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
+def collect(
+    store: Store, request: Request, now_ms: int, live: Payloads = NO_PAYLOADS
+) -> PipelineHistory:
     """Reads the pipeline, and describes its current and its past graphlets.
 
     Args:
@@ -123,6 +126,8 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
         ``unrecorded``).
       request: which graphlet is asked for.
       now_ms: the moment of the decision, milliseconds since the epoch.
+      live: reads what the current run has written, where the store is such an
+        archive.
 
     Raises:
       GraphletsError: the store cannot be read, or does not hold the pipeline,
@@ -136,7 +141,7 @@ def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
         trace, inputs = with_unrecorded_run(
             trace, request.inputs, pipeline=request.pipeline or None, moment_ms=now_ms
         )
-        run, payloads = UNRECORDED_RUN, LivePayloads(payloads)
+        run, payloads = UNRECORDED_RUN, LivePayloads(payloads, live)
     else:
         inputs = trainer_inputs(trace, request, store.name)
         if request.stage.order >= Stage.TRAINER.order:

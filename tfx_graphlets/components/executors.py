@@ -17,6 +17,7 @@ from tfx.types.artifact import Artifact
 
 from tfx_graphlets.components import collecting, gate_run, history, keys
 from tfx_graphlets.components.artifact_files import (
+    FileioPayloads,
     local_copy,
     local_target,
     read_files,
@@ -114,7 +115,9 @@ def _finish(uri: str, store: str, request: collecting.Request) -> history.Pipeli
                 "this runner does not tell the run's name: wire GraphletGen's inputs to what the "
                 "Trainer will take in"
             )
-        files = collecting.collect_files(lambda: open_store(store), request, _now_ms())
+        files = collecting.collect_files(
+            lambda: open_store(store), request, _now_ms(), FileioPayloads()
+        )
         write_files(uri, files)
     else:
         files = read_files(uri, history.FILES)

@@ -23,7 +23,6 @@ from tfx_graphlets.assembly import RawProperties, RawTables, assemble
 from tfx_graphlets.components import keys
 from tfx_graphlets.own_nodes import EXECUTION_PREFIX
 from tfx_graphlets.payload import Payloads
-from tfx_graphlets.provenance.payloads import FilePayloads
 from tfx_graphlets.roles import roles_of_executions
 from tfx_graphlets.trace import NO_KEY, IntArray, Properties, PropertyKind, Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role
@@ -56,18 +55,20 @@ class LivePayloads:
 
     Attributes:
       kept: payloads of the store.
+      live: what reads the rest.
     """
 
     kept: Payloads
+    live: Payloads
 
     def files(self, uri: str) -> tuple[str, ...]:
         """Names of the files below ``uri``; see ``Payloads.files``."""
-        return self.kept.files(uri) or FilePayloads(None).files(uri)
+        return self.kept.files(uri) or self.live.files(uri)
 
     def read(self, uri: str, name: str) -> bytes | None:
         """Content of a file; see ``Payloads.read``."""
         found = self.kept.read(uri, name)
-        return FilePayloads(None).read(uri, name) if found is None else found
+        return self.live.read(uri, name) if found is None else found
 
 
 def with_unrecorded_run(
