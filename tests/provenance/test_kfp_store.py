@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import logging
-import os
-import shutil
-import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,112 +10,28 @@ import numpy as np
 import pytest
 
 from tests.corpus import real_runs
+from tests.provenance.kfp_history import history, opened, outline
+from tests.provenance.kfp_installation import Installation, installation_of
 from tests.provenance.kfp_retelling import rows_of
-from tests.provenance.kfp_server import Behaviour, Installation, installation_of, serving
+from tests.provenance.kfp_server import Behaviour, serving
 from tests.provenance.readers import by_sql
-from tfx_graphlets.assembly import RawTables, assemble
+from tfx_graphlets.assembly import assemble
 from tfx_graphlets.errors import (
     EmptyStoreError,
-    InvalidArgumentError,
-    NotAMetadataStoreError,
     StoreError,
-    StoreNotFoundError,
     TraceNotFoundError,
 )
 from tfx_graphlets.features import describe
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.provenance.archive import write_archive
+from tfx_graphlets.provenance.archive import update_archive, write_archive
 from tfx_graphlets.provenance.archive_store import ArchiveStore
-from tfx_graphlets.provenance.kfp_address import Address, parse_address
-from tfx_graphlets.provenance.kfp_store import KfpStore
 from tfx_graphlets.provenance.selection import Columns
-from tfx_graphlets.provenance.store import Store, open_store
+from tfx_graphlets.provenance.store import open_store
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace import first_difference
 from tfx_graphlets.vocabulary import ExecutionState, Stage
 
 SECRET = "kubeflow-token-1234"  # noqa: S105 - looked for in what is shown
-
-
-def history(num_runs: int = 4) -> RawTables:
-    """Runs of two pipelines: trained, cached, failed, validated, pushed."""
-    build = TraceBuilder(clock_ms=1_700_000_000_000)
-    for number in range(num_runs):
-        for pipeline in ("penguin", "taxi"):
-            one_run(build, pipeline, number)
-            build.clock_ms += 60_000
-    return build.raw()
-
-
-def one_run(build: TraceBuilder, pipeline: str, number: int) -> None:
-    """One run, from data to what became of the model."""
-    where = {"run": f"{pipeline}-{number}", "pipeline": pipeline}
-    data = build.artifact("Examples", span=number, split_names='["train"]', uri="s3://b/examples")
-    model, blessing = build.artifact("Model"), build.artifact("ModelBlessing", blessed=number % 2)
-    pushed = build.artifact("PushedModel", pushed=number % 2)
-    cached = {"state": ExecutionState.CACHED} if number == 3 else {}
-    schema = build.artifact("Schema")
-    build.execution("Importer", outputs={"result": [schema]}, node=f"{pipeline}.schema", **where)
-    build.execution(
-        "tfx.CsvExampleGen", outputs={"examples": [data]}, node=f"{pipeline}.CsvExampleGen",
-        input_base="data", **where, **cached,
-    )  # fmt: skip
-    state = ExecutionState.FAILED if number == 2 else ExecutionState.COMPLETE
-    build.execution(
-        "tfx.Trainer", inputs={"examples": [data], "schema": [schema]},
-        outputs={"model": [] if number == 2 else [model]}, node=f"{pipeline}.Trainer.wide",
-        state=state, module_path=f"m@{number}", train_args='{"num_steps": 5}', rate=0.5, **where,
-    )  # fmt: skip
-    if number == 2:
-        return
-    build.execution(
-        "tfx.Evaluator", inputs={"model": [model], "baseline_model": []},
-        outputs={"blessing": [blessing]}, node=f"{pipeline}.Evaluator", **where,
-    )  # fmt: skip
-    build.execution(
-        "tfx.Pusher", inputs={"model": [model], "model_blessing": [blessing]},
-        outputs={"pushed_model": [pushed]}, node=f"{pipeline}.pusher-2", **where,
-    )  # fmt: skip
-
-
-class Naps:
-    """A sleep that does not sleep; remembers how long it should have."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-
-
-def opened(
-    uri: str, *, token: str = "", timeout: float = 20.0, naps: Naps | None = None
-) -> KfpStore:
-    """The store of a URI, which waits for nothing."""
-    address = parse_address(uri, {"TFX_GRAPHLETS_KFP_TOKEN": token})
-    return KfpStore(address, sleep=naps or Naps(), timeout_seconds=timeout)
-
-
-def outline(graphlets: Graphlets) -> list[dict[str, object]]:
-    """The graphlets by what they are, without ids, which the API has others of."""
-    trace = graphlets.trace
-    executions = dict(zip(trace.executions.id.tolist(), range(len(trace.executions))))
-    result = []
-    for graphlet in graphlets:
-        content = graphlet.to_dict()
-        members = [executions[number] for number in graphlet.executions]
-        kinds = dict(zip(trace.artifacts.id.tolist(), trace.artifacts.type.tolist()))
-        content["executions"] = sorted(
-            (int(trace.executions.create_ms[row]), int(graphlets.role[row])) for row in members
-        )
-        content["artifacts"] = sorted(
-            trace.artifact_base_types[kinds[number]] for number in graphlet.artifacts
-        )
-        content["warm_start"] = len(graphlet.warm_start)
-        del content["trainer"], content["run"]
-        result.append(content)
-    return sorted(result, key=lambda one: (one["start_ms"], one["pipeline"]))
 
 
 WAYS = {
@@ -257,6 +166,24 @@ def test_an_archive_of_it_is_the_same(server: tuple[str, Behaviour], tmp_path: P
         assert first_difference(archive.read_trace(), trace) is None
 
 
+def test_an_archive_outlives_what_the_server_forgets(tmp_path: Path) -> None:
+    """Runs that were deleted, and those that came later, are in an archive kept up to date."""
+    whole, early = installation_of(history(4)), installation_of(history(2))
+    late = dataclasses.replace(whole, runs=whole.runs[3:])
+    for number, held in enumerate((early, late, late)):
+        with serving(held) as (uri, _), opened(uri) as store:
+            # One server, whatever its port.
+            store._address = dataclasses.replace(store._address, base="http://kubeflow")
+            archived = update_archive(
+                store, store.payloads, tmp_path / "archive", created_ms=number, scrub=False
+            )
+    assert not archived.written
+    with serving(whole) as (uri, _), opened(uri) as store:
+        trace = store.read_trace()
+    with ArchiveStore(tmp_path / "archive") as archive:
+        assert first_difference(archive.read_trace(), trace) is None
+
+
 def test_times_states_and_kinds_of_tasks() -> None:
     """Boxes and skipped tasks are left out; what a user stopped failed; times are read exactly."""
     held = installation_of(history(1))
@@ -367,114 +294,6 @@ def test_namespaces_and_experiments_are_asked_for() -> None:
             assert list(store.pipelines()) == ["taxi"]
 
 
-# -- what goes wrong -----------------------------------------------------------------
-
-
-def failure(status: int, said: str = "", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """An answer with a google.rpc.Status."""
-    return status, headers, json.dumps({"code": 13, "message": said}).encode()
-
-
-def test_passing_failures_are_tried_again(server: tuple[str, Behaviour]) -> None:
-    """5xx, 429 and broken answers are asked for again, waiting longer each time."""
-    uri, behaviour = server
-    naps = Naps()
-    store = opened(uri, naps=naps)
-    behaviour.answers = [failure(503), failure(500), (0, {}, b'{"runs"')]
-    assert len(store.read_trace().executions) == 36
-    assert naps.seconds == [0.5, 1.0, 2.0]
-    naps.seconds.clear()
-    retry = {"Retry-After": "7"}
-    behaviour.answers = [(429, retry, b""), (503, {"Retry-After": "9999"}, b"")]
-    assert len(store.read_trace().executions) == 36
-    assert naps.seconds == [7.0, 20.0]
-
-
-def test_lasting_failures_end(server: tuple[str, Behaviour]) -> None:
-    """After four attempts the error says what the server said."""
-    uri, behaviour = server
-    naps = Naps()
-    store = opened(uri, naps=naps)
-    behaviour.answers = [failure(502, "the database\nis away")] * 4
-    behaviour.calls.clear()
-    with pytest.raises(StoreError, match=r"fails .HTTP 502: the database is away.; try again"):
-        store.read_trace()
-    assert (len(behaviour.calls), naps.seconds) == (4, [0.5, 1.0, 2.0])
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind", "match"),
-    [
-        (failure(401, "no user"), StoreError, "HTTP 401: no user.*TFX_GRAPHLETS_KFP_TOKEN"),
-        (failure(403), StoreError, "HTTP 403.*another namespace"),
-        ((302, {"Location": "http://127.0.0.1:9/login"}, b""), StoreError, "login page"),
-        ((200, {}, b"<html>login</html>"), NotAMetadataStoreError, "no JSON object"),
-        ((200, {}, b"[1]"), NotAMetadataStoreError, "no JSON object"),
-        ((200, {}, b'{"runs": {"a": 1}}'), StoreError, "no list of objects"),
-        (
-            (200, {}, b'{"runs": [{"run_id": "a", "created_at": "soon"}]}'), StoreError,
-            "'soon'.*RFC 3339",
-        ),
-    ],
-)  # fmt: skip
-def test_refusals_are_not_tried_again(
-    server: tuple[str, Behaviour], answer: tuple[int, dict[str, str], bytes],
-    kind: type[StoreError], match: str,
-) -> None:  # fmt: skip
-    """Each says what is wrong and what to do; nothing is followed, nothing is waited for."""
-    uri, behaviour = server
-    naps = Naps()
-    store = opened(uri, naps=naps)
-    behaviour.answers = [answer]
-    with pytest.raises(kind, match=match) as caught:
-        store.read_trace()
-    assert type(caught.value) is kind
-    assert str(caught.value).startswith(f"{uri}: ")
-    assert naps.seconds == []
-
-
-def test_a_server_that_repeats_itself_is_left() -> None:
-    """A page token that comes again ends the reading."""
-    with (
-        serving(installation_of(history()), Behaviour(same_page=True)) as (uri, _),
-        opened(uri) as store,
-        pytest.raises(StoreError, match="same page of /runs twice"),
-    ):
-        store.read_trace()
-
-
-def test_no_such_api() -> None:
-    """A web server that is something else is told from one that is not there."""
-    with (
-        serving(Installation(), Behaviour(prefix="/elsewhere")) as (uri, behaviour),
-        pytest.raises(NotAMetadataStoreError, match="gateway: /pipeline"),
-    ):
-        opened(uri.removesuffix("/elsewhere"))
-    assert len(behaviour.calls) == 2
-    naps = Naps()
-    with pytest.raises(StoreNotFoundError, match=r"does not answer .ConnectionRefusedError"):
-        opened("kfp+http://127.0.0.1:9", naps=naps)
-    assert naps.seconds == [0.5, 1.0, 2.0]
-
-
-def test_a_silent_server_is_not_waited_for(server: tuple[str, Behaviour]) -> None:
-    """A time-out ends every attempt."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        with pytest.raises(StoreNotFoundError, match=r"has not answered for 0.05 s"):
-            opened(f"kfp+http://127.0.0.1:{port}", timeout=0.05)
-
-
-def test_a_closed_store_says_so(server: tuple[str, Behaviour]) -> None:
-    """Reading after close is an error of this library, with what to do."""
-    store: Store = opened(server[0])
-    store.close()
-    with pytest.raises(StoreError, match="open it again"):
-        store.read_trace()
-
-
 def test_kubeflows_own_client_reads_the_same_server() -> None:
     """The server of these tests speaks what ``kfp_server_api`` understands."""
     api = pytest.importorskip("kfp_server_api")
@@ -495,101 +314,3 @@ def test_kubeflows_own_client_reads_the_same_server() -> None:
     ]
     created = details["CsvExampleGen"].create_time
     assert created.timestamp() * 1_000 == history().execution_create_ms[1]
-
-
-def test_certificates_are_checked(tmp_path: Path) -> None:
-    """A server whose certificate nobody vouches for is not read; SSL_CERT_FILE can vouch."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-            "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key),
-            "-out", str(certificate),
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with serving(installation_of(history()), tls=context) as (uri, _):
-        assert uri.startswith("kfp+https://localhost:")
-        with pytest.raises(StoreError, match=r"certificate is not trusted.*SSL_CERT_FILE"):
-            opened(uri)
-        program = f"from tfx_graphlets import open_store\nopen_store({uri!r}).read_trace()"
-        environment = {**os.environ, "SSL_CERT_FILE": str(certificate)}
-        subprocess.run([sys.executable, "-c", program], check=True, env=environment)
-
-
-# -- secrets and addresses -----------------------------------------------------------
-
-
-def test_the_token_is_shown_nowhere(
-    server: tuple[str, Behaviour], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Neither in a log, nor in an error or what caused it, also if the server says it."""
-    uri, behaviour = server
-    caplog.set_level(logging.DEBUG)
-    store = opened(uri, token=SECRET)
-    behaviour.answers = [failure(500, f"cannot handle {SECRET}")] * 4
-    with pytest.raises(StoreError) as caught:
-        store.read_trace()
-    behaviour.answers = [failure(401, f"unknown: Bearer {SECRET}")]
-    with pytest.raises(StoreError) as refused:
-        store.read_trace()
-    shown = [repr(error.value) + repr(error.value.__cause__) for error in (caught, refused)]
-    assert SECRET not in "".join([*shown, caplog.text, store.name, repr(store._address)])
-    assert "cannot handle ***" in shown[0]
-    assert behaviour.tokens[-1] == f"Bearer {SECRET}"
-
-
-def test_a_token_in_a_file_is_read_anew(server: tuple[str, Behaviour], tmp_path: Path) -> None:
-    """The token of a pod is renewed while a program runs."""
-    uri, behaviour = server
-    file = tmp_path / "token"
-    file.write_text("first\n")
-    address = parse_address(uri, {"KF_PIPELINES_SA_TOKEN_PATH": str(file)})
-    with KfpStore(address, sleep=Naps()) as store:
-        file.write_text("second\n")
-        store.read_trace()
-        assert {behaviour.tokens[0], behaviour.tokens[-1]} == {"Bearer first", "Bearer second"}
-        file.unlink()
-        with pytest.raises(InvalidArgumentError, match="TFX_GRAPHLETS_KFP_TOKEN_FILE"):
-            store.read_trace()
-
-
-@pytest.mark.parametrize("token", ["two words", "line\nbreak", "zeichen-ü"])
-def test_a_token_is_one_word(token: str) -> None:
-    """Anything else would end up in the headers of a call; the error does not show it."""
-    with pytest.raises(InvalidArgumentError, match="one word") as caught:
-        opened("kfp+http://127.0.0.1:9", token=token)
-    assert token not in str(caught.value)
-
-
-def test_a_uri_is_taken_apart() -> None:
-    """Scheme, path and query are kept; the URI of IPv6 hosts has brackets."""
-    environment = {
-        "TFX_GRAPHLETS_KFP_TOKEN_FILE": "/run/t", "KF_PIPELINES_SA_TOKEN_PATH": "/run/other"
-    }  # fmt: skip
-    assert parse_address("kfp+https://Kube.example/pipeline/?namespace=a", environment) == Address(
-        "https://kube.example/pipeline",
-        namespace="a",
-        token_file="/run/t",  # noqa: S106
-    )
-    assert parse_address("kfp+http://[::1]:8888", {}).base == "http://[::1]:8888"
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "kfp+http://", "kfp+http://host:port", "kfp+http://me:secret@host",
-        "kfp+http://host?token=secret", "kfp+http://host?namespace=a&namespace=secret",
-        "kfp+http://host?secret", "kfp+http://host#secret", "kfp+http://[::1",
-    ],
-)  # fmt: skip
-def test_a_misspelt_uri_shows_no_secret(uri: str) -> None:
-    """Credentials do not belong into it, and are not repeated."""
-    with pytest.raises(InvalidArgumentError) as caught:
-        open_store(uri)
-    assert "secret" not in f"{caught.value} {caught.value.__cause__}"
