@@ -121,7 +121,7 @@ def test_the_gate_can_be_forced_per_run_and_need_not(written: Path, spec: dict[s
 def test_each_back_end_gets_the_spec_and_the_command_that_it_takes(
     written: Path, spec: dict[str, Any]
 ) -> None:
-    """Vertex AI: spec 2.0.0 and TFX's command. KFP: spec 2.1.0 and the command that mends inputs."""
+    """Vertex AI: spec 2.0.0, TFX's command. KFP: spec 2.1.0, the command that mends inputs."""
     executors = spec["deploymentSpec"]["executors"].values()
     commands = {tuple(executor["container"]["command"]) for executor in executors}
     if written.stem == KFP:

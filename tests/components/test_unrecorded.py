@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -107,10 +108,10 @@ def _rows(table: object, prefix: str, chosen: list[bool]) -> dict[str, list[obje
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Recorded:
+def recorded() -> Iterator[Recorded]:
     """The archive of a pipeline with new data, re-runs, outages and commits."""
     with open_store(HISTORY / "flights-lga-linear-w1-value" / "archive") as store:
-        return Recorded(store.read_trace(), store.payloads)
+        yield Recorded(store.read_trace(), store.payloads)
 
 
 def test_the_rows_of_a_trace_make_the_trace(recorded: Recorded) -> None:

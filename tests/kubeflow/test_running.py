@@ -14,6 +14,9 @@ pytest.importorskip("tfx")
 pytest.importorskip("kfp")
 pytest.importorskip("celpy")
 
+from tfx import v1 as tfx
+
+from pipelines.penguin import data
 from tests.components import waste_models
 from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
 from tests.kubeflow import gated
@@ -183,3 +186,24 @@ def test_two_gates_agree_on_kubeflow(tmp_path: Path, model: str) -> None:
         "WasteGate_pre",
         "Trainer",
     }
+
+
+def test_an_example_gen_finds_its_span_on_both_back_ends(tmp_path: Path) -> None:
+    """Its driver runs as a hook on Vertex AI, and in the container on open-source KFP."""
+    data.write_penguins(tmp_path / "data" / "day-7", 20, seed=1)
+    found = []
+    for backend, emulated in ((VERTEX, Backend.VERTEX), (KFP, Backend.OPEN_SOURCE)):
+        pattern = [tfx.proto.Input.Split(name="all", pattern="day-{SPAN}/*")]
+        example_gen = tfx.components.CsvExampleGen(
+            input_base=str(tmp_path / "data"), input_config=tfx.proto.Input(splits=pattern)
+        )
+        pipeline = tfx.dsl.Pipeline("spans", str(tmp_path), components=[example_gen])
+        target = tmp_path / f"{backend}.json"
+        document = compile_for_kubeflow(pipeline, target, image="image", backend=backend)
+        job = document if backend == VERTEX else {"pipelineSpec": document, "runtimeConfig": {}}
+        runs = Emulator(job, tmp_path / backend, emulated, launch=run_here).run()
+        metadata = runs["CsvExampleGen"].metadata("examples")
+        found.append((metadata["span"], metadata["input_fingerprint"]))
+    assert found[0] == found[1]
+    assert found[0][0] == 7
+    assert "num_files:1" in found[0][1]
