@@ -22,7 +22,6 @@ from apache_beam.runners.runner import PipelineState
 from tfx_graphlets.errors import MissingDependencyError
 
 try:
-    import dask.bag
     import dask.distributed
     from apache_beam.runners.dask import dask_runner
 except ImportError as error:
@@ -30,6 +29,7 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from apache_beam.pipeline import AppliedPTransform
+    from dask.bag.core import Bag
 
 
 @dataclasses.dataclass
@@ -76,7 +76,7 @@ class DaskRunner(dask_runner.DaskRunner):
         return DaskResult(client, client.compute(_last(visitor.bags)))  # type: ignore[no-untyped-call]
 
 
-def _last(bags: dict[AppliedPTransform, dask.bag.Bag]) -> list[dask.bag.Bag]:
+def _last(bags: dict[AppliedPTransform, Bag]) -> list[Bag]:
     """The collections that nothing is made from."""
     used = {value.producer for transform in bags for value in transform.inputs}
     return [bag for transform, bag in bags.items() if transform not in used]
