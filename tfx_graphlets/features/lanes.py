@@ -37,9 +37,11 @@ class Lanes:
         trace, trainer = graphlets.trace, graphlets.trainer
         node = trace.node_of_execution[trainer]
         kind = np.where(node >= 0, node, -2 - trace.executions.type[trainer].astype(np.int64))
-        pairs = np.stack([graphlets.pipeline, kind], axis=1)
-        _, lane = np.unique(pairs, axis=0, return_inverse=True)
-        lane = lane.reshape(-1).astype(np.int64)
+        # One number per pair sorts as the pair does, and many times faster.
+        lowest = int(kind.min()) if len(kind) else 0
+        num_kinds = int(kind.max()) - lowest + 1 if len(kind) else 1
+        pair = graphlets.pipeline * num_kinds + (kind - lowest)
+        lane = np.unique(pair, return_inverse=True)[1].astype(np.int64)
         create_ms = trace.executions.create_ms[trainer]
         order = np.lexsort((graphlets.trainer_id, create_ms, lane)).astype(np.int64)
         num_lanes = int(lane.max()) + 1 if len(lane) else 0
