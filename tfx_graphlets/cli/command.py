@@ -152,24 +152,40 @@ def study(options: argparse.Namespace) -> Result:
 
 
 def archive(options: argparse.Namespace) -> Result:
-    """``archive STORE``: its history as a directory of Parquet files."""
+    """``archive STORE``: its history as a directory of Parquet files, or what is new in it."""
     from tfx_graphlets.payload import NoPayloads
-    from tfx_graphlets.provenance.archive import write_archive
+    from tfx_graphlets.provenance.archive import compact_archive, update_archive
 
-    with open_store(options.store) as store:
-        trace = store.read_trace(pipeline=options.pipeline)
-        payloads = NoPayloads() if options.no_payloads else store.payloads
-        write_archive(trace, payloads, options.output, source=store.name, created_ms=_now_ms())
-    size = sum(file.stat().st_size for file in Path(options.output).iterdir())
+    with tqdm(desc="archive", disable=None, leave=False) as bar, open_store(options.store) as store:
+
+        def progress(done: int, total: int, part: str) -> None:
+            bar.total = total
+            bar.set_description(part, refresh=False)
+            bar.update(done - bar.n)
+
+        update = update_archive(
+            store, NoPayloads() if options.no_payloads else store.payloads, options.output,
+            created_ms=_now_ms(), pipeline=options.pipeline, replace=options.replace,
+            progress=progress,
+        )  # fmt: skip
+        manifest = update.manifest
+        if options.compact:
+            manifest = compact_archive(options.output, progress=progress)
+    files = {part.file for parts in manifest.tables.values() for part in parts}
+    size = sum((Path(options.output) / file).stat().st_size for file in files)
+    counts = manifest.counts
     document = {
         "output": options.output,
-        "executions": len(trace.executions),
-        "artifacts": len(trace.artifacts),
-        "events": len(trace.events),
-        "contexts": len(trace.contexts),
+        **{table: counts[table] for table in ("executions", "artifacts", "events", "contexts")},
         "bytes": size,
+        "written": update.written,
+        "new_executions": update.new_executions,
+        "new_artifacts": update.new_artifacts,
+        "new_events": update.new_events,
+        "changed": update.changed,
+        "changed_pipelines": sorted(update.changed_pipelines),
     }
-    return Result(document, f"{options.output}: {trace}, {size / 1e6:.2f} MB")
+    return Result(document, f"{options.output}: {update}, {size / 1e6:.2f} MB")
 
 
 def gate(options: argparse.Namespace) -> Result:

@@ -94,7 +94,9 @@ def parser() -> argparse.ArgumentParser:
     _add_cost_weights(study)
     _add_roles(study)
 
-    archive = _command(commands, "archive", "copy a store's history to a directory of Parquet")
+    archive = _command(
+        commands, "archive", "keep a store's history in a directory of Parquet; again: what is new"
+    )
     archive.add_argument("store", metavar="STORE", help=STORE_HELP)
     archive.add_argument("--output", required=True, metavar="DIR", help="the archive's directory")
     archive.add_argument("--pipeline", help="only the history of this pipeline")
@@ -102,6 +104,13 @@ def parser() -> argparse.ArgumentParser:
         "--no-payloads", action="store_true",
         help="leave out statistics, anomalies, schemas and metrics",
     )  # fmt: skip
+    archive.add_argument(
+        "--replace", action="store_true",
+        help="write the archive anew; what the store no longer holds is lost",
+    )  # fmt: skip
+    archive.add_argument(
+        "--compact", action="store_true", help="merge the files of earlier writes afterwards"
+    )
 
     gate = _command(
         commands, "gate", "decide before a run is launched; exit code 0 run, 3 skip",

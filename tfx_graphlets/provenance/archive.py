@@ -116,6 +116,7 @@ def update_archive(
     keep: Mapping[str, Sequence[str]] = KEPT_PAYLOADS,
     relativize_root: Sequence[str] = (),
     scrub: bool = True,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> ArchiveUpdate:
     """Appends to an archive what is new or changed in its store; or makes the archive.
@@ -134,6 +135,8 @@ def update_archive(
       directory: the archive; it is made if there is nothing.
       created_ms: time of writing, milliseconds since the epoch.
       pipeline: only this pipeline; the same for every write.
+      replace: write the archive anew, in one step; what the store no longer
+        holds is lost.
       keep, relativize_root, scrub, progress: as for ``write_archive``; the
         same for every write.
 
@@ -149,7 +152,7 @@ def update_archive(
     _check_target(target, shown)
     rewrite = Rewriter(relativize_root, scrub=scrub)
     writer = TableWriter(rewrite, keep, progress)
-    if not (target / MANIFEST).is_file():
+    if replace or not (target / MANIFEST).is_file():
         before = mark_of(store) if pipeline is None else None
         writer.tell("the store")
         trace = store.read_trace(pipeline=pipeline)

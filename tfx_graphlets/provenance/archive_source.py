@@ -84,7 +84,9 @@ def _can_be_read(connection: sqlite3.Connection) -> bool:
     # than their own rows.
     if "last_update_time_since_epoch" not in sqlite_file.columns(connection, "Execution"):
         return False
-    (found,) = connection.execute("SELECT count(*) FROM Type WHERE type_kind = 0 AND name LIKE 'system.%'").fetchone()
+    (found,) = connection.execute(
+        "SELECT count(*) FROM Type WHERE type_kind = 0 AND name LIKE 'system.%'"
+    ).fetchone()
     return not found
 
 
