@@ -20,6 +20,7 @@ from tfx_graphlets.components.history import (
     from_files,
     to_files,
 )
+from tfx_graphlets.components.recent import DEFAULT_RUNS, read_recent
 from tfx_graphlets.components.unrecorded import RUN as UNRECORDED_RUN
 from tfx_graphlets.components.unrecorded import LivePayloads, with_unrecorded_run
 from tfx_graphlets.current import current_graphlet
@@ -32,7 +33,7 @@ from tfx_graphlets.past_decision import PastDecision
 from tfx_graphlets.payload import NoPayloads, Payloads
 from tfx_graphlets.provenance.store import Store
 from tfx_graphlets.segmentation import segment
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
@@ -58,12 +59,14 @@ class Request:
       pipeline: name of the pipeline; "" where it is not known.
       run: name of the current run; "" where it is not known or has not begun.
       inputs: artifacts that are wired to GraphletGen, by key.
+      runs: how many runs before the current one are read; 0 for all.
     """
 
     stage: Stage
     pipeline: str
     run: str
     inputs: Mapping[str, tuple[InputArtifact, ...]]
+    runs: int = DEFAULT_RUNS
 
     @classmethod
     def of(
@@ -81,11 +84,13 @@ class Request:
           pipeline: what the runner says; the execution property counts first.
           run: the current run's name.
         """
+        given = exec_properties.get(keys.RUNS)
         return cls(
             stage=check_stage(str(exec_properties.get(keys.STAGE))),
             pipeline=str(exec_properties.get(keys.PIPELINE_NAME) or pipeline),
             run=run,
             inputs={key: tuple(artifacts) for key, artifacts in input_dict.items()},
+            runs=DEFAULT_RUNS if given is None else int(str(given)),
         )
 
 
@@ -133,7 +138,11 @@ def collect(
       GraphletsError: the store cannot be read, or does not hold the pipeline,
         the run, or an artifact that is wired.
     """
-    recorded = store.read_trace(pipeline=request.pipeline or None)
+    recent = read_recent(
+        store, pipeline=request.pipeline, run=request.run, runs=request.runs,
+        uris=sorted({wired.uri for found in request.inputs.values() for wired in found}),
+    )  # fmt: skip
+    recorded = recent.trace
     trace, run = without_gates(recorded), request.run or None
     payloads = store.payloads
     inputs: dict[str, tuple[int, ...]] | None
@@ -165,14 +174,17 @@ def collect(
     if pending:
         current = dataclasses.replace(current, trainer=np.zeros(1, np.int64))
     graphlets = segment(trace)
-    table = describe_again(
-        graphlets, request.stage, store.payloads, last_described(recorded, request, store.payloads)
-    )
+    before = last_described(recorded, request, store.payloads)
+    wanted = recent.has_look_back(graphlets) | is_described(graphlets, before)
+    wanted &= recent.is_past(graphlets) & (graphlets.trainer_id != graphlet.trainer)
+    rows = np.flatnonzero(wanted).astype(np.int64)
+    table = describe_again(graphlets, request.stage, store.payloads, before, rows)
     decisions = past_decisions(recorded)
-    runs = tuple(trace.context_name(at) or "" for at in trace.run_of_execution[graphlets.trainer])
-    past = without_cut_short(Dataset.from_graphlets(graphlets, table), runs, decisions)
-    rows = np.flatnonzero(table.trainer != graphlet.trainer).astype(np.int64)
-    past = past.take(rows)
+    runs = tuple(
+        trace.context_name(at) or "" for at in trace.run_of_execution[graphlets.trainer[rows]]
+    )
+    past = Dataset.from_graphlets(graphlets, table, rows=rows)
+    past = without_cut_short(past, runs, decisions)
     return PipelineHistory(
         stage=request.stage,
         pipeline=request.pipeline or graphlet.pipeline or "",
@@ -181,7 +193,7 @@ def collect(
         current=current,
         past=dataclasses.replace(past, sources={}),
         decisions=decisions,
-        past_runs=tuple(runs[row] for row in rows),
+        past_runs=runs,
     )
 
 
@@ -265,10 +277,16 @@ def _id_in(trace: Trace, artifact: InputArtifact, store_name: str) -> int:
     )
 
 
+def is_described(graphlets: Graphlets, before: Dataset | None) -> BoolArray:
+    """Graphlets that were described before when their outcome was known, bool [n]."""
+    described = () if before is None else before.table.trainer[before.labelled]
+    return np.isin(graphlets.trainer_id, described)
+
+
 def describe_again(
-    graphlets: Graphlets, stage: Stage, payloads: Payloads, before: Dataset | None
+    graphlets: Graphlets, stage: Stage, payloads: Payloads, before: Dataset | None, rows: IntArray
 ) -> FeatureTable:
-    """Features of all graphlets; those that were described before are taken from there.
+    """Features of graphlets; those that were described before are taken from there.
 
     What a gate could know of a graphlet at its moment does not change after it,
     so a row of a graphlet whose outcome was known need not be made again.
@@ -279,20 +297,18 @@ def describe_again(
       payloads: for what has to be made.
       before: what was described earlier, of the same pipeline, with the same
         features; None for nothing.
+      rows: int64 [k], numbers of the graphlets that are wanted, ascending.
+
+    Returns: one row for each of ``rows``, in their order.
     """
-    position_of: dict[int, int] = {}
-    if before is not None:
-        position_of = {
-            int(before.table.trainer[row]): row for row in np.flatnonzero(before.labelled).tolist()
-        }
-    known = np.array([int(t) in position_of for t in graphlets.trainer_id], bool)
-    made = describe(
-        graphlets, stage, payloads=payloads, rows=np.flatnonzero(~known).astype(np.int64)
-    )
+    known = is_described(graphlets, before)[rows]
+    made = describe(graphlets, stage, payloads=payloads, rows=rows[~known])
     if before is None or not known.any():
         return made
-    rows = [position_of[int(t)] for t in graphlets.trainer_id[known]]
-    both = FeatureTable.concatenate([before.table.take(np.array(rows, np.int64)), made])
+    order = np.argsort(before.table.trainer, kind="stable")
+    trainers = graphlets.trainer_id[rows[known]]
+    at = order[np.searchsorted(before.table.trainer, trainers, sorter=order)]
+    both = FeatureTable.concatenate([before.table.take(at.astype(np.int64)), made])
     return both.take(np.argsort(both.trainer, kind="stable").astype(np.int64))
 
 

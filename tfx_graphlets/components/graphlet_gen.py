@@ -12,6 +12,7 @@ from tfx.types import component_spec
 from tfx_graphlets.components import artifacts, executors, keys
 from tfx_graphlets.components.checks import check_stage, check_store, given
 from tfx_graphlets.components.drivers import GraphletGenDriver
+from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.vocabulary import Stage
 
 _standard = tfx.types.standard_artifacts
@@ -41,6 +42,7 @@ class GraphletGenSpec(component_spec.ComponentSpec):
         keys.STAGE: component_spec.ExecutionParameter(type=str),
         keys.STORE: component_spec.ExecutionParameter(type=str, optional=True),
         keys.PIPELINE_NAME: component_spec.ExecutionParameter(type=str, optional=True),
+        keys.RUNS: component_spec.ExecutionParameter(type=int, optional=True),
     }
     INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         key: component_spec.ChannelParameter(type=artifact_type, optional=True)
@@ -94,6 +96,7 @@ class GraphletGen(tfx.types.BaseComponent):
         stage: Stage | str = Stage.PRE,
         store: str | None = None,
         pipeline_name: str | None = None,
+        runs: int | None = None,
     ) -> None:
         """Makes the node.
 
@@ -114,9 +117,14 @@ class GraphletGen(tfx.types.BaseComponent):
             into the environment variable TFX_GRAPHLETS_DB_PASSWORD.
           pipeline_name: where the runner does not tell a component the name of
             its pipeline (Kubeflow).
+          runs: how many runs of the pipeline before this one are read, at least
+            0; ``recent.DEFAULT_RUNS`` by default, 0 for all of them. What it
+            costs grows with it, and not with the store. See
+            ``components.recent`` for what older runs would add.
 
         Raises:
-          InvalidArgumentError: ``stage`` is none, or ``store`` holds a password.
+          InvalidArgumentError: ``stage`` is none, ``store`` holds a password, or
+            ``runs`` is negative.
         """
         channels = {
             "examples": examples,
@@ -131,9 +139,13 @@ class GraphletGen(tfx.types.BaseComponent):
             "infra_blessing": infra_blessing,
             "evaluation": evaluation,
         }
+        if runs is not None and runs < 0:
+            raise InvalidArgumentError("runs", runs, "must be at least 0; 0 stands for all runs")
         spec = GraphletGenSpec(
             graphlets=tfx.dsl.Channel(type=artifacts.Graphlets),
             stage=str(check_stage(stage)),
-            **given(store=check_store(store), pipeline_name=pipeline_name or None, **channels),
+            **given(
+                store=check_store(store), pipeline_name=pipeline_name or None, runs=runs, **channels
+            ),
         )
         super().__init__(spec=spec)

@@ -24,6 +24,7 @@ GATE_DECISION_TYPE: Final = "GateDecision"
 # Execution properties.
 STORE: Final = "store"  # URI of a store, without password
 PIPELINE_NAME: Final = "pipeline_name"
+RUNS: Final = "runs"  # int: how many runs before the current one are read; 0 for all
 MODEL_DIRECTORY: Final = "model_directory"
 FORCE_RUN: Final = "force_run"  # int: 1 to proceed whatever the model says
 FRESHNESS: Final = "freshness"  # float 0..1

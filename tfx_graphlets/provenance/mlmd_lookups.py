@@ -54,6 +54,7 @@ class MlmdLookups:
         self._artifacts: dict[int, Any] = {}
         self._runs: dict[int, list[int]] = {}  # context to executions
         self._children: dict[int, set[int]] = {}  # pipeline context to run contexts
+        self._shared: dict[int, bool] = {}  # by pipeline context
 
     @property
     def execution_types(self) -> Collection[str]:
@@ -103,15 +104,27 @@ class MlmdLookups:
     def members_of_pipeline(
         self, pipelines: Sequence[int], executions: Sequence[int]
     ) -> list[tuple[int, int]]:
-        """Those of the runs that were asked for; no call."""
+        """Those of the runs that were asked for; all are asked for if pipelines share runs."""
         wanted, result = set(executions), set()
         for pipeline in pipelines:
             children = self._children.get(pipeline)
+            if self._shares_runs(pipeline):
+                page = self._options(order_by=self._by_id)
+                found = self._api.get_executions_by_context(pipeline, page)
+                result |= {(pipeline, one.id) for one in found if one.id in wanted}
+                continue
             for run, members in self._runs.items():
                 # A store that knows no parents says nothing against it.
                 if not children or run in children:
                     result |= {(pipeline, execution) for execution in wanted.intersection(members)}
         return sorted(result)
+
+    def _shares_runs(self, pipeline: int) -> bool:
+        """True if the latest run has several parents: pipelines name their runs alike."""
+        if pipeline not in self._shared and self._runs:
+            parents = self._api.get_parent_contexts_by_context(max(self._runs))
+            self._shared[pipeline] = len(parents) > 1
+        return self._shared.get(pipeline, False)
 
     def nodes_of(
         self, pipeline: str, executions: Sequence[ExecutionRow]

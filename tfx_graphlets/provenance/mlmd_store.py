@@ -165,6 +165,21 @@ class MlmdStore:
         with self._open() as api:
             return mlmd_reader.Reader(api).pipeline_sizes()
 
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The SQLite file that the API reads; None where it reads another backend."""
+        return None if self._store is None else _sqlite_file(self._store)
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[metadata_store.MetadataStore]:
+        """The connection, whose errors become this library's.
+
+        Raises:
+          StoreError: the store cannot be read.
+        """
+        with self._open() as api:
+            yield api
+
     def close(self) -> None:
         """Lets go of the connection, and closes it if nobody else holds it."""
         self._store = None
@@ -265,7 +280,12 @@ def _without_secrets(error: Exception, server: Server | None) -> Exception | Non
 
 
 def _folder_of_sqlite(store: metadata_store.MetadataStore) -> Path | None:
+    file = _sqlite_file(store)
+    return None if file is None else file.parent
+
+
+def _sqlite_file(store: metadata_store.MetadataStore) -> Path | None:
     # The API itself does not say what it is connected to.
     sqlite = getattr(getattr(store, "_config", None), "sqlite", None)
     file = Path(getattr(sqlite, "filename_uri", ""))
-    return file.absolute().parent if file.is_file() else None
+    return file.absolute() if file.is_file() else None

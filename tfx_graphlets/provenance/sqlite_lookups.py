@@ -111,15 +111,11 @@ class SqliteLookups:
         self, pipelines: Sequence[int], executions: Sequence[int]
     ) -> list[tuple[int, int]]:
         """By the unique index of Association, both columns."""
-        return [
-            pair
-            for pipeline in pipelines
-            for pair in self._in_chunks(
-                "SELECT context_id, execution_id FROM Association "
-                f"WHERE context_id = {int(pipeline)} AND execution_id IN ({{ids}})",
-                executions,
-            )
-        ]
+        return self._in_chunks(
+            "SELECT context_id, execution_id FROM Association "
+            f"WHERE context_id IN ({_numbers(pipelines)}) AND execution_id IN ({{ids}})",
+            executions,
+        )
 
     def nodes_of(
         self, pipeline: str, executions: Sequence[ExecutionRow]

@@ -82,30 +82,39 @@ class Dataset:
                 )  # fmt: skip
 
     @classmethod
-    def from_graphlets(cls, graphlets: Graphlets, table: FeatureTable, store: str = "") -> Dataset:
-        """The dataset of all graphlets of one store.
+    def from_graphlets(
+        cls,
+        graphlets: Graphlets,
+        table: FeatureTable,
+        store: str = "",
+        *,
+        rows: IntArray | None = None,
+    ) -> Dataset:
+        """The dataset of the graphlets of one store.
 
         Args:
           graphlets: the graphlets.
-          table: their features, ``describe(graphlets, stage)``, row-aligned.
+          table: their features, ``describe(graphlets, stage, rows=rows)``, row-aligned.
           store: a name that tells this store from others.
+          rows: int64 [k], numbers of the graphlets that are wanted; all by default.
 
         Raises:
           InvalidArgumentError: the table's rows are not these graphlets.
         """
-        if not np.array_equal(table.trainer, graphlets.trainer_id):
+        chosen = slice(None) if rows is None else rows
+        if not np.array_equal(table.trainer, graphlets.trainer_id[chosen]):
             raise InvalidArgumentError(
                 "table", len(table), "its rows must be the graphlets, in their order"
             )
-        decision = decision_moment(graphlets, table.stage)
+        decision = decision_moment(graphlets, table.stage)[chosen]
         trace = graphlets.trace
         return cls(
             table=table,
-            outcome=graphlets.outcome,
+            outcome=graphlets.outcome[chosen],
             decision_ms=decision,
-            known_ms=np.maximum(graphlets.end_ms, decision),
-            start_ms=graphlets.start_ms,
-            pipeline=tuple(trace.context_name(int(at)) or "" for at in graphlets.pipeline),
+            known_ms=np.maximum(graphlets.end_ms[chosen], decision),
+            start_ms=graphlets.start_ms[chosen],
+            pipeline=tuple(trace.context_name(int(at)) or "" for at in graphlets.pipeline[chosen]),
             store=(store,) * len(table),
             sources={store: graphlets},
         )
