@@ -6,8 +6,8 @@ ExecutorInput, the container's own command is run with the ExecutorInput in plac
 what it leaves in ``executor_output.json`` is handed on. A task whose condition is false does not
 run; one that depends on such a task is left out. Two back ends are known:
 
-- VERTEX hands every input artifact on with its type, and runs the hook ``preCacheCheck`` before the
-  container (TFX puts the driver of file-based ExampleGens there).
+- VERTEX hands every input artifact on with its type, runs the hook ``preCacheCheck`` before the
+  container (TFX puts the driver of file-based ExampleGens there) and takes over what it leaves.
 - OPEN_SOURCE (backend/src/v2 of kubeflow/pipelines: ``driver/container.go``, ``driver/resolve.go``,
   ``compiler/argocompiler/dag.go``, ``metadata/converter.go``) accepts schema 2.1.0 alone, refuses
   resolvers and importers with a condition, hands input artifacts on *without* their type, and
@@ -179,12 +179,9 @@ class Emulator:
         hook = container.get("lifecycle", {}).get("preCacheCheck")
         if hook and self.backend is Backend.VERTEX:
             self.launch(_command(hook, executor_input), place / "driver.log")
+            _take_over(outputs, place)
         self.launch(_command(container, executor_input), place / "container.log")
-        left = json.loads((place / "executor_output.json").read_text())
-        for key, found in left.get("artifacts", {}).items():
-            for artifact, written in zip(outputs[key], found["artifacts"]):
-                artifact["uri"] = written.get("uri", artifact["uri"])
-                artifact["metadata"] |= written.get("metadata", {})
+        _take_over(outputs, place)
         return TaskRun(State.SUCCEEDED, executor_input, outputs)
 
     def _inputs(self, task: Mapping[str, Any], runs: Mapping[str, TaskRun]) -> Document:
@@ -238,6 +235,15 @@ class Emulator:
             ]
             for key, definition in defined.items()
         }
+
+
+def _take_over(outputs: Mapping[str, list[Document]], place: Path) -> None:
+    """Merges what a process has left in its output file into the output artifacts."""
+    left = json.loads((place / "executor_output.json").read_text())
+    for key, found in left.get("artifacts", {}).items():
+        for artifact, written in zip(outputs[key], found["artifacts"]):
+            artifact["uri"] = written.get("uri", artifact["uri"])
+            artifact["metadata"] |= written.get("metadata", {})
 
 
 def order(spec: Mapping[str, Any]) -> list[str]:

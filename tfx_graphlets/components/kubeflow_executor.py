@@ -21,7 +21,8 @@ import json
 import runpy
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 RUN_DRIVER_FIRST: Final = "--run_driver_first"
 
@@ -29,6 +30,8 @@ _EXECUTOR = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 _DRIVER = "tfx.orchestration.kubeflow.v2.file_based_example_gen.driver"
 _INVOCATION = "--json_serialized_invocation_args"
 _INPUTS_SPEC = "--json_serialized_inputs_spec_args"
+
+Document = dict[str, Any]
 
 
 def with_types(arguments: Sequence[str]) -> list[str]:
@@ -42,20 +45,55 @@ def with_types(arguments: Sequence[str]) -> list[str]:
       type, or with an empty one, has that of the component's inputs.
       Unchanged where the inputs are not given, or nothing is missing.
     """
-    given = list(arguments)
-    invocation, inputs = _value(given, _INVOCATION), _value(given, _INPUTS_SPEC)
-    if invocation is None or inputs is None:
-        return given
-    document = json.loads(given[invocation].partition(f"{_INVOCATION}=")[2] or given[invocation])
-    spec = json.loads(given[inputs].partition(f"{_INPUTS_SPEC}=")[2] or given[inputs])
+    given, spec = _document(arguments, _INVOCATION), _document(arguments, _INPUTS_SPEC)
+    if given is None or spec is None:
+        return list(arguments)
     for key, defined in spec.get("artifacts", {}).items():
-        found = document.get("inputs", {}).get("artifacts", {}).get(key, {})
-        for artifact in found.get("artifacts", ()):
+        for artifact in _artifacts(given, "inputs", key):
             if not _has_type(artifact):
                 artifact["type"] = defined["artifactType"]
-    prefix = f"{_INVOCATION}=" if given[invocation].startswith(f"{_INVOCATION}=") else ""
-    given[invocation] = prefix + json.dumps(document)
-    return given
+    return _with_invocation(arguments, given)
+
+
+def with_driver_output(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with the metadata that a driver has written for the output artifacts.
+
+    Vertex AI takes over what the driver has left in ``executor_output.json``
+    (an ExampleGen's span and fingerprint) before it starts the container.
+    """
+    given = _document(arguments, _INVOCATION)
+    place = Path(given.get("outputs", {}).get("outputFile", "")) if given else Path()
+    if given is None or not place.is_file():
+        return list(arguments)
+    left = json.loads(place.read_text(encoding="utf-8"))
+    for key, found in left.get("artifacts", {}).items():
+        for artifact, written in zip(_artifacts(given, "outputs", key), found["artifacts"]):
+            artifact["metadata"] = {**artifact.get("metadata", {}), **written.get("metadata", {})}
+    return _with_invocation(arguments, given)
+
+
+def _artifacts(document: Document, part: str, key: str) -> list[Document]:
+    found: list[Document] = (
+        document.get(part, {}).get("artifacts", {}).get(key, {}).get("artifacts", [])
+    )
+    return found
+
+
+def _document(arguments: Sequence[str], name: str) -> Document | None:
+    """The JSON document that an argument holds; None if it is not given."""
+    place = _value(arguments, name)
+    if place is None:
+        return None
+    document: Document = json.loads(arguments[place].removeprefix(f"{name}="))
+    return document
+
+
+def _with_invocation(arguments: Sequence[str], document: Document) -> list[str]:
+    changed, place = list(arguments), _value(arguments, _INVOCATION)
+    if place is not None:
+        prefix = f"{_INVOCATION}=" if changed[place].startswith(f"{_INVOCATION}=") else ""
+        changed[place] = prefix + json.dumps(document)
+    return changed
 
 
 def _value(arguments: Sequence[str], name: str) -> int | None:
@@ -78,6 +116,7 @@ def main(arguments: Sequence[str]) -> None:
     mended = with_types([word for word in arguments if word != RUN_DRIVER_FIRST])
     if RUN_DRIVER_FIRST in arguments:
         _run(_DRIVER, mended)
+        mended = with_driver_output(mended)
     _run(_EXECUTOR, mended)
 
 

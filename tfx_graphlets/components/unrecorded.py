@@ -25,10 +25,14 @@ from tfx_graphlets.own_nodes import EXECUTION_PREFIX
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.roles import roles_of_executions
 from tfx_graphlets.trace import NO_KEY, IntArray, Properties, PropertyKind, Trace
-from tfx_graphlets.vocabulary import ExecutionState, Role
+from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role
 
 RUN: Final = "(the run that is going on)"
 _LIVE: Final = 2  # MLMD Artifact.State
+# What an ExampleGen's execution says of its own data, and a copy of it must not.
+_OF_THE_DATA: Final = (
+    PropertyName.SPAN, PropertyName.VERSION, PropertyName.INPUT_FINGERPRINT,
+)  # fmt: skip
 _WRAPPED: Final = "__value__"  # how TFX on Kubeflow wraps a custom property that is no object
 _KINDS: Final = {  # of MLMD's message Value
     "int_value": PropertyKind.INT,
@@ -259,7 +263,10 @@ def _new_context(trace: Trace, raw: RawTables, example: int, moment_ms: int) -> 
 
 def _copy_properties(raw: RawTables, original: int, copy: int) -> None:
     table = _table(raw.execution_properties)
-    for row in [row for row, owner in enumerate(table.owner) if owner == original]:
+    found = [row for row, owner in enumerate(table.owner) if owner == original]
+    for row in found:
+        if table.name[row] in _OF_THE_DATA:
+            continue
         table.add(
             copy, table.name[row], bool(table.is_custom[row]), table.kind[row], table.value[row]
         )
