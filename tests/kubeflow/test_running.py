@@ -31,6 +31,7 @@ from tests.kubeflow.emulator import (
     run_process,
 )
 from tfx_graphlets.components import kubeflow_executor
+from tfx_graphlets.components.artifact_files import write_files
 from tfx_graphlets.components.kubeflow import KFP, VERTEX, compile_for_kubeflow
 from tfx_graphlets.vocabulary import Stage
 
@@ -165,6 +166,17 @@ def test_a_store_that_cannot_be_read_lets_the_run_through(tmp_path: Path, model:
     assert states(runs) == dict.fromkeys(BEFORE | GATED, State.SUCCEEDED)
     decision = runs["WasteGate"].metadata("decision")
     assert (decision["proceed"], decision["failed_open"]) == (1.0, 1.0)
+
+
+def test_the_history_may_lie_in_a_bucket(tmp_path: Path, model: str) -> None:
+    """An archive where only TFX's fileio reads (here: in memory) is read all the same."""
+    bucket = f"ram://{tmp_path.name}/history"
+    write_files(bucket, {path.name: path.read_bytes() for path in gated.ARCHIVE.iterdir()})
+    job = compiled(tmp_path, model, VERTEX, span=WASTED_SPAN, store=bucket)
+    runs = Emulator(job, tmp_path / "run", launch=run_here).run()
+    assert runs["GraphletGen"].metadata("graphlets")["usable"] == 1.0
+    assert runs["WasteGate"].metadata("decision")["failed_open"] == 0.0
+    assert runs["Trainer"].state is State.NOT_TRIGGERED
 
 
 def test_two_gates_agree_on_kubeflow(tmp_path: Path, model: str) -> None:

@@ -6,9 +6,10 @@ wrong is logged and stands on the output artifact.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Union
 
 from absl import logging
@@ -18,6 +19,7 @@ from tfx.types.artifact import Artifact
 from tfx_graphlets.components import collecting, gate_run, history, keys
 from tfx_graphlets.components.artifact_files import (
     FileioPayloads,
+    is_local,
     local_copy,
     local_target,
     read_files,
@@ -26,10 +28,14 @@ from tfx_graphlets.components.artifact_files import (
 from tfx_graphlets.components.checks import check_stage
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.policy import GateDecision
+from tfx_graphlets.provenance.connection import SERVER_SCHEMES
+from tfx_graphlets.provenance.kfp_address import SCHEMES as KFP_SCHEMES
 from tfx_graphlets.provenance.store import open_store
 from tfx_graphlets.waste_model import WasteModel, load_waste_model, train_waste_model
 
 DECISION_FILE = "decision.json"
+# What open_store opens itself; any other scheme is a file system.
+_STORE_SCHEMES = ("sqlite", "file", *SERVER_SCHEMES, *KFP_SCHEMES)
 
 Artifacts = Mapping[str, Sequence[Artifact]]
 ExecProperties = Mapping[str, object]
@@ -115,9 +121,10 @@ def _finish(uri: str, store: str, request: collecting.Request) -> history.Pipeli
                 "this runner does not tell the run's name: wire GraphletGen's inputs to what the "
                 "Trainer will take in"
             )
-        files = collecting.collect_files(
-            lambda: open_store(store), request, _now_ms(), FileioPayloads()
-        )
+        with _within_reach(store) as place:
+            files = collecting.collect_files(
+                lambda: open_store(place), request, _now_ms(), FileioPayloads()
+            )
         write_files(uri, files)
     else:
         files = read_files(uri, history.FILES)
@@ -127,6 +134,17 @@ def _finish(uri: str, store: str, request: collecting.Request) -> history.Pipeli
             "a store, for example store='grpc://host:port'"
         )
     return history.from_files(files)
+
+
+@contextlib.contextmanager
+def _within_reach(store: str) -> Iterator[str]:
+    """The store, or a local copy of an archive that lies where only TFX's fileio reads."""
+    scheme = store.partition("://")[0].lower().removesuffix("+mlmd")
+    if is_local(store) or scheme in _STORE_SCHEMES:
+        yield store
+        return
+    with local_copy(store) as place:
+        yield place
 
 
 def _decide(
