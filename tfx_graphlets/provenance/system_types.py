@@ -27,6 +27,7 @@ Source: kubeflow/pipelines, ``backend/src/v2/metadata/client.go``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import re
@@ -227,7 +228,7 @@ class _Rows:
             )
             if artifact in own and kind in vocabulary.OUTPUT_EVENTS
         }
-        types = []
+        types, class_of = [], functools.lru_cache(maxsize=None)(class_of_task)
         for execution, kind in zip(self.ids, raw.execution_type):
             name = self.task_name(execution)
             if kind in SystemType.IMPORTERS:
@@ -235,7 +236,7 @@ class _Rows:
             elif kind != SystemType.CONTAINER or not name:
                 types.append(kind)
             else:
-                class_name = class_of_task(name)
+                class_name = class_of(name)
                 is_own = class_name in _OWN_CLASSES or execution in own_tasks
                 prefix = own_nodes.EXECUTION_PREFIX if is_own else f"{kind}."
                 types.append(prefix + class_name)
@@ -266,15 +267,19 @@ class _Rows:
         }
         created = dict(zip(raw.context_id, raw.context_create_ms))
         nodes: dict[int, tuple[str, int]] = {}
+        known: dict[tuple[int, str], int] = {}
         members: list[tuple[int, int]] = []
         association = np.asarray(raw.association, np.int64).reshape(-1, 2)
         for context, execution in association.tolist():
             name = self.task_name(execution)
             if context not in pipeline or execution not in self.tasks or not name:
                 continue
-            digest = hashlib.sha256(f"{context}\0{name}".encode()).digest()
-            node = _FIRST_NODE_ID | int.from_bytes(digest[:8], "big") >> 2
-            nodes[node] = (f"{pipeline[context]}.{name}", created[context])
+            node = known.get((context, name))
+            if node is None:
+                digest = hashlib.sha256(f"{context}\0{name}".encode()).digest()
+                node = _FIRST_NODE_ID | int.from_bytes(digest[:8], "big") >> 2
+                known[context, name] = node
+                nodes[node] = (f"{pipeline[context]}.{name}", created[context])
             members.append((node, execution))
         new = sorted(nodes.keys() - set(raw.context_id))
         return {
