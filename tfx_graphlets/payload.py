@@ -62,10 +62,7 @@ class Foreseeing(Protocol):
     """Payloads that can tell a place without files from afar."""
 
     def may_hold(self, place: str) -> bool:
-        """False only if no URI that is ``place``, or leads below it, has a file.
-
-        So that one look at a folder spares looking for thousands of files.
-        """
+        """False only if no URI that is ``place``, or leads below it, has a file."""
         ...
 
 

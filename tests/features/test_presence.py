@@ -36,15 +36,15 @@ class Counting(NoPayloads):
 
 def test_a_file_that_is_there_is_found(tmp_path: Path) -> None:
     """The folder of one of the artifacts exists."""
-    (tmp_path / "root/StatisticsGen/7").mkdir(parents=True)
-    trace = trace_of("gone/StatisticsGen/6", "root/StatisticsGen/7")
+    (tmp_path / "top/StatisticsGen/7").mkdir(parents=True)
+    trace = trace_of("gone/StatisticsGen/6", "top/StatisticsGen/7")
     assert any_payload(trace, FilePayloads(tmp_path))
 
 
 def test_files_that_are_gone_are_not_looked_for(tmp_path: Path) -> None:
     """No folder of any artifact is left."""
-    assert not any_payload(trace_of("root/StatisticsGen/7"), FilePayloads(tmp_path))
-    assert not any_payload(trace_of("/root/StatisticsGen/7"), NoPayloads())
+    assert not any_payload(trace_of("top/StatisticsGen/7"), FilePayloads(tmp_path))
+    assert not any_payload(trace_of("/top/StatisticsGen/7"), NoPayloads())
 
 
 def test_a_file_at_the_top_counts(tmp_path: Path) -> None:
@@ -57,18 +57,18 @@ def test_a_file_at_the_top_counts(tmp_path: Path) -> None:
 def test_one_folder_is_asked_for_once(mark: str) -> None:
     """Also with backslashes, of a store that was written on Windows."""
     payloads = Counting()
-    uris = [f"root{mark}StatisticsGen{mark}{number}" for number in range(100)]
+    uris = [f"top{mark}StatisticsGen{mark}{number}" for number in range(100)]
     assert not any_payload(trace_of(*uris), payloads)
-    assert payloads.places == [f"root{mark}StatisticsGen"]
+    assert payloads.places == [f"top{mark}StatisticsGen"]
 
 
 def test_only_what_features_read_counts(tmp_path: Path) -> None:
     """A model that is there changes no feature."""
-    (tmp_path / "root/Trainer/7").mkdir(parents=True)
-    trace = trace_of("root/Trainer/7", type_name="Model")
+    (tmp_path / "top/Trainer/7").mkdir(parents=True)
+    trace = trace_of("top/Trainer/7", type_name="Model")
     assert not any_payload(trace, FilePayloads(tmp_path))
 
 
 def test_payloads_that_cannot_tell_may_hold_anything() -> None:
     """Who knows no folders is asked for every file."""
-    assert any_payload(trace_of("root/StatisticsGen/7"), MemoryPayloads())
+    assert any_payload(trace_of("top/StatisticsGen/7"), MemoryPayloads())
