@@ -69,7 +69,8 @@ def write_store(
     """Writes a SQLite store that MLMD opens.
 
     It is written beside ``path`` under another name first. Equal parameters give equal rows.
-    Memory grows by about a kilobyte per model, rows are made for one stretch of time at a time.
+    Memory grows by about two kilobytes per model, beside SQLite's cache of 1 GB: the plan is held
+    as columns, rows are made for one stretch of time at a time.
 
     Args:
       path: the file; it must not exist, its folder must.
