@@ -87,7 +87,9 @@ def write_archive(
         new = Path(work) / target.name
         new.mkdir()
         growth = growth_of(trace, writer.tables(trace), None, None, complete=True)
-        parts = writer.parts(new, 0, growth, trace, payloads, Listing())
+        parts = writer.parts(
+            archive_files.PartFiles(new, 0), growth, trace, payloads, Listing(), first=True
+        )
         manifest = Manifest(
             library_version=__version__,
             created_ms=created_ms,

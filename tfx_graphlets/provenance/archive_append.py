@@ -6,7 +6,8 @@ import dataclasses
 
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance import archive_files
-from tfx_graphlets.provenance.archive_format import TABLES, Manifest, Part
+from tfx_graphlets.provenance.archive_files import PartFiles
+from tfx_graphlets.provenance.archive_format import Manifest, Part
 from tfx_graphlets.provenance.archive_growth import Growth, growth_of
 from tfx_graphlets.provenance.archive_known import Known
 from tfx_graphlets.provenance.archive_mark import Mark
@@ -74,20 +75,12 @@ class Append:
         manifest = self.manifest
         self.writer.tell("the store")
         trace, growth, mark, dropped = self._changes()
-        generation = manifest.generation + 1
-        written = [
-            name
-            for table in TABLES
-            for name in (archive_files.part_name(table, generation),)
-            if not (self.directory / name).exists()
-        ]
+        files = PartFiles(self.directory, manifest.generation + 1)
         try:
             parts: dict[str, Part] = {}
             if growth:
-                parts = self.writer.parts(
-                    self.directory, generation, growth, trace, self.payloads,
-                    Listing.of(self.archive.tables),
-                )  # fmt: skip
+                listing = Listing.of(self.archive.tables)
+                parts = self.writer.parts(files, growth, trace, self.payloads, listing, first=False)
             if not parts and mark == manifest.mark and dropped == manifest.dropped_events:
                 return ArchiveUpdate(manifest, written=False)
             new = dataclasses.replace(
@@ -105,7 +98,7 @@ class Append:
             )
             archive_files.commit(self.directory, self.archive.name, found, new)
         except BaseException:
-            archive_files.remove(self.directory, written)
+            files.take_back()
             raise
         archive_files.remove_strays(self.directory, manifest, new)
         return ArchiveUpdate(

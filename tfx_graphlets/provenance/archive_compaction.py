@@ -8,7 +8,7 @@ from typing import Any
 
 from tfx_graphlets.provenance import archive_files
 from tfx_graphlets.provenance.archive_columns import Rewriter, arrow_table
-from tfx_graphlets.provenance.archive_files import write_contents, write_part
+from tfx_graphlets.provenance.archive_files import PartFiles
 from tfx_graphlets.provenance.archive_format import MANIFEST, TABLES, Manifest
 from tfx_graphlets.provenance.archive_growth import growth_of
 from tfx_graphlets.provenance.archive_payloads import Listing, all_contents
@@ -37,25 +37,23 @@ def compacted(target: Path, shown: str, progress: Progress | None) -> Manifest:
             trace, writer.tables(trace), None,
             dataclasses.replace(manifest, pipelines=empty, by_pipeline=True), complete=True,
         )  # fmt: skip
-        generation = manifest.generation + 1
+        files = PartFiles(target, manifest.generation + 1)
         listing = Listing.of(archive.tables)
         kept = {one.name: one.digest for one in manifest.pipelines}
         try:
             parts = {}
             for table, rows in growth.tables.items():
                 writer.tell(table)
-                parts[table] = write_part(target, table, rows, generation)
+                parts[table] = files.write(table, rows)
             writer.tell("payloads")
             contents = all_contents(archive.tables)
-            parts["payload_contents"] = write_contents(target, generation, contents)
+            parts["payload_contents"] = files.write_contents(contents)
             keys = sorted(listing.row_of_file)
             listed: dict[str, list[Any]] = {
                 "uri": [uri for uri, _ in keys], "name": [name for _, name in keys],
                 "content": [listing.row_of_file[key] for key in keys],
             }  # fmt: skip
-            parts["payloads"] = write_part(
-                target, "payloads", arrow_table("payloads", listed), generation
-            )
+            parts["payloads"] = files.write("payloads", arrow_table("payloads", listed))
             new = dataclasses.replace(
                 manifest,
                 library_version=__version__,
@@ -65,8 +63,7 @@ def compacted(target: Path, shown: str, progress: Progress | None) -> Manifest:
             )
             archive_files.commit(target, shown, found, new)
         except BaseException:
-            names = [archive_files.part_name(table, generation) for table in TABLES]
-            archive_files.remove(target, names)
+            files.take_back()
             raise
         # Who opened the archive before still reads the parts that were merged:
         # they go with the next write.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,79 +35,107 @@ _LOOKED_UP: Final = ("pipeline", "name")
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE of renameat2(2)
 _AT_WORKING_DIRECTORY: Final = -100  # AT_FDCWD
 _OWN_FILE: Final = re.compile(
-    rf"(?:{'|'.join(TABLES)})(?:-\d+)?\.parquet(?:{re.escape(TEMPORARY)})?"
+    rf"(?:{'|'.join(TABLES)})(?:(?:-\d+(?:-[0-9a-f]{{8}})?)?\.parquet|-\d+\.\d+{re.escape(TEMPORARY)})"
     rf"|{re.escape(MANIFEST + TEMPORARY)}"
 )
 
 
-def write_part(
-    directory: Path, table: str, content: Any, generation: int, *, replaced: int = 0
-) -> Part:
-    """Writes rows as a new part, sorted by name of property, then by pipeline.
+class PartFiles:
+    """The parts that one write makes; no manifest names them until it is committed.
 
-    Args:
-      directory: the archive.
-      table: one of ``TABLES``, but payload_contents.
-      content: a pyarrow.Table with its columns; texts may be dictionaries.
-      generation: the number of this write.
-      replaced: see ``Part``.
-
-    Returns:
-      The part, which no manifest names yet.
+    Attributes:
+      files: names of those that are there.
     """
-    import pyarrow.parquet as pq
 
-    schema = archive_format.arrow_schema(table)
-    content = content.select(schema.names)
-    order = _order(content)
-    columns = set(schema.names)
-    with (
-        _placed(directory, table, generation) as (place, temporary),
-        pq.ParquetWriter(
+    def __init__(self, directory: Path, generation: int) -> None:
+        """States where parts go.
+
+        Args:
+          directory: the archive.
+          generation: the number of the write.
+        """
+        self._directory, self._generation = directory, generation
+        self.files: list[str] = []
+
+    def write(self, table: str, content: Any, *, replaced: int = 0) -> Part:
+        """Writes rows, sorted by name of property, then by pipeline.
+
+        Args:
+          table: one of ``TABLES``, but payload_contents.
+          content: a pyarrow.Table with its columns; texts may be dictionaries.
+          replaced: see ``Part``.
+        """
+        import pyarrow.parquet as pq
+
+        schema = archive_format.arrow_schema(table)
+        content = content.select(schema.names)
+        order = _order(content)
+        columns = set(schema.names)
+        temporary = self._temporary(table)
+        with pq.ParquetWriter(
             temporary, schema, compression="zstd", compression_level=_TABLE_LEVEL,
             use_dictionary=[name for name in schema.names if name not in _UNLIKE],
             write_statistics=[name for name in _LOOKED_UP if name in columns],
-        ) as writer,
-    ):  # fmt: skip
-        for start in range(0, len(content), _ROWS_AT_ONCE):
-            rows = (
-                content.slice(start, _ROWS_AT_ONCE)
-                if order is None
-                else content.take(order[start : start + _ROWS_AT_ONCE])
-            )
-            writer.write_table(rows.cast(schema))
-    ranges = None
-    if "pipeline" in columns:
-        ranges = ranges_of(np.unique(content.column("pipeline").to_numpy()).tolist())
-    digest = archive_format.sha256_of(place)
-    return Part(place.name, digest, len(content), generation, replaced, ranges)
+        ) as writer:  # fmt: skip
+            for start in range(0, len(content), _ROWS_AT_ONCE):
+                rows = (
+                    content.slice(start, _ROWS_AT_ONCE)
+                    if order is None
+                    else content.take(order[start : start + _ROWS_AT_ONCE])
+                )
+                writer.write_table(rows.cast(schema))
+        ranges = None
+        if "pipeline" in columns:
+            ranges = ranges_of(np.unique(content.column("pipeline").to_numpy()).tolist())
+        part = self._placed(table, temporary, len(content))
+        return dataclasses.replace(part, replaced=replaced, pipelines=ranges)
 
+    def write_contents(self, contents: Iterable[tuple[bytes, bytes]]) -> Part:
+        """Writes contents of files, each with its sha256, to payload_contents."""
+        import pyarrow.parquet as pq
 
-def write_contents(
-    directory: Path, generation: int, contents: Iterable[tuple[bytes, bytes]]
-) -> Part:
-    """Writes contents of files, each with its sha256, as a part of payload_contents."""
-    import pyarrow.parquet as pq
-
-    schema = archive_format.arrow_schema("payload_contents")
-    num_rows = 0
-    with (
-        _placed(directory, "payload_contents", generation) as (place, temporary),
-        pq.ParquetWriter(
+        schema = archive_format.arrow_schema("payload_contents")
+        num_rows = 0
+        temporary = self._temporary("payload_contents")
+        with pq.ParquetWriter(
             temporary, schema, compression="zstd", compression_level=_CONTENT_LEVEL,
             use_dictionary=False, data_page_size=CONTENT_PAGE_BYTES, write_statistics=False,
-        ) as writer,
-    ):  # fmt: skip
-        waiting: list[tuple[bytes, bytes]] = []
-        size = 0
-        for row in contents:
-            waiting.append(row)
-            size += len(row[0])
-            if size > CONTENT_PAGE_BYTES:
-                num_rows += _write_contents(writer, waiting, schema)
-                size = 0
-        num_rows += _write_contents(writer, waiting, schema)
-    return Part(place.name, archive_format.sha256_of(place), num_rows, generation)
+        ) as writer:  # fmt: skip
+            waiting: list[tuple[bytes, bytes]] = []
+            size = 0
+            for row in contents:
+                waiting.append(row)
+                size += len(row[0])
+                if size > CONTENT_PAGE_BYTES:
+                    num_rows += _write_contents(writer, waiting, schema)
+                    size = 0
+            num_rows += _write_contents(writer, waiting, schema)
+        return self._placed("payload_contents", temporary, num_rows)
+
+    def take_back(self) -> None:
+        """Removes the parts of a write that failed, but for those that a manifest names."""
+        manifest = (self._directory / MANIFEST).read_text(encoding="utf-8")
+        for file in self.files:
+            if f'"{file}"' not in manifest:
+                with contextlib.suppress(OSError):
+                    (self._directory / file).unlink(missing_ok=True)
+
+    def _temporary(self, table: str) -> Path:
+        # Where locks do not work, another process may write the same part.
+        name = f"{table}-{self._generation:06}.{os.getpid()}{TEMPORARY}"
+        self.files.append(name)
+        return self._directory / name
+
+    def _placed(self, table: str, temporary: Path, num_rows: int) -> Part:
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        digest = archive_format.sha256_of(temporary)
+        # Named by its content too: no two writers mean different parts by one name.
+        number = f"-{self._generation:06}-{digest[:8]}" if self._generation else ""
+        place = temporary.with_name(f"{table}{number}.parquet")
+        self.files.append(place.name)
+        temporary.replace(place)
+        return Part(place.name, digest, num_rows, self._generation)
 
 
 @contextlib.contextmanager
@@ -172,13 +201,6 @@ def remove_strays(directory: Path, *manifests: Manifest) -> None:
             file.unlink(missing_ok=True)
 
 
-def remove(directory: Path, files: Collection[str]) -> None:
-    """Removes files of a write that failed, as far as that is possible."""
-    for file in files:
-        with contextlib.suppress(OSError):
-            (directory / file).unlink(missing_ok=True)
-
-
 def put_in_place(new: Path, target: Path) -> None:
     """Renames ``new`` to ``target``; what was there takes the place of ``new``."""
     if not target.exists():
@@ -201,26 +223,6 @@ def exchange(one: Path, other: Path) -> bool:
         _AT_WORKING_DIRECTORY, names[0], _AT_WORKING_DIRECTORY, names[1], _EXCHANGE
     )
     return result == 0
-
-
-def part_name(table: str, generation: int) -> str:
-    """Name of the file that a write appends to a table."""
-    return f"{table}.parquet" if generation == 0 else f"{table}-{generation:06}.parquet"
-
-
-@contextlib.contextmanager
-def _placed(directory: Path, table: str, generation: int) -> Iterator[tuple[Path, Path]]:
-    """The place of a part and the name to write it under; renamed when all is well."""
-    place = directory / part_name(table, generation)
-    temporary = place.with_name(place.name + TEMPORARY)
-    try:
-        yield place, temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(place)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _order(content: Any) -> IntArray | None:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfx_graphlets import vocabulary
 from tfx_graphlets.assembly import assemble
 from tfx_graphlets.errors import ArchiveError, StoreNotFoundError
+from tfx_graphlets.ordering import positions_of
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance import rows, system_types
 from tfx_graphlets.provenance.archive_format import Manifest
@@ -23,7 +25,6 @@ from tfx_graphlets.provenance.selection import Columns, Selection
 from tfx_graphlets.raw_tables import PropertyColumns, RawColumns
 from tfx_graphlets.texts import Coded, Texts
 from tfx_graphlets.trace import Trace
-from tfx_graphlets.vocabulary import PropertyName
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -83,7 +84,7 @@ class ArchiveStore:
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
         self._check_open()
-        trace = rows.finish(self._raw(selection).rows(), self._name, selection)
+        trace = rows.finish(self._raw(selection), self._name, selection)
         if selection.pipelines is not None:
             return trace
         events_of_store = dataclasses.replace(trace.events, dropped=self.manifest.dropped_events)
@@ -102,13 +103,22 @@ class ArchiveStore:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
         self._check_open()
         contexts = self.tables.read("contexts", ["id", "type", "name"])
+        is_pipeline = np.flatnonzero(
+            _coded(contexts.column("type")).among(vocabulary.PIPELINE_CONTEXTS)
+        )
+        names = [str(name) for name in contexts.column("name").take(is_pipeline).to_pylist()]
+        distinct = sorted(set(names))
+        code = np.searchsorted(np.array(distinct, object), np.array(names, object))
+        ids = _ints(contexts, "id")[is_pipeline]
+        order = np.argsort(ids)
         association = self.tables.read("associations", ["context", "execution"])
-        executions = self.tables.read("executions", ["id"])
-        return rows.pipeline_sizes(
-            _ints(contexts, "id"), contexts.column("type").to_pylist(),
-            contexts.column("name").to_pylist(), _ints(association, "context"),
-            _ints(association, "execution"), _ints(executions, "id"),
-        )  # fmt: skip
+        place = positions_of(ids[order], _ints(association, "context"))
+        member = place >= 0
+        pairs = np.unique(
+            np.stack((code[order][place[member]], _ints(association, "execution")[member])), axis=1
+        )
+        counts = np.bincount(pairs[0], minlength=len(distinct)).tolist()
+        return dict(zip(distinct, counts))
 
     def close(self) -> None:
         """Lets go of what was read."""
@@ -205,7 +215,7 @@ class ArchiveStore:
     ) -> PropertyColumns:
         names = selection.properties
         if names is not None:
-            names |= {PropertyName.STATE, *system_types.PROPERTIES_READ}
+            names |= {vocabulary.PropertyName.STATE, *system_types.PROPERTIES_READ}
         found = self.tables.read(
             table,
             ["owner", "name", "is_custom", "kind", "int_value", "double_value", "string_value"],

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tfx_graphlets.payload import Payloads
 from tfx_graphlets.provenance.archive_columns import Rewriter, arrow_table, tables_of
-from tfx_graphlets.provenance.archive_files import write_contents, write_part
+from tfx_graphlets.provenance.archive_files import PartFiles
 from tfx_graphlets.provenance.archive_format import TABLES, ArchivedPipeline, Part
 from tfx_graphlets.provenance.archive_growth import Growth
 from tfx_graphlets.provenance.archive_payloads import Listing, kept_files
@@ -42,31 +41,26 @@ class TableWriter:
         return tables_of(trace, self.rewrite)
 
     def parts(
-        self, directory: Path, generation: int, growth: Growth, trace: Trace, payloads: Payloads,
-        listing: Listing,
+        self, files: PartFiles, growth: Growth, trace: Trace, payloads: Payloads,
+        listing: Listing, *, first: bool,
     ) -> dict[str, Part]:  # fmt: skip
         """Writes what is new; the first write also writes tables without rows."""
         parts: dict[str, Part] = {}
         for table, rows in growth.tables.items():
             self.tell(table)
-            if len(rows) or not generation:
-                parts[table] = write_part(
-                    directory, table, rows, generation, replaced=growth.replaced.get(table, 0)
-                )
+            if len(rows) or first:
+                parts[table] = files.write(table, rows, replaced=growth.replaced.get(table, 0))
         self.tell("payloads")
-        files = kept_files(trace, growth.artifacts, payloads, self.keep, self.rewrite)
-        rows_of_files: dict[str, list[Any]] = {"uri": [], "name": [], "content": []}
+        kept = kept_files(trace, growth.artifacts, payloads, self.keep, self.rewrite)
+        listed: dict[str, list[Any]] = {"uri": [], "name": [], "content": []}
         contents = listing.new_contents(
-            files, payloads, self.rewrite, rows_of_files, self._progress or _no_progress
+            kept, payloads, self.rewrite, listed, self._progress or _no_progress
         )
-        first = next(contents, None)
-        if first is not None or not generation:
-            parts["payload_contents"] = write_contents(
-                directory, generation, _chained(first, contents)
-            )
-        if rows_of_files["uri"] or not generation:
-            listed = arrow_table("payloads", rows_of_files)
-            parts["payloads"] = write_part(directory, "payloads", listed, generation)
+        content = next(contents, None)
+        if content is not None or first:
+            parts["payload_contents"] = files.write_contents(_chained(content, contents))
+        if listed["uri"] or first:
+            parts["payloads"] = files.write("payloads", arrow_table("payloads", listed))
         return parts
 
 
