@@ -18,6 +18,7 @@ from tests.beam.tables import assert_same, described_at_once, written
 from tests.corpus import needs_corpus, real_runs
 from tfx_graphlets.beam import (
     Describe,
+    PartFailedError,
     ReadPipelines,
     Score,
     Segment,
@@ -83,6 +84,18 @@ def test_two_processes_write_the_same_table(store: Path, tmp_path: Path) -> None
     assert_same(written(tmp_path / "table"), described_at_once(store, Stage.PRE))
 
 
+@pytest.mark.slow
+def test_the_reason_comes_from_another_process(store: Path, tmp_path: Path) -> None:
+    """There it is the text of a traceback."""
+    write = StoreToParquet(store, Stage.PRE, tmp_path / "table")
+    store.unlink()
+    with pytest.raises(RuntimeError) as failed:
+        run(write, options=TWO_PROCESSES)
+    reason = reason_of(failed.value)
+    assert reason.startswith("part 00000-of-00001 (pipelines 'pipeline-0'")
+    assert reason.endswith("there is no such file; check the path")
+
+
 @needs_corpus
 @pytest.mark.parametrize("path", real_runs(), ids=lambda p: p.parent.name)
 def test_stores_of_real_runs_give_the_same_table(path: Path, tmp_path: Path) -> None:
@@ -145,7 +158,7 @@ def test_a_model_that_changed_since_fails_the_job(store: Path, model: Path, tmp_
     with open_store(store) as opened:
         dataset = Dataset.describe(segment(opened.read_trace()), Stage.PRE, None, "store")
     train_waste_model(dataset, Stage.PRE, 0.9, 1).save(model)
-    with pytest.raises(RuntimeError) as failed:
+    with pytest.raises(PartFailedError) as failed:
         run(write)
     assert "submit it anew" in reason_of(failed.value)
 
@@ -154,7 +167,7 @@ def test_a_store_that_goes_away_fails_the_job(store: Path, tmp_path: Path) -> No
     """One line says which, and no file of the table is there."""
     write = StoreToParquet(store, Stage.PRE, tmp_path / "t", max_executions=60)
     store.unlink()
-    with pytest.raises(RuntimeError) as failed:
+    with pytest.raises(PartFailedError) as failed:
         run(write)
     reason = reason_of(failed.value)
     assert str(store) in reason
@@ -172,7 +185,7 @@ def test_a_pipeline_that_goes_away_fails_the_whole_table(store: Path, tmp_path: 
         name = write.groups[-1].pipelines[0]
         connection.execute("UPDATE Context SET name = 'renamed' WHERE name = ?", (name,))
     connection.close()
-    with pytest.raises(RuntimeError) as failed:
+    with pytest.raises(PartFailedError) as failed:
         run(write)
     assert repr(name) in reason_of(failed.value)
     files = sorted(path.name for path in (tmp_path / "t").glob("*.parquet"))

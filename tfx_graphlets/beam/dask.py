@@ -2,9 +2,10 @@
 
 Beam 2.61's waits for workers by a call that ``distributed`` no longer has
 (``Client.wait_for_workers`` without a number), so that no job of it ends well;
-and it gathers every intermediate collection on one worker. Here the last
-collections alone are computed, and a worker keeps what lies between. Name it by
-its path: ``--runner=tfx_graphlets.beam.dask.DaskRunner``.
+hands all options of the pipeline to the client, which refuses ``runner``; and
+gathers every intermediate collection on one worker. Here the last collections
+alone are computed, and a worker keeps what lies between. Name it by its path:
+``--runner=tfx_graphlets.beam.dask.DaskRunner``.
 
 What it does not have stays missing: side inputs, state, timers, metrics, and
 every method of a DoFn but ``process``. The transforms of this package need none.
@@ -13,7 +14,7 @@ every method of a DoFn but ``process``. The transforms of this package need none
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from apache_beam import Pipeline
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -30,6 +31,9 @@ except ImportError as error:
 if TYPE_CHECKING:
     from apache_beam.pipeline import AppliedPTransform
     from dask.bag.core import Bag
+
+# What DaskOptions adds to the options, by the names of the client's arguments.
+_OF_CLIENT: Final = ("address", "timeout", "scheduler_file", "name", "connection_limit")
 
 
 @dataclasses.dataclass
@@ -68,7 +72,8 @@ class DaskRunner(dask_runner.DaskRunner):
 
     def run_pipeline(self, pipeline: Pipeline, options: PipelineOptions) -> DaskResult:
         """Submits the pipeline; see ``apache_beam.runners.PipelineRunner``."""
-        arguments = options.view_as(dask_runner.DaskOptions).get_all_options(drop_default=True)
+        given = options.view_as(dask_runner.DaskOptions).get_all_options(drop_default=True)
+        arguments = {name: given[name] for name in _OF_CLIENT if name in given}
         client = dask.distributed.Client(**arguments)  # type: ignore[no-untyped-call]
         pipeline.replace_all(dask_runner.dask_overrides())
         visitor = self.to_dask_bag_visitor()

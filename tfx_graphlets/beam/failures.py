@@ -8,8 +8,8 @@ from typing import Final
 from tfx_graphlets.errors import GraphletsError
 
 _NAMES_SHOWN: Final = 3
-# Beam hands on an error of a worker as the text of its traceback, in which the
-# line of the error ends in the step that it happened in.
+# Beam hands on an error of another process as the text of its traceback; in any
+# case it says at the end of the message in which step it happened.
 _ERROR_LINE: Final = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.+)$")
 _STEP: Final = re.compile(r" \[while running '[^']*'\]$")
 
@@ -45,7 +45,7 @@ def reason_of(error: BaseException) -> str:
     error is looked for in it, a PartFailedError's first.
     """
     if isinstance(error, GraphletsError):
-        return str(error)
+        return _STEP.sub("", str(error))
     found = [
         (match[1], _STEP.sub("", match[2]))
         for line in str(error).splitlines()
