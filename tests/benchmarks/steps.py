@@ -1,0 +1,155 @@
+"""What is measured, each step in a process of its own: ``python -m tests.benchmarks.steps``.
+
+A step prints one JSON line: figures by name, seconds unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+Figures = Mapping[str, float]
+
+# The bare scan adds up every column that features are made from, and nothing else.
+_SCANS = (
+    "SELECT sum(artifact_id), sum(execution_id), sum(type) FROM Event",
+    "SELECT count(*) FROM EventPath WHERE step_key = 'baseline_model'",
+    (
+        "SELECT sum(id), sum(type_id), sum(last_known_state), sum(create_time_since_epoch), "
+        "sum(last_update_time_since_epoch) FROM Execution"
+    ),
+    (
+        "SELECT sum(id), sum(type_id), sum(state), sum(create_time_since_epoch), "
+        "sum(last_update_time_since_epoch), sum(length(uri)) FROM Artifact"
+    ),
+    "SELECT sum(id), sum(type_id), sum(create_time_since_epoch), sum(length(name)) FROM Context",
+    "SELECT sum(context_id), sum(execution_id) FROM Association",
+    (
+        "SELECT sum(execution_id), sum(int_value), sum(length(string_value)) "
+        "FROM ExecutionProperty WHERE name IN "
+        "('state', 'module_path', 'eval_config', 'input_fingerprint')"
+    ),
+    (
+        "SELECT sum(artifact_id), sum(int_value), sum(length(string_value)) FROM ArtifactProperty "
+        "WHERE name IN ('span', 'version', 'input_fingerprint', 'blessed', 'pushed')"
+    ),
+)
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+def nothing(store: str) -> Figures:
+    """A process that imports numpy: what every other one costs before it begins."""
+    del store
+    return {"numpy": timed(lambda: importlib.import_module("numpy"))}
+
+
+def import_library(store: str) -> Figures:
+    """The library's import, after numpy's."""
+    del store
+    importlib.import_module("numpy")
+    return {"import": timed(lambda: importlib.import_module("tfx_graphlets"))}
+
+
+def scan_events(store: str) -> Figures:
+    """SQLite adds up three columns of the event table."""
+    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    return {"scan": timed(lambda: connection.execute(_SCANS[0]).fetchone())}
+
+
+def scan_columns(store: str) -> Figures:
+    """SQLite adds up every column that features are made from."""
+    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    return {"scan": timed(lambda: [connection.execute(one).fetchone() for one in _SCANS])}
+
+
+def segmentation(store: str) -> Figures:
+    """From a Trace in memory to graphlets, and to features, on one core."""
+    from tfx_graphlets import Stage, open_store, segment
+    from tfx_graphlets.corpus import read_for_features
+    from tfx_graphlets.features import Describer
+
+    with open_store(store) as opened:
+        start = time.perf_counter()
+        trace = read_for_features(opened, Stage.INPUT)
+        read = time.perf_counter() - start
+    runs = [timed(lambda: segment(trace)) for _ in range(3)]
+    graphlets = segment(trace)
+    figures = {"read": read, "segment": statistics.median(runs), "graphlets": float(len(graphlets))}
+    if len(graphlets) <= 100_000:  # at once, without shards: the memory grows with the trace
+        figures["describe"] = timed(lambda: Describer(graphlets, Stage.INPUT).describe())
+    return figures
+
+
+def features(store: str, stage: str = "input", *options: str) -> Figures:
+    """The command ``features``, as a user runs it: from the store to a Parquet file."""
+    from tfx_graphlets import cli
+
+    with tempfile.TemporaryDirectory() as folder:
+        output = str(Path(folder) / "features.parquet")
+        arguments = ["features", store, "--stage", stage, "--output", output, *options]
+        start = time.perf_counter()
+        code = cli.main(arguments)
+        seconds = time.perf_counter() - start
+    if code:
+        sys.exit(code)
+    return {"features": seconds}
+
+
+def features_pre(store: str) -> Figures:
+    """The same at stage ``pre``."""
+    return features(store, "pre")
+
+
+def features_one_process(store: str) -> Figures:
+    """The same with one process."""
+    return features(store, "input", "--processes", "1")
+
+
+def features_in_parts(store: str) -> Figures:
+    """The same with no more than 500,000 executions in memory."""
+    return features(store, "input", "--executions-in-memory", "500000")
+
+
+def read_by_mlmd(store: str) -> Figures:
+    """The MLMD API in batches: the whole store into a Trace, its import left out."""
+    from tfx_graphlets import open_store
+
+    importlib.import_module("ml_metadata")
+    with open_store(f"sqlite+mlmd://{store}") as opened:
+        return {"read": timed(opened.read_trace)}
+
+
+STEPS: Mapping[str, Callable[[str], Figures]] = {
+    step.__name__: step
+    for step in (
+        nothing, import_library, scan_events, scan_columns, segmentation, features, features_pre,
+        features_one_process, features_in_parts, read_by_mlmd,
+    )
+}  # fmt: skip
+
+
+def main() -> None:
+    """Runs one step in this process."""
+    parser = argparse.ArgumentParser(description="Run one step of the benchmark.")
+    parser.add_argument("step", choices=list(STEPS))
+    parser.add_argument("store")
+    arguments = parser.parse_args()
+    print(json.dumps(STEPS[arguments.step](arguments.store)))
+
+
+if __name__ == "__main__":
+    main()
