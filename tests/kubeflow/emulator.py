@@ -180,6 +180,7 @@ class Emulator:
         if hook and self.backend is Backend.VERTEX:
             self.launch(_command(hook, executor_input), place / "driver.log")
             _take_over(outputs, place)
+            _take_over_parameters(executor_input["inputs"], place)
         self.launch(_command(container, executor_input), place / "container.log")
         _take_over(outputs, place)
         return TaskRun(State.SUCCEEDED, executor_input, outputs)
@@ -244,6 +245,17 @@ def _take_over(outputs: Mapping[str, list[Document]], place: Path) -> None:
         for artifact, written in zip(outputs[key], found["artifacts"]):
             artifact["uri"] = written.get("uri", artifact["uri"])
             artifact["metadata"] |= written.get("metadata", {})
+
+
+def _take_over_parameters(inputs: Document, place: Path) -> None:
+    """Merges the parameters that a driver has left into those of the container."""
+    left = json.loads((place / "executor_output.json").read_text()).get("parameterValues", {})
+    for key, value in left.items():
+        if "parameterValues" in inputs:
+            inputs["parameterValues"][key] = value
+        else:  # schema 2.0.0; the numbers of an ExampleGen's driver are span and version
+            typed = {"stringValue": value} if isinstance(value, str) else {"intValue": int(value)}
+            inputs["parameters"][key] = typed
 
 
 def order(spec: Mapping[str, Any]) -> list[str]:
