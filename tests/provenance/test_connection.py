@@ -10,7 +10,7 @@ import pytest
 from tests.provenance.mlmd_files import write_store
 from tests.provenance.readers import needs_mlmd
 from tfx_graphlets.errors import InvalidArgumentError, StoreError, StoreNotFoundError
-from tfx_graphlets.provenance import connection
+from tfx_graphlets.provenance import connection, server_store
 from tfx_graphlets.provenance.connection import PASSWORD_VARIABLE, parse_server
 from tfx_graphlets.provenance.store import open_store
 
@@ -68,13 +68,22 @@ def test_a_misspelt_uri_shows_no_password(uri: str) -> None:
     assert "me" not in connection.redacted(uri)
 
 
+needs_columns = pytest.mark.skipif(
+    not server_store.is_installed(), reason="connectorx is not installed"
+)
+
+
 @needs_mlmd
 @pytest.mark.parametrize(
     ("uri", "kind"),
     [
         ("grpc://127.0.0.1:9", StoreNotFoundError),
-        ("mysql://me:hidden@127.0.0.1:9/db", StoreError),
-        ("postgresql://me:hidden@127.0.0.1:9/db", StoreError),
+        ("mysql+mlmd://me:hidden@127.0.0.1:9/db", StoreError),
+        ("postgresql+mlmd://me:hidden@127.0.0.1:9/db", StoreError),
+        pytest.param("mysql://me:hidden@127.0.0.1:9/db", StoreNotFoundError, marks=needs_columns),
+        pytest.param(
+            "postgresql://me:hidden@127.0.0.1:9/db", StoreNotFoundError, marks=needs_columns
+        ),
     ],
 )
 def test_a_server_that_is_not_there(uri: str, kind: type[StoreError]) -> None:

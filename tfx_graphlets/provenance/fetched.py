@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Fetched = Union[NDArray[Any], Coded, Texts]
-_WIDTHS: Final = (np.int8, np.int32)
+_WIDTHS: Final = (np.int8, np.int32, np.int64)
 
 
 class Gatherer(Protocol):
@@ -49,6 +49,12 @@ class Columns:
             if len(array):  # the type of an empty one says nothing
                 gatherer.add(array)
 
+    def map_texts(self, change: Callable[[str], str]) -> None:
+        """Has every string of the portions to come that is not ASCII changed."""
+        for gatherer in self._gatherers:
+            if isinstance(gatherer, (_Texts, _Codes)):
+                gatherer.change = change
+
     def add_rows(self, rows: Sequence[Sequence[Any]]) -> None:
         """Takes in rows as sqlite3 returns them."""
         for gatherer, values in zip(self._gatherers, zip(*rows)):
@@ -59,9 +65,40 @@ class Columns:
         return [gatherer.done() for gatherer in self._gatherers]
 
 
+class _Growing:
+    """An array that grows where it stands, so that no second copy of it is made."""
+
+    def __init__(self, dtype: type[np.integer[Any]]) -> None:
+        self.length = 0
+        self._array: NDArray[Any] = np.zeros(0, dtype)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its numbers."""
+        return self._array.dtype
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Appends the values."""
+        end = self.length + len(values)
+        if end > len(self._array):
+            self._array.resize(max(end, end + end // 4), refcheck=False)
+        self._array[self.length : end] = values
+        self.length = end
+
+    def widen(self, dtype: type[np.integer[Any]]) -> None:
+        """Changes the type of its numbers."""
+        self._array = self._array[: self.length].astype(dtype)
+
+    def done(self) -> NDArray[Any]:
+        """The array."""
+        result, self._array = self._array, np.zeros(0, self.dtype)
+        result.resize(self.length, refcheck=False)
+        return result
+
+
 class _Integers:
     def __init__(self) -> None:
-        self.parts: list[NDArray[Any]] = []
+        self.values = _Growing(_WIDTHS[0])
 
     def add(self, portion: pa.Array) -> None:
         self._add(portion.to_numpy(zero_copy_only=False))
@@ -74,14 +111,17 @@ class _Integers:
             values = values.astype(np.int64)
         lowest, highest = int(values.min()), int(values.max())
         for width in _WIDTHS:
-            if np.iinfo(width).min <= lowest and highest <= np.iinfo(width).max:
-                self.parts.append(values.astype(width))
-                return
-        self.parts.append(values.astype(np.int64))
+            held = np.iinfo(width)
+            if held.bits < 8 * self.values.dtype.itemsize:
+                continue
+            if held.min <= lowest and highest <= held.max:
+                if width != self.values.dtype:
+                    self.values.widen(width)
+                break
+        self.values.add(values)
 
     def done(self) -> Fetched:
-        parts, self.parts = self.parts, []
-        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+        return self.values.done()
 
 
 class _Reals:
@@ -109,11 +149,13 @@ class _Reals:
 
 
 class _Texts:
+    change: Callable[[str], str] | None = None
+
     def __init__(self) -> None:
         self.parts: list[Texts] = []
 
     def add(self, portion: pa.Array) -> None:
-        self.parts.append(Texts.from_arrow(_in_utf8(portion)))
+        self.parts.append(Texts.from_arrow(_in_utf8(portion, self.change)))
 
     def add_rows(self, portion: Sequence[Any]) -> None:
         self.parts.append(Texts.of(portion))
@@ -126,37 +168,39 @@ class _Texts:
 class _Codes:
     """Codes of each portion into strings of its own, or into those of all rows so far."""
 
+    change: Callable[[str], str] | None = None
+
     def __init__(self) -> None:
-        self.parts: list[NDArray[np.int32]] = []
+        self.codes = _Growing(np.int32)
+        self.ends: list[int] = []
         self.strings: list[pa.Array] = []
         self.code_of: dict[Any, int] = {}
 
     def add(self, portion: pa.Array) -> None:
         encoded = portion.dictionary_encode()
-        self.parts.append(encoded.indices.to_numpy().astype(np.int32, copy=False))
-        self.strings.append(_in_utf8(encoded.dictionary))
+        self.codes.add(encoded.indices.to_numpy())
+        self.ends.append(self.codes.length)
+        self.strings.append(_in_utf8(encoded.dictionary, self.change))
 
     def add_rows(self, portion: Sequence[Any]) -> None:
         code_of = self.code_of
         codes = (code_of.setdefault(value, len(code_of)) for value in portion)
-        self.parts.append(np.fromiter(codes, np.int32, len(portion)))
+        self.codes.add(np.fromiter(codes, np.int32, len(portion)))
 
     def done(self) -> Fetched:
-        parts, strings = self.parts, self.strings
-        self.parts, self.strings = [], []
-        if not parts:
-            return Coded.none(0)
+        codes, strings = self.codes.done(), self.strings
+        self.strings = []
         if not strings:
-            return Coded(np.concatenate(parts), tuple(self.code_of))
+            return Coded(codes, tuple(self.code_of))
         import pyarrow as pa
 
         together = pa.concat_arrays(strings).dictionary_encode()
-        new_code = together.indices.to_numpy().astype(np.int32, copy=False)
-        start = 0
-        for number, of_part in enumerate(strings):
-            parts[number] = new_code[start : start + len(of_part)][parts[number]]
-            start += len(of_part)
-        return Coded(np.concatenate(parts), Texts.from_arrow(together.dictionary))
+        new_code = together.indices.to_numpy()
+        begin = first = 0
+        for end, of_portion in zip(self.ends, strings):
+            codes[begin:end] = new_code[first : first + len(of_portion)][codes[begin:end]]
+            begin, first = end, first + len(of_portion)
+        return Coded(codes, Texts.from_arrow(together.dictionary))
 
 
 _GATHERERS: Final[Mapping[Kind, Callable[[], Gatherer]]] = {
@@ -167,14 +211,17 @@ _GATHERERS: Final[Mapping[Kind, Callable[[], Gatherer]]] = {
 }
 
 
-def _in_utf8(array: pa.Array) -> pa.Array:
+def _in_utf8(array: pa.Array, change: Callable[[str], str] | None) -> pa.Array:
     """Large strings; what is no UTF-8 is replaced, as Python's ``decode`` does."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
         wide = pa.binary() if pa.types.is_string(array.type) else pa.large_binary()
         texts = [value.decode("utf-8", "replace") for value in array.cast(wide).to_pylist()]
-        return pa.array(texts, pa.large_string())
+        array = pa.array(texts, pa.large_string())
+    if change is not None and not pc.all(pc.string_is_ascii(array)).as_py():
+        array = pa.array(map(change, array.to_pylist()), pa.large_string())
     return array.cast(pa.large_string())

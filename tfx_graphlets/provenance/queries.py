@@ -94,6 +94,20 @@ class Chosen:
     contexts: str
 
 
+def chosen_by_ids(contexts: Collection[int]) -> Chosen:
+    """What belongs to the pipeline contexts of these ids."""
+    ids = ", ".join(str(int(number)) for number in contexts)
+    executions = f"SELECT execution_id FROM Association WHERE context_id IN ({ids})"
+    return Chosen(
+        executions=executions,
+        artifacts=f"SELECT artifact_id FROM Event WHERE execution_id IN ({executions})",
+        contexts=(
+            f"SELECT context_id FROM Association WHERE execution_id IN ({executions}) "
+            f"UNION SELECT id FROM Context WHERE id IN ({ids})"
+        ),
+    )
+
+
 class Queries:
     """The queries for one reading of a store.
 

@@ -102,7 +102,7 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
     """Opens a metadata store, or an archive of one, for reading.
 
     Nothing is ever written to a SQLite file or to an archive, and no store is
-    migrated. (ml-metadata makes its tables in a MySQL or PostgreSQL database
+    migrated. (The MLMD API makes its tables in a MySQL or PostgreSQL database
     that has none: name one that exists.)
 
     Args:
@@ -115,7 +115,9 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
           password is taken from the environment variable
           TFX_GRAPHLETS_DB_PASSWORD, or from the URI. ``grpc://`` alone is the
           service that METADATA_GRPC_SERVICE_HOST and _PORT name, as they are
-          set in the pods of Kubeflow Pipelines;
+          set in the pods of Kubeflow Pipelines. A database is read by SQL,
+          in columns, where ConnectorX is installed (extra ``bulk``), else by
+          the MLMD API, as ``mysql+mlmd://`` and ``postgresql+mlmd://`` always;
         - ``kfp+http://host:port/path?namespace=name`` or ``kfp+https://...``:
           Kubeflow Pipelines' own API; its token is taken from
           TFX_GRAPHLETS_KFP_TOKEN, or from the file that
@@ -142,15 +144,26 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
         from tfx_graphlets.provenance.mlmd_store import MlmdStore
 
         return MlmdStore.from_sqlite(rest, name=text)
+    scheme, by_api = scheme.removesuffix("+mlmd"), scheme.endswith("+mlmd")
     if scheme in connection.SERVER_SCHEMES:
-        from tfx_graphlets.provenance.mlmd_store import MlmdStore
-
-        return MlmdStore.from_server(connection.parse_server(text, os.environ))
+        plain = f"{scheme}://{rest}" if by_api else text
+        return _open_server(connection.parse_server(plain, os.environ), by_api=by_api)
     if scheme in kfp_address.SCHEMES:
         from tfx_graphlets.provenance.kfp_store import KfpStore
 
         return KfpStore.open(text)
     raise InvalidArgumentError("uri", connection.redacted(text), ACCEPTED)
+
+
+def _open_server(server: connection.Server, *, by_api: bool) -> Store:
+    if server.backend != "grpc" and not by_api:
+        from tfx_graphlets.provenance import server_store
+
+        if server_store.is_installed():
+            return server_store.ServerStore(server)
+    from tfx_graphlets.provenance.mlmd_store import MlmdStore
+
+    return MlmdStore.from_server(server)
 
 
 def _open_path(path: str, name: str) -> Store:
