@@ -114,10 +114,11 @@ class ArchiveStore:
         association = self.tables.read("associations", ["context", "execution"])
         place = positions_of(ids[order], _ints(association, "context"))
         member = place >= 0
-        pairs = np.unique(
-            np.stack((code[order][place[member]], _ints(association, "execution")[member])), axis=1
-        )
-        counts = np.bincount(pairs[0], minlength=len(distinct)).tolist()
+        executions = np.sort(_ints(self.tables.read("executions", ["id"]), "id"))
+        execution = positions_of(executions, _ints(association, "execution")[member])
+        # Two pipeline contexts of one name may hold the same execution.
+        pairs = np.unique(code[order][place[member]] * np.int64(len(executions)) + execution)
+        counts = np.bincount(pairs // max(len(executions), 1), minlength=len(distinct)).tolist()
         return dict(zip(distinct, counts))
 
     def close(self) -> None:
