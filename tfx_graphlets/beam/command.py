@@ -15,7 +15,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tfx_graphlets.beam import files
 from tfx_graphlets.beam.failures import reason_of
 from tfx_graphlets.beam.files import TableOfFiles
-from tfx_graphlets.beam.groups import MAX_EXECUTIONS
 from tfx_graphlets.beam.transforms import StoreToParquet
 from tfx_graphlets.vocabulary import Stage
 
@@ -98,8 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         "--model", metavar="DIR", help="a waste model: adds a column with its probability of a push"
     )
     parser.add_argument(
-        "--max-executions", type=int, default=MAX_EXECUTIONS, metavar="N",
-        help=f"about how many executions are one element (default: {MAX_EXECUTIONS})",
+        "--max-executions", type=int, metavar="N",
+        help="about how many executions are one element (default: by the size of the store)",
     )  # fmt: skip
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the summary")
     return parser

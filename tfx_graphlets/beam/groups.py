@@ -25,8 +25,11 @@ from tfx_graphlets.shards import Shards
 from tfx_graphlets.trace import IntArray, Trace
 from tfx_graphlets.vocabulary import PropertyName, Role
 
-# About ten seconds of work, and some tens of typical pipelines.
-MAX_EXECUTIONS: Final = 25_000
+# Reading a group costs one pass over the store's associations besides, which no
+# index leads from executions to contexts: groups grow with the store.
+_FEWEST_EXECUTIONS: Final = 25_000  # some tens of pipelines, some seconds of work
+_MOST_EXECUTIONS: Final = 250_000  # some hundred megabytes
+_GROUPS: Final = 32
 
 # What tells which pipelines belong together, and the roles of custom classes.
 _COLUMNS: Final = Columns(
@@ -69,7 +72,7 @@ class Group:
 def groups_of_store(
     store: str,
     *,
-    max_executions: int = MAX_EXECUTIONS,
+    max_executions: int | None = None,
     role_of_type: Mapping[str, Role] | None = None,
 ) -> tuple[Group, ...]:
     """Divides a store into groups of pipelines that know nothing of each other.
@@ -81,7 +84,8 @@ def groups_of_store(
       store: URI of the store, for ``open_store``, without a password: each
         worker takes it from the variable that ``open_store`` names.
       max_executions: most executions in a group, unless pipelines that belong
-        together have more.
+        together have more; by default a 32nd of the store, but 25,000 to
+        250,000. With more than 16 workers give less.
       role_of_type: as for ``segment``.
 
     Returns:
@@ -92,7 +96,7 @@ def groups_of_store(
         password, or a role is given to a type that is not in the store.
       StoreError: the store cannot be read, or holds no execution.
     """
-    if max_executions < 1:
+    if max_executions is not None and max_executions < 1:
         raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
     scheme = store.partition("://")[0].lower()
     if scheme in connection.SERVER_SCHEMES and connection.parse_server(store, {}).password:
@@ -105,6 +109,9 @@ def groups_of_store(
         trace = opened.read_trace(properties=[PropertyName.INPUT_FINGERPRINT], columns=_COLUMNS)
     of_type = roles.roles_of_types(without_gates(trace), role_of_type)
     role = tuple((name, int(of)) for name, of in zip(trace.executions.type_names, of_type))
+    if max_executions is None:
+        share = len(trace.executions) // _GROUPS
+        max_executions = min(max(share, _FEWEST_EXECUTIONS), _MOST_EXECUTIONS)
     drafts = list(_divided(trace, max_executions))
     return tuple(
         Group(store, number, len(drafts), names, others, size, role)

@@ -18,7 +18,7 @@ from apache_beam.pvalue import PBegin, PCollection
 from tfx_graphlets.beam import files, steps
 from tfx_graphlets.beam.failures import PartFailedError
 from tfx_graphlets.beam.files import TableOfFiles, WrittenPart
-from tfx_graphlets.beam.groups import MAX_EXECUTIONS, Group, groups_of_store
+from tfx_graphlets.beam.groups import Group, groups_of_store
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlet import Graphlets
@@ -80,7 +80,7 @@ class ReadPipelines(apache_beam.PTransform):
     """
 
     def __init__(
-        self, store: str | os.PathLike[str], *, max_executions: int = MAX_EXECUTIONS,
+        self, store: str | os.PathLike[str], *, max_executions: int | None = None,
         role_of_type: Mapping[str, Role] | None = None,
     ) -> None:  # fmt: skip
         """Divides the store.
@@ -188,7 +188,7 @@ class StoreToParquet(apache_beam.PTransform):
 
     def __init__(
         self, store: str | os.PathLike[str], stage: Stage, directory: str | os.PathLike[str], *,
-        model: str | os.PathLike[str] | None = None, max_executions: int = MAX_EXECUTIONS,
+        model: str | os.PathLike[str] | None = None, max_executions: int | None = None,
         role_of_type: Mapping[str, Role] | None = None,
     ) -> None:  # fmt: skip
         """Looks at directory and model, and divides the store.
