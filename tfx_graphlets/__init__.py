@@ -18,7 +18,8 @@ from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
 
 if TYPE_CHECKING:
-    from tfx_graphlets.components.artifacts import GateDecision, Graphlets, WasteModel
+    from tfx_graphlets.components.archiver import Archiver
+    from tfx_graphlets.components.artifacts import Archive, GateDecision, Graphlets, WasteModel
     from tfx_graphlets.components.conditions import check_gated, proceed
     from tfx_graphlets.components.graphlet_gen import GraphletGen
     from tfx_graphlets.components.waste_gate import WasteGate
@@ -44,7 +45,7 @@ _HOME: Final = {
     "GatePolicy": "policy",
     "GateState": "policy",
     "decide": "policy",
-    # In a TFX pipeline. The three artifact types have their home here because
+    # In a TFX pipeline. The artifact types have their home here because
     # Kubeflow imports an artifact type by the path that its TYPE_NAME states;
     # the values they hold are graphlet.Graphlets, waste_model.model.WasteModel
     # and policy.GateDecision.
@@ -56,9 +57,13 @@ _HOME: Final = {
     "Graphlets": "components.artifacts",
     "WasteModel": "components.artifacts",
     "GateDecision": "components.artifacts",
+    "Archiver": "components.archiver",
+    "Archive": "components.artifacts",
 }
 
 __all__ = [
+    "Archive",
+    "Archiver",
     "FeatureTable",
     "GateDecision",
     "GatePolicy",

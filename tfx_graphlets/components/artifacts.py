@@ -22,6 +22,12 @@ class WasteModel(tfx.dsl.Artifact):
     TYPE_NAME = "tfx_graphlets.WasteModel"
 
 
+class Archive(tfx.dsl.Artifact):
+    """Where the archive of a metadata store is, and what was added to it."""
+
+    TYPE_NAME = "tfx_graphlets.Archive"
+
+
 class GateDecision(tfx.dsl.Artifact):
     """Whether to train, and why; of a skipped run the only trace."""
 

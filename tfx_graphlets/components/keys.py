@@ -11,6 +11,7 @@ from typing import Final
 GRAPHLETS: Final = "graphlets"
 MODEL: Final = "model"
 DECISION: Final = "decision"
+ARCHIVE: Final = "archive"
 OUTER: Final = "outer"  # decision of a gate at an earlier stage of the same pipeline
 
 # What the pending Trainer will take in: inputs of GraphletGen, by the Trainer's own keys.
@@ -26,6 +27,7 @@ STORE: Final = "store"  # URI of a store, without password
 PIPELINE_NAME: Final = "pipeline_name"
 RUNS: Final = "runs"  # int: how many runs before the current one are read; 0 for all
 MODEL_DIRECTORY: Final = "model_directory"
+DIRECTORY: Final = "directory"  # of an archive; also a custom property of Archive
 FORCE_RUN: Final = "force_run"  # int: 1 to proceed whatever the model says
 FRESHNESS: Final = "freshness"  # float 0..1
 SEED: Final = "seed"
@@ -50,7 +52,12 @@ TOP_FEATURES: Final = "top_features"  # JSON list of [feature, value, effect], l
 SIMILAR_GRAPHLETS: Final = "similar_graphlets"  # JSON list of [run or Trainer id, pushed, 0..1]
 SECONDS: Final = "seconds"  # float: what the decision took
 
-# Custom properties of Graphlets and WasteModel.
+# Custom properties of Graphlets, WasteModel and Archive.
 USABLE: Final = "usable"  # int: 1, or 0 if there is only the problem
 PROBLEM: Final = "problem"  # a sentence; absent where usable
 NUM_GRAPHLETS: Final = "num_graphlets"  # int: labelled graphlets of the history
+
+# Custom properties of Archive.
+NUM_EXECUTIONS: Final = "num_executions"  # int: all that the archive holds
+NEW_EXECUTIONS: Final = "new_executions"  # int: of these, added now
+CHANGED: Final = "changed"  # int: executions and artifacts that were replaced now

@@ -1,0 +1,251 @@
+"""Archiver: keeps an archive of a metadata store up to date, from within a pipeline."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Final, Union
+
+from absl import logging
+from tfx import v1 as tfx
+from tfx.dsl.components.base import base_executor, executor_spec
+from tfx.orchestration.portable.data_types import ExecutionInfo
+from tfx.proto.orchestration import driver_output_pb2
+from tfx.types import component_spec
+from tfx.types.artifact import Artifact
+from tfx.v1.dsl.io import fileio
+
+from tfx_graphlets.components import artifacts, gate_run, keys
+from tfx_graphlets.components.artifact_files import (
+    is_local,
+    local_copy,
+    read_files,
+    write_files,
+)
+from tfx_graphlets.components.checks import check_store, given
+from tfx_graphlets.components.drivers import FreshDriver
+from tfx_graphlets.errors import ArchiveError, GraphletsError, InvalidArgumentError
+from tfx_graphlets.payload import Payloads
+from tfx_graphlets.provenance.archive import update_archive
+from tfx_graphlets.provenance.archive_append import ArchiveUpdate
+from tfx_graphlets.provenance.archive_format import MANIFEST
+from tfx_graphlets.provenance.mlmd_store import MlmdStore
+from tfx_graphlets.provenance.store import Store, open_store
+
+SUMMARY_FILE: Final = "summary.json"
+
+Properties = dict[str, Union[int, str]]
+
+
+class ArchiverSpec(component_spec.ComponentSpec):
+    """Interface of Archiver."""
+
+    PARAMETERS: ClassVar[Mapping[str, component_spec.ExecutionParameter]] = {
+        keys.DIRECTORY: component_spec.ExecutionParameter(type=str),
+        keys.STORE: component_spec.ExecutionParameter(type=str, optional=True),
+    }
+    INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {}
+    OUTPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
+        keys.ARCHIVE: component_spec.ChannelParameter(type=artifacts.Archive)
+    }
+
+
+class ArchiverExecutor(base_executor.BaseExecutor):
+    """Archives the store that the node names, or tells what the driver did."""
+
+    def Do(
+        self,
+        input_dict: Mapping[str, Sequence[Artifact]],  # noqa: ARG002 - it has none
+        output_dict: Mapping[str, Sequence[Artifact]],
+        exec_properties: Mapping[str, object],
+    ) -> None:
+        """Writes the Archive artifact; one without an archive says why."""
+        artifact = output_dict[keys.ARCHIVE][0]
+        store, directory = exec_properties.get(keys.STORE), str(exec_properties[keys.DIRECTORY])
+        if store:
+            told = archive_told(lambda: open_store(str(store)), directory, _now_ms())
+            _try_to_write(artifact.uri, told)
+        else:
+            told = _read_told(artifact.uri, directory)
+        for key, value in told.items():
+            if isinstance(value, int):
+                artifact.set_int_custom_property(key, value)
+            else:
+                artifact.set_string_custom_property(key, value)
+
+
+class ArchiverDriver(FreshDriver):
+    """Archives the runner's metadata store."""
+
+    def run(self, execution_info: ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """Writes the archive, unless the node names a store of its own."""
+        if not execution_info.exec_properties.get(keys.STORE):
+            directory = str(execution_info.exec_properties[keys.DIRECTORY])
+            with self._mlmd_connection as handle:
+                told = archive_told(
+                    lambda: MlmdStore.from_store(
+                        handle.store, "the runner's metadata store", payload_root=os.curdir
+                    ),
+                    directory,
+                    _now_ms(),
+                )
+            _try_to_write(execution_info.output_dict[keys.ARCHIVE][0].uri, told)
+        return super().run(execution_info)
+
+
+class Archiver(tfx.types.BaseComponent):
+    """Appends to an archive what is new in a metadata store; makes the archive if there is none.
+
+    In a pipeline of its own that runs on a schedule::
+
+        archiver = Archiver("/data/history", store="grpc://metadata-grpc-service:8080")
+
+    or in a training pipeline, with LocalDagRunner and BeamDagRunner also
+    without a ``store``: then it asks the runner for its own. What the present
+    run records after it, the next run archives.
+
+    It never fails and is never cached (on Kubeflow, leave caching off): what
+    went wrong stands on the artifact, and the archive stays as it was.
+
+    Output ``archive``: custom properties ``directory`` (the archive, which
+    outlives this run; below the artifact's own URI is only ``summary.json``),
+    ``usable`` (1, or 0 if the store was not archived), ``problem``,
+    ``num_executions`` (in the archive), ``new_executions``, ``changed``
+    (executions and artifacts that were replaced).
+    """
+
+    SPEC_CLASS = ArchiverSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ArchiverExecutor)
+    DRIVER_CLASS = ArchiverDriver
+
+    def __init__(self, directory: str, *, store: str | None = None) -> None:
+        """Makes the node.
+
+        Args:
+          directory: of the archive: a path, or a URI that TFX's fileio opens
+            (a bucket; it is then copied here, updated and copied back, and
+            only one pipeline may write to it at a time).
+          store: a metadata store in place of the runner's own, as for
+            ``tfx_graphlets.open_store``. No password: that goes into the
+            environment variable TFX_GRAPHLETS_DB_PASSWORD.
+
+        Raises:
+          InvalidArgumentError: ``directory`` is empty, or ``store`` holds a
+            password.
+        """
+        if not directory:
+            raise InvalidArgumentError("directory", directory, "must be a path or a URI")
+        spec = ArchiverSpec(
+            archive=tfx.dsl.Channel(type=artifacts.Archive),
+            directory=directory,
+            **given(store=check_store(store)),
+        )
+        super().__init__(spec=spec)
+
+
+def archive_told(open_it: Callable[[], Store], directory: str, now_ms: int) -> Properties:
+    """Archives a store; says what was done, or what went wrong. Never raises.
+
+    Args:
+      open_it: opens the store.
+      directory: of the archive.
+      now_ms: milliseconds since the epoch, noted in the archive.
+
+    Returns:
+      Custom properties of an Archive artifact, by key.
+    """
+    told: Properties = {keys.DIRECTORY: directory}
+    try:
+        with open_it() as store:
+            update = update_anywhere(store, store.payloads, directory, now_ms)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
+        if isinstance(error, GraphletsError):
+            logging.warning("Archiver: %s", error)
+        else:
+            logging.exception("Archiver could not archive")
+        return {**told, keys.USABLE: 0, keys.PROBLEM: gate_run.in_one_line(error)}
+    logging.info("Archiver: %s: %s", directory, update)
+    return {
+        **told,
+        keys.USABLE: 1,
+        keys.NUM_EXECUTIONS: update.manifest.counts["executions"],
+        keys.NEW_EXECUTIONS: update.new_executions,
+        keys.CHANGED: update.changed,
+    }
+
+
+def update_anywhere(store: Store, payloads: Payloads, directory: str, now_ms: int) -> ArchiveUpdate:
+    """``update_archive`` on an archive that may be in a bucket.
+
+    A remote archive is copied, updated, and copied back: new parts first, the
+    manifest last, then parts that it no longer names are removed. So a reader
+    finds the old archive or the new one.
+
+    Raises:
+      ArchiveError: as ``update_archive``, or the remote archive was changed
+        meanwhile.
+      StoreError: the store cannot be read.
+    """
+    if is_local(directory):
+        return update_archive(store, payloads, directory, created_ms=now_ms)
+    found = read_files(directory, [MANIFEST])
+    with _local_archive(directory, there=bool(found)) as place:
+        before = _names(place)
+        update = update_archive(store, payloads, place, created_ms=now_ms)
+        if update.written:
+            if read_files(directory, [MANIFEST]) != found:
+                raise ArchiveError(
+                    directory, "was changed by another program meanwhile; write to it again"
+                )
+            after = _names(place)
+            # Parts are named by their content: of what has a name that was there, nothing is new.
+            for name in (*sorted(after - before - {MANIFEST}), MANIFEST):
+                write_files(directory, {name: (place / name).read_bytes()})
+            for name in sorted(before - after):
+                fileio.remove(f"{directory.rstrip('/')}/{name}")
+    return update
+
+
+@contextlib.contextmanager
+def _local_archive(directory: str, *, there: bool) -> Iterator[Path]:
+    """A local copy of a remote archive; where it is not there yet, a path with nothing."""
+    if there:
+        with local_copy(directory) as copied:
+            yield Path(copied)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder, "archive")
+
+
+def _read_told(uri: str, directory: str) -> Properties:
+    found = read_files(uri, [SUMMARY_FILE])
+    if found:
+        told: Properties = json.loads(found[SUMMARY_FILE])
+        return told
+    problem = (
+        "there is no metadata store to archive: this runner runs no drivers, so give Archiver a "
+        "store, for example store='grpc://host:port'"
+    )
+    logging.warning("Archiver: %s", problem)
+    return {keys.DIRECTORY: directory, keys.USABLE: 0, keys.PROBLEM: problem}
+
+
+def _try_to_write(uri: str, told: Properties) -> None:
+    document = json.dumps(told, indent=1, sort_keys=True) + "\n"
+    try:
+        write_files(uri, {SUMMARY_FILE: document.encode()})
+    except Exception:  # noqa: BLE001 - what was archived is archived
+        logging.exception("Archiver cannot write to %s", uri)
+
+
+def _names(place: Path) -> set[str]:
+    return {path.name for path in place.iterdir()} if place.is_dir() else set()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
