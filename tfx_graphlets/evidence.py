@@ -66,6 +66,21 @@ class SimilarGraphlet:
         return self.run or str(self.trainer)
 
 
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What a waste model says of one graphlet.
+
+    Attributes:
+      probability: of a push, 0..1.
+      contributions: what moved it, the largest first.
+      similar: past graphlets of the same kind, the most similar first.
+    """
+
+    probability: float
+    contributions: tuple[Contribution, ...]
+    similar: tuple[SimilarGraphlet, ...]
+
+
 def told_contributions(contributions: Sequence[Contribution], *, speak_for: bool) -> str:
     """What speaks for the run, or against it, the strongest first; "" if nothing does."""
     return ", ".join(map(str, _worth_telling(contributions, 1 if speak_for else -1)))

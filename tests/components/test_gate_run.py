@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 
 from tests.components.histories import HOUR, feature_table, pipeline_history
@@ -13,12 +12,11 @@ from tfx_graphlets.components import gate_run
 from tfx_graphlets.components.gate_run import GateSettings, run_gate
 from tfx_graphlets.components.history import PipelineHistory
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
-from tfx_graphlets.evidence import Contribution, SimilarGraphlet
+from tfx_graphlets.evidence import Contribution, Judgement, SimilarGraphlet
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.past_decision import PastDecision
 from tfx_graphlets.policy import GatePolicy
 from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice
-from tfx_graphlets.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
@@ -47,19 +45,16 @@ class FixedModel:
             threshold, freshness, 9, self.pushes_needed, 0.5, 0.0 if threshold is None else 0.08
         )
 
-    def predict(self, table: FeatureTable) -> FloatArray:
-        return np.full(len(table), self.probability)
-
-    def explain(self, table: FeatureTable, row: int = 0, top: int = 5) -> tuple[Contribution, ...]:
-        del table, row, top
-        return (Contribution("input.num_spans", "3", -0.25),)
-
-    def similar(
-        self, table: FeatureTable, row: int, past: Dataset, top: int = 3, *,
-        runs: Sequence[str] = (), moment_ms: int | None = None,
-    ) -> tuple[SimilarGraphlet, ...]:  # fmt: skip
-        del table, row, top, moment_ms
-        return (SimilarGraphlet(int(past.table.trainer[0]), "".join(runs[:1]), 0, True, 0.875),)
+    def judge(
+        self, table: FeatureTable, row: int, past: Dataset, *, runs: Sequence[str] = (),
+        moment_ms: int | None = None,
+    ) -> Judgement:  # fmt: skip
+        del table, row, moment_ms
+        return Judgement(
+            self.probability,
+            (Contribution("input.num_spans", "3", -0.25),),
+            (SimilarGraphlet(int(past.table.trainer[0]), "".join(runs[:1]), 0, True, 0.875),),
+        )
 
 
 def skips(count: int) -> tuple[PastDecision, ...]:
@@ -345,13 +340,16 @@ def test_settings_are_read_from_execution_properties() -> None:
 
 def test_the_current_graphlet_is_what_is_scored() -> None:
     """The model is asked about one row, the current one."""
-    seen: list[FeatureTable] = []
+    seen: list[tuple[FeatureTable, int]] = []
 
     class Watching(FixedModel):
-        def predict(self, table: FeatureTable) -> FloatArray:
-            seen.append(table)
-            return super().predict(table)
+        def judge(
+            self, table: FeatureTable, row: int, past: Dataset, *, runs: Sequence[str] = (),
+            moment_ms: int | None = None,
+        ) -> Judgement:  # fmt: skip
+            seen.append((table, row))
+            return super().judge(table, row, past, runs=runs, moment_ms=moment_ms)
 
     current = feature_table(1, first=0)
     run_gate(pipeline_history(current=current), lambda: Watching(0.5), SETTINGS)
-    assert seen == [current]
+    assert seen == [(current, 0)]

@@ -230,3 +230,22 @@ def test_similar_graphlets_of_a_forest_share_the_fate_that_it_predicts(model: Wa
         for row in (int(score.argmin()), int(score.argmax()))
     }
     assert fate[int(score.argmax())] > 0.5 > fate[int(score.argmin())]
+
+
+@pytest.mark.parametrize("known", [80, 0])
+def test_judged_at_once_the_answers_are_the_same(model: WasteModel, known: int) -> None:
+    """Probability, contributions and similar graphlets are those of the three single calls."""
+    unseen, before = history(coin_flips(6, seed=9), seed=5), history(coin_flips(80, seed=1))
+    before = before.take(np.arange(known))
+    for row in range(len(unseen)):
+        judged = model.judge(unseen.table, row, before)
+        assert judged.probability == model.predict(unseen.table)[row]
+        assert judged.contributions == model.explain(unseen.table, row)
+        assert judged.similar == model.similar(unseen.table, row, before)
+
+
+def test_a_table_of_another_stage_is_not_judged(model: WasteModel) -> None:
+    """As it is neither predicted nor compared."""
+    other = history("PU", stage=Stage.INPUT)
+    with pytest.raises(InvalidArgumentError, match="stage must be that of the model"):
+        model.judge(other.table, 0, other)

@@ -14,12 +14,12 @@ from tfx_graphlets.components.checks import check_stage
 from tfx_graphlets.components.decisions import account_of, consecutive_skips, decisions_of_runs
 from tfx_graphlets.components.history import PipelineHistory
 from tfx_graphlets.errors import GraphletsError
-from tfx_graphlets.evidence import Contribution, SimilarGraphlet
+from tfx_graphlets.evidence import Judgement
 from tfx_graphlets.exploration import exploration_draw
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.policy import GateDecision, GatePolicy, GateState, decide
 from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice, guarded
-from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
@@ -55,25 +55,16 @@ class Predictor(Protocol):
         """The threshold for another freshness, after what was risked so far."""
         ...
 
-    def predict(self, table: FeatureTable) -> FloatArray:
-        """Probability of a push per row."""
-        ...
-
-    def explain(self, table: FeatureTable, row: int = 0, top: int = 5) -> tuple[Contribution, ...]:
-        """What moved the probability of one row most."""
-        ...
-
-    def similar(
+    def judge(
         self,
         table: FeatureTable,
         row: int,
         past: Dataset,
-        top: int = 3,
         *,
         runs: Sequence[str] = (),
         moment_ms: int | None = None,
-    ) -> tuple[SimilarGraphlet, ...]:
-        """The past graphlets most similar to one row."""
+    ) -> Judgement:
+        """Probability of a push of one row, what moved it, and similar past graphlets."""
         ...
 
 
@@ -173,16 +164,17 @@ def run_gate(
         )
     choice = None if settings.threshold is not None else chosen_threshold(history, model, settings)
     state = gate_state(history, settings)
+    judgement = model.judge(
+        history.current, 0, history.past, runs=history.past_runs, moment_ms=history.read_ms
+    )
     decision = decide(
         settings.policy(choice),
-        float(model.predict(history.current)[0]),
+        judgement.probability,
         dataclasses.replace(state, threshold_note=choice.note or None if choice else None),
         stage=str(settings.stage),
         model_fingerprint=model.fingerprint,
-        contributions=model.explain(history.current),
-        similar=model.similar(
-            history.current, 0, history.past, runs=history.past_runs, moment_ms=history.read_ms
-        ),
+        contributions=judgement.contributions,
+        similar=judgement.similar,
         risk=choice.risk if choice else 0.0,
     )
     return dataclasses.replace(decision, freshness=choice.freshness if choice else None)

@@ -13,6 +13,7 @@ a row with usual values in one topic may be one that never occurs.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Union
 
@@ -39,57 +40,98 @@ def contributions(
     row: int,
     top: int,
 ) -> tuple[Contribution, ...]:
-    """The topics that moved the probability of one row most; see ``WasteModel.explain``.
+    """The topics that moved the probability of one row most; see ``WasteModel.explain``."""
+    variants = Variants.of(features, usual_values, table, row)
+    return variants.told(predict(variants.table), top)
 
-    All variants of the row are scored in one call: with each topic at its usual
-    values, and, to find the feature that a topic is told by, with each of its
-    features alone changed and with each alone kept. The mean of what those two
-    change is the feature's strength: its Shapley value where a topic has two.
+
+@dataclasses.dataclass(frozen=True)
+class Variants:
+    """What is asked of a model to explain one row, all at once.
+
+    The row as it is, with each topic at its usual values, and, to find the
+    feature that a topic is told by, with each of its features alone changed and
+    with each alone kept. The mean of what those two change is the feature's
+    strength: its Shapley value where a topic has two.
+
+    Attributes:
+      values: the row's own, by name.
+      topics: its features with unusual values, by topic.
+      changed: names of the features that are at their usual values, for each
+        row of ``table``; none of them in the first.
+      table: the row in each variant.
     """
-    values = {feature.name: _value(table, feature, row) for feature in features}
-    unusual = [f for f in features if values[f.name] != usual_values[f.name]]
-    topics: dict[str, list[Feature]] = {}
-    for feature in unusual:
-        topics.setdefault(topic(feature), []).append(feature)
-    variants = [frozenset[str]()]
-    for members in topics.values():
-        names = frozenset(member.name for member in members)
-        variants.append(names)
-        if len(names) > 1:
-            variants += [frozenset({name}) for name in sorted(names)]
-            variants += [names - {name} for name in sorted(names)]
-    variants = list(dict.fromkeys(variants))
-    scores = dict(
-        zip(variants, predict(_variants(table, features, row, usual_values, variants)).tolist())
-    )
-    as_it_is = scores[frozenset()]
-    told = advice(values)
-    found = []
-    for members in topics.values():
-        names = frozenset(member.name for member in members)
-        effect = as_it_is - scores[names]
-        if abs(effect) <= _NOTHING:
-            continue
-        strength = {
-            member: float(np.sign(effect)) * (as_it_is - scores[frozenset({member.name})]) / 2
-            + float(np.sign(effect)) * (scores[names - {member.name}] - scores[names]) / 2
-            for member in members
-        }
-        least = _NEARLY_AS_STRONG * max(strength.values())
-        spokesman = min(
-            (member for member in members if strength[member] >= least),
-            key=lambda member: (plainness(member), -strength[member]),
-        )
-        found.append(
+
+    values: Mapping[str, Value]
+    topics: Mapping[str, Sequence[Feature]]
+    changed: Sequence[frozenset[str]]
+    table: FeatureTable
+
+    @classmethod
+    def of(
+        cls,
+        features: Sequence[Feature],
+        usual_values: Mapping[str, Value],
+        table: FeatureTable,
+        row: int,
+    ) -> Variants:
+        """The variants of one row of a table."""
+        values = {feature.name: _value(table, feature, row) for feature in features}
+        topics: dict[str, list[Feature]] = {}
+        for feature in features:
+            if values[feature.name] != usual_values[feature.name]:
+                topics.setdefault(topic(feature), []).append(feature)
+        changed = [frozenset[str]()]
+        for members in topics.values():
+            names = frozenset(member.name for member in members)
+            changed.append(names)
+            if len(names) > 1:
+                changed += [frozenset({name}) for name in sorted(names)]
+                changed += [names - {name} for name in sorted(names)]
+        changed = list(dict.fromkeys(changed))
+        variants = _variants(table, features, row, values, usual_values, changed)
+        return cls(values, topics, changed, variants)
+
+    def told(self, probability: FloatArray, top: int) -> tuple[Contribution, ...]:
+        """The contributions.
+
+        Args:
+          probability: float64 [len(table)], of each variant.
+          top: most contributions to return.
+        """
+        scores = dict(zip(self.changed, probability.tolist()))
+        as_it_is = scores[frozenset()]
+        told = advice(self.values)
+        found = []
+        for members in self.topics.values():
+            names = frozenset(member.name for member in members)
+            effect = as_it_is - scores[names]
+            if abs(effect) <= _NOTHING:
+                continue
+            sign = float(np.sign(effect))
+            strength = {
+                member: sign * (as_it_is - scores[frozenset({member.name})]) / 2
+                + sign * (scores[names - {member.name}] - scores[names]) / 2
+                for member in members
+            }
+            least = _NEARLY_AS_STRONG * max(strength.values())
+            spokesman = min(
+                (member for member in members if strength[member] >= least),
+                key=lambda member: (plainness(member), -strength[member]),
+            )
+            found.append((effect, names, spokesman))
+        # Words are found for those only that are told.
+        found.sort(key=lambda one: -abs(one[0]))
+        return tuple(
             Contribution(
                 spokesman.name,
-                as_text(values[spokesman.name]),
+                as_text(self.values[spokesman.name]),
                 effect,
-                phrase(spokesman, values[spokesman.name]),
+                phrase(spokesman, self.values[spokesman.name]),
                 next((told[name] for name in told if name in names), ""),
             )
+            for effect, names, spokesman in found[:top]
         )
-    return tuple(sorted(found, key=lambda one: -abs(one.effect))[:top])
 
 
 def as_text(value: Value) -> str:
@@ -110,6 +152,7 @@ def _variants(
     table: FeatureTable,
     features: Sequence[Feature],
     row: int,
+    values: Mapping[str, Value],
     usual_values: Mapping[str, Value],
     variants: Sequence[frozenset[str]],
 ) -> FeatureTable:
@@ -121,7 +164,7 @@ def _variants(
             changed.setdefault(name, np.zeros(count, bool))[at] = True
     columns: dict[str, Column] = {}
     for feature in features:
-        own, usual = _value(table, feature, row), usual_values[feature.name]
+        own, usual = values[feature.name], usual_values[feature.name]
         usual_at = changed.get(feature.name)
         if feature.kind is FeatureKind.NUMBER:
             column = np.full(count, np.nan if own is None else own, np.float64)
@@ -129,7 +172,7 @@ def _variants(
                 column[usual_at] = np.nan if usual is None else float(usual)
             columns[feature.name] = column
         else:
-            at_usual = np.zeros(count, bool) if usual_at is None else usual_at
+            at_usual = [False] * count if usual_at is None else usual_at.tolist()
             columns[feature.name] = tuple(
                 None if value is None else str(value)
                 for value in (usual if there else own for there in at_usual)

@@ -10,7 +10,7 @@ import numpy as np
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.evidence import SimilarGraphlet
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
 
 # The latest ones that are looked at: what is older says little, and looking takes time.
@@ -31,6 +31,24 @@ def most_similar(
     Args:
       proximity: of the rows of two tables, float64 [n, m], 0..1.
     """
+    rows = compared(table, row, past, runs, moment_ms)
+    if not len(rows) or top < 1:
+        return ()
+    this = table.take(np.array([row], np.int64))
+    return told(proximity(this, past.table.take(rows))[0], past, rows, top, runs)
+
+
+def compared(
+    table: FeatureTable,
+    row: int,
+    past: Dataset,
+    runs: Sequence[str] = (),
+    moment_ms: int | None = None,
+) -> IntArray:
+    """Which past graphlets a row is compared with: the latest with a known outcome.
+
+    Returns: int64 [k], rows of ``past``, at most MOST_COMPARED.
+    """
     if runs and len(runs) != len(past):
         raise InvalidArgumentError(
             "runs", len(runs), f"its length must be that of past, {len(past)}, or 0"
@@ -43,13 +61,20 @@ def most_similar(
     if moment_ms is not None:
         candidate &= past.known_ms <= moment_ms
     rows = np.flatnonzero(candidate)
-    rows = rows[np.argsort(past.decision_ms[rows], kind="stable")][-MOST_COMPARED:]
-    if not len(rows) or top < 1:
-        return ()
-    this = table.take(np.array([row], np.int64))
-    similarity = proximity(this, past.table.take(rows))[0]
+    return rows[np.argsort(past.decision_ms[rows], kind="stable")][-MOST_COMPARED:].astype(np.int64)
+
+
+def told(
+    similarity: FloatArray, past: Dataset, rows: IntArray, top: int, runs: Sequence[str] = ()
+) -> tuple[SimilarGraphlet, ...]:
+    """The most similar ones.
+
+    Args:
+      similarity: float64 [len(rows)], 0..1, to each of the rows that were compared.
+      past, rows, top, runs: as above.
+    """
     # Of equally similar ones the latest first.
-    order = np.lexsort((-past.decision_ms[rows], -similarity))[:top]
+    order = np.lexsort((-past.decision_ms[rows], -similarity))[: max(top, 0)]
     names = runs or _runs(past)
     return tuple(
         SimilarGraphlet(
