@@ -30,18 +30,22 @@ def test_rows_are_ordered_as_python_does(rows: list[tuple[int, ...]], in_order: 
     order = order_of(columns)
     wanted = sorted(range(len(rows)), key=rows.__getitem__)
     assert (list(range(len(rows))) if order is None else order.tolist()) == wanted
-    assert [list(row) for row in zip(*(column.tolist() for column in sort_rows(columns)))] == [
-        list(row) for row in sorted(rows)
-    ]
+    assert [
+        list(row)
+        for row in zip(*(column.tolist() for column in sort_rows(columns, [np.int64] * 3)))
+    ] == [list(row) for row in sorted(rows)]
 
 
-def test_narrow_columns_keep_their_type() -> None:
-    """Columns of several widths come back in theirs, the lowest number among them."""
-    columns = [np.array([5, 4], np.int64), np.array([127, -128], np.int8), np.array([1, 0], bool)]
-    narrow = sort_rows(columns)
-    assert [column.dtype for column in narrow] == [np.int64, np.int8, np.bool_]
-    assert [column.tolist() for column in narrow] == [[4, 5], [-128, 127], [False, True]]
-    assert columns == []
+def test_columns_come_back_in_the_types_asked_for() -> None:
+    """Narrow columns, the lowest number among them, in order already or not."""
+    types = [np.int64, np.int8, np.int32]
+    for first in ([5, 4], [4, 5]):
+        columns = [np.array(first, np.int32), np.array([127, -128], np.int8), np.array([1, 0])]
+        rows = sorted(zip(*(column.tolist() for column in columns)))
+        result = sort_rows(columns, types)
+        assert [column.dtype for column in result] == types
+        assert list(zip(*(column.tolist() for column in result))) == rows
+        assert columns == []
 
 
 def test_what_does_not_fit_is_not_packed() -> None:
@@ -53,7 +57,7 @@ def test_what_does_not_fit_is_not_packed() -> None:
 
 @deterministic
 @given(
-    ids=st.sets(st.integers(0, 30)) | st.sets(ANY),
+    ids=st.sets(st.integers(0, 30)) | st.sets(st.integers(-99, 400)) | st.sets(ANY),
     wanted=st.lists(st.integers(-2, 33)) | st.lists(ANY),
 )
 def test_positions_are_found(ids: set[int], wanted: list[int]) -> None:
@@ -62,3 +66,7 @@ def test_positions_are_found(ids: set[int], wanted: list[int]) -> None:
     found = positions_of(np.array(ascending, np.int64), np.array(wanted, np.int64))
     assert found.tolist() == [ascending.index(one) if one in ids else -1 for one in wanted]
     assert found.dtype == np.int64
+    small = np.array([one for one in wanted if -128 <= one < 128], np.int8)
+    narrow = positions_of(np.array(ascending, np.int64), small, np.int32)
+    assert narrow.dtype == np.int32
+    assert narrow.tolist() == [ascending.index(one) if one in ids else -1 for one in small.tolist()]

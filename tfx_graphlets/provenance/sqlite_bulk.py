@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import ctypes
 import importlib.util
 import os
 import queue
@@ -157,12 +158,10 @@ def _fetched(
                 name, query = waiting.get_nowait()
                 result[name] = _fetch(connection, query)
 
-    if len(connections) == 1:
-        work(connections[0])
-        return result
     with concurrent.futures.ThreadPoolExecutor(len(connections)) as pool:
         for future in [pool.submit(work, connection) for connection in connections]:
             future.result()
+    _give_back_memory()
     return result
 
 
@@ -175,3 +174,9 @@ def _fetch(connection: Any, query: Query) -> list[Fetched]:
             for batch in reader:
                 columns.add(batch.columns)
     return columns.done()
+
+
+def _give_back_memory() -> None:
+    """Has the C library give back what the portions left in its heaps, where it is glibc."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
