@@ -117,7 +117,7 @@ def check_growth(raw: RawTables, reader: Reader, folder: Path) -> None:
 
 
 @by_each
-@settings(strategies.deterministic, max_examples=25)
+@settings(strategies.deterministic, max_examples=15)
 @given(raw=strategies.rows())
 def test_an_updated_archive_is_one_made_anew(reader: Reader, raw: RawTables) -> None:
     """Whatever a store had before, its archive holds what the store holds now, by pipeline too."""
