@@ -6,14 +6,9 @@ In a process of its own, because the shortcuts of pipelines.flights patch Beam a
 from __future__ import annotations
 
 import datetime as dt
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-# TensorFlow reads these on import; the graphs are small.
-for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
 
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.placeholder.placeholder import Predicate

@@ -1,4 +1,4 @@
-"""TFX components: GraphletGen, WasteGate, WasteModelTrainer, Archiver, their artifacts and conditions.
+"""TFX components: GraphletGen, WasteGate, WasteModelTrainer, Archiver, artifacts, conditions.
 
 The public names stand in ``tfx_graphlets``. Nothing is imported here, so that
 the modules below that are plain functions (``history``, ``decisions``,
