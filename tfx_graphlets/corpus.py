@@ -18,6 +18,7 @@ import numpy as np
 from tfx_graphlets import roles
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import all_features, describe, properties_read
+from tfx_graphlets.features.presence import READ_TYPES
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.own_nodes import without_gates
 from tfx_graphlets.payload import Payloads
@@ -28,8 +29,8 @@ from tfx_graphlets.shards import Shards
 from tfx_graphlets.trace import FloatArray, IntArray, Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role, Stage, base_name
 
-# Arrays of a shard of so many executions take a few hundred megabytes.
-MAX_EXECUTIONS: Final = 250_000
+# Arrays of a shard of so many executions take about 150 megabytes.
+MAX_EXECUTIONS: Final = 100_000
 
 # So few are described sooner than a process is forked.
 _FEW_EXECUTIONS: Final = 20_000
@@ -110,7 +111,9 @@ def read_for_features(
     return store.read_trace(
         pipelines=pipelines,
         properties=properties_read(stage),
-        columns=dataclasses.replace(Columns.FOR_FEATURES, uris=True),
+        columns=dataclasses.replace(
+            Columns.FOR_FEATURES, uris=True, uri_types=frozenset(READ_TYPES)
+        ),
     )
 
 

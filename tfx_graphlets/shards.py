@@ -16,6 +16,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.texts import Texts
 from tfx_graphlets.trace import (
     BoolArray,
+    CodeArray,
     Contexts,
     Events,
     Executions,
@@ -37,7 +38,7 @@ class Shards:
 
     Attributes:
       trace: the trace that was cut.
-      of_execution: int64 [num_executions], number of each execution's shard.
+      of_execution: int32 [num_executions], number of each execution's shard.
     """
 
     def __init__(self, trace: Trace, *, max_executions: int) -> None:
@@ -58,7 +59,7 @@ class Shards:
         self.of_execution = _packed(component, max_executions)
         events, contexts = trace.events, trace.contexts
         of_event = self.of_execution[events.execution]
-        self._of_artifact = np.full(len(trace.artifacts), _NOWHERE, np.int64)
+        self._of_artifact = np.full(len(trace.artifacts), _NOWHERE, np.int32)
         self._of_artifact[events.artifact] = of_event
         number = len(self)
         self._execution = _Order.of(self.of_execution, number)
@@ -129,8 +130,8 @@ class Shards:
     def _events(self, number: int) -> Events:
         events, rows = self.trace.events, self._event.of_shard(number)
         return Events(
-            execution=self._execution_place[events.execution[rows]],
-            artifact=self._artifact_place[events.artifact[rows]],
+            execution=self._execution_place[events.execution[rows]].astype(np.int64),
+            artifact=self._artifact_place[events.artifact[rows]].astype(np.int64),
             type=events.type[rows],
             key=events.key[rows],
             time_ms=events.time_ms[rows],
@@ -155,7 +156,9 @@ class Shards:
             association_context=place[: len(of_execution)],
             association_execution=self._execution_place[contexts.association_execution[associated]],
             attribution_context=place[len(of_execution) :],
-            attribution_artifact=self._artifact_place[contexts.attribution_artifact[attributed]],
+            attribution_artifact=self._artifact_place[
+                contexts.attribution_artifact[attributed]
+            ].astype(np.int64),
         )
 
 
@@ -163,23 +166,24 @@ class Shards:
 class _Order:
     """Rows of a table sorted by shard; within a shard they keep their order."""
 
-    row: IntArray
+    row: CodeArray
     start: IntArray
 
     @classmethod
-    def of(cls, shard: IntArray, num_shards: int) -> _Order:
-        # A radix sort: shards are few.
-        row = np.argsort(shard.astype(np.int16) if num_shards < 1 << 15 else shard, kind="stable")
+    def of(cls, shard: CodeArray, num_shards: int) -> _Order:
+        # A radix sort, as shards are few.
+        narrow = shard.astype(np.int16) if num_shards < 1 << 15 else shard
+        row = np.argsort(narrow, kind="stable").astype(np.int32)
         counts = np.bincount(shard[shard >= 0], minlength=num_shards)
         start = np.cumsum(np.concatenate([[len(shard) - counts.sum()], counts]))
-        return cls(row.astype(np.int64), start.astype(np.int64))
+        return cls(row, start.astype(np.int64))
 
     def of_shard(self, number: int) -> IntArray:
-        return self.row[self.start[number] : self.start[number + 1]]
+        return self.row[self.start[number] : self.start[number + 1]].astype(np.int64)
 
-    def places(self) -> IntArray:
-        """Place of every row within its shard, int64 [n]."""
-        result = np.full(len(self.row), _NOWHERE, np.int64)
+    def places(self) -> CodeArray:
+        """Place of every row within its shard, int32 [n]."""
+        result = np.full(len(self.row), _NOWHERE, np.int32)
         first = np.repeat(self.start[:-1], np.diff(self.start))
         rows = self.row[self.start[0] :]
         result[rows] = np.arange(self.start[0], len(self.row)) - first
@@ -192,10 +196,10 @@ def _taken(uris: Sequence[str], rows: IntArray) -> Sequence[str]:
     return tuple(uris[row] for row in rows.tolist())
 
 
-def _properties(properties: Properties, rows: IntArray, place: IntArray) -> Properties:
+def _properties(properties: Properties, rows: IntArray, place: CodeArray) -> Properties:
     return dataclasses.replace(
         properties,
-        owner=place[properties.owner[rows]],
+        owner=place[properties.owner[rows]].astype(np.int64),
         name=properties.name[rows],
         is_custom=properties.is_custom[rows],
         kind=properties.kind[rows],
@@ -205,12 +209,12 @@ def _properties(properties: Properties, rows: IntArray, place: IntArray) -> Prop
     )
 
 
-def _components(trace: Trace) -> IntArray:
-    """Number of the component of pipelines of every execution, int64 [E]."""
-    pipeline = trace.pipeline_of_execution
-    group = np.where(pipeline >= 0, pipeline, len(trace.contexts))
+def _components(trace: Trace) -> CodeArray:
+    """Number of the component of pipelines of every execution, int32 [E]."""
+    group = trace.pipeline_of_execution.astype(np.int32)
+    group[group < 0] = len(trace.contexts)
     num_groups = len(trace.contexts) + 1
-    label = np.arange(num_groups, dtype=np.int64)
+    label = np.arange(num_groups, dtype=np.int32)
     events = trace.events
     one, other = _links(events.artifact, group[events.execution], len(trace.artifacts))
     content = _content(trace)
@@ -231,35 +235,37 @@ def _components(trace: Trace) -> IntArray:
     return label[group]
 
 
-def _links(node: IntArray, group: IntArray, num_nodes: int) -> tuple[IntArray, IntArray]:
-    """Distinct pairs of groups that one node joins, each int64 [k]."""
-    first = np.full(num_nodes, np.iinfo(np.int64).max)
+def _links(
+    node: IntArray | CodeArray, group: CodeArray, num_nodes: int
+) -> tuple[CodeArray, CodeArray]:
+    """Distinct pairs of groups that one node joins, each int32 [k]."""
+    first = np.full(num_nodes, np.iinfo(np.int32).max, np.int32)
     np.minimum.at(first, node, group)
     apart: BoolArray = first[node] != group
     if not apart.any():
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
     pairs = np.unique(np.stack([first[node[apart]], group[apart]], axis=1), axis=0)
     return pairs[:, 0], pairs[:, 1]
 
 
-def _content(trace: Trace) -> IntArray | None:
-    """Number of each artifact's ``input_fingerprint``, int64 [A], -1 where none."""
+def _content(trace: Trace) -> CodeArray | None:
+    """Number of each artifact's ``input_fingerprint``, int32 [A], -1 where none."""
     properties = trace.artifacts.properties
     rows = properties.rows(PropertyName.INPUT_FINGERPRINT)
     if not len(rows):
         return None
-    result = np.full(len(trace.artifacts), -1, np.int64)
+    result = np.full(len(trace.artifacts), -1, np.int32)
     _, number = np.unique(properties.string_code[rows], return_inverse=True)
     result[properties.owner[rows]] = number.reshape(-1)
     return result
 
 
-def _packed(component: IntArray, max_executions: int) -> IntArray:
-    """Components put together, in order of their first execution, up to a size, int64 [E]."""
+def _packed(component: CodeArray, max_executions: int) -> CodeArray:
+    """Components put together, in order of their first execution, up to a size, int32 [E]."""
     distinct, first, place, counts = np.unique(
         component, return_index=True, return_inverse=True, return_counts=True
     )
-    shard = np.zeros(len(distinct), np.int64)
+    shard = np.zeros(len(distinct), np.int32)
     number, size = 0, 0
     for one in np.argsort(first, kind="stable").tolist():
         if size and size + counts[one] > max_executions:

@@ -107,6 +107,16 @@ class Texts(Sequence[str]):
             return Texts.blank(len(rows))
         return Texts.from_arrow(self.to_arrow().take(rows))
 
+    def where(self, kept: NDArray[np.bool_]) -> Texts:
+        """The same, empty where ``kept`` (bool [n]) is false."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if bool(kept.all()) or not len(self._data):
+            return self
+        empty = pa.scalar("", pa.large_string())
+        return Texts.from_arrow(pc.if_else(pa.array(kept), self.to_arrow(), empty))
+
     def __len__(self) -> int:
         return len(self._offsets) - 1
 

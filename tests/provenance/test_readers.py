@@ -183,7 +183,15 @@ def test_columns_that_are_not_asked_for_are_empty(
             pipeline=pipeline,
             columns=Columns(event_keys=frozenset(), context_types=frozenset({"node"})),
         )
+        some = store.read_trace(
+            pipeline=pipeline, columns=Columns(uri_types=frozenset({"Examples", "Statistics"}))
+        )
     assert list(part.artifacts.uri) == [""] * len(whole.artifacts)
+    is_examples = whole.artifacts_of_types(["Examples"])
+    assert 0 < is_examples.sum() < len(is_examples)
+    assert list(some.artifacts.uri) == [
+        uri if kept else "" for uri, kept in zip(whole.artifacts.uri, is_examples)
+    ]
     assert part.events.keys == ("baseline_model",)
     assert sorted(part.events.key.tolist()) == [-1] * (len(whole.events) - 1) + [0]
     assert not part.events.time_ms.any()

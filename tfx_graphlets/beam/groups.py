@@ -132,7 +132,7 @@ def only_others(trace: Trace) -> Trace:
 def _divided(trace: Trace, max_executions: int) -> Iterator[tuple[tuple[str, ...], bool, int]]:
     """Names, whether there are others, number of executions, of every group."""
     names, member, execution = _members(trace)
-    component = Shards(trace, max_executions=1).of_execution
+    component = Shards(trace, max_executions=1).of_execution.astype(np.int64)
     label = _connected(component[execution], member, int(component.max()) + 1, len(names))
     of_execution = label[component]
     others = np.unique(of_execution[trace.pipeline_of_execution < 0])

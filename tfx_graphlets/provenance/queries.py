@@ -187,12 +187,24 @@ class Queries:
             for name in (state, "create_time_since_epoch", "last_update_time_since_epoch")
         )]  # fmt: skip
         if table == "Artifact" and self.columns.uris:
-            columns.append(self._text("uri"))
+            columns.append(self._uri())
         conditions = []
         if self._chosen is not None:
             ids = self._chosen.executions if table == "Execution" else self._chosen.artifacts
             conditions.append(f"id IN ({ids})")
         return self._select(columns, table, conditions)
+
+    def _uri(self) -> _Column:
+        uri, wanted = self._text("uri"), self.columns.uri_types
+        if wanted is None:
+            return uri
+        # The types of Kubeflow Pipelines say nothing: what they stand for is found out later.
+        names = ["name LIKE 'system.%'"]
+        for name in sorted(wanted):
+            names.append(f"name = {self.dialect.literal(name)}")
+            names.append(f"name LIKE {self.dialect.literal('%.' + name)}")
+        types = f"SELECT id FROM Type WHERE {' OR '.join(names)}"
+        return _Column(f"CASE WHEN type_id IN ({types}) THEN {uri.text} ELSE '' END", Kind.TEXT)
 
     def properties(self, table: str) -> Query:
         """Columns owner, name, custom, kind, int, double, string.

@@ -101,6 +101,12 @@ def keep_columns(raw: RawColumns, columns: Columns) -> None:
     """Takes away what ``columns`` leaves out."""
     if not columns.uris:
         raw.artifact_uri = Texts.blank(len(raw.artifact_id))
+    elif columns.uri_types is not None:
+        bases = {name: vocabulary.base_name(name) for name in set(raw.artifact_type.values)}
+        of_types = {name for name, base in bases.items() if base in columns.uri_types}
+        uris = raw.artifact_uri
+        uris = uris if isinstance(uris, Texts) else Texts.of(uris)
+        raw.artifact_uri = uris.where(raw.artifact_type.among(of_types))
     if not columns.event_times:
         raw.event_ms = np.zeros(len(raw.event_type), np.int8)
     if columns.event_keys is not None:

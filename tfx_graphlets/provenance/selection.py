@@ -24,6 +24,8 @@ class Columns:
 
     Attributes:
       uris: URIs of artifacts; without them each is empty.
+      uri_types: last parts of the names of the artifact types whose URIs are
+        read; None for all.
       event_times: times of events; without them each is 0.
       event_keys: the keys of events that are told apart; None for all. An
         event whose first key is another one has NO_KEY.
@@ -36,6 +38,7 @@ class Columns:
     """
 
     uris: bool = True
+    uri_types: frozenset[str] | None = None
     event_times: bool = True
     event_keys: frozenset[str] | None = None
     context_types: frozenset[str] | None = None
