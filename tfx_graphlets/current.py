@@ -249,7 +249,9 @@ def _by_example(trace: Trace, example: int, members: IntArray) -> dict[str, set[
     for execution in others.tolist():
         for artifact, code in _put_out(trace, np.array([execution])):
             sources.setdefault(artifact, []).append((execution, code))
-    twins = {_node(trace, execution): execution for execution in members.tolist()}
+    twins: dict[tuple[int, int], list[int]] = {}
+    for execution in members.tolist():
+        twins.setdefault(_node(trace, execution), []).append(execution)
     outputs: dict[int, list[tuple[int, int]]] = {}
     result: dict[str, set[int]] = {}
     seen: set[tuple[str, int]] = set()
@@ -260,10 +262,15 @@ def _by_example(trace: Trace, example: int, members: IntArray) -> dict[str, set[
             continue
         seen.add((name, artifact))
         for source, code in sources.get(artifact, ()):
-            twin = twins.get(_node(trace, source))
-            if twin is not None and twin not in outputs:
-                outputs[twin] = _put_out(trace, np.array([twin]))
-            made = [] if twin is None else [a for a, c in outputs[twin] if c == code]
+            node = _node(trace, source)
+            made: list[int] = []
+            # Of a node the last execution counts. Where the node is not known (two
+            # Resolvers, by the MLMD API), it is the one that puts out the same key.
+            found = twins.get(node, [])[::-1]
+            for twin in found[:1] if node[0] >= 0 else found:
+                if twin not in outputs:
+                    outputs[twin] = _put_out(trace, np.array([twin]))
+                made = made or [a for a, c in outputs[twin] if c == code]
             if made:
                 result.setdefault(name, set()).update(made)
             else:

@@ -11,6 +11,7 @@ what is wanted of them, and the API has no other way:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 # Executions of one page of the API.
 _PAGE: Final = 100
 _INPUTS: Final = frozenset(map(int, vocabulary.INPUT_EVENTS))
+_RESOLVERS: Final = tuple(
+    name for name, role in vocabulary.ROLE_OF_CLASS.items() if role is vocabulary.Role.RESOLVER
+)
 _OUTPUTS: Final = frozenset(map(int, vocabulary.OUTPUT_EVENTS))
 
 
@@ -40,7 +44,8 @@ class MlmdLookups:
 
     That an execution of a run belongs to the pipeline that is the run's parent
     is taken as given, since the API cannot say so of single executions. Node
-    contexts are known of the newest executions of each node.
+    contexts are known where a class does not tell the node, of the newest
+    executions of each node.
     """
 
     def __init__(self, api: metadata_store.MetadataStore) -> None:
@@ -54,6 +59,7 @@ class MlmdLookups:
         self._artifacts: dict[int, Any] = {}
         self._runs: dict[int, list[int]] = {}  # context to executions
         self._children: dict[int, set[int]] = {}  # pipeline context to run contexts
+        self._outputs: dict[int, list[int]] = {}  # execution to artifacts
         self._shared: dict[int, bool] = {}  # by pipeline context
 
     @property
@@ -129,9 +135,15 @@ class MlmdLookups:
     def nodes_of(
         self, pipeline: str, executions: Sequence[ExecutionRow]
     ) -> tuple[list[ContextRow], list[tuple[int, int]]]:
-        """Asks for nodes that are named as their classes are, and lists all nodes if need be."""
-        members = {execution for run in self._runs.values() for execution in run}
-        pending = {row.id for row in executions} & members
+        """Of classes alone that a run has several executions of, Resolvers left out.
+
+        Where it has one of each, the class tells the node. Asked for are nodes
+        that are named as the URIs of what they put out say; all nodes of the
+        store are listed if that leaves some unknown.
+        """
+        ambiguous = self._ambiguous(executions)
+        pending = {row.id for row in executions if row.type_name in ambiguous}
+        pending &= {execution for members in self._runs.values() for execution in members}
         contexts: list[ContextRow] = []
         pairs: list[tuple[int, int]] = []
 
@@ -145,8 +157,7 @@ class MlmdLookups:
             contexts.append(context)
             pairs.extend((context.id, execution) for execution in mine)
 
-        classes = {vocabulary.base_name(row.type_name) for row in executions}
-        for name in sorted(classes):
+        for name in sorted({name for number in pending for name in self._names_in_uris(number)}):
             for context in self.contexts_named(vocabulary.NODE_CONTEXTS, f"{pipeline}.{name}"):
                 ask(context)
         if pending:
@@ -157,6 +168,24 @@ class MlmdLookups:
                 if not pending:
                     break
         return contexts, pairs
+
+    def _ambiguous(self, executions: Sequence[ExecutionRow]) -> set[str]:
+        """Names of the types that a run has several executions of."""
+        type_of = {row.id: row.type_name for row in executions}
+        result = set()
+        for members in self._runs.values():
+            count = Counter(type_of[execution] for execution in members if execution in type_of)
+            result |= {name for name, times in count.items() if times > 1}
+        return {name for name in result if vocabulary.base_name(name) not in _RESOLVERS}
+
+    def _names_in_uris(self, execution: int) -> set[str]:
+        """Node ids as TFX puts them into URIs: ``root/node/key/execution``."""
+        result = set()
+        for artifact in self._outputs.get(execution, ()):
+            parts = self._artifacts[artifact].uri.split("/") if artifact in self._artifacts else []
+            if len(parts) > 2 and parts[-1] == str(execution):
+                result.add(parts[-3])
+        return result
 
     def _context(self, message: Any) -> ContextRow:
         type_name = self._reader.type_name["context"].get(message.type_id, "")
@@ -193,6 +222,9 @@ class MlmdLookups:
     def events(self, executions: Sequence[int]) -> list[EventRow]:
         """One call."""
         found = self._reader.in_chunks(self._api.get_events_by_execution_ids, list(executions))
+        for event in found:
+            if event.type in _OUTPUTS:
+                self._outputs.setdefault(event.execution_id, []).append(event.artifact_id)
         return [
             EventRow(
                 event.execution_id, event.artifact_id, event.type, mlmd_reader.first_key(event),
