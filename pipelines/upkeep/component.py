@@ -78,8 +78,9 @@ def _model_place(directory: str) -> Iterator[Path]:
 
 def _copy_back(place: Path, directory: str) -> None:
     """The manifest comes last: a gate that reads in between finds it does not fit, and proceeds."""
+    above, _, name = directory.rstrip("/").rpartition("/")
     for source, target in (
-        (place.with_name(place.name + PREVIOUS), directory.rstrip("/") + PREVIOUS),
+        (place.with_name(PREVIOUS + place.name), f"{above}/{PREVIOUS}{name}"),
         (place, directory),
     ):
         if source.is_dir():

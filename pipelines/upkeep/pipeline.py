@@ -20,6 +20,7 @@ from tfx import v1 as tfx
 from pipelines.upkeep.component import WasteModelKeeper
 from pipelines.upkeep.retraining import Settings
 from tfx_graphlets import Archiver, Stage
+from tfx_graphlets.components.artifact_files import is_local
 
 NAME = "waste-model-upkeep"
 
@@ -53,15 +54,18 @@ def create_pipeline(
         freshness=settings.freshness,
         seed=settings.seed,
     )
+    records = None  # on Kubeflow they are kept elsewhere
+    if is_local(folder):
+        records = tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            os.path.join(folder, "metadata.sqlite")
+        )
     return tfx.dsl.Pipeline(
         pipeline_name=NAME,
         pipeline_root=f"{folder.rstrip('/')}/root",
         components=[archiver, keeper],
         # The same store in another state would look like the same work.
         enable_cache=False,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            f"{folder.rstrip('/')}/metadata.sqlite"
-        ),
+        metadata_connection_config=records,
     )
 
 

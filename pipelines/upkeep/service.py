@@ -13,7 +13,9 @@ from tfx_graphlets.provenance.archive_files import exchange
 from tfx_graphlets.waste_model import WasteModel
 from tfx_graphlets.waste_model.model import MANIFEST_FILE
 
-PREVIOUS = ".previous"  # ending of the directory of the model that was replaced
+# The directory of the model that was replaced is so called. Not an ending: file systems of buckets
+# that list by prefix would count it to the model's own.
+PREVIOUS = "previous-"
 
 
 class ReplacedMeanwhileError(GraphletsError):
@@ -81,7 +83,7 @@ def put_in_service(model: WasteModel, directory: Path, *, expected: str) -> None
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     draft = directory.with_name(f".{directory.name}.{model.fingerprint[:12]}.{os.getpid()}.new")
-    previous = directory.with_name(directory.name + PREVIOUS)
+    previous = directory.with_name(PREVIOUS + directory.name)
     try:
         model.save(draft)
         load_waste_model(draft, stage=model.stage)

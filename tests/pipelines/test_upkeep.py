@@ -81,14 +81,14 @@ def other_model(freshness: float = 0.8) -> WasteModel:
 
 
 def test_the_model_that_was_replaced_stays_beside(tmp_path: Path) -> None:
-    """The directory holds the new model, DIRECTORY.previous the old one, and no draft is left."""
+    """The directory holds the new model, previous-DIRECTORY the old one, and no draft is left."""
     place, first = tmp_path / "model", waste_models.by_size()
     service.put_in_service(first, place, expected="")
     second = other_model()
     service.put_in_service(second, place, expected=first.fingerprint)
     assert load_waste_model(place).fingerprint == second.fingerprint
-    assert load_waste_model(tmp_path / "model.previous").fingerprint == first.fingerprint
-    assert {path.name for path in tmp_path.iterdir()} == {"model", "model.previous"}
+    assert load_waste_model(tmp_path / "previous-model").fingerprint == first.fingerprint
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "previous-model"}
 
 
 def test_where_directories_cannot_be_exchanged_they_are_renamed(
@@ -230,7 +230,7 @@ def test_a_model_of_a_longer_history_replaces_the_one_in_service(upkeep: Upkeep)
     assert serving is not None
     assert new.graphlets == serving.graphlets == 20
     assert upkeep.fingerprint == done.retraining.fingerprint != before
-    assert load_waste_model(upkeep.folder / "model.previous").fingerprint == before
+    assert load_waste_model(upkeep.folder / "previous-model").fingerprint == before
 
 
 def test_few_new_graphlets_are_waited_for(upkeep: Upkeep) -> None:
@@ -270,7 +270,7 @@ def test_a_model_that_is_worse_is_not_put_in_service(tmp_path: Path) -> None:
     assert done.retraining.serving is not None
     assert done.retraining.new.brier > done.retraining.serving.brier + 0.01
     assert upkeep.fingerprint == serving.fingerprint
-    assert not (tmp_path / "model.previous").exists()
+    assert not (tmp_path / "previous-model").exists()
 
 
 def test_other_archives_are_learnt_from(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ def test_a_damaged_model_in_service_is_replaced(upkeep: Upkeep) -> None:
     assert done.retraining is not None
     assert done.retraining.replaced
     assert upkeep.fingerprint == done.retraining.fingerprint
-    assert (upkeep.folder / "model.previous" / "manifest.json").read_text() == "{"
+    assert (upkeep.folder / "previous-model" / "manifest.json").read_text() == "{"
 
 
 def test_a_model_of_another_stage_is_not_ours_to_replace(upkeep: Upkeep) -> None:
