@@ -142,7 +142,7 @@ def test_the_api_is_named_where_it_is_missing(
     path = some_store(tmp_path / "store.sqlite")
     with open_store(path) as store:
         assert len(store.read_trace().executions) == 200
-    for uri in (f"sqlite+mlmd://{path}", "mysql://me@127.0.0.1:9/db", "grpc://127.0.0.1:9"):
+    for uri in (f"sqlite+mlmd://{path}", "mysql+mlmd://me@127.0.0.1:9/db", "grpc://127.0.0.1:9"):
         with pytest.raises(MissingDependencyError, match=r'pip install "tfx-graphlets\[mlmd\]"'):
             open_store(uri)
 
