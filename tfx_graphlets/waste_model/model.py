@@ -9,6 +9,7 @@ files, so that two models with one fingerprint decide alike.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -79,7 +80,7 @@ class WasteModel:
         """The threshold for the freshness that it was trained for."""
         return self.threshold_for(self.manifest.freshness)
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of manifest and forest files, hexadecimal."""
         return self.manifest.fingerprint(manifests.checksums(self.forest.files))
