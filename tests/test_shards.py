@@ -90,14 +90,16 @@ def test_small_pipelines_are_put_together() -> None:
     assert len(Shards(two_pipelines(False), max_executions=100)) == 1
 
 
-def test_pipelines_on_the_same_data_stay_together() -> None:
-    """Equal fingerprints are one span, though each pipeline ingested its own copy."""
-    build = TraceBuilder()
-    for pipeline in ("p", "q"):
-        data = build.artifact("Examples", input_fingerprint="split:all,total_bytes:3", span=1)
+@pytest.mark.parametrize("kept_by", [("artifact", "artifact"), ("artifact", "execution")])
+def test_pipelines_on_the_same_data_stay_together(kept_by: tuple[str, str]) -> None:
+    """Equal fingerprints are one span, wherever the release of TFX kept them."""
+    build, mark = TraceBuilder(), {"input_fingerprint": "split:all,total_bytes:3"}
+    for pipeline, keeper in zip("pq", kept_by):
+        data = build.artifact("Examples", span=1, **(mark if keeper == "artifact" else {}))
         build.execution(
-            "CsvExampleGen", outputs={"examples": [data]}, pipeline=pipeline, run=pipeline
-        )
+            "CsvExampleGen", outputs={"examples": [data]}, pipeline=pipeline, run=pipeline,
+            **(mark if keeper == "execution" else {}),
+        )  # fmt: skip
     assert len(Shards(build.trace(), max_executions=1)) == 1
 
 

@@ -221,7 +221,9 @@ def _components(trace: Trace) -> CodeArray:
     if content is not None:
         marked = content[events.artifact] >= 0
         more = _links(
-            content[events.artifact[marked]], group[events.execution[marked]], len(content)
+            content[events.artifact[marked]],
+            group[events.execution[marked]],
+            int(content.max()) + 1,
         )
         one, other = np.concatenate([one, more[0]]), np.concatenate([other, more[1]])
     while len(one):
@@ -249,14 +251,28 @@ def _links(
 
 
 def _content(trace: Trace) -> CodeArray | None:
-    """Number of each artifact's ``input_fingerprint``, int32 [A], -1 where none."""
-    properties = trace.artifacts.properties
-    rows = properties.rows(PropertyName.INPUT_FINGERPRINT)
-    if not len(rows):
+    """Number of each artifact's ``input_fingerprint``, int32 [A], -1 where none.
+
+    Older TFX kept it with the ExampleGen that put the artifact out: what such
+    an execution touched counts as its content.
+    """
+    own, executions = trace.artifacts.properties, trace.executions.properties
+    rows = own.rows(PropertyName.INPUT_FINGERPRINT)
+    of_execution = executions.rows(PropertyName.INPUT_FINGERPRINT)
+    if not len(rows) and not len(of_execution):
         return None
     result = np.full(len(trace.artifacts), -1, np.int32)
-    _, number = np.unique(properties.string_code[rows], return_inverse=True)
-    result[properties.owner[rows]] = number.reshape(-1)
+    distinct, number = np.unique(own.string_code[rows], return_inverse=True)
+    number_of = {own.strings[code]: at for at, code in enumerate(distinct.tolist()) if code >= 0}
+    if len(of_execution):
+        by_execution = np.full(len(trace.executions), -1, np.int32)
+        for row in of_execution.tolist():
+            if executions.string_code[row] >= 0:
+                text = executions.strings[executions.string_code[row]]
+                by_execution[executions.owner[row]] = number_of.setdefault(text, len(number_of))
+        theirs = by_execution[trace.events.execution]
+        result[trace.events.artifact[theirs >= 0]] = theirs[theirs >= 0]
+    result[own.owner[rows]] = number.reshape(-1)
     return result
 
 

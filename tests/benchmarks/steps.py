@@ -20,25 +20,25 @@ Figures = Mapping[str, float]
 
 # The bare scan adds up every column that features are made from, and nothing else.
 _SCANS = (
-    "SELECT sum(artifact_id), sum(execution_id), sum(type) FROM Event",
+    "SELECT total(artifact_id), total(execution_id), total(type) FROM Event",
     "SELECT count(*) FROM EventPath WHERE step_key = 'baseline_model'",
     (
-        "SELECT sum(id), sum(type_id), sum(last_known_state), sum(create_time_since_epoch), "
-        "sum(last_update_time_since_epoch) FROM Execution"
+        "SELECT total(id), total(type_id), total(last_known_state), total(create_time_since_epoch), "
+        "total(last_update_time_since_epoch) FROM Execution"
     ),
     (
-        "SELECT sum(id), sum(type_id), sum(state), sum(create_time_since_epoch), "
-        "sum(last_update_time_since_epoch), sum(length(uri)) FROM Artifact"
+        "SELECT total(id), total(type_id), total(state), total(create_time_since_epoch), "
+        "total(last_update_time_since_epoch), total(length(uri)) FROM Artifact"
     ),
-    "SELECT sum(id), sum(type_id), sum(create_time_since_epoch), sum(length(name)) FROM Context",
-    "SELECT sum(context_id), sum(execution_id) FROM Association",
+    "SELECT total(id), total(type_id), total(create_time_since_epoch), total(length(name)) FROM Context",
+    "SELECT total(context_id), total(execution_id) FROM Association",
     (
-        "SELECT sum(execution_id), sum(int_value), sum(length(string_value)) "
+        "SELECT total(execution_id), total(int_value), total(length(string_value)) "
         "FROM ExecutionProperty WHERE name IN "
         "('state', 'module_path', 'eval_config', 'input_fingerprint')"
     ),
     (
-        "SELECT sum(artifact_id), sum(int_value), sum(length(string_value)) FROM ArtifactProperty "
+        "SELECT total(artifact_id), total(int_value), total(length(string_value)) FROM ArtifactProperty "
         "WHERE name IN ('span', 'version', 'input_fingerprint', 'blessed', 'pushed')"
     ),
 )

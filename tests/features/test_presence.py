@@ -59,7 +59,7 @@ def test_one_folder_is_asked_for_once(mark: str) -> None:
     payloads = Counting()
     uris = [f"top{mark}StatisticsGen{mark}{number}" for number in range(100)]
     assert not any_payload(trace_of(*uris), payloads)
-    assert payloads.places == [f"top{mark}StatisticsGen"]
+    assert payloads.places == ["top/StatisticsGen"]
 
 
 def test_only_what_features_read_counts(tmp_path: Path) -> None:

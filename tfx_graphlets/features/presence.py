@@ -16,8 +16,6 @@ READ_TYPES = (
     ArtifactType.SCHEMA,
     ArtifactType.MODEL_EVALUATION,
 )
-# The last part of a path, with the slash before it.
-_LAST_PART = r"[/\\][^/\\]*[/\\]?$"
 
 
 def any_payload(trace: Trace, payloads: Payloads) -> bool:
@@ -36,5 +34,8 @@ def any_payload(trace: Trace, payloads: Payloads) -> bool:
         named = uris.take(rows).to_arrow()
     else:
         named = pa.array([uris[row] for row in rows.tolist()], pa.large_string())
-    folders = pc.unique(pc.replace_substring_regex(pc.unique(named), _LAST_PART, ""))
+    if pc.any(pc.match_substring(named, "\\")).as_py():  # written on Windows
+        named = pc.replace_substring(named, "\\", "/")
+    parts = pc.split_pattern(named, "/", max_splits=1, reverse=True)
+    folders = pc.unique(pc.list_element(parts, 0)) if len(parts) else named
     return any(payloads.may_hold(folder) for folder in folders.to_pylist() if folder)
