@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from pipelines.upkeep.judgement import Trial, judge
 from pipelines.upkeep.retraining import Settings
 from pipelines.upkeep.upkeep import Round, run_round
 from tests.components import waste_models
+from tests.import_graph import ROOT
 from tests.pipelines.upkeep_stores import store_of
 from tfx_graphlets import Stage, load_waste_model, open_store, train_waste_model
 from tfx_graphlets.errors import ModelFormatError
@@ -400,6 +403,15 @@ def test_one_round_on_a_recorded_history(
     assert first["graphlets"] == second["graphlets"] > 40
     assert first["fingerprint"] == load_waste_model(tmp_path / "model").fingerprint
     assert second["reason"] == "nothing new to learn from"
+
+
+def test_the_command_needs_no_tfx() -> None:
+    """Neither TFX nor TensorFlow nor Beam is imported, so that cron's environment can be small."""
+    code = f"import sys, {run.__name__}; print(*sys.modules)"
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {"tfx", "tensorflow", "apache_beam"} & set(process.stdout.split())
 
 
 def test_a_round_that_fails_has_an_exit_code(

@@ -139,6 +139,30 @@ def test_it_compiles_for_kubeflow(tmp_path: Path, backend: str) -> None:
     assert not any(task.get("cachingOptions", {}).get("enableCache") for task in tasks.values())
 
 
+@pytest.mark.parametrize("backend", ["vertex", "kfp"])
+def test_its_containers_do_the_same_on_kubeflow(tmp_path: Path, backend: str) -> None:
+    """The compiled commands, run one after the other: an archive, and a first model in place."""
+    pytest.importorskip("kfp")
+    pytest.importorskip("celpy")
+    from tests.kubeflow.emulator import Backend, Emulator
+    from tests.kubeflow.test_running import run_here
+    from tfx_graphlets.components.kubeflow import compile_for_kubeflow
+
+    made = pipeline.create_pipeline(
+        str(tmp_path / "runs"), store=str(store_of(tmp_path, 60)),
+        archive=str(tmp_path / "archive"), model_directory=str(tmp_path / "model"),
+        settings=SETTINGS,
+    )  # fmt: skip
+    written = compile_for_kubeflow(made, tmp_path / "upkeep.json", image="image", backend=backend)
+    job = written if backend == "vertex" else {"pipelineSpec": written}
+    emulated = Backend.VERTEX if backend == "vertex" else Backend.OPEN_SOURCE
+    runs = Emulator(job, tmp_path / "run", emulated, launch=run_here).run()
+    assert runs["Archiver"].metadata("archive")["num_executions"] == 240
+    kept = runs["WasteModelKeeper"].metadata("model")
+    assert (kept["usable"], kept["replaced"]) == (1, 1)
+    assert load_waste_model(tmp_path / "model").fingerprint == kept["model_fingerprint"]
+
+
 def test_the_command_runs_on_a_recorded_history(tmp_path: Path) -> None:
     """The archive of a recorded pipeline stands for its store."""
     from pipelines.flights import history
