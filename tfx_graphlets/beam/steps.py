@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from tfx_graphlets.beam.groups import Group, only_others
 from tfx_graphlets.errors import ModelFormatError
-from tfx_graphlets.features import describe
+from tfx_graphlets.features import describe, properties_read
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.own_nodes import without_gates
@@ -20,7 +20,7 @@ from tfx_graphlets.provenance.selection import Columns
 from tfx_graphlets.provenance.store import open_store
 from tfx_graphlets.segmentation import segment
 from tfx_graphlets.trace import Trace
-from tfx_graphlets.vocabulary import PropertyName, Role, Stage
+from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model import load_waste_model
 from tfx_graphlets.waste_model.model import WasteModel
 
@@ -32,13 +32,6 @@ _Out_co = TypeVar("_Out_co", covariant=True)
 
 # The column that Score adds: probability of a push, double, 0..1.
 PROBABILITY: Final = "push_probability"
-
-# All that features read without payloads.
-PROPERTIES: Final = frozenset({
-    PropertyName.STATE, PropertyName.MODULE_PATH, PropertyName.TRAIN_ARGS,
-    PropertyName.CUSTOM_CONFIG, PropertyName.EVAL_CONFIG, PropertyName.SPAN, PropertyName.VERSION,
-    PropertyName.INPUT_FINGERPRINT, PropertyName.BLESSED, PropertyName.PUSHED,
-})  # fmt: skip
 
 
 class Step(Protocol[_In_contra, _Out_co]):
@@ -63,7 +56,9 @@ class Read:
         pipelines = None if group.others else group.pipelines
         with open_store(group.store) as store:
             trace = store.read_trace(
-                pipelines=pipelines, properties=PROPERTIES, columns=Columns.FOR_FEATURES
+                pipelines=pipelines,
+                properties=properties_read(Stage.VALIDATION),
+                columns=Columns.FOR_FEATURES,
             )
         # No store reads executions by the pipeline that they do not have.
         return only_others(trace) if group.others else trace

@@ -44,6 +44,7 @@ class Dialect:
     Attributes:
       integer, real, text: an expression of that type of ``{column}``, 0 or
         empty for NULL.
+      unindexed: stands before a column that no index is to be used for.
       in_row_order: stands behind a table's name to read it row by row, not
         along an index.
       order_of_rows: what orders rows as they were written, at the end.
@@ -53,6 +54,7 @@ class Dialect:
     integer: str
     real: str
     text: str
+    unindexed: str = ""
     in_row_order: str = ""
     order_of_rows: str = ""
     escapes: str = "'"
@@ -68,6 +70,7 @@ SQLITE: Final = Dialect(
     integer="CAST(coalesce({column}, 0) AS INTEGER)",
     real="CAST(coalesce({column}, 0.0) AS REAL)",
     text="CAST(coalesce({column}, '') AS TEXT)",
+    unindexed="+",
     in_row_order=" NOT INDEXED",
     order_of_rows=" ORDER BY EventPath.rowid",
 )
@@ -258,16 +261,18 @@ class Queries:
         All key steps of an event with one of the wanted keys: the first counts.
         """
         wanted, conditions = self.columns.event_keys, ["step_key IS NOT NULL"]
-        if wanted is not None:
-            keys = ", ".join(map(self.dialect.literal, sorted(wanted)))
-            conditions.append(
-                f"event_id IN (SELECT event_id FROM EventPath WHERE step_key IN ({keys}))"
-            )
+        of_chosen = ""
         if self._chosen is not None:
-            conditions.append(
+            of_chosen = (
                 f"event_id IN (SELECT id FROM Event WHERE execution_id IN "
                 f"({self._chosen.executions}))"
             )
+        if wanted is not None:
+            keys = ", ".join(map(self.dialect.literal, sorted(wanted)))
+            found = " AND ".join(filter(None, (of_chosen, f"step_key IN ({keys})")))
+            conditions.append(f"event_id IN (SELECT event_id FROM EventPath WHERE {found})")
+        elif of_chosen:
+            conditions.append(of_chosen)
         columns = (self._integer("event_id"), self._code("step_key"))
         return self._select(
             columns, "EventPath", conditions, self.dialect.order_of_rows,
@@ -296,7 +301,8 @@ class Queries:
         if self._chosen is not None:
             ids = self._chosen.executions if member == "execution" else self._chosen.artifacts
             conditions.append(f"context_id IN ({self._chosen.contexts})")
-            conditions.append(f"{member}_id IN ({ids})")
+            # By context: a search for each pair of the two would take as many steps.
+            conditions.append(f"{self.dialect.unindexed}{member}_id IN ({ids})")
         columns = (self._integer("context_id"), self._integer(f"{member}_id"))
         return self._select(columns, table, conditions, in_row_order=not conditions)
 
