@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +25,14 @@ from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.features import decision_moment
 from tfx_graphlets.features.cut import cut_trace
 from tfx_graphlets.graphlet import Graphlet
-from tfx_graphlets.provenance import sqlite_file
+from tfx_graphlets.provenance import sqlite_file, walk
 from tfx_graphlets.provenance.neighbourhood import Neighbourhood, read_neighbourhood
 from tfx_graphlets.provenance.sqlite_lookups import SqliteLookups
 from tfx_graphlets.provenance.store import open_store
 from tfx_graphlets.segmentation import segment
+from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace import Trace
-from tfx_graphlets.vocabulary import Role, Stage
+from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
 
 
 def with_parents(path: Path) -> Path:
@@ -280,3 +281,32 @@ def test_a_gate_reads_the_same_of_recorded_runs(store: Path, stage: Stage) -> No
         )
         assert content(here) == content(there)
         assert len(found.trace.executions) < len(cut.executions) or found.complete
+
+
+@pytest.mark.parametrize("ask", [around, pytest.param(by_mlmd, marks=needs_mlmd)])
+def test_what_every_run_shares_is_not_followed_without_end(
+    ask: Callable[..., Neighbourhood | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schema of all runs brings in its producer, and the latest few that validated with it."""
+    monkeypatch.setattr(walk, "MOST_JOINED", 5)
+    build = TraceBuilder()
+    schema = build.artifact("Schema")
+    for number in range(30):
+        examples, anomalies = build.artifact("Examples"), build.artifact("ExampleAnomalies")
+        run = f"r-{number}"
+        state = ExecutionState.CACHED if number else ExecutionState.COMPLETE
+        build.execution("SchemaGen", outputs={"schema": [schema]}, run=run, state=state)
+        build.execution("CsvExampleGen", outputs={"examples": [examples]}, run=run)
+        build.execution(
+            "ExampleValidator", inputs={"schema": [schema]}, outputs={"anomalies": [anomalies]},
+            run=run,
+        )  # fmt: skip
+        if number < 29:
+            build.execution("Trainer", inputs={"examples": [examples], "schema": [schema]}, run=run)
+    found = ask(stored(build.raw(), tmp_path), run="r-29")
+    assert found is not None
+    graphlet = current_graphlet(found.trace, run="r-29", moment_ms=10**9)
+    # The one that made it, and this run's cache hit.
+    assert len(graphlet.with_role(Role.SCHEMA_GEN)) == 2
+    assert len(graphlet.with_role(Role.EXAMPLE_GEN)) == 1
+    assert 5 <= len(graphlet.with_role(Role.DATA_VALIDATOR)) <= 8
