@@ -17,7 +17,7 @@ from tests.pipelines.upkeep_stores import store_of
 from tfx_graphlets import Archiver
 from tfx_graphlets.components import archiver as archivers
 from tfx_graphlets.components.artifact_files import local_copy
-from tfx_graphlets.components.kubeflow import compile_for_kubeflow
+from tfx_graphlets.components.kubeflow import KubeflowError, compile_for_kubeflow
 from tfx_graphlets.errors import ArchiveError, InvalidArgumentError
 from tfx_graphlets.payload import NoPayloads
 from tfx_graphlets.provenance import archive
@@ -187,16 +187,29 @@ def test_an_archive_that_changed_in_the_bucket_meanwhile_stays(
 
 @pytest.mark.parametrize("backend", ["vertex", "kfp"])
 def test_it_compiles_for_kubeflow(tmp_path: Path, backend: str) -> None:
-    """The artifact's type is imported by its name there."""
+    """The artifact's type is imported by its name there; the step is never cached."""
     pytest.importorskip("kfp")
     pipeline = tfx.dsl.Pipeline(
         pipeline_name="archiving",
         pipeline_root="gs://bucket/root",
         components=[Archiver("gs://bucket/history", store="grpc://")],
-        enable_cache=False,
+        enable_cache=True,
     )
     target = tmp_path / "pipeline.yaml"
     compile_for_kubeflow(pipeline, target, image="image", backend=backend)
     text = target.read_text()
     assert "tfx_graphlets.Archive" in text
     assert "tfx_graphlets.components.archiver.ArchiverExecutor" in text
+    assert "enableCache" not in text
+
+
+def test_on_kubeflow_it_needs_a_store(tmp_path: Path) -> None:
+    """No driver runs there, so there is no store of the runner's: refused when compiled."""
+    pytest.importorskip("kfp")
+    pipeline = tfx.dsl.Pipeline(
+        pipeline_name="archiving",
+        pipeline_root="gs://bucket/root",
+        components=[Archiver("gs://bucket/history")],
+    )
+    with pytest.raises(KubeflowError, match="Archiver needs store"):
+        compile_for_kubeflow(pipeline, tmp_path / "pipeline.json", image="image")

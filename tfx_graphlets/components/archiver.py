@@ -109,8 +109,8 @@ class Archiver(tfx.types.BaseComponent):
     without a ``store``: then it asks the runner for its own. What the present
     run records after it, the next run archives.
 
-    It never fails and is never cached (on Kubeflow, leave caching off): what
-    went wrong stands on the artifact, and the archive stays as it was.
+    It never fails and is never cached: what went wrong stands on the artifact,
+    and the archive stays as it was.
 
     Output ``archive``: custom properties ``directory`` (the archive, which
     outlives this run; below the artifact's own URI is only ``summary.json``),

@@ -22,7 +22,8 @@ from tfx.dsl.experimental.conditionals import conditional
 from tfx.orchestration.data_types import RuntimeParameter
 
 from tfx_graphlets.components import keys
-from tfx_graphlets.components.artifacts import GateDecision, Graphlets
+from tfx_graphlets.components.archiver import Archiver
+from tfx_graphlets.components.artifacts import Archive, GateDecision, Graphlets
 from tfx_graphlets.components.conditions import check_gated
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.kubeflow_executor import RUN_DRIVER_FIRST
@@ -62,8 +63,8 @@ def compile_for_kubeflow(
     What it does beyond that:
 
     - it runs ``check_gated``, and refuses what would not work (see below);
-    - GraphletGen and WasteGate are never cached, whatever the pipeline says
-      (elsewhere their drivers see to that, and Kubeflow runs none);
+    - GraphletGen, WasteGate and Archiver are never cached, whatever the pipeline
+      says (elsewhere their drivers see to that, and Kubeflow runs none);
     - runtime parameters keep their defaults;
     - for open-source KFP it compiles to pipeline spec 2.1, the only one that is
       accepted there, and starts containers through ``kubeflow_executor``.
@@ -81,8 +82,8 @@ def compile_for_kubeflow(
       What was written.
 
     Raises:
-      KubeflowError: a GraphletGen names no store or no pipeline; for KFP also a
-        Resolver, or an Importer inside a condition.
+      KubeflowError: a GraphletGen names no store or no pipeline, or an Archiver
+        no store; for KFP also a Resolver, or an Importer inside a condition.
       UngatedNodeError, NestedGateError: see ``check_gated``.
       InvalidArgumentError: ``backend`` is none of the two.
       MissingDependencyError: kfp is not installed.
@@ -127,6 +128,8 @@ def _problems(pipeline: tfx.dsl.Pipeline, backend: str) -> Iterator[str]:
                     f"{node.id} needs {' and '.join(missing)}: Kubeflow runs no drivers, and does "
                     "not tell a component the name of its pipeline."
                 )
+        if isinstance(node, Archiver) and not node.exec_properties.get(keys.STORE):
+            yield f"{node.id} needs {keys.STORE}: Kubeflow runs no drivers."
         if backend == KFP and isinstance(node, Resolver):
             yield (
                 f"{node.id} is a Resolver, which open-source KFP does not have: read what it "
@@ -145,7 +148,9 @@ def _is_conditional(node: BaseNode, pipeline: tfx.dsl.Pipeline) -> bool:
 
 
 def _is_own(node: BaseNode) -> bool:
-    return any(channel.type in (GateDecision, Graphlets) for channel in node.outputs.values())
+    return any(
+        channel.type in (Archive, GateDecision, Graphlets) for channel in node.outputs.values()
+    )
 
 
 def _never_cache(spec: Document, names: set[str]) -> None:
