@@ -11,7 +11,11 @@ from tests.provenance.mlmd_files import write_store
 from tests.provenance.readers import needs_mlmd
 from tfx_graphlets.errors import InvalidArgumentError, StoreError, StoreNotFoundError
 from tfx_graphlets.provenance import connection, server_store
-from tfx_graphlets.provenance.connection import PASSWORD_VARIABLE, parse_server
+from tfx_graphlets.provenance.connection import (
+    PASSWORD_FILE_VARIABLE,
+    PASSWORD_VARIABLE,
+    parse_server,
+)
 from tfx_graphlets.provenance.store import open_store
 
 SECRET = "p@ss/w0rd"  # noqa: S105 - looked for in what is shown
@@ -40,6 +44,35 @@ def test_the_password_may_stand_in_the_environment() -> None:
     assert parse_server("mysql://me@h/d", environment).password == SECRET
     assert parse_server("mysql://me:other@h/d", environment).password == "other"  # noqa: S105
     assert parse_server("grpc://h:1", environment).password == ""
+
+
+def test_the_password_may_stand_in_a_file(tmp_path: Path) -> None:
+    """A mounted secret: it counts where neither URI nor variable holds one; the line's end not."""
+    secret = tmp_path / "secret"
+    secret.write_text(f" {SECRET} \r\n")
+    environment = {PASSWORD_FILE_VARIABLE: str(secret)}
+    for scheme in ("mysql", "postgresql"):
+        assert parse_server(f"{scheme}://me@h/d", environment).password == f" {SECRET} "
+    assert parse_server("mysql://me:other@h/d", environment).password == "other"  # noqa: S105
+    both = {**environment, PASSWORD_VARIABLE: "first"}
+    assert parse_server("mysql://me@h/d", both).password == "first"  # noqa: S105
+    gone = {PASSWORD_FILE_VARIABLE: str(tmp_path / "gone")}
+    assert parse_server("grpc://h:1", gone).password == ""
+    assert parse_server("mysql://me:other@h/d", gone).password == "other"  # noqa: S105
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"p\xffssword"])
+def test_a_passwords_file_that_cannot_be_used_is_named(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    """The error names the variable and the file, and shows nothing of what it holds."""
+    secret = tmp_path / "secret"
+    if content is not None:
+        secret.write_bytes(content)
+    with pytest.raises(InvalidArgumentError, match=PASSWORD_FILE_VARIABLE) as caught:
+        parse_server("postgresql://me@h/d", {PASSWORD_FILE_VARIABLE: str(secret)})
+    assert str(secret) in str(caught.value)
+    assert "ssword'" not in f"{caught.value} {caught.value.__cause__!r}"
 
 
 def test_a_server_shows_no_password() -> None:

@@ -164,6 +164,33 @@ def test_remote_files_are_read_through_fsspec(root: Path, monkeypatch: pytest.Mo
     assert FsspecPayloads().files("gs://secret/x") == ()
 
 
+def test_a_driver_that_is_not_installed_is_looked_for_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of each scheme the first URI asks fsspec; all are missing, other schemes are not."""
+    asked = []
+
+    class Driverless(Bucket):
+        def url_to_fs(self, uri: str) -> tuple[Bucket, str]:
+            asked.append(uri)
+            if uri.startswith("gs://"):
+                raise ImportError("Please install gcsfs to access Google Storage")
+            return super().url_to_fs(uri)
+
+    monkeypatch.setitem(sys.modules, "fsspec", Driverless())
+    monkeypatch.setitem(sys.modules, "fsspec.core", Driverless())
+    remote = FsspecPayloads()
+    assert remote.files("gs://bucket/runs/1") == ()
+    assert remote.read("gs://bucket/runs/1", "c.json") is None
+    assert not remote.may_hold("GS://bucket/runs/2")
+    assert remote.files("s3://bucket/runs/1") == ("a/b.pb", "c.json")
+    assert remote.files("s3://secret/runs") == ()
+    assert remote.files("s3://bucket/runs/1/c.json") == ("c.json",)
+    assert [uri.partition(":")[0] for uri in asked] == ["gs", "s3", "s3", "s3"]
+    assert FsspecPayloads().files("gs://bucket/runs/1") == ()
+    assert len(asked) == 5
+
+
 def test_somebody_else_may_read_remote_files(root: Path) -> None:
     """``remote`` is asked for every URI with another scheme, and for no local one."""
 

@@ -83,7 +83,7 @@ def pipeline_of_one_run() -> Kubeflow:
         ("csvexamplegen-2", "CsvExampleGen"), ("BigQueryExampleGen", "BigQueryExampleGen"),
         ("big-query-example-gen", "BigQueryExampleGen"), ("my-example-gen", "MyExampleGen"),
         ("ParquetExampleGen.labels", "ParquetExampleGen"), ("example-gen", "ExampleGen"),
-        ("waste-gate", "WasteGate"), ("WasteGate.pre", "WasteGate"),
+        ("waste-gate", "WasteGate"), ("archiver", "Archiver"), ("WasteGate.pre", "WasteGate"),
         ("latest_blessed_model_resolver", "Resolver"), ("Resolver.latest-model", "Resolver"),
         ("my_trainer", "my_trainer"), ("step-2", "step-2"), ("Labeller.night", "Labeller"),
         ("pusher2go", "pusher2go"), ("", ""),
@@ -193,9 +193,38 @@ def test_own_nodes_are_told_apart() -> None:
     build.task("WasteGate.pre")
     build.task("my-gate", outputs={"decision": [decision]})
     build.task("Trainer", inputs={"_WasteGate.decision": [decision]})
+    build.task("Archiver")
     assert types_of(build.told()) == [
-        f"{EXECUTION_PREFIX}WasteGate", f"{EXECUTION_PREFIX}my-gate", f"{CONTAINER}.Trainer"
+        f"{EXECUTION_PREFIX}WasteGate", f"{EXECUTION_PREFIX}my-gate", f"{CONTAINER}.Trainer",
+        f"{EXECUTION_PREFIX}Archiver",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("properties", [None, ("span", "version")])
+def test_the_span_that_a_driver_found_counts(
+    reader: Reader, properties: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    """An ExampleGen's span is recorded under a prefix, beside the declared property's default."""
+    build = Kubeflow()
+    data, other = build.artifact("tfx.Examples"), build.artifact("tfx.Examples")
+    table = build.raw().artifact_properties
+    table.add(data, "span", True, PropertyKind.INT, 0)
+    table.add(data, "custom:span", True, PropertyKind.INT, 7)
+    table.add(data, "custom:version", True, PropertyKind.STRING, "2")
+    table.add(data, "custom:other", True, PropertyKind.STRING, "x")
+    table.add(other, "span", True, PropertyKind.INT, 5)
+    build.task("CsvExampleGen", outputs={"examples": [data]})
+    path = write_store(tmp_path / "store.sqlite", build.raw())
+    with reader(path) as store:
+        found = store.read_trace(properties=properties).artifacts.properties
+    assert found.numbers("span", 2).tolist() == [7.0, 5.0]
+    assert found.numbers("version", 2)[0] == 2.0
+    rest = {"custom:other"} if properties is None else set()
+    assert set(found.names) == {"span", "version"} | rest
+    rows = found.rows("span")
+    kinds = sorted(zip(found.owner[rows].tolist(), found.is_custom[rows].tolist()))
+    assert kinds == [(0, False), (0, True), (1, True)]
 
 
 def test_every_task_has_a_node() -> None:

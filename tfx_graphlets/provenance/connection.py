@@ -6,11 +6,13 @@ import dataclasses
 import re
 import urllib.parse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from tfx_graphlets.errors import InvalidArgumentError
 
 PASSWORD_VARIABLE: Final = "TFX_GRAPHLETS_DB_PASSWORD"  # noqa: S105 - where one may stand
+PASSWORD_FILE_VARIABLE: Final = "TFX_GRAPHLETS_DB_PASSWORD_FILE"  # noqa: S105
 
 # Where a pod of Kubeflow Pipelines finds ML Metadata (its configuration, then
 # what Kubernetes sets for the service metadata-grpc-service).
@@ -74,11 +76,14 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
         percent-encoded. ``grpc://`` alone names the service of the pod's
         environment.
       environment: environment variables; TFX_GRAPHLETS_DB_PASSWORD counts
-        where the URI holds no password, METADATA_GRPC_SERVICE_HOST and _PORT
-        where a gRPC URI names no host.
+        where the URI holds no password, then the content of the file that
+        TFX_GRAPHLETS_DB_PASSWORD_FILE names (a mounted secret), without the
+        line's end. METADATA_GRPC_SERVICE_HOST and _PORT count where a gRPC URI
+        names no host.
 
     Raises:
-      InvalidArgumentError: host, port or database is missing or no such thing.
+      InvalidArgumentError: host, port or database is missing or no such thing,
+        or the password's file cannot be read.
     """
     shown = redacted(uri)
     try:
@@ -104,15 +109,39 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
         raise InvalidArgumentError(
             "uri", shown, f"name the database, as in {backend}://user@host:port/database"
         )
-    password = urllib.parse.unquote(parts.password or "") or environment.get(PASSWORD_VARIABLE, "")
+    password = urllib.parse.unquote(parts.password or "")
+    if backend == "grpc":
+        password = ""
+    elif not password:
+        password = _password_of(environment)
     return Server(
         backend=backend,
         host=host,
         port=_DEFAULT_PORT[backend] if port is None else port,
         database=database,
         user=urllib.parse.unquote(parts.username or ""),
-        password="" if backend == "grpc" else password,
+        password=password,
     )
+
+
+def _password_of(environment: Mapping[str, str]) -> str:
+    """The password that the environment holds, or whose file it names; empty for none."""
+    place = environment.get(PASSWORD_FILE_VARIABLE, "")
+    if environment.get(PASSWORD_VARIABLE) or not place:
+        return environment.get(PASSWORD_VARIABLE, "")
+    try:
+        password = Path(place).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        # Not chained where it could quote what the file holds.
+        cause = error if isinstance(error, OSError) else None
+        raise InvalidArgumentError(
+            PASSWORD_FILE_VARIABLE, place, "it must name a file of text that can be read"
+        ) from cause
+    if not password:
+        raise InvalidArgumentError(
+            PASSWORD_FILE_VARIABLE, place, "the file must hold the password, and is empty"
+        )
+    return password
 
 
 def _grpc_service(uri: str, environment: Mapping[str, str]) -> tuple[str, int | None]:

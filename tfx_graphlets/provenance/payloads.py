@@ -10,7 +10,7 @@ import re
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tfx_graphlets.payload import Foreseeing, Payloads
 
@@ -103,13 +103,19 @@ class FilePayloads:
 class FsspecPayloads:
     """Payloads on any file system that the package fsspec opens, if it is there.
 
-    Without fsspec, and where it cannot reach a file, all are missing.
+    Without fsspec, and where it cannot reach a file, all are missing. A scheme
+    whose driver is not installed (``gs`` without gcsfs) is tried once: to look
+    for a package costs more than all else.
     """
+
+    def __init__(self) -> None:
+        """Tries every scheme anew."""
+        self._without_driver: set[str] = set()
 
     def files(self, uri: str) -> tuple[str, ...]:
         """Names of the files below ``uri``, sorted; see ``Payloads.files``."""
         try:
-            system, path = importlib.import_module("fsspec.core").url_to_fs(uri)
+            system, path = self._opened(uri)
             found = sorted(system.find(path))
         except Exception as error:  # noqa: BLE001 - each file system has errors of its own
             _LOGGER.debug("%s counts as missing: %s", uri, error)
@@ -122,7 +128,7 @@ class FsspecPayloads:
     def read(self, uri: str, name: str) -> bytes | None:
         """Content of the file ``name`` below ``uri``; see ``Payloads.read``."""
         try:
-            system, path = importlib.import_module("fsspec.core").url_to_fs(uri)
+            system, path = self._opened(uri)
             if not (system.isfile(path) and path.rpartition("/")[2] == name):
                 path = f"{path.rstrip('/')}/{name}"
             if system.size(path) > MAX_BYTES:
@@ -136,11 +142,28 @@ class FsspecPayloads:
     def may_hold(self, place: str) -> bool:
         """True if it exists; see ``Foreseeing``."""
         try:
-            system, path = importlib.import_module("fsspec.core").url_to_fs(place)
+            system, path = self._opened(place)
             return bool(system.exists(path))
         except Exception as error:  # noqa: BLE001 - each file system has errors of its own
             _LOGGER.debug("%s counts as missing: %s", place, error)
             return False
+
+    def _opened(self, uri: str) -> tuple[Any, str]:
+        """The file system of a URI, and the path on it.
+
+        Raises:
+          ImportError: fsspec or the driver of the scheme is not installed.
+          Exception: whatever the file system raises.
+        """
+        scheme = uri.partition("://")[0].lower()
+        if scheme in self._without_driver:
+            raise ImportError(f"{scheme}:// has no driver here")
+        try:
+            opened: tuple[Any, str] = importlib.import_module("fsspec.core").url_to_fs(uri)
+        except ImportError:
+            self._without_driver.add(scheme)
+            raise
+        return opened
 
 
 def _names_below(folder: Path) -> Iterator[str]:

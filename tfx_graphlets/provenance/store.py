@@ -113,8 +113,9 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
         - ``mysql://user@host:port/database``,
           ``postgresql://user@host:port/database``, ``grpc://host:port``. The
           password is taken from the environment variable
-          TFX_GRAPHLETS_DB_PASSWORD, or from the URI. ``grpc://`` alone is the
-          service that METADATA_GRPC_SERVICE_HOST and _PORT name, as they are
+          TFX_GRAPHLETS_DB_PASSWORD, or from the file that
+          TFX_GRAPHLETS_DB_PASSWORD_FILE names, or from the URI. ``grpc://``
+          alone is the service that METADATA_GRPC_SERVICE_HOST and _PORT name, as they are
           set in the pods of Kubeflow Pipelines. A database is read by SQL,
           in columns, where ConnectorX is installed (extra ``bulk``), else by
           the MLMD API, as ``mysql+mlmd://`` and ``postgresql+mlmd://`` always;

@@ -17,6 +17,9 @@ rules, applied to every store alike, whatever it was read from:
 - A cache hit (CACHED) without outputs of its own has those of the execution
   that the property ``cached_execution_id`` names.
 - The parameters of a task, the property ``inputs``, are its properties.
+- An artifact's ``custom:span`` and ``custom:version`` are its custom properties
+  ``span`` and ``version``, and what it has by these names are declared ones:
+  TFX's containers tell the two kinds apart so (``tfx/types/artifact.py``).
 - Every task of a pipeline has a context of type ``node``, ``PIPELINE.TASK``,
   as TFX writes it. Its id is a hash of the pipeline context's id and the
   task's name, 2**62 or more, the same whenever and in whatever part it is read.
@@ -41,20 +44,24 @@ from tfx_graphlets.assembly import RawProperties, RawTables
 from tfx_graphlets.trace import BoolArray, PropertyKind
 from tfx_graphlets.vocabulary import ContextType, ExecutionState, PropertyName, SystemType
 
+_CUSTOM_PREFIX: Final = "custom:"
+_PLAIN_NAME: Final[Mapping[str, str]] = {
+    _CUSTOM_PREFIX + name: name for name in (PropertyName.SPAN, PropertyName.VERSION)
+}
 # Properties that these rules look at, whatever the caller wants to keep.
 PROPERTIES_READ: Final = frozenset({
     PropertyName.TASK_NAME, PropertyName.DISPLAY_NAME, PropertyName.CACHED_EXECUTION_ID,
-    PropertyName.INPUTS,
+    PropertyName.INPUTS, *_PLAIN_NAME,
 })  # fmt: skip
 
 # Own components, and ExampleGens that do not begin with a plain capital.
-_MORE_CLASSES: Final = ("GraphletGen", "WasteGate", "WasteModelTrainer", "BigQueryExampleGen")
+_OWN_CLASSES: Final = frozenset({"Archiver", "GraphletGen", "WasteGate", "WasteModelTrainer"})
+_MORE_CLASSES: Final = (*sorted(_OWN_CLASSES), "BigQueryExampleGen")
 _CLASS_OF_KEY: Final[Mapping[str, str]] = {
     name.lower(): name for name in (*vocabulary.ROLE_OF_CLASS, *_MORE_CLASSES)
 }
 _NUMBERED: Final = re.compile(r"(?<=[A-Za-z])[-_]?\d+$")
 _SEPARATORS: Final = re.compile(r"[-_ ]+")
-_OWN_CLASSES: Final = frozenset({"GraphletGen", "WasteGate", "WasteModelTrainer"})
 _FIRST_NODE_ID: Final = 2**62
 
 
@@ -178,6 +185,7 @@ class _Rows:
         changes: dict[str, Any] = {
             "execution_type": self._types(),
             "execution_properties": self._with_parameters(),
+            "artifact_properties": _with_plain_names(self.raw.artifact_properties),
             **self._with_nodes(),
         }
         told: RawTables = dataclasses.replace(self.raw, **changes)
@@ -293,6 +301,20 @@ class _Rows:
                 association, np.asarray(members, np.int64).reshape(-1, 2)
             ]),
         }  # fmt: skip
+
+
+def _with_plain_names(table: Any) -> RawProperties:
+    table = _property_lists(table)
+    names = table.name
+    prefixed = {
+        (owner, _PLAIN_NAME[name]) for owner, name in zip(table.owner, names) if name in _PLAIN_NAME
+    }
+    is_custom = [
+        0 if (owner, name) in prefixed else custom
+        for owner, name, custom in zip(table.owner, names, table.is_custom)
+    ]
+    plain = [_PLAIN_NAME.get(name, name) for name in names]
+    return dataclasses.replace(table, name=plain, is_custom=is_custom)
 
 
 def property_value(content: object) -> tuple[int, float | str]:
