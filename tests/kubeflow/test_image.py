@@ -75,7 +75,17 @@ def test_extras_that_are_installed_exist() -> None:
 
 
 @pytest.mark.tfx
-def test_the_last_check_of_the_build_passes_here() -> None:
-    """The image's own test imports the type that gated containers import."""
-    [check] = re.findall(r'python -c "([^"]+)"', DOCKERFILE.read_text())
-    subprocess.run([sys.executable, "-W", "ignore", "-c", check], cwd=ROOT, check=True)
+def test_the_checks_of_the_build_pass_here() -> None:
+    """The image's own tests import the type that gated containers import, and what upkeep runs."""
+    checks = re.findall(r'python -c "([^"]+)"', DOCKERFILE.read_text())
+    assert len(checks) == 2
+    for check in checks:
+        subprocess.run([sys.executable, "-W", "ignore", "-c", check], cwd=ROOT, check=True)
+
+
+def test_the_upkeep_pipeline_is_in_the_image() -> None:
+    """Its containers import `pipelines.upkeep`: the package is copied to where Python looks."""
+    found = instructions()
+    [work] = [rest for word, rest in found if word == "WORKDIR"][:1]
+    assert ("COPY", "pipelines ./pipelines") in found
+    assert ("ENV", f"PYTHONPATH={work}") in found
