@@ -18,7 +18,7 @@ import numpy as np
 from tfx_graphlets import roles
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import all_features, describe, properties_read
-from tfx_graphlets.features.presence import READ_TYPES
+from tfx_graphlets.features.presence import READ_TYPES, any_payload
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.own_nodes import without_gates
 from tfx_graphlets.payload import Payloads
@@ -177,6 +177,8 @@ def describe_trace(
     if max_executions < 1:
         raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
     trace = without_gates(trace)
+    if payloads is not None and not any_payload(trace, payloads):
+        payloads = None  # no shard has to look again
     work = _Work.of(trace, stage, max_executions, processes, payloads, role_of_type)
     numbers: Iterable[int] = range(len(work.shards))
     if progress is not None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.texts import Texts
+from tfx_graphlets.texts import Texts, places_in
 from tfx_graphlets.trace import (
     BoolArray,
     CodeArray,
@@ -262,17 +262,16 @@ def _content(trace: Trace) -> CodeArray | None:
     if not len(rows) and not len(of_execution):
         return None
     result = np.full(len(trace.artifacts), -1, np.int32)
-    distinct, number = np.unique(own.string_code[rows], return_inverse=True)
-    number_of = {own.strings[code]: at for at, code in enumerate(distinct.tolist()) if code >= 0}
     if len(of_execution):
+        # Texts that both tables have get the same number, others one of their own.
+        place = places_in(executions.strings, own.strings)
+        place = np.where(place >= 0, place, len(own.strings) + np.arange(len(place)))
+        code = executions.string_code[of_execution]
         by_execution = np.full(len(trace.executions), -1, np.int32)
-        for row in of_execution.tolist():
-            if executions.string_code[row] >= 0:
-                text = executions.strings[executions.string_code[row]]
-                by_execution[executions.owner[row]] = number_of.setdefault(text, len(number_of))
+        by_execution[executions.owner[of_execution]] = np.where(code >= 0, place[code], -1)
         theirs = by_execution[trace.events.execution]
         result[trace.events.artifact[theirs >= 0]] = theirs[theirs >= 0]
-    result[own.owner[rows]] = number.reshape(-1)
+    result[own.owner[rows]] = own.string_code[rows]
     return result
 
 

@@ -17,6 +17,20 @@ _ERRORS = "surrogatepass"
 _AT_ONCE = 4_096  # strings that are made at once while iterating
 
 
+def places_in(wanted: Sequence[str], known: Sequence[str]) -> NDArray[np.int64]:
+    """Place of each string in ``known``, int64 [n]; -1 where it is not there.
+
+    >>> places_in(["b", "c"], ["a", "b"]).tolist()
+    [1, -1]
+    """
+    import pyarrow.compute as pc
+
+    both = [one if isinstance(one, Texts) else Texts.of(one) for one in (wanted, known)]
+    found = pc.index_in(both[0].to_arrow(), value_set=both[1].to_arrow())
+    result: NDArray[np.int64] = found.fill_null(-1).to_numpy().astype(np.int64)
+    return result
+
+
 class Texts(Sequence[str]):
     """A sequence of strings, kept as UTF-8 end to end.
 

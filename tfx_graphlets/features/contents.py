@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfx_graphlets.adjacency import Adjacency
 from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.texts import Texts
 from tfx_graphlets.trace import NO_STRING, FloatArray, IntArray, Properties
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
@@ -51,7 +53,7 @@ class SpanContents:
         properties, num_artifacts = trace.artifacts.properties, len(trace.artifacts)
         number = properties.numbers(PropertyName.SPAN, num_artifacts)
         version = properties.numbers(PropertyName.VERSION, num_artifacts)
-        code, texts = _fingerprints(graphlets, outputs)
+        code, sizes = _fingerprints(graphlets, outputs)
         identity = np.arange(num_artifacts, dtype=np.int64)
         marked = np.flatnonzero(code >= 0)
         content = [_ordinal(column[marked]) for column in (code, number, version)]
@@ -62,8 +64,9 @@ class SpanContents:
             is_first[1:] = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
         first = np.maximum.accumulate(np.where(is_first, np.arange(len(marked)), 0))
         identity[marked[order]] = marked[order][first]
-        size = np.array([_size(text) for text in texts] or [np.nan])
-        return cls(identity, number, np.where(code >= 0, size[np.maximum(code, 0)], np.nan))
+        size = np.full(num_artifacts, np.nan)
+        size[marked] = sizes[code[marked]]
+        return cls(identity, number, size)
 
 
 def text_codes(properties: Properties, name: str, num_owners: int) -> IntArray:
@@ -97,43 +100,61 @@ def code_hashes(graphlets: Graphlets) -> tuple[IntArray, tuple[str, ...]]:
     return number[code], tuple(number_of)
 
 
-def _fingerprints(graphlets: Graphlets, outputs: Adjacency) -> tuple[IntArray, list[str]]:
+def _fingerprints(graphlets: Graphlets, outputs: Adjacency) -> tuple[IntArray, FloatArray]:
     """Fingerprint of each artifact: its own, else its producer's, where older TFX kept it.
 
-    Returns: int64 [num_artifacts], code into the texts, -1 where none; and the texts.
+    Returns: int64 [num_artifacts], its number, -1 where there is none; and the
+      size of the input files by number, float64, NaN where none is said.
     """
     trace = graphlets.trace
-    artifacts, executions = trace.artifacts, trace.executions
+    artifacts, properties = trace.artifacts, trace.executions.properties
     own = text_codes(artifacts.properties, PropertyName.INPUT_FINGERPRINT, len(artifacts))
-    texts: list[str] = []
-    code_of: dict[str, int] = {}
+    theirs = _of_producers(graphlets, outputs, own)
+    numbers, code = np.unique(own, return_inverse=True)
+    texts = _strings(artifacts.properties.strings, numbers)
+    code = code.reshape(-1).astype(np.int64)
+    if theirs is not None:
+        more, other = np.unique(theirs, return_inverse=True)
+        number_of = {text: number for number, text in enumerate(texts)}
+        new = [number_of.setdefault(t, len(number_of)) for t in _strings(properties.strings, more)]
+        texts = list(number_of)
+        code = np.where(own >= 0, code, np.array(new, np.int64)[other.reshape(-1)])
+    nothing = np.array([not text for text in texts], bool)
+    sizes = np.array([_size(text) for text in texts], np.float64)
+    return np.where(nothing[code], -1, code) if texts else own, sizes
 
-    def recoded(codes: IntArray, strings: Properties) -> IntArray:
-        distinct, place = np.unique(codes, return_inverse=True)
-        new = np.full(len(distinct), -1, np.int64)
-        for at, code in enumerate(distinct.tolist()):
-            text = strings.strings[code] if code >= 0 else ""
-            if text:
-                new[at] = code_of.setdefault(text, len(code_of))
-                if new[at] == len(texts):
-                    texts.append(text)
-        return new[place.reshape(-1)]
 
-    result = recoded(own, artifacts.properties)
-    of_execution = text_codes(
-        executions.properties, PropertyName.INPUT_FINGERPRINT, len(executions)
-    )
-    sources = np.flatnonzero((graphlets.role == Role.EXAMPLE_GEN) & (of_execution >= 0))
-    if len(sources):
-        index, artifact = outputs.expand(sources)
-        is_examples = trace.artifacts_of_types([ArtifactType.EXAMPLES])[artifact]
-        of_source = recoded(of_execution[sources], executions.properties)
-        theirs = np.full(len(artifacts), -1, np.int64)
-        kept = is_examples & (of_source[index] >= 0)
-        # The earliest producer counts: it is assigned last.
-        theirs[artifact[kept][::-1]] = of_source[index[kept]][::-1]
-        result = np.where(result >= 0, result, theirs)
-    return result, texts
+def _of_producers(graphlets: Graphlets, outputs: Adjacency, own: IntArray) -> IntArray | None:
+    """Code of the text of the ExampleGen that put out Examples without one; None if none has.
+
+    Returns: int64 [num_artifacts], code into the executions' strings, -1 where
+      there is none.
+    """
+    trace = graphlets.trace
+    examples = trace.artifacts_of_types([ArtifactType.EXAMPLES])
+    if not (examples & (own < 0)).any():
+        return None
+    executions = trace.executions
+    code = text_codes(executions.properties, PropertyName.INPUT_FINGERPRINT, len(executions))
+    sources = np.flatnonzero((graphlets.role == Role.EXAMPLE_GEN) & (code >= 0))
+    index, artifact = outputs.expand(sources)
+    kept = examples[artifact] & (own[artifact] < 0)
+    if not kept.any():
+        return None
+    result = np.full(len(own), -1, np.int64)
+    # The earliest producer counts: it is assigned last.
+    result[artifact[kept][::-1]] = code[sources[index[kept]]][::-1]
+    return result
+
+
+def _strings(strings: Sequence[str], codes: IntArray) -> list[str]:
+    """The string of each code, the empty one for -1."""
+    known = codes >= 0
+    if isinstance(strings, Texts):
+        found = iter(strings.take(codes[known]))
+    else:
+        found = iter([strings[code] for code in codes[known].tolist()])
+    return [next(found) if one else "" for one in known.tolist()]
 
 
 def _ordinal(column: IntArray | FloatArray) -> IntArray:
