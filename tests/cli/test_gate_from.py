@@ -1,0 +1,90 @@
+"""The command ``gate``, before a pipeline is launched, from wherever the history is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ydf")
+
+from tests.components import waste_models
+from tests.import_graph import ROOT
+from tests.provenance.kfp_retelling import as_system_rows, rows_of
+from tests.provenance.mlmd_files import write_store
+from tests.provenance.places import BACKENDS, Places, opened_places
+from tfx_graphlets.assembly import RawTables
+from tfx_graphlets.cli import command, main
+from tfx_graphlets.provenance.store import open_store
+
+pytestmark = pytest.mark.server
+
+PIPELINE = "flights-lga-linear-w1-value"
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """Servers of this module."""
+    with opened_places(tmp_path_factory.mktemp("servers")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def recorded() -> RawTables:
+    """A recorded pipeline's rows."""
+    with open_store(ROOT / "pipelines" / "flights" / "history" / PIPELINE / "archive") as store:
+        return rows_of(store.read_trace())
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Directory of a waste model."""
+    return waste_models.saved(tmp_path_factory.mktemp("model") / "waste_model")
+
+
+def decision(
+    store: str, model: str, threshold: float, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, dict[str, Any]]:
+    """Exit code and document of the command."""
+    words = ["gate", store, "--pipeline", PIPELINE, "--model", model, "--exploration", "0"]
+    words += ["--threshold", str(threshold), "--max-hours-without-attempt", "48"]
+    capsys.readouterr()
+    code = main(words)
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("backend", "kept_by"),
+    [
+        pytest.param(backend, kept_by, id=f"{backend}-{kept_by}")
+        for backend, kept_by in itertools.product(BACKENDS, ("tfx", "kubeflow"))
+        # Kubeflow's API tells of runs of Kubeflow Pipelines alone.
+        if (backend, kept_by) != ("kfp", "tfx")
+    ],
+)
+def test_the_command_decides_the_same(
+    backend: str, kept_by: str, places: Places, recorded: RawTables, model: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Both decisions are those over SQLite: exit code, probability and what was counted."""
+    # An hour after the last run: the command looks at the clock.
+    now_ms = max(recorded.execution_update_ms) + 3_600_000
+    monkeypatch.setattr(command, "_now_ms", lambda: now_ms)
+    rows = recorded if kept_by == "tfx" else as_system_rows(recorded)
+    told = str(write_store(tmp_path / "tfx.sqlite", recorded))
+    store = places.uri(backend, write_store(tmp_path / "store.sqlite", rows), recorded)
+    _, reference = decision(told, model, 0.5, capsys)
+    assert 0 < reference["probability"] < 1
+    for threshold, code in ((0.001, 0), (0.999, 3)):
+        found_code, found = decision(store, model, threshold, capsys)
+        _, expected = decision(told, model, threshold, capsys)
+        assert found_code == code
+        assert found["proceed"] is (code == 0)
+        # Ids and names of runs are others in Kubeflow's API.
+        for name in found.keys() - ({"reason", "similar"} if backend == "kfp" else set()):
+            assert found[name] == expected[name], name
