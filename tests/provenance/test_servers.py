@@ -71,12 +71,10 @@ class Database:
             command, input=statements.encode(), check=True, env=environment, capture_output=True
         )
 
-    def filled(self, name: str, fill: Callable[[Any, str], None] | None = None) -> None:
-        """Makes a database whose tables the MLMD API makes, and ``fill`` fills."""
-        from ml_metadata.metadata_store import metadata_store
+    def config(self, name: str) -> Any:
+        """How the MLMD API, and a runner of TFX, connects to one of its databases."""
         from ml_metadata.proto import metadata_store_pb2 as pb
 
-        self.run("", f"CREATE DATABASE {name};")
         config = pb.ConnectionConfig()
         place = config.mysql if self.backend == "mysql" else config.postgresql
         place.host, place.user, place.password = "127.0.0.1", "mlmd", servers.PASSWORD
@@ -85,7 +83,14 @@ class Database:
             place.port, place.database = self.port, name
         else:
             place.port, place.dbname = str(self.port), name
-        api = metadata_store.MetadataStore(config)
+        return config
+
+    def filled(self, name: str, fill: Callable[[Any, str], None] | None = None) -> None:
+        """Makes a database whose tables the MLMD API makes, and ``fill`` fills."""
+        from ml_metadata.metadata_store import metadata_store
+
+        self.run("", f"CREATE DATABASE {name};")
+        api = metadata_store.MetadataStore(self.config(name))
         if fill is not None:
             fill(api, self.mark)
 

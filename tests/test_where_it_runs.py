@@ -1,0 +1,66 @@
+"""The table of where the gate runs: every cell has a test that exists, or a reason."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.import_graph import ROOT
+from tests.where_it_runs import BACKENDS, RUNNERS, SCHEMA_NAMES, TABLES, Cell, markdown
+
+CELLS = [
+    pytest.param(cell, id=f"{row}-{column}")
+    for table in TABLES
+    for row, column, cell in table.cells()
+]
+NODES = sorted({node for table in TABLES for *_, cell in table.cells() for node in cell.tests})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_has_a_test_or_a_reason(cell: Cell) -> None:
+    """No cell is empty, and none that is not run lacks the reason."""
+    assert cell.tests or cell.note
+    assert cell.works or (cell.tests and cell.note)
+
+
+def test_the_tables_are_whole() -> None:
+    """Every row has a cell for every column, and no other."""
+    assert [set(table.columns) for table in TABLES] == [set(BACKENDS), set(SCHEMA_NAMES)]
+    for table in TABLES:
+        for _, _, cells in table.rows:
+            assert set(cells) == set(table.columns)
+    assert len(RUNNERS.rows) == 6
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_the_function_of_every_node_exists(node: str) -> None:
+    """The file holds a test of that name."""
+    file, _, name = node.partition("::")
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    functions = {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
+    assert name.partition("[")[0] in functions
+
+
+@pytest.mark.tfx
+@pytest.mark.slow
+def test_pytest_collects_every_node() -> None:
+    """With its parameters, where the table names them."""
+    files = sorted({node.partition("::")[0] for node in NODES})
+    options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *files],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    collected = {line.strip() for line in done.stdout.splitlines()}
+    collected |= {line.partition("[")[0] for line in collected}
+    # Where the corpus of stores is not at hand its tests have no parameters.
+    assert [node for node in NODES if node not in collected] == [], done.stderr
+
+
+def test_the_readme_shows_the_tables() -> None:
+    """README.md holds what ``python -m tests.where_it_runs`` prints."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Where it runs\n")[2]
+    assert section.partition("\n## ")[0].strip().startswith(markdown())
