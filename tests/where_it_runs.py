@@ -170,8 +170,9 @@ RUNNERS: Final = Table(
                 backend: Cell(
                     tuple(
                         f"{DECIDES}[{backend}-{kept_by}]"
-                        for kept_by in ("tfx", "kubeflow")
-                        if (backend, kept_by) != ("kfp", "tfx")
+                        for kept_by in ("tfx", "kubeflow", "run", "KfpRun")
+                        if (backend == "sqlite" or kept_by not in ("run", "KfpRun"))
+                        and (backend, kept_by) != ("kfp", "tfx")
                     )
                 )
                 for backend in BACKENDS
@@ -226,7 +227,7 @@ def markdown() -> str:
         "",
         *runners,
         "",
-        "\\* container by container, as processes with the compiled commands, and without a cluster.",
+        "\\* container by container, as processes with the compiled commands, without a cluster.",
         "",
         "What is read into the same graphlets, by where it is and who wrote it:",
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
@@ -62,7 +63,10 @@ def decision(
     ("backend", "kept_by"),
     [
         pytest.param(backend, kept_by, id=f"{backend}-{kept_by}")
-        for backend, kept_by in itertools.product(BACKENDS, ("tfx", "kubeflow"))
+        for backend, kept_by in [
+            *itertools.product(BACKENDS, ("tfx", "kubeflow")),
+            *itertools.product(("sqlite",), ("run", "KfpRun")),
+        ]
         # Kubeflow's API tells of runs of Kubeflow Pipelines alone.
         if (backend, kept_by) != ("kfp", "tfx")
     ],
@@ -75,7 +79,12 @@ def test_the_command_decides_the_same(
     # An hour after the last run: the command looks at the clock.
     now_ms = max(recorded.execution_update_ms) + 3_600_000
     monkeypatch.setattr(command, "_now_ms", lambda: now_ms)
-    rows = recorded if kept_by == "tfx" else as_system_rows(recorded)
+    rows = recorded
+    if kept_by == "kubeflow":
+        rows = as_system_rows(recorded)
+    elif kept_by != "tfx":
+        types = [kept_by if one == "pipeline_run" else one for one in recorded.context_type]
+        rows = dataclasses.replace(recorded, context_type=types)
     told = str(write_store(tmp_path / "tfx.sqlite", recorded))
     store = places.uri(backend, write_store(tmp_path / "store.sqlite", rows), recorded)
     _, reference = decision(told, model, 0.5, capsys)
