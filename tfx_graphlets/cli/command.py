@@ -7,6 +7,7 @@ import contextlib
 import csv
 import dataclasses
 import io
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from tfx_graphlets import outcome
 from tfx_graphlets.cli.render import Result, table
 from tfx_graphlets.corpus import describe_store
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features.table import FeatureTable
+from tfx_graphlets.features.table import FeatureKind, FeatureTable
 from tfx_graphlets.graphlet import Graphlets
 from tfx_graphlets.own_nodes import without_gates
 from tfx_graphlets.policy import GatePolicy
@@ -314,13 +315,21 @@ def _write_table(features: FeatureTable, target: Path, suffix: str) -> None:
     if suffix == ".parquet":
         import pyarrow.parquet
 
-        pyarrow.parquet.write_table(features.to_arrow(), target)
+        # Hardly a number repeats: dictionaries of them would cost time and space.
+        categories = [f.name for f in features.features if f.kind is FeatureKind.CATEGORY]
+        pyarrow.parquet.write_table(features.to_arrow(), target, use_dictionary=categories)
         return
-    names = [feature.name for feature in features.features]
+    columns: list[Sequence[object]] = [features.trainer.tolist()]
+    for feature in features.features:
+        values = features.columns[feature.name]
+        if feature.kind is FeatureKind.NUMBER:
+            columns.append(
+                ["" if math.isnan(v) else v for v in features.numbers(feature.name).tolist()]
+            )
+        else:
+            columns.append(["" if value is None else value for value in values])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trainer", *names])
-    for number, trainer in enumerate(features.trainer.tolist()):
-        row = features.row(number)
-        writer.writerow([trainer, *("" if row[name] is None else row[name] for name in names)])
+    writer.writerow(["trainer", *(feature.name for feature in features.features)])
+    writer.writerows(zip(*columns))
     target.write_text(text.getvalue(), encoding="utf-8")

@@ -21,7 +21,7 @@ from tfx_graphlets.provenance.queries import Query
 
 MAX_CONNECTIONS: Final = 4
 _ATTEMPTS: Final = 5  # to begin at one state of a file that is being written
-_ROWS_AT_ONCE: Final = 65_536
+_ROWS_AT_ONCE: Final = 32_768
 _OPTION_ROWS: Final = "adbc.sqlite.query.batch_rows"
 _WAIT_MILLISECONDS: Final = 30_000
 
