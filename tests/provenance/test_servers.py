@@ -277,7 +277,7 @@ def test_a_wrong_password_is_not_shown(
 ) -> None:
     """ConnectorX tries for half a minute; its message and what it logs do not name the password."""
     with pytest.raises(StoreError, match="password") as caught:
-        open_store(database.uri("store", password="wr%40ng"))
+        open_store(database.uri("store", password="wr%40ng"))  # noqa: S106 - a wrong one
     for text in (str(caught.value), repr(caught.value.__cause__), *capfd.readouterr()):
         assert "wr%40ng" not in text
         assert "wr@ng" not in text
