@@ -31,8 +31,8 @@ format: $(STAMP) ## let ruff mend what it can
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
 
-bench: $(STAMP) ## measure reading and segmentation; writes bench_output/
-	$(RUN) -m tests.benchmarks.bench
+bench: $(STAMP) ## measure whole processes, time and memory (MODELS="1500 45000"); writes bench_output/
+	$(RUN) -m tests.benchmarks.bench $(if $(MODELS),--models $(MODELS))
 
 build_file: $(STAMP) ## write BUILD anew from the imports
 	$(RUN) -m tests.make_build

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from tfx_graphlets.components.artifacts import Archive, GateDecision, Graphlets, WasteModel
     from tfx_graphlets.components.conditions import check_gated, proceed
     from tfx_graphlets.components.graphlet_gen import GraphletGen
+    from tfx_graphlets.components.kubeflow import compile_for_kubeflow
+    from tfx_graphlets.components.placement import gate_downstream
     from tfx_graphlets.components.waste_gate import WasteGate
     from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
+    from tfx_graphlets.corpus import describe_store
     from tfx_graphlets.features import describe
     from tfx_graphlets.features.table import FeatureTable
     from tfx_graphlets.policy import GatePolicy, GateState, decide
@@ -38,6 +41,7 @@ _HOME: Final = {
     "Trace": "trace",
     "segment": "segmentation",
     "describe": "features",
+    "describe_store": "corpus",
     "FeatureTable": "features.table",
     # Learn and decide; backtest.backtest replays the decisions over the past.
     "train_waste_model": "waste_model",
@@ -54,6 +58,8 @@ _HOME: Final = {
     "WasteGate": "components.waste_gate",
     "proceed": "components.conditions",
     "check_gated": "components.conditions",
+    "gate_downstream": "components.placement",
+    "compile_for_kubeflow": "components.kubeflow",
     "Graphlets": "components.artifacts",
     "WasteModel": "components.artifacts",
     "GateDecision": "components.artifacts",
@@ -80,8 +86,11 @@ __all__ = [
     "WasteModelTrainer",
     "__version__",
     "check_gated",
+    "compile_for_kubeflow",
     "decide",
     "describe",
+    "describe_store",
+    "gate_downstream",
     "load_waste_model",
     "open_store",
     "proceed",
