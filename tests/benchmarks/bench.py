@@ -33,7 +33,8 @@ _LARGEST_FOR_MLMD = 45_000
 _LARGEST_FOR_BEAM = 45_000
 _STEPS = (
     "nothing", "import_library", "scan_events", "scan_columns", "features", "features_pre",
-    "features_one_process", "features_in_parts", "segmentation",
+    "features_one_process", "features_in_parts", "segmentation", "current_graphlet",
+    "gate_decision",
 )  # fmt: skip
 
 
@@ -50,12 +51,12 @@ def store_of(folder: Path, models: int) -> Path:
     return path
 
 
-def measure(step: str, store: Path, repeats: int, module: str = results.STEPS) -> dict[str, float]:
+def measure(step: str, store: Path, repeats: int) -> dict[str, float]:
     """Medians of a step over fresh processes, after one that warms the page cache."""
     print(f"  {step}", flush=True)
     if repeats > 1:
-        process.run(step, str(store), module)
-    runs = [process.run(step, str(store), module) for _ in range(repeats)]
+        process.run(step, str(store))
+    runs = [process.run(step, str(store)) for _ in range(repeats)]
     figures = {
         name: statistics.median(run.figures[name] for run in runs) for name in runs[0].figures
     }
@@ -72,10 +73,9 @@ def measure_store(store: Path, models: int, repeats: int) -> dict[str, Any]:
     steps = {step: measure(step, store, repeats) for step in _STEPS}
     if models <= _LARGEST_FOR_MLMD:
         steps["read_by_mlmd"] = measure("read_by_mlmd", store, 1)
-    for module, names in results.OTHERS.items():
-        for step in names:
-            if module != results.BEAM or models <= _LARGEST_FOR_BEAM:
-                steps[step] = measure(step, store, 1 if module == results.BEAM else repeats, module)
+    if models <= _LARGEST_FOR_BEAM:
+        for step in ("beam_one_process", "beam_two_processes"):
+            steps[step] = measure(step, store, 1)
     return {"models": models, "megabytes": store.stat().st_size / 1e6, "steps": steps}
 
 

@@ -7,12 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-STEPS = "tests.benchmarks.steps"
-BEAM = "tests.benchmarks.beam"
-LATENCY = "tests.benchmarks.latency"
-# Steps of other modules, each with a ``main`` like that of ``steps``.
-OTHERS: Mapping[str, tuple[str, ...]] = {}
-
 _Store = Mapping[str, Any]
 _Row = Callable[[_Store], "str | None"]
 
@@ -58,6 +52,14 @@ def per_second(store: _Store) -> str:
     return f"{step['graphlets'] / step['segment']:,.0f}"
 
 
+def _sum_of(step: str, *figures: str) -> _Row:
+    def row(store: _Store) -> str | None:
+        found = store["steps"].get(step)
+        return None if found is None else f"{1000 * sum(found[name] for name in figures):.3g} ms"
+
+    return row
+
+
 ROWS: Mapping[str, _Row] = {
     "store to feature table, stage `input`, whole process": seconds("features"),
     "... peak memory, all processes": memory("features"),
@@ -74,6 +76,11 @@ ROWS: Mapping[str, _Row] = {
     ),
     "the MLMD API, reading alone": seconds("read_by_mlmd", "read"),
     "MLMD API to feature table": ratio(("read_by_mlmd", "read"), ("features", "whole_process")),
+    "current graphlet of a run, after connecting": _sum_of("current_graphlet", "read", "cut"),
+    "decision of the gate, history and model loaded": milliseconds("gate_decision", "decide"),
+    "... features of the current graphlet": milliseconds("gate_decision", "features"),
+    "Beam, one process": seconds("beam_one_process", "beam"),
+    "Beam, two processes": seconds("beam_two_processes", "beam"),
     "`import tfx_graphlets` after numpy": milliseconds("import_library", "import"),
 }
 

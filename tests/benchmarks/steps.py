@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.benchmarks import beam, latency
+
 Figures = Mapping[str, float]
 
 # The bare scan adds up every column that features are made from, and nothing else.
@@ -137,11 +139,36 @@ def read_by_mlmd(store: str) -> Figures:
         return {"read": timed(opened.read_trace)}
 
 
+def current_graphlet(store: str) -> Figures:
+    """The graphlet of a run that has not trained yet, out of the store."""
+    return _in_seconds(latency.current(store))
+
+
+def gate_decision(store: str) -> Figures:
+    """What a gate does once its model and its history are loaded, and loading them."""
+    return _in_seconds(latency.decision(store))
+
+
+def beam_one_process(store: str) -> Figures:
+    """The Beam pipeline, one process."""
+    return {"beam": beam.run(store, 1)}
+
+
+def beam_two_processes(store: str) -> Figures:
+    """The Beam pipeline, two processes."""
+    return {"beam": beam.run(store, 2)}
+
+
+def _in_seconds(milliseconds: Figures) -> Figures:
+    return {name: value / 1000 for name, value in milliseconds.items()}
+
+
 STEPS: Mapping[str, Callable[[str], Figures]] = {
     step.__name__: step
     for step in (
         nothing, import_library, scan_events, scan_columns, segmentation, features, features_pre,
-        features_one_process, features_in_parts, read_by_mlmd,
+        features_one_process, features_in_parts, read_by_mlmd, current_graphlet, gate_decision,
+        beam_one_process, beam_two_processes,
     )
 }  # fmt: skip
 
