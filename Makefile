@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 STAMP := .venv/.installed-$(shell (pwd; cat constraints.txt setup.py .ci/env.sh) | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint format bench build_file clean
+.PHONY: help env demo test test_long lint format bench build_file clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -19,8 +19,11 @@ $(STAMP):
 demo: $(STAMP) ## the main job: a TFX pipeline that skips the training that would be wasted, live
 	$(RUN) -W ignore -m pipelines.flights.demo
 
-test: lint ## lint, then every test
-	$(RUN) -m pytest
+test: lint ## lint, then every test that does not take minutes
+	$(RUN) -m pytest -m "not long"
+
+test_long: $(STAMP) ## the tests that take minutes: the demo, containers, pipelines on real servers
+	$(RUN) -m pytest -m long
 
 lint: $(STAMP) ## ruff and mypy
 	$(RUN) -m ruff check

@@ -279,16 +279,17 @@ def test_an_environment_of_another_kind_is_replaced(machine: Machine) -> None:
 
 
 def test_continuous_integration_runs_make_test(machine: Machine) -> None:
-    """.ci/run calls `make test`, which lints and then runs every test."""
+    """.ci/run calls `make test` and `make test_long`: together they lint and run every test."""
     commands = [
         line
         for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
         if line and not line.startswith("#")
     ]
-    assert commands == ["set -eu", 'cd "$(dirname "$0")/.."', "make test"]
+    assert commands == ["set -eu", 'cd "$(dirname "$0")/.."', "make test", "make test_long"]
     plan = machine.run("make", "-n", "test").stdout
-    steps = ["ruff check", "ruff format --check", "-m mypy", "-m pytest\n"]
+    steps = ["ruff check", "ruff format --check", "-m mypy", '-m pytest -m "not long"\n']
     assert [plan.index(step) for step in steps] == sorted(plan.index(step) for step in steps)
+    assert "-m pytest -m long\n" in machine.run("make", "-n", "test_long").stdout
 
 
 def test_the_constraints_pin_the_same_tfx_on_both_pythons() -> None:

@@ -26,7 +26,7 @@ from tests.provenance.places import Places, opened_places, without_password
 from tfx_graphlets.assembly import RawTables
 from tfx_graphlets.provenance.store import open_store
 
-pytestmark = [pytest.mark.tfx, pytest.mark.server]
+pytestmark = [pytest.mark.tfx, pytest.mark.server, pytest.mark.long]
 
 RUNNERS = {"local": tfx.orchestration.LocalDagRunner, "beam": BeamDagRunner}
 

@@ -38,7 +38,7 @@ from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.kubeflow import KFP, VERTEX, compile_for_kubeflow
 from tfx_graphlets.vocabulary import Stage
 
-pytestmark = pytest.mark.tfx
+pytestmark = [pytest.mark.tfx, pytest.mark.long]
 
 GENERATOR, GATE, TRAINER = "GraphletGenExecutor", "WasteGateExecutor", "GenericExecutor"
 BEFORE = {"LightExampleGen", "Transform", "GraphletGen", "WasteGate"}

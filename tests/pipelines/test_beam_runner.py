@@ -20,7 +20,7 @@ from tests.pipelines import gated_flights
 from tfx_graphlets import Outcome, open_store, segment
 from tfx_graphlets.components.history import PipelineHistory
 
-pytestmark = pytest.mark.tfx
+pytestmark = [pytest.mark.tfx, pytest.mark.long]
 
 BEFORE = {
     "CsvExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "WindowResolver",

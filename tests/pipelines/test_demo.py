@@ -31,7 +31,7 @@ def classes_by_run(trace: Trace) -> dict[str, set[str]]:
 
 
 @pytest.mark.tfx
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_demo_trains_where_its_gate_says_run_and_nowhere_else(tmp_path: Path) -> None:
     """Both decisions occur; a skipped run holds a GateDecision and nothing of the training."""
     done = subprocess.run(

@@ -21,7 +21,7 @@ from tests.pipelines.upkeep_stores import store_of
 from tfx_graphlets import load_waste_model
 from tfx_graphlets.components.artifact_files import local_copy
 
-pytestmark = pytest.mark.tfx
+pytestmark = [pytest.mark.tfx, pytest.mark.long]
 
 SETTINGS = Settings(freshness=0.8)
 
