@@ -58,7 +58,8 @@ def test_a_failed_job_leaves_nothing_behind(
     monkeypatch.setattr(files, "publish", fail)
     arguments = [str(store), "--stage", "pre", "--output", str(tmp_path / "t")]
     assert main([*arguments, "--max-executions", "60"]) == 1
-    assert capsys.readouterr().err == "nothing was written: one is missing\n"
+    # What other tests did to logging may stand before it.
+    assert capsys.readouterr().err.endswith("nothing was written: one is missing\n")
     assert list((tmp_path / "t").iterdir()) == []
 
 
