@@ -19,7 +19,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,9 @@ from tests.import_graph import ROOT
 
 RECORDED = ROOT / "tests" / "benchmarks" / "results.json"
 SIZES = (1_500, 45_000)
-# The MLMD API needs minutes at 45,000 models and more than an hour at 450,000.
-_LARGEST_FOR_MLMD = 45_000
-_LARGEST_FOR_BEAM = 45_000
+# Up to which size what takes minutes is measured: the MLMD API needs more than half an
+# hour at 450,000 models.
+_LARGEST = {"read_by_mlmd": 45_000, "beam_one_process": 45_000, "beam_two_processes": 45_000}
 _STEPS = (
     "nothing", "import_library", "scan_events", "scan_columns", "features", "features_pre",
     "features_one_process", "features_in_parts", "segmentation", "current_graphlet",
@@ -67,14 +67,14 @@ def measure(step: str, store: Path, repeats: int) -> dict[str, float]:
     }
 
 
-def measure_store(store: Path, models: int, repeats: int) -> dict[str, Any]:
-    """All steps on one store."""
+def measure_store(
+    store: Path, models: int, repeats: int, without: Collection[str] = ()
+) -> dict[str, Any]:
+    """All steps on one store, but for some."""
     print(f"{models:,} models", flush=True)
-    steps = {step: measure(step, store, repeats) for step in _STEPS}
-    if models <= _LARGEST_FOR_MLMD:
-        steps["read_by_mlmd"] = measure("read_by_mlmd", store, 1)
-    if models <= _LARGEST_FOR_BEAM:
-        for step in ("beam_one_process", "beam_two_processes"):
+    steps = {step: measure(step, store, repeats) for step in _STEPS if step not in without}
+    for step, largest in _LARGEST.items():
+        if models <= largest and step not in without:
             steps[step] = measure(step, store, 1)
     return {"models": models, "megabytes": store.stat().st_size / 1e6, "steps": steps}
 
@@ -96,13 +96,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="fresh processes per step")
     parser.add_argument("--output", type=Path, default=Path("bench_output"))
     parser.add_argument("--stores", type=Path, help="where the stores are kept (default: OUTPUT)")
+    parser.add_argument(
+        "--without", nargs="+", default=[], metavar="MODELS:STEP", help="steps to leave out"
+    )
     parser.add_argument("--record", action="store_true", help="renew the results the README quotes")
     options = parser.parse_args(arguments)
     document: dict[str, Any] = {"machine": machine(), "stores": []}
     options.output.mkdir(parents=True, exist_ok=True)
     for models in options.models:
         store = store_of(options.stores or options.output, models)
-        document["stores"].append(measure_store(store, models, options.repeats))
+        without = [step for size, _, step in (one.partition(":") for one in options.without)
+                   if size == str(models)]  # fmt: skip
+        document["stores"].append(measure_store(store, models, options.repeats, without))
         results.write(document, options.output / "bench.json")
     text = results.table(document)
     (options.output / "bench.md").write_text(text + "\n", encoding="utf-8")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Final
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.assembly import RawProperties, RawTables, struct_message_to_json
+from tfx_graphlets.provenance.selection import WHERE_CONTEXTS, Columns
 from tfx_graphlets.trace import PropertyKind
 
 if TYPE_CHECKING:
@@ -31,13 +32,17 @@ _KIND_OF_FIELD: Final = {
 
 
 class Reader:
-    """The calls: nodes page by page in the order of their ids, events by id."""
+    """The calls: nodes page by page in the order of their ids, events by id.
 
-    def __init__(self, api: metadata_store.MetadataStore) -> None:
+    Members are asked for only of contexts that the columns name: one call each.
+    """
+
+    def __init__(self, api: metadata_store.MetadataStore, columns: Columns = Columns.ALL) -> None:
         from ml_metadata import errors
         from ml_metadata.metadata_store import metadata_store
 
         self.api = api
+        self.columns = columns
         self.too_large = errors.ResourceExhaustedError
         self.page = metadata_store.ListOptions(order_by=metadata_store.OrderByField.ID)
         self.type_name = {
@@ -53,7 +58,7 @@ class Reader:
         """All rows of the store."""
         executions = self.api.get_executions(self.page)
         artifacts = self.api.get_artifacts(self.page)
-        contexts = self.api.get_contexts(self.page)
+        contexts = [one for one in self.api.get_contexts(self.page) if self._wanted(one)]
         known = {execution.id for execution in executions}
         events = self.in_chunks(self.api.get_events_by_execution_ids, sorted(known))
         # Events of executions that are gone are found from their artifacts.
@@ -70,6 +75,14 @@ class Reader:
             for execution in self.api.get_executions_by_context(context.id, self.page)
         ]
         return self.raw(executions, artifacts, events, contexts, association)
+
+    def _wanted(self, context: Any) -> bool:
+        types = self.columns.context_types
+        # Those that say where an execution belongs are looked at in any case.
+        return types is None or self.type_name["context"].get(context.type_id) in {
+            *types,
+            *WHERE_CONTEXTS,
+        }
 
     def pipeline_sizes(self) -> dict[str, int]:
         """Number of executions in the pipeline contexts of each name, by name."""
@@ -154,7 +167,7 @@ class Reader:
         """The messages as rows, with the attributions of the contexts."""
         attribution = [
             (context.id, artifact.id)
-            for context in contexts
+            for context in (contexts if self.columns.attributions else ())
             for artifact in self.api.get_artifacts_by_context(context.id, self.page)
         ]
         type_name = self.type_name

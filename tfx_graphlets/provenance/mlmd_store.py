@@ -155,7 +155,7 @@ class MlmdStore:
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
         with self._open() as api:
-            reader = mlmd_reader.Reader(api)
+            reader = mlmd_reader.Reader(api, columns)
             chosen = selection.pipelines
             raw = reader.whole() if chosen is None else reader.of_pipelines(chosen)
         return rows.finish(raw, self._name, selection)
