@@ -20,10 +20,10 @@ def test_the_benchmark_writes_what_it_prints(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A run over a handful of models ends with a table, the same as JSON, and a plot."""
-    bench.main(["--models", "60", "--repeats", "1", "--output", str(tmp_path)])
+    bench.main(["--models", "600", "--repeats", "1", "--output", str(tmp_path)])
     document = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     steps = document["stores"][0]["steps"]
-    assert steps["segmentation"]["graphlets"] == 60
+    assert steps["segmentation"]["graphlets"] == 600
     assert all(step["whole_process"] > 0 < step["peak_megabytes"] for step in steps.values())
     assert (tmp_path / "bench.md").read_text(encoding="utf-8") in capsys.readouterr().out
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
