@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from tests.reference import Reference
 from tests.reference_rows import rows_of_raw
-from tfx_graphlets.assembly import RawTables, assemble
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder, Value
+from tfx_graphlets.trace.assembly import RawTables, assemble
 from tfx_graphlets.vocabulary import ExecutionState, Role
 
 

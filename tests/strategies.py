@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from tfx_graphlets.assembly import RawProperties, RawTables
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace import PropertyKind
+from tfx_graphlets.trace.assembly import RawProperties, RawTables
+from tfx_graphlets.trace.trace import PropertyKind
 from tfx_graphlets.vocabulary import EventType, ExecutionState
 
 # Decorators of property tests: the same examples on every machine.

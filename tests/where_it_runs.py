@@ -15,8 +15,8 @@ PENGUIN: Final = "tests/pipelines/test_penguin.py"
 BEAM: Final = "tests/pipelines/test_beam_runner.py"
 KUBEFLOW: Final = "tests/kubeflow/test_running.py"
 COMMAND: Final = "tests/cli/test_gate_from.py"
-SCHEMAS: Final = "tests/provenance/test_schemas.py"
-PUBLIC: Final = "tests/provenance/test_public_stores.py"
+SCHEMAS: Final = "tests/stores/test_schemas.py"
+PUBLIC: Final = "tests/stores/test_public_stores.py"
 
 IN_A_SERVER: Final = f"{PLACES}::test_a_runner_that_records_in_a_server"
 BY_SERVICE: Final = f"{PLACES}::test_a_runner_whose_store_is_read_through_the_service"
@@ -183,16 +183,16 @@ RUNNERS: Final = Table(
 
 _MORE_TESTS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("sqlite", "pipeline_run"): (
-        "tests/provenance/test_readers.py::test_every_schema_is_read_by_sql",
+        "tests/stores/test_readers.py::test_every_schema_is_read_by_sql",
         f"{PUBLIC}::test_sql_and_api_give_one_trace",
     ),
     ("sqlite", "run"): (f"{PUBLIC}::test_counts_are_those_of_the_catalog",),
     ("sqlite", "InteractiveContext"): (f"{PUBLIC}::test_counts_are_those_of_the_catalog",),
     ("grpc", "pipeline_run"): (
-        "tests/provenance/test_grpc_store.py::test_real_stores_through_the_service",
+        "tests/stores/test_grpc_store.py::test_real_stores_through_the_service",
     ),
     ("kfp", "system"): (
-        "tests/provenance/test_kfp_store.py::test_the_same_history_gives_the_same_graphlets",
+        "tests/stores/kubeflow/test_store.py::test_the_same_history_gives_the_same_graphlets",
     ),
     ("archive", "pipeline_run"): (f"{PUBLIC}::test_an_archive_gives_the_same_trace",),
 }

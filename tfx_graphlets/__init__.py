@@ -18,6 +18,7 @@ from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
 
 if TYPE_CHECKING:
+    from tfx_graphlets.analysis.corpus import describe_store
     from tfx_graphlets.components.archiver import Archiver
     from tfx_graphlets.components.artifacts import Archive, GateDecision, Graphlets, WasteModel
     from tfx_graphlets.components.conditions import check_gated, proceed
@@ -26,33 +27,32 @@ if TYPE_CHECKING:
     from tfx_graphlets.components.placement import gate_downstream
     from tfx_graphlets.components.waste_gate import WasteGate
     from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
-    from tfx_graphlets.corpus import describe_store
     from tfx_graphlets.features import describe
     from tfx_graphlets.features.table import FeatureTable
-    from tfx_graphlets.policy import GatePolicy, GateState, decide
-    from tfx_graphlets.provenance.store import open_store
-    from tfx_graphlets.segmentation import segment
-    from tfx_graphlets.trace import Trace
+    from tfx_graphlets.graphlets.segmentation import segment
+    from tfx_graphlets.policy.decide import GatePolicy, GateState, decide
+    from tfx_graphlets.stores.store import open_store
+    from tfx_graphlets.trace.trace import Trace
     from tfx_graphlets.waste_model import load_waste_model, train_waste_model
 
 _HOME: Final = {
     # Read a store into a trace, cut it, describe the pieces.
-    "open_store": "provenance.store",
-    "Trace": "trace",
-    "segment": "segmentation",
+    "open_store": "stores.store",
+    "Trace": "trace.trace",
+    "segment": "graphlets.segmentation",
     "describe": "features",
-    "describe_store": "corpus",
+    "describe_store": "analysis.corpus",
     "FeatureTable": "features.table",
     # Learn and decide; backtest.backtest replays the decisions over the past.
     "train_waste_model": "waste_model",
     "load_waste_model": "waste_model",
-    "GatePolicy": "policy",
-    "GateState": "policy",
-    "decide": "policy",
+    "GatePolicy": "policy.decide",
+    "GateState": "policy.decide",
+    "decide": "policy.decide",
     # In a TFX pipeline. The artifact types have their home here because
     # Kubeflow imports an artifact type by the path that its TYPE_NAME states;
-    # the values they hold are graphlet.Graphlets, waste_model.model.WasteModel
-    # and policy.GateDecision.
+    # the values they hold are graphlets.graphlet.Graphlets, waste_model.model.WasteModel
+    # and policy.decide.GateDecision.
     "GraphletGen": "components.graphlet_gen",
     "WasteModelTrainer": "components.waste_model_trainer",
     "WasteGate": "components.waste_gate",

@@ -16,8 +16,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Union
 
-from tfx_graphlets.assembly import RawProperties, RawTables, assemble
-from tfx_graphlets.trace import PropertyKind, Trace
+from tfx_graphlets.trace.assembly import RawProperties, RawTables, assemble
+from tfx_graphlets.trace.trace import PropertyKind, Trace
 from tfx_graphlets.vocabulary import ContextType, EventType, ExecutionState
 
 Value = Union[int, float, str, bool]

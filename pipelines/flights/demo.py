@@ -32,7 +32,7 @@ from pipelines.flights.gate import waste_gate
 from pipelines.flights.schedule import Cause, CodeRevision, Delivery, PlannedRun
 from pipelines.flights.variants import VariantConfig
 from tfx_graphlets import Stage, open_store, segment
-from tfx_graphlets.components import keys
+from tfx_graphlets.gate import keys
 from tfx_graphlets.waste_model import WasteModel, train_waste_model
 
 FRESHNESS = 0.95

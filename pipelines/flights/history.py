@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 from tfx_graphlets import Outcome, Stage, open_store, segment
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.outcome import total_waste, waste_removable
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.outcome import total_waste, waste_removable
 from tfx_graphlets.waste_model import Dataset
 
 DIRECTORY = Path(__file__).parent / "history"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipelines.flights import history
 from tfx_graphlets import open_store
-from tfx_graphlets.provenance.archive import write_archive
+from tfx_graphlets.stores.archive.archive import write_archive
 
 
 def pack(folder: Path, target: Path) -> str:

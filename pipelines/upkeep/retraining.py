@@ -13,12 +13,12 @@ from pipelines.upkeep import judgement
 from pipelines.upkeep.judgement import Trial, Verdict, judge
 from pipelines.upkeep.service import model_in_service, put_in_service
 from tfx_graphlets import Stage, open_store, segment, train_waste_model
-from tfx_graphlets.components.collecting import without_cut_short
-from tfx_graphlets.components.decisions import past_decisions
 from tfx_graphlets.errors import InvalidArgumentError, NotEnoughHistoryError
-from tfx_graphlets.own_nodes import without_gates
-from tfx_graphlets.promise import check_freshness
-from tfx_graphlets.trace import IntArray
+from tfx_graphlets.gate.record import past_decisions
+from tfx_graphlets.gate.snapshot import without_cut_short
+from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.policy.freshness import check_freshness
+from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.waste_model import Dataset, WasteModel, metrics
 from tfx_graphlets.waste_model.metrics import WasteMeter
 from tfx_graphlets.waste_model.training import time_split

@@ -11,7 +11,7 @@ from absl import logging
 
 from pipelines.upkeep.retraining import Retraining, Settings, retrain
 from tfx_graphlets import GraphletsError, open_store
-from tfx_graphlets.provenance.archive import update_archive
+from tfx_graphlets.stores.archive.archive import update_archive
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from tfx_graphlets.analysis.corpus import describe_trace
 from tfx_graphlets.beam import files, steps
 from tfx_graphlets.beam.groups import Group, groups_of_store
-from tfx_graphlets.corpus import describe_trace
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.provenance.store import open_store
+from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.vocabulary import Stage
 
 

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from tests.beam.stores import many_pipelines, train, with_a_custom_trainer
 from tests.beam.tables import assert_same, described_at_once, described_in_groups
 from tests.corpus import needs_corpus, public_stores, real_runs
-from tests.provenance.mlmd_files import write_store
+from tests.stores.mlmd_files import write_store
 from tests.strategies import arbitrary_rows, deterministic, pipeline_rows, with_unrelated
-from tfx_graphlets.assembly import RawTables
 from tfx_graphlets.beam.groups import groups_of_store
 from tfx_graphlets.errors import (
     EmptyStoreError,
@@ -21,6 +20,7 @@ from tfx_graphlets.errors import (
     StoreNotFoundError,
 )
 from tfx_graphlets.testing import TraceBuilder
+from tfx_graphlets.trace.assembly import RawTables
 from tfx_graphlets.vocabulary import Role, Stage
 
 _numbers = itertools.count()

@@ -16,6 +16,7 @@ from apache_beam.testing.util import assert_that
 from tests.beam.stores import many_pipelines
 from tests.beam.tables import assert_same, described_at_once, written
 from tests.corpus import needs_corpus, real_runs
+from tfx_graphlets.analysis.corpus import describe_trace
 from tfx_graphlets.beam import (
     Describe,
     PartFailedError,
@@ -27,11 +28,10 @@ from tfx_graphlets.beam import (
 )
 from tfx_graphlets.beam.failures import reason_of
 from tfx_graphlets.beam.steps import PROBABILITY
-from tfx_graphlets.corpus import describe_trace
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.provenance.store import open_store
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import load_waste_model, train_waste_model
 from tfx_graphlets.waste_model.dataset import Dataset

@@ -40,8 +40,8 @@ _STEPS = (
 
 def store_of(folder: Path, models: int) -> Path:
     """The synthetic store of so many models; it is made if it is not there."""
-    from tfx_graphlets.synthetic.parameters import StoreParameters
-    from tfx_graphlets.synthetic.writing import write_store
+    from tests.benchmarks.synthetic.parameters import StoreParameters
+    from tests.benchmarks.synthetic.writing import write_store
 
     path = folder / f"{models}.sqlite"
     if not path.exists():

@@ -75,8 +75,8 @@ def latest_runs(path: str, count: int) -> list[tuple[str, str]]:
 
 def current(path: str) -> Mapping[str, float]:
     """Step ``current``."""
-    from tfx_graphlets.provenance.sqlite_lookups import SqliteLookups
-    from tfx_graphlets.provenance.sqlite_store import SqliteStore
+    from tfx_graphlets.stores.sql.sqlite_lookups import SqliteLookups
+    from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
 
     with SqliteStore(path) as store, store.connected() as connection:
         return _current(path, SqliteLookups(connection))
@@ -84,16 +84,16 @@ def current(path: str) -> Mapping[str, float]:
 
 def api(path: str) -> Mapping[str, float]:
     """Step ``api``."""
-    from tfx_graphlets.provenance.mlmd_lookups import MlmdLookups
-    from tfx_graphlets.provenance.mlmd_store import MlmdStore
+    from tfx_graphlets.stores.mlmd.lookups import MlmdLookups
+    from tfx_graphlets.stores.mlmd.store import MlmdStore
 
     with MlmdStore.from_sqlite(path) as store, store.connected() as connection:
         return _current(path, MlmdLookups(connection))
 
 
 def _current(path: str, lookups: object) -> Mapping[str, float]:
-    from tfx_graphlets.current import current_graphlet
-    from tfx_graphlets.provenance.neighbourhood import read_neighbourhood
+    from tfx_graphlets.graphlets.current import current_graphlet
+    from tfx_graphlets.stores.neighbourhood import read_neighbourhood
 
     clock, names = Clock(), latest_runs(path, _RUNS)
     for pipeline, run in [*names[:2], *names]:  # the first two to begin with
@@ -115,8 +115,8 @@ def _current(path: str, lookups: object) -> Mapping[str, float]:
 def recent(path: str) -> Mapping[str, float]:
     """Step ``recent``."""
     from tfx_graphlets import Stage, open_store
-    from tfx_graphlets.components.collecting import Request, collect
-    from tfx_graphlets.components.recent import read_recent
+    from tfx_graphlets.gate.latest_runs import read_recent
+    from tfx_graphlets.gate.snapshot import Request, collect
 
     clock = Clock()
     with open_store(path) as store:
@@ -132,11 +132,11 @@ def decision(path: str) -> Mapping[str, float]:
     import numpy as np
 
     from tfx_graphlets import Stage, describe, load_waste_model, open_store, train_waste_model
-    from tfx_graphlets.components.collecting import Request, collect
-    from tfx_graphlets.components.gate_run import GateSettings, run_gate
-    from tfx_graphlets.components.history import from_files, to_files
-    from tfx_graphlets.components.recent import read_recent
-    from tfx_graphlets.current import current_graphlet
+    from tfx_graphlets.gate.graphlets_file import from_files, to_files
+    from tfx_graphlets.gate.latest_runs import read_recent
+    from tfx_graphlets.gate.run import GateSettings, run_gate
+    from tfx_graphlets.gate.snapshot import Request, collect
+    from tfx_graphlets.graphlets.current import current_graphlet
 
     clock, settings = Clock(), GateSettings(Stage.PRE)
     with open_store(path) as store, tempfile.TemporaryDirectory() as folder:

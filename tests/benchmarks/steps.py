@@ -85,7 +85,7 @@ def scan_columns(store: str) -> Figures:
 def segmentation(store: str) -> Figures:
     """From a Trace in memory to graphlets, and to features, on one core."""
     from tfx_graphlets import Stage, open_store, segment
-    from tfx_graphlets.corpus import read_for_features
+    from tfx_graphlets.analysis.corpus import read_for_features
     from tfx_graphlets.features import Describer
 
     with open_store(store) as opened:
@@ -133,7 +133,7 @@ def features_in_parts(store: str) -> Figures:
 def read_by_mlmd(store: str) -> Figures:
     """The MLMD API in batches: what features need into a Trace, its import left out."""
     from tfx_graphlets import Stage, open_store
-    from tfx_graphlets.corpus import read_for_features
+    from tfx_graphlets.analysis.corpus import read_for_features
 
     importlib.import_module("ml_metadata")
     with open_store(f"sqlite+mlmd://{store}") as opened:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_cli import run
-from tests.provenance.mlmd_files import write_store
-from tfx_graphlets.provenance.archive_format import Manifest
+from tests.stores.mlmd_files import write_store
+from tfx_graphlets.stores.archive.format import Manifest
 from tfx_graphlets.testing import TraceBuilder
 
 

@@ -17,9 +17,9 @@ import pytest
 from tests.waste_model.synthetic import HOUR_MS, graphlets_of
 from tfx_graphlets import Stage, describe, segment
 from tfx_graphlets.cli import main
-from tfx_graphlets.payload import NoPayloads
-from tfx_graphlets.provenance.archive import write_archive
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.payloads.statistics import NoPayloads
+from tfx_graphlets.stores.archive.archive import write_archive
+from tfx_graphlets.trace.trace import Trace
 
 RHYTHM = "PU" * 30
 

@@ -15,12 +15,12 @@ pytest.importorskip("ydf")
 
 from tests.components import waste_models
 from tests.import_graph import ROOT
-from tests.provenance.kfp_retelling import as_system_rows, rows_of
-from tests.provenance.mlmd_files import write_store
-from tests.provenance.places import BACKENDS, Places, opened_places
-from tfx_graphlets.assembly import RawTables
+from tests.stores.kubeflow.retelling import as_system_rows, rows_of
+from tests.stores.mlmd_files import write_store
+from tests.stores.places import BACKENDS, Places, opened_places
 from tfx_graphlets.cli import command, main
-from tfx_graphlets.provenance.store import open_store
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.trace.assembly import RawTables
 
 pytestmark = pytest.mark.server
 

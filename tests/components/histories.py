@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfx_graphlets.components.history import PipelineHistory
 from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
+from tfx_graphlets.gate.graphlets_file import PipelineHistory
 from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 

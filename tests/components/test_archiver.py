@@ -19,10 +19,10 @@ from tfx_graphlets.components import archiver as archivers
 from tfx_graphlets.components.artifact_files import local_copy
 from tfx_graphlets.components.kubeflow import KubeflowError, compile_for_kubeflow
 from tfx_graphlets.errors import ArchiveError, InvalidArgumentError
-from tfx_graphlets.payload import NoPayloads
-from tfx_graphlets.provenance import archive
-from tfx_graphlets.provenance.store import open_store
-from tfx_graphlets.trace import Trace, first_difference
+from tfx_graphlets.payloads.statistics import NoPayloads
+from tfx_graphlets.stores.archive import archive
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.trace.trace import Trace, first_difference
 
 pytestmark = pytest.mark.tfx
 

@@ -18,10 +18,11 @@ from tests.components import waste_models
 from tests.components.runs import PIPELINE, LightPipeline
 from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
 from tfx_graphlets.cli import main
-from tfx_graphlets.components import executors, history
+from tfx_graphlets.components import executors
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
+from tfx_graphlets.gate import graphlets_file as history
 from tfx_graphlets.vocabulary import Stage
 
 pytestmark = pytest.mark.tfx
@@ -214,7 +215,7 @@ def test_damaged_graphlets_let_the_run_through(
     def damaged(value: history.PipelineHistory) -> dict[str, bytes]:
         return {**to_files(value), history.HISTORY_FILE: b"no parquet"}
 
-    monkeypatch.setattr("tfx_graphlets.components.collecting.to_files", damaged)
+    monkeypatch.setattr("tfx_graphlets.gate.snapshot.to_files", damaged)
     pipeline.run(by_directory(model), span=WASTED_SPAN)
     [decision] = pipeline.decisions()
     assert (decision["proceed"], decision["failed_open"]) == (1, 1)
@@ -225,9 +226,9 @@ def test_damaged_graphlets_let_the_run_through(
 @pytest.mark.parametrize(
     "place",
     [
-        "tfx_graphlets.components.collecting.collect",
-        "tfx_graphlets.components.history.from_files",
-        "tfx_graphlets.components.gate_run.run_gate",
+        "tfx_graphlets.gate.snapshot.collect",
+        "tfx_graphlets.gate.graphlets_file.from_files",
+        "tfx_graphlets.gate.run.run_gate",
     ],
 )
 def test_any_error_inside_lets_the_run_through(

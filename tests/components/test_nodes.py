@@ -14,7 +14,7 @@ from tfx.types import Artifact
 
 from tests.components import waste_models
 from tests.components.histories import pipeline_history
-from tfx_graphlets.components import artifacts, history
+from tfx_graphlets.components import artifacts
 from tfx_graphlets.components.artifact_files import write_files
 from tfx_graphlets.components.executors import (
     GraphletGenExecutor,
@@ -25,6 +25,7 @@ from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.gate import graphlets_file as history
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import load_waste_model
 

@@ -19,12 +19,12 @@ from tests.components import waste_models
 from tests.components.runs import LightPipeline
 from tests.components.test_gated_pipeline import by_directory
 from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
-from tests.provenance import servers
-from tests.provenance.kfp_retelling import as_system_rows, rows_of
-from tests.provenance.mlmd_files import write_store
-from tests.provenance.places import Places, opened_places, without_password
-from tfx_graphlets.assembly import RawTables
-from tfx_graphlets.provenance.store import open_store
+from tests.stores import servers
+from tests.stores.kubeflow.retelling import as_system_rows, rows_of
+from tests.stores.mlmd_files import write_store
+from tests.stores.places import Places, opened_places, without_password
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.trace.assembly import RawTables
 
 pytestmark = [pytest.mark.tfx, pytest.mark.server, pytest.mark.long]
 

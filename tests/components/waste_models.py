@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from tfx_graphlets.features import describe
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import Dataset, WasteModel, train_waste_model

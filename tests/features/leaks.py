@@ -9,9 +9,9 @@ import numpy as np
 
 from tfx_graphlets.features import GROUPS, FeatureGroup, decision_moment, describe
 from tfx_graphlets.features.cut import cut_trace
-from tfx_graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.payload import Payloads
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.vocabulary import Role, Stage
 
 Value = Union[float, str, None]

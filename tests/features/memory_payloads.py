@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from tfx_graphlets import evaluation_payload
+from tfx_graphlets.payloads import evaluation as evaluation_payload
 
 
 class MemoryPayloads:

@@ -7,7 +7,7 @@ import dataclasses
 from tests.features.memory_payloads import MemoryPayloads
 from tfx_graphlets.features import describe
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import ExecutionState, Stage
 

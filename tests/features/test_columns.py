@@ -12,12 +12,12 @@ from tests.corpus import needs_corpus, public_stores, real_runs
 from tests.features.memory_payloads import MemoryPayloads
 from tests.features.runs import FAILED, OTHER_CODE, Runs
 from tests.strategies import arbitrary_rows, deterministic, pipeline_rows
-from tfx_graphlets.assembly import RawTables, assemble
 from tfx_graphlets.features import Describer, FeatureKind
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.provenance.store import open_store
-from tfx_graphlets.segmentation import segment
-from tfx_graphlets.trace import IntArray
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
 
 

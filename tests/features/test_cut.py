@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.features.runs import Runs
 from tfx_graphlets.features import decision_moment
 from tfx_graphlets.features.cut import cut_trace
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import ExecutionState, Stage
 
 

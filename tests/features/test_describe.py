@@ -12,8 +12,8 @@ from tests.features.memory_payloads import metrics, statistics
 from tests.features.runs import Runs
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import GROUPS, FeatureKind, all_features, describe
-from tfx_graphlets.provenance.store import open_store
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Stage
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.features.runs import EVAL_CONFIG, FAILED, Runs, some
 from tfx_graphlets.features import describe
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import ExecutionState, Stage
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.features.runs import FAILED, Runs
 from tfx_graphlets.features import decision_moment
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Stage
 

@@ -13,12 +13,12 @@ from tests.features.leaks import leaks
 from tests.features.memory_payloads import anomalies, metrics, schema, statistics
 from tests.features.runs import FAILED, OTHER_CODE, Runs
 from tests.strategies import arbitrary_rows, deterministic, pipeline_rows
-from tfx_graphlets.assembly import RawTables, assemble
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.provenance.store import open_store
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.trace.assembly import RawTables, assemble
 from tfx_graphlets.vocabulary import Outcome, Stage
 
 few = settings(deterministic, max_examples=12)

@@ -7,7 +7,7 @@ import pytest
 from tests.features.memory_payloads import MemoryPayloads, statistics
 from tests.features.runs import Runs, some
 from tfx_graphlets.features import describe
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Stage
 

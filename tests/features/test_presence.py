@@ -8,10 +8,10 @@ import pytest
 
 from tests.features.memory_payloads import MemoryPayloads
 from tfx_graphlets.features.presence import any_payload
-from tfx_graphlets.payload import NoPayloads
-from tfx_graphlets.provenance.payloads import FilePayloads
+from tfx_graphlets.payloads.statistics import NoPayloads
+from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.trace.trace import Trace
 
 
 def trace_of(*uris: str, type_name: str = "ExampleStatistics") -> Trace:

@@ -11,7 +11,7 @@ import pytest
 from pipelines.flights import history
 from tests.golden.tables import differences, message, read_table, write_table
 from tfx_graphlets import GatePolicy, Stage, open_store, segment
-from tfx_graphlets.backtest import BacktestResult, backtest
+from tfx_graphlets.backtest.backtest import BacktestResult, backtest
 from tfx_graphlets.waste_model import Dataset
 from tfx_graphlets.waste_model.learner import LearnerSettings
 

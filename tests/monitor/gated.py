@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tfx_graphlets.monitor.observed import Observation
-from tfx_graphlets.past_decision import PastDecision
+from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Outcome
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import pytest
 
 from tests.monitor.gated import HOUR_MS, PUSHER_MS, TRAINER_MS, LivePipeline
-from tfx_graphlets.components.decisions import past_decisions
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.gate.record import past_decisions
+from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.monitor import AlarmRules, MonitorReport, monitor
-from tfx_graphlets.own_nodes import without_gates
-from tfx_graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Stage
 

@@ -18,7 +18,7 @@ from tests.components.runs import LightPipeline
 from tests.import_graph import ROOT
 from tests.pipelines import gated_flights
 from tfx_graphlets import Outcome, open_store, segment
-from tfx_graphlets.components.history import PipelineHistory
+from tfx_graphlets.gate.graphlets_file import PipelineHistory
 
 pytestmark = [pytest.mark.tfx, pytest.mark.long]
 

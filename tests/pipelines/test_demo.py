@@ -11,8 +11,8 @@ import pytest
 
 from pipelines.flights.demo import VARIANT, planned_runs
 from tfx_graphlets import open_store
-from tfx_graphlets.components.decisions import past_decisions
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.gate.record import past_decisions
+from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import ExecutionState, base_name
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,7 +21,7 @@ from tests.import_graph import ROOT
 from tests.pipelines.upkeep_stores import store_of
 from tfx_graphlets import Stage, load_waste_model, open_store, train_waste_model
 from tfx_graphlets.errors import ModelFormatError
-from tfx_graphlets.trace import first_difference
+from tfx_graphlets.trace.trace import first_difference
 from tfx_graphlets.waste_model import Dataset, WasteModel
 
 SETTINGS = Settings(freshness=0.8)

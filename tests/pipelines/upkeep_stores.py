@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from tests.provenance.mlmd_files import write_store
+from tests.stores.mlmd_files import write_store
 from tfx_graphlets.testing import TraceBuilder
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.waste_model.synthetic import HOUR_MS, coin_flips, graphlets_of
 from tfx_graphlets.cli import main
-from tfx_graphlets.payload import NoPayloads
-from tfx_graphlets.provenance.archive import write_archive
+from tfx_graphlets.payloads.statistics import NoPayloads
+from tfx_graphlets.stores.archive.archive import write_archive
 from tfx_graphlets.study import Study, StudySettings, run_study
 
 pytest.importorskip("ydf")

@@ -1,4 +1,4 @@
-"""python -m tfx_graphlets.synthetic."""
+"""python -m tests.benchmarks.synthetic."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.synthetic.__main__ import main
 from tests.import_graph import ROOT
 from tfx_graphlets import open_store, segment
-from tfx_graphlets.synthetic.__main__ import main
 
 pytest.importorskip("ml_metadata", reason="the store's schema is made by MLMD")
 
@@ -22,7 +22,7 @@ def test_a_store_is_written_and_summed_up(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "tfx_graphlets.synthetic",
+        "tests.benchmarks.synthetic",
         "--models",
         "30",
         "--pipelines",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.benchmarks.synthetic import StoreParameters
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.synthetic import StoreParameters
 
 
 def test_by_default_there_are_as_many_models_to_a_pipeline_as_in_the_paper() -> None:

@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfx_graphlets.synthetic import layout
-from tfx_graphlets.synthetic.parameters import StoreParameters
-from tfx_graphlets.synthetic.pipelines import Pipelines, draw_pipelines
-from tfx_graphlets.synthetic.runs import Runs, draw_runs
-from tfx_graphlets.synthetic.schedule import Schedule, draw_schedule
+from tests.benchmarks.synthetic import layout
+from tests.benchmarks.synthetic.parameters import StoreParameters
+from tests.benchmarks.synthetic.pipelines import Pipelines, draw_pipelines
+from tests.benchmarks.synthetic.runs import Runs, draw_runs
+from tests.benchmarks.synthetic.schedule import Schedule, draw_schedule
 from tfx_graphlets.vocabulary import ExecutionState, Outcome
 
 MODELS = 30_000

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.benchmarks.synthetic import StoreParameters, WrittenStore, write_store
 from tests.corpus import needs_corpus, real_runs
 from tests.synthetic.stores import content, query, schema
 from tfx_graphlets import open_store, segment
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.synthetic import StoreParameters, WrittenStore, write_store
-from tfx_graphlets.trace import Trace, first_difference
+from tfx_graphlets.trace.trace import Trace, first_difference
 from tfx_graphlets.vocabulary import ExecutionState, Outcome, Role
 
 ml_metadata = pytest.importorskip("ml_metadata", reason="the store's schema is made by MLMD")
@@ -302,7 +302,7 @@ def test_rows_do_not_depend_on_the_stretches_of_time(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Made in hundreds of stretches, a store says the same: only names, drawn in turn, differ."""
-    monkeypatch.setattr("tfx_graphlets.synthetic.writing._MOMENTS", 97)
+    monkeypatch.setattr("tests.benchmarks.synthetic.writing._MOMENTS", 97)
     write_store(tmp_path / "metadata.sqlite", LIVELY)
     trace = open_store(tmp_path / "metadata.sqlite").read_trace()
     one, other = segment(trace), segment(made.trace)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from typing_extensions import assert_type
 
 import tfx_graphlets
-from tfx_graphlets import graphlet, policy
-from tfx_graphlets.trace import Artifacts, BoolArray, Events, Executions, FloatArray
+from tfx_graphlets.graphlets import graphlet
+from tfx_graphlets.policy import decide as policy
+from tfx_graphlets.trace.trace import Artifacts, BoolArray, Events, Executions, FloatArray
 from tfx_graphlets.waste_model import model as waste_model
 
 if TYPE_CHECKING:
-    from tfx_graphlets.provenance.store import Store
+    from tfx_graphlets.stores.store import Store
 
 
 def reading_and_cutting() -> None:

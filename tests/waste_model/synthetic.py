@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.segmentation import segment
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace import IntArray
+from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import ExecutionState, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 

@@ -9,12 +9,12 @@ import pytest
 
 from tests.waste_model.synthetic import coin_flips, history
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.evidence import Contribution
 from tfx_graphlets.features import all_features
-from tfx_graphlets.features.advice import advice
-from tfx_graphlets.features.phrases import WORDINGS
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.policy.evidence import Contribution
+from tfx_graphlets.reasons.advice import advice
+from tfx_graphlets.reasons.phrases import WORDINGS
+from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model import explanation
 from tfx_graphlets.waste_model.dataset import Dataset

@@ -3,7 +3,7 @@
 Features of a graphlet look at the executions upstream of it, however old, and
 at earlier graphlets of its pipeline; so a pipeline is never cut, however long
 it is: no cut in time is exact. Pipelines that share an artifact, an execution
-or the content of a span (see ``shards``) stay together. What is left apart is
+or the content of a span (see ``trace.partition``) stay together. What is left apart is
 put together again up to a size that makes opening and seeking cheap.
 """
 
@@ -15,14 +15,15 @@ from typing import Final
 
 import numpy as np
 
-from tfx_graphlets import roles, vocabulary
+from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.own_nodes import without_gates
-from tfx_graphlets.provenance import connection
-from tfx_graphlets.provenance.selection import Columns
-from tfx_graphlets.provenance.store import open_store
-from tfx_graphlets.shards import Shards
-from tfx_graphlets.trace import IntArray, Trace
+from tfx_graphlets.graphlets import roles
+from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.stores import uris as connection
+from tfx_graphlets.stores.selection import Columns
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.trace.partition import Shards
+from tfx_graphlets.trace.trace import IntArray, Trace
 from tfx_graphlets.vocabulary import PropertyName, Role
 
 # Reading a group costs one pass over the store's associations besides, which no

@@ -14,12 +14,12 @@ from tfx_graphlets.beam.groups import Group, only_others
 from tfx_graphlets.errors import ModelFormatError
 from tfx_graphlets.features import describe, properties_read
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.own_nodes import without_gates
-from tfx_graphlets.provenance.selection import Columns
-from tfx_graphlets.provenance.store import open_store
-from tfx_graphlets.segmentation import segment
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.stores.selection import Columns
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model import load_waste_model
 from tfx_graphlets.waste_model.model import WasteModel

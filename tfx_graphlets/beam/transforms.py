@@ -21,8 +21,8 @@ from tfx_graphlets.beam.files import TableOfFiles, WrittenPart
 from tfx_graphlets.beam.groups import Group, groups_of_store
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model import load_waste_model
 

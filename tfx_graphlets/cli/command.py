@@ -16,17 +16,17 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
-from tfx_graphlets import outcome
+from tfx_graphlets.analysis.corpus import describe_store
 from tfx_graphlets.cli.render import Result, table
-from tfx_graphlets.corpus import describe_store
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.own_nodes import without_gates
-from tfx_graphlets.policy import GatePolicy
-from tfx_graphlets.provenance.store import Store, open_store
-from tfx_graphlets.segmentation import segment
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.policy.decide import GatePolicy
+from tfx_graphlets.stores.store import Store, open_store
+from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
@@ -110,7 +110,7 @@ def evaluate(options: argparse.Namespace) -> Result:
 
 def backtest(options: argparse.Namespace) -> Result:
     """``backtest STORE...``: what a gate would have done, and what it had saved."""
-    from tfx_graphlets.backtest import backtest as replay
+    from tfx_graphlets.backtest.backtest import backtest as replay
 
     policy = dataclasses.replace(GatePolicy(freshness=options.freshness), **_limits(options))
     with contextlib.ExitStack() as stores:  # a censored replay reads on
@@ -154,8 +154,8 @@ def study(options: argparse.Namespace) -> Result:
 
 def archive(options: argparse.Namespace) -> Result:
     """``archive STORE``: its history as a directory of Parquet files, or what is new in it."""
-    from tfx_graphlets.payload import NoPayloads
-    from tfx_graphlets.provenance.archive import compact_archive, update_archive
+    from tfx_graphlets.payloads.statistics import NoPayloads
+    from tfx_graphlets.stores.archive.archive import compact_archive, update_archive
 
     with tqdm(desc="archive", disable=None, leave=False) as bar, open_store(options.store) as store:
 
@@ -191,8 +191,8 @@ def archive(options: argparse.Namespace) -> Result:
 
 def gate(options: argparse.Namespace) -> Result:
     """``gate STORE``: whether to launch a run of a pipeline."""
-    from tfx_graphlets.components.collecting import Request, collect
-    from tfx_graphlets.components.gate_run import GateSettings, run_gate
+    from tfx_graphlets.gate.run import GateSettings, run_gate
+    from tfx_graphlets.gate.snapshot import Request, collect
     from tfx_graphlets.waste_model import load_waste_model
 
     model = load_waste_model(options.model)
@@ -210,7 +210,7 @@ def gate(options: argparse.Namespace) -> Result:
 
 def monitor_store(options: argparse.Namespace) -> Result:
     """``monitor STORE``: how live gates are doing."""
-    from tfx_graphlets.components.decisions import past_decisions
+    from tfx_graphlets.gate.record import past_decisions
     from tfx_graphlets.monitor import monitor
 
     now_ms = _now_ms()
@@ -265,8 +265,8 @@ def _dataset(
     keep_open: contextlib.ExitStack | None = None,
 ) -> Dataset:
     """Graphlets of several stores, described; these stay open where a stack is given."""
-    from tfx_graphlets.components.collecting import without_cut_short
-    from tfx_graphlets.components.decisions import past_decisions
+    from tfx_graphlets.gate.record import past_decisions
+    from tfx_graphlets.gate.snapshot import without_cut_short
 
     datasets = []
     with contextlib.ExitStack() as own:

@@ -20,22 +20,24 @@ from tfx.types import component_spec
 from tfx.types.artifact import Artifact
 from tfx.v1.dsl.io import fileio
 
-from tfx_graphlets.components import artifacts, gate_run, keys
+from tfx_graphlets.components import artifacts
 from tfx_graphlets.components.artifact_files import (
     is_local,
     local_copy,
     read_files,
     write_files,
 )
-from tfx_graphlets.components.checks import check_store, given
 from tfx_graphlets.components.drivers import FreshDriver
 from tfx_graphlets.errors import ArchiveError, GraphletsError, InvalidArgumentError
-from tfx_graphlets.payload import Payloads
-from tfx_graphlets.provenance.archive import update_archive
-from tfx_graphlets.provenance.archive_append import ArchiveUpdate
-from tfx_graphlets.provenance.archive_format import MANIFEST
-from tfx_graphlets.provenance.mlmd_store import MlmdStore
-from tfx_graphlets.provenance.store import Store, open_store
+from tfx_graphlets.gate import keys
+from tfx_graphlets.gate import run as gate_run
+from tfx_graphlets.gate.checks import check_store, given
+from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.stores.archive.append import ArchiveUpdate
+from tfx_graphlets.stores.archive.archive import update_archive
+from tfx_graphlets.stores.archive.format import MANIFEST
+from tfx_graphlets.stores.mlmd.store import MlmdStore
+from tfx_graphlets.stores.store import Store, open_store
 
 SUMMARY_FILE: Final = "summary.json"
 

@@ -79,7 +79,7 @@ class FileioPayloads:
     """
 
     def files(self, uri: str) -> tuple[str, ...]:
-        """Names of the files below ``uri``; see ``payload.Payloads.files``."""
+        """Names of the files below ``uri``; see ``payloads.statistics.Payloads.files``."""
         found: list[str] = []
         try:
             for folder, _, names in fileio.walk(uri):
@@ -90,7 +90,7 @@ class FileioPayloads:
         return tuple(sorted(found))
 
     def read(self, uri: str, name: str) -> bytes | None:
-        """Content of a file; see ``payload.Payloads.read``."""
+        """Content of a file; see ``payloads.statistics.Payloads.read``."""
         try:
             return read_files(uri, [name]).get(name)
         except Exception as error:  # noqa: BLE001 - each file system has errors of its own

@@ -22,10 +22,10 @@ from tfx.dsl.placeholder.placeholder import Placeholder, Predicate
 from tfx.types import channel_utils
 from tfx.types.channel import BaseChannel
 
-from tfx_graphlets.components import keys
 from tfx_graphlets.components.artifacts import GateDecision
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
+from tfx_graphlets.gate import keys
 
 
 def proceed(gate: BaseNode) -> Predicate:

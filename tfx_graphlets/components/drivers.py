@@ -17,9 +17,10 @@ from tfx.orchestration.portable import base_driver as portable_base_driver
 from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.proto.orchestration import driver_output_pb2
 
-from tfx_graphlets.components import collecting, keys
 from tfx_graphlets.components.artifact_files import write_files
-from tfx_graphlets.provenance.mlmd_store import MlmdStore
+from tfx_graphlets.gate import keys
+from tfx_graphlets.gate import snapshot as collecting
+from tfx_graphlets.stores.mlmd.store import MlmdStore
 
 
 class FreshDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver):

@@ -16,7 +16,6 @@ from absl import logging
 from tfx.dsl.components.base import base_executor
 from tfx.types.artifact import Artifact
 
-from tfx_graphlets.components import collecting, gate_run, history, keys
 from tfx_graphlets.components.artifact_files import (
     FileioPayloads,
     is_local,
@@ -25,12 +24,24 @@ from tfx_graphlets.components.artifact_files import (
     read_files,
     write_files,
 )
-from tfx_graphlets.components.checks import check_stage
 from tfx_graphlets.errors import GraphletsError
-from tfx_graphlets.policy import GateDecision
-from tfx_graphlets.provenance.connection import SERVER_SCHEMES
-from tfx_graphlets.provenance.kfp_address import SCHEMES as KFP_SCHEMES
-from tfx_graphlets.provenance.store import open_store
+from tfx_graphlets.gate import (
+    graphlets_file as history,
+)
+from tfx_graphlets.gate import (
+    keys,
+)
+from tfx_graphlets.gate import (
+    run as gate_run,
+)
+from tfx_graphlets.gate import (
+    snapshot as collecting,
+)
+from tfx_graphlets.gate.checks import check_stage
+from tfx_graphlets.policy.decide import GateDecision
+from tfx_graphlets.stores.kubeflow.address import SCHEMES as KFP_SCHEMES
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.stores.uris import SERVER_SCHEMES
 from tfx_graphlets.waste_model import WasteModel, load_waste_model, train_waste_model
 
 DECISION_FILE = "decision.json"

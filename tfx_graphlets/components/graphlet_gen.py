@@ -9,10 +9,11 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 from tfx.types import component_spec
 
-from tfx_graphlets.components import artifacts, executors, keys
-from tfx_graphlets.components.checks import check_stage, check_store, given
+from tfx_graphlets.components import artifacts, executors
 from tfx_graphlets.components.drivers import GraphletGenDriver
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.checks import check_stage, check_store, given
 from tfx_graphlets.vocabulary import Stage
 
 _standard = tfx.types.standard_artifacts
@@ -70,7 +71,7 @@ class GraphletGen(tfx.types.BaseComponent):
     read, the artifact says so (custom properties ``usable`` and ``problem``),
     and the gate proceeds.
 
-    Output ``graphlets``: see ``components.history`` for its files; custom
+    Output ``graphlets``: see ``gate.graphlets_file`` for its files; custom
     properties ``usable`` (1 or 0), ``problem``, ``stage``, ``num_graphlets``
     (labelled ones).
     """
@@ -118,9 +119,9 @@ class GraphletGen(tfx.types.BaseComponent):
           pipeline_name: where the runner does not tell a component the name of
             its pipeline (Kubeflow).
           runs: how many runs of the pipeline before this one are read, at least
-            0; ``recent.DEFAULT_RUNS`` by default, 0 for all of them. What it
+            0; ``latest_runs.DEFAULT_RUNS`` by default, 0 for all of them. What it
             costs grows with it, and not with the store. See
-            ``components.recent`` for what older runs would add.
+            ``gate.latest_runs`` for what older runs would add.
 
         Raises:
           InvalidArgumentError: ``stage`` is none, ``store`` holds a password, or

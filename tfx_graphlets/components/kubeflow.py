@@ -21,13 +21,13 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.experimental.conditionals import conditional
 from tfx.orchestration.data_types import RuntimeParameter
 
-from tfx_graphlets.components import keys
 from tfx_graphlets.components.archiver import Archiver
 from tfx_graphlets.components.artifacts import Archive, GateDecision, Graphlets
 from tfx_graphlets.components.conditions import check_gated
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.kubeflow_executor import RUN_DRIVER_FIRST
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError, MissingDependencyError
+from tfx_graphlets.gate import keys
 
 VERTEX: Final = "vertex"
 KFP: Final = "kfp"

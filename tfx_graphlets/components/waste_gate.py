@@ -10,11 +10,12 @@ from tfx.dsl.components.base import executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import component_spec
 
-from tfx_graphlets.components import artifacts, executors, keys
-from tfx_graphlets.components.checks import check_stage, given
+from tfx_graphlets.components import artifacts, executors
 from tfx_graphlets.components.drivers import FreshDriver
-from tfx_graphlets.components.gate_run import GateSettings
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.checks import check_stage, given
+from tfx_graphlets.gate.run import GateSettings
 from tfx_graphlets.vocabulary import Stage
 
 _FLOATS = (

@@ -9,10 +9,11 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 from tfx.types import component_spec
 
-from tfx_graphlets.components import artifacts, executors, keys
-from tfx_graphlets.components.checks import check_stage
+from tfx_graphlets.components import artifacts, executors
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.promise import check_freshness
+from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.checks import check_stage
+from tfx_graphlets.policy.freshness import check_freshness
 from tfx_graphlets.vocabulary import Stage
 
 

@@ -3,7 +3,7 @@
 One file per group; each declares its features with stage, unit, meaning of
 missing and source. No feature of a stage changes when everything that is
 recorded after that stage's moment is removed from the trace. Labels have no
-way in: nothing here imports ``outcome``, and the fate of *earlier* graphlets is
+way in: nothing here imports ``graphlets.outcome``, and the fate of *earlier* graphlets is
 read from the trace as it stood at the moment.
 """
 
@@ -25,9 +25,9 @@ from tfx_graphlets.features.presence import any_payload
 from tfx_graphlets.features.registry import FeatureGroup, Value
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.features.view import View
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.payload import Payloads
-from tfx_graphlets.trace import IntArray
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import PropertyName, Stage
 
 __all__ = [
@@ -86,7 +86,7 @@ def describe(
 ) -> FeatureTable:
     """Features of graphlets as a gate at ``stage`` could have known them.
 
-    >>> from tfx_graphlets.segmentation import segment
+    >>> from tfx_graphlets.graphlets.segmentation import segment
     >>> from tfx_graphlets.testing import TraceBuilder
     >>> build = TraceBuilder()
     >>> data, model = build.artifact("Examples"), build.artifact("Model")

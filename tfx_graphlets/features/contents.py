@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_graphlets.adjacency import Adjacency
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.texts import Texts
-from tfx_graphlets.trace import NO_STRING, FloatArray, IntArray, Properties
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.trace.adjacency import Adjacency
+from tfx_graphlets.trace.strings import Texts
+from tfx_graphlets.trace.trace import NO_STRING, FloatArray, IntArray, Properties
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
 # TFX packs a user's module into a wheel whose version holds a hash of its content.

@@ -9,18 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfx_graphlets import assembly, vocabulary
-from tfx_graphlets.adjacency import Adjacency
-from tfx_graphlets.features.timeline import Edges, finished_ms, shares_run
-from tfx_graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.trace import (
-    NO_KEY,
-    BoolArray,
-    IntArray,
-    Properties,
-    PropertyKind,
-    Trace,
-)
+from tfx_graphlets import vocabulary
+from tfx_graphlets.graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.graphlets.timeline import Edges, finished_ms, shares_run
+from tfx_graphlets.trace import assembly
+from tfx_graphlets.trace.adjacency import Adjacency
+from tfx_graphlets.trace.trace import NO_KEY, BoolArray, IntArray, Properties, PropertyKind, Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
 
 

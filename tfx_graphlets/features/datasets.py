@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from tfx_graphlets.features import labels, novelty
 from tfx_graphlets.features.facts import Member, Span
-from tfx_graphlets.features.moments import mean_shift, missing_rise
 from tfx_graphlets.features.registry import Value, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.features.windows import earlier_spans, in_order, window_of
-from tfx_graphlets.graphlet import Part
-from tfx_graphlets.payload import SchemaSummary
+from tfx_graphlets.graphlets.graphlet import Part
+from tfx_graphlets.payloads.moments import mean_shift, missing_rise
+from tfx_graphlets.payloads.statistics import SchemaSummary
 from tfx_graphlets.vocabulary import ArtifactType, Role, Stage
 
 _NO_STATISTICS = "statistics of a span are gone, or no such earlier graphlet"

@@ -6,22 +6,22 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
-from tfx_graphlets.evaluation_config import (
-    MetricThreshold,
-    is_config,
-    label_key_of_config,
-    thresholds_of_config,
-)
-from tfx_graphlets.evaluation_payload import (
+from tfx_graphlets.features.facts import Facts, Member
+from tfx_graphlets.features.view import View
+from tfx_graphlets.graphlets.graphlet import Part
+from tfx_graphlets.payloads.evaluation import (
     EvaluationMetrics,
     change_margin,
     clone_margin,
     metric_value,
     value_margin,
 )
-from tfx_graphlets.features.facts import Facts, Member
-from tfx_graphlets.features.view import View
-from tfx_graphlets.graphlet import Part
+from tfx_graphlets.payloads.thresholds import (
+    MetricThreshold,
+    is_config,
+    label_key_of_config,
+    thresholds_of_config,
+)
 from tfx_graphlets.vocabulary import ArtifactType, Outcome, PropertyName, Role
 
 

@@ -17,14 +17,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tfx_graphlets.adjacency import Adjacency
 from tfx_graphlets.features.contents import SpanContents, code_hashes
-from tfx_graphlets.features.decoded import DecodedPayloads
-from tfx_graphlets.features.lanes import Lanes
-from tfx_graphlets.features.timeline import NEVER, Edges, Timeline
-from tfx_graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.payload import NoPayloads, Payloads
-from tfx_graphlets.trace import BoolArray, FloatArray, IntArray
+from tfx_graphlets.graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.graphlets.series import Lanes
+from tfx_graphlets.graphlets.timeline import NEVER, Edges, Timeline
+from tfx_graphlets.payloads.decoded import DecodedPayloads
+from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
+from tfx_graphlets.trace.adjacency import Adjacency
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
 _SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)

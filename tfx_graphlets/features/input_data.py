@@ -11,7 +11,7 @@ from tfx_graphlets.features import datasets
 from tfx_graphlets.features.facts import Span
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
-from tfx_graphlets.similarity import jaccard
+from tfx_graphlets.payloads.similarity import jaccard
 from tfx_graphlets.vocabulary import Stage
 
 _NO_PREVIOUS = "no such earlier graphlet, or no spans"

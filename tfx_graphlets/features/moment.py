@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfx_graphlets.features.timeline import Edges, Timeline
-from tfx_graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.trace import IntArray
+from tfx_graphlets.graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.graphlets.timeline import Edges, Timeline
+from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Role, Stage
 
 _SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)

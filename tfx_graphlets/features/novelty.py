@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tfx_graphlets.features.moments import mean_shift
 from tfx_graphlets.features.registry import Value, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.features.windows import Window, standard_score, usual, window_of
+from tfx_graphlets.payloads.moments import mean_shift
 from tfx_graphlets.vocabulary import Stage
 
 _MISSING_BELOW, _MISSING_ABOVE = 0.1, 0.9

@@ -12,8 +12,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from tfx_graphlets.features.facts import Facts, Member, Span
-from tfx_graphlets.features.timeline import NEVER
-from tfx_graphlets.graphlet import Part
+from tfx_graphlets.graphlets.graphlet import Part
+from tfx_graphlets.graphlets.timeline import NEVER
 from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, PropertyName, Role
 
 # An execution that was left RUNNING by a crash is waited for no longer than this.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfx_graphlets.payload import Foreseeing, Payloads
-from tfx_graphlets.texts import Texts
-from tfx_graphlets.trace import Trace
+from tfx_graphlets.payloads.statistics import Foreseeing, Payloads
+from tfx_graphlets.trace.strings import Texts
+from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import ArtifactType
 
 # Types of the artifacts whose files features read.

@@ -11,7 +11,7 @@ from tfx_graphlets.features.facts import Member
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.table import Feature
 from tfx_graphlets.features.view import View
-from tfx_graphlets.graphlet import Part
+from tfx_graphlets.graphlets.graphlet import Part
 from tfx_graphlets.vocabulary import Role, Stage
 
 AT_INPUT = (Role.EXAMPLE_GEN, Role.IMPORTER)

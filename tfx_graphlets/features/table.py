@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 
 if TYPE_CHECKING:

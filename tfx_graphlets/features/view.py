@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from tfx_graphlets.features.facts import Facts, Member, Span
 from tfx_graphlets.features.past import Past, Seen
-from tfx_graphlets.graphlet import Part
+from tfx_graphlets.graphlets.graphlet import Part
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
 
 # A row looks no further back than this, so that its cost does not grow with the history.

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from tfx_graphlets.features.decoded import DecodedPayloads
 from tfx_graphlets.features.facts import Span
-from tfx_graphlets.features.moments import Moments
 from tfx_graphlets.features.view import View
-from tfx_graphlets.similarity import spans_similarity
+from tfx_graphlets.payloads.decoded import DecodedPayloads
+from tfx_graphlets.payloads.moments import Moments
+from tfx_graphlets.payloads.similarity import spans_similarity
 
 _MOST_EARLIER = 64  # graphlets whose spans tell what is usual
 _LEAST_EARLIER = 4  # values for a standard deviation or a median

@@ -12,7 +12,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.monitor.misses import Freshness, MissEstimate
 from tfx_graphlets.monitor.observed import Observation
 from tfx_graphlets.monitor.probabilities import CalibrationDrift
-from tfx_graphlets.trace import IntArray
+from tfx_graphlets.trace.trace import IntArray
 
 ALARM: Final = "alarm"
 INFO: Final = "info"

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 
 _STEPS = 60  # of bisection: to 1e-18
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.past_decision import PastDecision
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.vocabulary import Outcome
 
 # Where a run holds several graphlets, the first of these that occurs is its outcome.

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.monitor.observed import Observation
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 
 BINS = 5
 

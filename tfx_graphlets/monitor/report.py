@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.monitor.alarms import (
     ALARM,
     Alarm,
@@ -27,9 +27,9 @@ from tfx_graphlets.monitor.misses import (
 from tfx_graphlets.monitor.observed import Observation, observe, pushed_runs
 from tfx_graphlets.monitor.probabilities import CalibrationDrift, calibration_drift
 from tfx_graphlets.monitor.savings import CostBook, Savings
-from tfx_graphlets.past_decision import PastDecision
-from tfx_graphlets.promise import check_freshness
-from tfx_graphlets.trace import IntArray
+from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.policy.freshness import check_freshness
+from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
 
 
@@ -193,7 +193,7 @@ def monitor(
       decisions: of any pipelines and gates, any order; all of the store's, for
         what another gate cut short tells nothing of this one.
       graphlets: of the same store, cut from a trace without the gates' own
-        nodes (``own_nodes.without_gates``).
+        nodes (``gate_nodes.without_gates``).
       now_ms: the moment of asking, milliseconds since the epoch.
       since_ms: decisions and executions before it are left out; the usual
         gaps of pushes, and what runs cost, are those of all times.

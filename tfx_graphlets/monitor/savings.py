@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_graphlets import outcome
-from tfx_graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.monitor.observed import Observation
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.study.learners import Learner
-from tfx_graphlets.trace import BoolArray, FloatArray, IntArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.waste_model.calibration import PlattScaling, balanced_cut
 from tfx_graphlets.waste_model.dataset import Dataset
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.study.logistic import train_logistic
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 from tfx_graphlets.waste_model.learner import (
     GRADIENT_TREES,
     RANDOM_FOREST,

@@ -11,7 +11,7 @@ from tfx_graphlets.study.harness import LEFT_OUT, MIN_ROWS, OWN, Harness, Scored
 from tfx_graphlets.study.learners import Learner
 from tfx_graphlets.study.measures import measure
 from tfx_graphlets.study.staged import best_point, meter_of
-from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model import metrics
 from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, MissingDependencyError
 from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression

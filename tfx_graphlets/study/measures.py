@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from tfx_graphlets.study.harness import Scored
-from tfx_graphlets.trace import BoolArray, FloatArray, IntArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.waste_model import metrics
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.metrics import NAN

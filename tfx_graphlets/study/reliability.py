@@ -9,7 +9,7 @@ import numpy as np
 
 from tfx_graphlets.study.harness import LEFT_OUT, Harness
 from tfx_graphlets.study.learners import Learner
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 from tfx_graphlets.waste_model.evaluation import ReliabilityBin
 from tfx_graphlets.waste_model.metrics import NAN
 

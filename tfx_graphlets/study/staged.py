@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from tfx_graphlets import outcome
+from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.study.harness import Harness, Scored
 from tfx_graphlets.study.learners import Learner
 from tfx_graphlets.study.measures import Measures, measure

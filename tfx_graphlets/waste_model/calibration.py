@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 
 # Never flat, so that no two scores become one; never so steep that doubles near
 # 1 cannot tell them apart.

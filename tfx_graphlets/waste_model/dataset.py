@@ -17,9 +17,9 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import Describer
 from tfx_graphlets.features.moment import decision_moment
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.payload import Payloads
-from tfx_graphlets.trace import BoolArray, IntArray, SmallArray
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.trace.trace import BoolArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from tfx_graphlets.errors import NotEnoughHistoryError
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 from tfx_graphlets.waste_model import metrics
 from tfx_graphlets.waste_model.calibration import balanced_cut
 from tfx_graphlets.waste_model.dataset import Dataset

@@ -3,7 +3,7 @@
 Features say the same in many ways: that the data are those of the last run is
 seen by the overlap of spans, by the statistics, by the means. Changed one at a
 time none of them moves a forest much, since the others still tell it. So the
-features of one topic (``features.wording.topic``) are changed together.
+features of one topic (``reasons.wording.topic``) are changed together.
 
 What the effect is: by how much the model's answer changes if all that it knows
 of a topic is taken away. What it is not: a cause in the world, a share of the
@@ -19,11 +19,11 @@ from typing import Union
 
 import numpy as np
 
-from tfx_graphlets.evidence import Contribution
-from tfx_graphlets.features.advice import advice
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.features.wording import phrase, plainness, topic
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.policy.evidence import Contribution
+from tfx_graphlets.reasons.advice import advice
+from tfx_graphlets.reasons.wording import phrase, plainness, topic
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 
 Value = Union[float, str, None]
 

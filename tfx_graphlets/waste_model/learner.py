@@ -20,7 +20,7 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, MissingDependencyError
 from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from types import ModuleType

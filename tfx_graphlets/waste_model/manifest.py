@@ -10,7 +10,7 @@ from typing import Final, Union, cast
 
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import FeatureKind
-from tfx_graphlets.promise import choose_threshold
+from tfx_graphlets.policy.freshness import choose_threshold
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.learner import AnySettings, library_versions, settings_of
 

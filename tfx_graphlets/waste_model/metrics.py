@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfx_graphlets import outcome
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.graphlet import Graphlets
-from tfx_graphlets.trace import BoolArray, FloatArray
+from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 
 NAN = float("nan")

@@ -22,10 +22,10 @@ from typing import Final, Union, cast
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
-from tfx_graphlets.evidence import Contribution, Judgement, SimilarGraphlet
 from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
-from tfx_graphlets.promise import FreshnessLedger, ThresholdChoice, choose_threshold
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.policy.evidence import Contribution, Judgement, SimilarGraphlet
+from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice, choose_threshold
+from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import explanation
 from tfx_graphlets.waste_model import manifest as manifests
@@ -126,7 +126,7 @@ class WasteModel:
         """What moved the probability of one row most.
 
         The effect of a contribution is the row's probability minus what it is
-        with all features that mean much the same (``features.wording.topic``)
+        with all features that mean much the same (``reasons.wording.topic``)
         set to their usual values: the medians of the training data, or the most
         common categories. It tells what the model looked at, not what causes a
         push, and effects do not add up to the whole. Told by that feature of

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.trace.trace import FloatArray
 
 # The later one knows more: it knows the code too.
 EXPECTATIONS: Final = ("history.rerun_expected", "code.transform_rerun_expected")

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.evidence import SimilarGraphlet
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.policy.evidence import SimilarGraphlet
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
 
 # The latest ones that are looked at: what is older says little, and looking takes time.

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, NotEnoughHistoryError
-from tfx_graphlets.promise import check_freshness
-from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.policy.freshness import check_freshness
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import (

@@ -24,7 +24,7 @@ from tfx_graphlets.features.columns.model import Values
 from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.windows import Bounds
 from tfx_graphlets.features.table import Column, Feature, FeatureKind
-from tfx_graphlets.trace import IntArray
+from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
 
 # Rows are described in pieces whose windows hold about so many graphlets: arrays

@@ -12,7 +12,7 @@ import numpy as np
 from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.seen import UNSEEN
 from tfx_graphlets.features.columns.windows import Window, at, ratio
-from tfx_graphlets.trace import BoolArray, FloatArray, IntArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 
 

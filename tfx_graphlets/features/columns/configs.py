@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 
-from tfx_graphlets.evaluation_config import is_config, thresholds_of_config
-from tfx_graphlets.evaluation_payload import clone_margin
 from tfx_graphlets.features.contents import text_codes
-from tfx_graphlets.trace import BoolArray, FloatArray, IntArray, Trace
+from tfx_graphlets.payloads.evaluation import clone_margin
+from tfx_graphlets.payloads.thresholds import is_config, thresholds_of_config
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, Trace
 from tfx_graphlets.vocabulary import PropertyName
 
 

@@ -14,17 +14,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tfx_graphlets import roles
-from tfx_graphlets.adjacency import Adjacency
 from tfx_graphlets.features.columns import configs
 from tfx_graphlets.features.columns.ragged import within
 from tfx_graphlets.features.columns.seen import UNSEEN, Seen, Spans
 from tfx_graphlets.features.contents import SpanContents, code_hashes, text_codes
-from tfx_graphlets.features.lanes import Lanes
 from tfx_graphlets.features.past import ABANDONED_AFTER_MS
-from tfx_graphlets.features.timeline import NEVER, Edges, Timeline
-from tfx_graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.trace import BoolArray, FloatArray, IntArray, SmallArray
+from tfx_graphlets.graphlets import roles
+from tfx_graphlets.graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.graphlets.series import Lanes
+from tfx_graphlets.graphlets.timeline import NEVER, Edges, Timeline
+from tfx_graphlets.trace.adjacency import Adjacency
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, PropertyName, Role
 
 _SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)

@@ -9,7 +9,7 @@ import numpy as np
 from tfx_graphlets.features.columns.ragged import medians
 from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.windows import at, ratio
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Outcome
 
 _HOUR_MS = 3_600_000

@@ -17,7 +17,7 @@ from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.seen import Spans
 from tfx_graphlets.features.columns.windows import ratio
 from tfx_graphlets.features.contents import text_codes
-from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role, Stage
 
 

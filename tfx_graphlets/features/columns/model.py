@@ -11,7 +11,7 @@ from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.windows import at, ratio
 from tfx_graphlets.features.model import num_steps
-from tfx_graphlets.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import (
     ArtifactType,
     ExecutionState,

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from tfx_graphlets.trace import BoolArray, FloatArray, IntArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.columns.ragged import within
 from tfx_graphlets.features.columns.seen import Seen
 from tfx_graphlets.features.columns.windows import Bounds, Window
-from tfx_graphlets.graphlet import Part
-from tfx_graphlets.trace import BoolArray, IntArray
+from tfx_graphlets.graphlets.graphlet import Part
+from tfx_graphlets.trace.trace import BoolArray, IntArray
 from tfx_graphlets.vocabulary import Role, Stage
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tfx_graphlets.features.columns.ragged import Ragged
 from tfx_graphlets.features.contents import SpanContents
-from tfx_graphlets.trace import FloatArray, IntArray, SmallArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray, SmallArray
 
 UNSEEN = -1  # no such thing was known
 

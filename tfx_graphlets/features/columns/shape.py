@@ -7,8 +7,8 @@ import numpy as np
 from tfx_graphlets.features import shape
 from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.windows import ratio
-from tfx_graphlets.graphlet import Part
-from tfx_graphlets.trace import FloatArray
+from tfx_graphlets.graphlets.graphlet import Part
+from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Role, Stage
 
 

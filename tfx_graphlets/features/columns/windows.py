@@ -15,7 +15,7 @@ from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.columns.ragged import between
 from tfx_graphlets.features.columns.seen import UNSEEN, Spans
 from tfx_graphlets.features.view import LOOK_BACK
-from tfx_graphlets.trace import BoolArray, FloatArray, IntArray, SmallArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import Outcome
 
 

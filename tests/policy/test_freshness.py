@@ -1,0 +1,140 @@
+"""The promise: thresholds that keep it over many draws, and the account of the risk taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.strategies import deterministic
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.policy.freshness import (
+    MOST_RISK,
+    MOST_THRESHOLD,
+    FreshnessLedger,
+    ThresholdChoice,
+    choose_threshold,
+    guarded,
+)
+
+FRESHNESS = st.sampled_from([0.8, 0.9, 0.95, 0.99])
+
+
+def choose(scores: list[float], freshness: float, **options: object) -> ThresholdChoice:
+    """A choice from scores of pushes alone."""
+    return choose_threshold(scores, [True] * len(scores), freshness, **options)  # type: ignore[arg-type]
+
+
+def test_a_weight_of_three_is_three_graphlets() -> None:
+    """Weights give the threshold that repeated scores give."""
+    scores = [0.1, 0.2, 0.3, 0.4]
+    weighted = choose(scores, 0.8, weights=[3.0, 1.0, 2.0, 5.0])
+    repeated = choose([0.1] * 3 + [0.2] + [0.3] * 2 + [0.4] * 5, 0.8)
+    # Of the heavy lowest score only the whole can be put at risk.
+    assert weighted.pushes == repeated.pushes == 11
+    assert weighted.threshold is None
+    assert repeated.threshold == 0.1
+    assert choose(scores, 0.7, weights=[3.0, 1.0, 2.0, 5.0]).threshold == 0.1
+    assert choose([0.1] * 3 + [0.2] + [0.3] * 2 + [0.4] * 5, 0.7).threshold == 0.1
+
+
+def test_nothing_that_is_likely_to_be_pushed_is_skipped() -> None:
+    """However safe it were, no threshold is above one half, unless it is asked for."""
+    scores = [0.9 + at / 1000 for at in range(40)]
+    assert choose(scores, 0.9).threshold == MOST_THRESHOLD
+    assert choose(scores, 0.9, most=1.0).threshold == pytest.approx(0.903)
+
+
+def test_the_risk_is_what_lies_below() -> None:
+    """The stated risk is the share of pushes below the threshold, the next one among them."""
+    choice = choose([at / 100 for at in range(40)], 0.9)
+    assert choice.threshold == 0.03
+    assert choice.risk == pytest.approx(4 / 41)
+    assert choose([0.9] * 40, 0.9).risk == pytest.approx(1 / 41)
+    assert choose([0.9] * 3, 0.9).risk == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"weights": [1.0]}, "weights"),
+        ({"weights": [1.0, 0.0]}, "weights"),
+        ({"ledger": FreshnessLedger(0.9)}, "ledger"),
+    ],
+)
+def test_what_cannot_be_is_refused(options: dict[str, object], told: str) -> None:
+    """Weights of another number or of 0, and the account of another promise."""
+    with pytest.raises(InvalidArgumentError, match=told):
+        choose([0.1, 0.2], 0.95, **options)
+
+
+# -- the account -----------------------------------------------------------------------
+
+
+@deterministic
+@given(FRESHNESS, st.lists(st.floats(0, 1), max_size=80))
+def test_the_risk_taken_never_exceeds_the_promise(freshness: float, wishes: list[float]) -> None:
+    """Whatever share of its allowance is taken, the sum stays within (1 - F) N at every N."""
+    ledger = FreshnessLedger(freshness)
+    for wish in wishes:
+        risk = wish * ledger.allowance(wish * 100)
+        assert risk <= MOST_RISK * (1 - freshness) + 1e-9
+        ledger = ledger.after_push(risk, censored=False)
+        assert ledger.spent <= (1 - freshness) * ledger.pushes + 1e-9
+
+
+def test_own_pushes_that_scored_low_pull_the_threshold_down() -> None:
+    """What scores no higher than the pipeline's own pushes is not skipped; a streak halves it."""
+    choice = choose([0.3 + at / 100 for at in range(40)], 0.9)
+    ledger = FreshnessLedger(0.9)
+    assert choice.threshold == pytest.approx(0.33)
+    assert guarded(choice, [], ledger) == choice
+    assert guarded(choice, [float("nan"), 0.6, 0.4], ledger) == choice
+    assert guarded(choice, [0.6, 0.1, 0.2], ledger).threshold == 0.1
+    many = [0.1, 0.2, *[0.6] * 18]
+    assert guarded(choice, many, ledger).threshold == 0.2
+    assert guarded(choice, many, ledger, skips=3).threshold == pytest.approx(0.2 / 8)
+    assert guarded(choice, [], ledger, skips=1).threshold == pytest.approx(0.33 / 2)
+    nothing = choose([0.3] * 3, 0.95)
+    assert guarded(nothing, many, FreshnessLedger(0.95)).threshold is None
+
+
+def test_what_was_kept_while_it_learnt_may_be_spent() -> None:
+    """Alone, 0.95 can be promised from 7 kept pushes on, not from 19; 0.99 from 39, not 99."""
+    for freshness, first in ((0.95, 7), (0.99, 39)):
+        ledger, scores = FreshnessLedger(freshness), []
+        for number in range(60):
+            choice = choose(scores, freshness, ledger=ledger)
+            assert (choice.threshold is not None) == (number >= first), number
+            assert choice.pushes_needed == max(first - number, 0)
+            scores.append(0.4)
+            ledger = ledger.after_push(0.0, censored=False)
+
+
+@pytest.mark.parametrize(("freshness", "pushes"), [(0.9, 40), (0.95, 40), (0.95, 120)])
+def test_the_account_keeps_the_promise_over_many_draws(freshness: float, pushes: int) -> None:
+    """Of exchangeable pushes at most 1 - F are missed, counted from the first one."""
+    draw = np.random.default_rng(pushes)
+    missed = []
+    for _ in range(150):
+        ledger, scores, misses = FreshnessLedger(freshness), [], 0
+        for score in (draw.random(pushes) / 2).tolist():  # below the cap of one half
+            choice = choose(scores, freshness, ledger=ledger)
+            misses += choice.threshold is not None and score < choice.threshold
+            ledger = ledger.after_push(choice.risk, censored=False)
+            scores.append(score)
+        missed.append(misses / pushes)
+    noise = float(np.std(missed)) / np.sqrt(len(missed))
+    assert np.mean(missed) <= 1 - freshness + 3 * noise
+    assert np.mean(missed) >= 0.5 * (1 - freshness)
+
+
+def test_a_censored_push_stands_for_those_that_nobody_saw() -> None:
+    """Counting only the pushes that were kept, the risk spent is right in the mean."""
+    draw = np.random.default_rng(5)
+    risk, spent = 0.1, 0.0
+    for _ in range(20_000):
+        if draw.random() >= risk:
+            spent += FreshnessLedger(0.9).after_push(risk, censored=True).spent
+    assert spent / 20_000 == pytest.approx(risk, rel=0.01)

@@ -1,0 +1,146 @@
+"""URIs of servers, and what of them may be shown."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.stores.mlmd_files import write_store
+from tests.stores.readers import needs_mlmd
+from tfx_graphlets.errors import InvalidArgumentError, StoreError, StoreNotFoundError
+from tfx_graphlets.stores import uris as connection
+from tfx_graphlets.stores.sql import server_store
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.stores.uris import PASSWORD_FILE_VARIABLE, PASSWORD_VARIABLE, parse_server
+
+SECRET = "p@ss/w0rd"  # noqa: S105 - looked for in what is shown
+
+
+def test_a_uri_is_taken_apart() -> None:
+    """Host, port, database and the decoded user and password are found."""
+    server = parse_server("mysql://me%40here:p%40ss%2Fw0rd@db.example:3307/mlmd", {})
+    assert (server.backend, server.host, server.port) == ("mysql", "db.example", 3307)
+    assert (server.database, server.user, server.password) == ("mlmd", "me@here", SECRET)
+    assert server.name == "mysql://db.example:3307/mlmd"
+
+
+def test_ports_have_defaults() -> None:
+    """The backends' usual ports count where none is named."""
+    ports = [
+        parse_server(uri, {}).port
+        for uri in ("mariadb://h/d", "postgres://h/d", "postgresql://h/d", "grpc://h")
+    ]
+    assert ports == [3306, 5432, 5432, 8080]
+
+
+def test_the_password_may_stand_in_the_environment() -> None:
+    """The variable counts where the URI holds no password."""
+    environment = {PASSWORD_VARIABLE: SECRET}
+    assert parse_server("mysql://me@h/d", environment).password == SECRET
+    assert parse_server("mysql://me:other@h/d", environment).password == "other"  # noqa: S105
+    assert parse_server("grpc://h:1", environment).password == ""
+
+
+def test_the_password_may_stand_in_a_file(tmp_path: Path) -> None:
+    """A mounted secret: it counts where neither URI nor variable holds one; the line's end not."""
+    secret = tmp_path / "secret"
+    secret.write_text(f" {SECRET} \r\n")
+    environment = {PASSWORD_FILE_VARIABLE: str(secret)}
+    for scheme in ("mysql", "postgresql"):
+        assert parse_server(f"{scheme}://me@h/d", environment).password == f" {SECRET} "
+    assert parse_server("mysql://me:other@h/d", environment).password == "other"  # noqa: S105
+    both = {**environment, PASSWORD_VARIABLE: "first"}
+    assert parse_server("mysql://me@h/d", both).password == "first"  # noqa: S105
+    gone = {PASSWORD_FILE_VARIABLE: str(tmp_path / "gone")}
+    assert parse_server("grpc://h:1", gone).password == ""
+    assert parse_server("mysql://me:other@h/d", gone).password == "other"  # noqa: S105
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"p\xffssword"])
+def test_a_passwords_file_that_cannot_be_used_is_named(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    """The error names the variable and the file, and shows nothing of what it holds."""
+    secret = tmp_path / "secret"
+    if content is not None:
+        secret.write_bytes(content)
+    with pytest.raises(InvalidArgumentError, match=PASSWORD_FILE_VARIABLE) as caught:
+        parse_server("postgresql://me@h/d", {PASSWORD_FILE_VARIABLE: str(secret)})
+    assert str(secret) in str(caught.value)
+    assert "ssword'" not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+def test_a_server_shows_no_password() -> None:
+    """Neither its name nor its repr holds it, and it is taken out of texts."""
+    server = parse_server("mysql://me@h/d", {PASSWORD_VARIABLE: SECRET})
+    assert SECRET not in repr(server) + server.name
+    assert server.without_secrets(f"denied for {SECRET}!") == "denied for ***!"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mysql://me:secret@host", "mysql://me:secret@/db", "mysql://me:secret@host:port/db",
+        "mysql://me:se/cret@host/db", "mysql://me:secret@host/db?password=secret",
+        "mysql://me:secret@host/db/more", "grpc://me:secret@host:1/db",
+        "mysql://me:sec#ret@host/db", "mysql://me:secret@[::1/db",
+    ],
+)  # fmt: skip
+def test_a_misspelt_uri_shows_no_password(uri: str) -> None:
+    """The error shows the URI without user and password, also through what caused it."""
+    with pytest.raises(InvalidArgumentError) as caught:
+        parse_server(uri, {})
+    shown = f"{caught.value} {caught.value.__cause__}"
+    assert "secret" not in shown
+    assert "cret" not in shown.replace("secret", "")
+    assert "me" not in connection.redacted(uri)
+
+
+needs_columns = pytest.mark.skipif(
+    not server_store.is_installed(), reason="connectorx is not installed"
+)
+
+
+@needs_mlmd
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("grpc://127.0.0.1:9", StoreNotFoundError),
+        ("mysql+mlmd://me:hidden@127.0.0.1:9/db", StoreError),
+        ("postgresql+mlmd://me:hidden@127.0.0.1:9/db", StoreError),
+        pytest.param("mysql://me:hidden@127.0.0.1:9/db", StoreNotFoundError, marks=needs_columns),
+        pytest.param(
+            "postgresql://me:hidden@127.0.0.1:9/db", StoreNotFoundError, marks=needs_columns
+        ),
+    ],
+)
+def test_a_server_that_is_not_there(uri: str, kind: type[StoreError]) -> None:
+    """Nobody answers: one clear error, without the password."""
+    with pytest.raises(kind) as caught:
+        open_store(uri)
+    assert type(caught.value) is kind
+    assert "127.0.0.1:9" in str(caught.value)
+    assert "hidden" not in f"{caught.value!r} {caught.value.__cause__!r}"
+    assert "\n" not in str(caught.value)
+
+
+@needs_mlmd
+def test_the_connection_is_not_logged(tmp_path: Path) -> None:
+    """At DEBUG, ml-metadata would log the connection with its password; the level comes back."""
+    from absl import logging as absl_logging
+
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logger, verbosity = logging.getLogger("absl"), absl_logging.get_verbosity()
+    logger.addHandler(handler)
+    absl_logging.set_verbosity(absl_logging.DEBUG)
+    try:
+        open_store(f"sqlite+mlmd://{write_store(tmp_path / 'store.sqlite')}").close()
+        assert absl_logging.get_verbosity() == absl_logging.DEBUG
+    finally:
+        absl_logging.set_verbosity(verbosity)
+        logger.removeHandler(handler)
+    assert not [line for line in lines if "ConnectionConfig" in line]

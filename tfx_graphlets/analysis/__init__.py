@@ -1,0 +1,1 @@
+"""Analysis: tables over whole corpora."""

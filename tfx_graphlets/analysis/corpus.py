@@ -1,0 +1,297 @@
+"""Features of whole corpora: from a trace of any size to one table.
+
+The trace is cut into shards (see ``trace.partition``), each is segmented and described
+on its own, over processes; the result is that of the whole trace at once.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import mmap
+import multiprocessing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.features import all_features, describe, properties_read
+from tfx_graphlets.features.presence import READ_TYPES, any_payload
+from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.graphlets import roles
+from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.stores.selection import Columns
+from tfx_graphlets.stores.store import Store
+from tfx_graphlets.trace.partition import Shards
+from tfx_graphlets.trace.trace import FloatArray, IntArray, Trace
+from tfx_graphlets.vocabulary import ExecutionState, Role, Stage, base_name
+
+# Arrays of a shard of so many executions take about 150 megabytes.
+MAX_EXECUTIONS: Final = 100_000
+
+# So few are described sooner than a process is forked.
+_FEW_EXECUTIONS: Final = 20_000
+
+Progress = Callable[[Iterable[int], int], Iterable[int]]
+
+
+def describe_store(
+    store: Store,
+    stage: Stage,
+    *,
+    processes: int = 1,
+    executions_in_memory: int | None = None,
+    role_of_type: Mapping[str, Role] | None = None,
+    progress: Progress | None = None,
+) -> FeatureTable:
+    """Features of all graphlets of a store of any size.
+
+    Args:
+      store: an open store.
+      stage: where the gate stands.
+      processes: how many work at the same time.
+      executions_in_memory: the most whose rows are read at once, about 300
+        bytes each; None for the whole store. A store that holds more is read
+        some pipelines at a time: what has no pipeline context is then left
+        out, and an artifact that two pipelines share is seen by each with its
+        own executions only.
+      role_of_type, progress: as for ``describe_trace``; the progress is told
+        of each part of the store anew.
+
+    Returns:
+      One row per graphlet, in ascending id of the Trainer.
+
+    Raises:
+      InvalidArgumentError: as ``describe_trace``; or ``executions_in_memory``
+        is below 1.
+      StoreError: the store cannot be read.
+    """
+    if executions_in_memory is not None and executions_in_memory < 1:
+        raise InvalidArgumentError(
+            "executions_in_memory", executions_in_memory, "it must be 1 or more"
+        )
+    tables, unused = [], dict(role_of_type or {})
+    for pipelines in _parts(store, executions_in_memory):
+        trace = read_for_features(store, stage, pipelines=pipelines)
+        found = _of_types_in(trace, role_of_type or {})
+        unused = {name: role for name, role in unused.items() if name not in found}
+        few = len(trace.executions) <= _FEW_EXECUTIONS
+        tables.append(
+            describe_trace(
+                trace, stage, processes=1 if few else processes, payloads=store.payloads,
+                role_of_type=found, progress=progress,
+            )
+        )  # fmt: skip
+        del trace
+    if unused:
+        name = next(iter(unused))
+        raise InvalidArgumentError("role_of_type", name, "no execution of the store has this type")
+    if len(tables) == 1:
+        return tables[0]
+    table = FeatureTable.concatenate(tables)
+    return table.take(np.argsort(table.trainer, kind="stable"))
+
+
+def read_for_features(
+    store: Store, stage: Stage, *, pipelines: Collection[str] | None = None
+) -> Trace:
+    """Reads what segmentation and the features of a stage look at, and no more.
+
+    Args:
+      store: an open store.
+      stage: where the gate stands.
+      pipelines: names of pipelines; None for the whole store.
+
+    Raises:
+      StoreError: as ``Store.read_trace``.
+    """
+    return store.read_trace(
+        pipelines=pipelines,
+        properties=properties_read(stage),
+        columns=dataclasses.replace(
+            Columns.FOR_FEATURES, uris=True, uri_types=frozenset(READ_TYPES)
+        ),
+    )
+
+
+def _of_types_in(trace: Trace, role_of_type: Mapping[str, Role]) -> dict[str, Role]:
+    names = set(trace.executions.type_names)
+    names |= {base_name(name) for name in names}
+    return {name: role for name, role in role_of_type.items() if name in names}
+
+
+def _parts(store: Store, executions_in_memory: int | None) -> Iterator[tuple[str, ...] | None]:
+    """Pipelines that are read together; None for all at once."""
+    sizes = {} if executions_in_memory is None else store.pipelines()
+    if executions_in_memory is None or sum(sizes.values()) <= executions_in_memory:
+        yield None
+        return
+    part: list[str] = []
+    size = 0
+    for name in sorted(sizes):
+        if part and size + sizes[name] > executions_in_memory:
+            yield tuple(part)
+            part, size = [], 0
+        part.append(name)
+        size += sizes[name]
+    yield tuple(part)
+
+
+def describe_trace(
+    trace: Trace,
+    stage: Stage,
+    *,
+    processes: int = 1,
+    max_executions: int = MAX_EXECUTIONS,
+    payloads: Payloads | None = None,
+    role_of_type: Mapping[str, Role] | None = None,
+    progress: Progress | None = None,
+) -> FeatureTable:
+    """Features of all graphlets of a trace.
+
+    The same as ``describe(segment(without_gates(trace)), stage)``, whose memory
+    grows with the trace; here it grows with the largest shard.
+
+    Args:
+      trace: what a store recorded; at least what ``read_for_features`` reads.
+      stage: where the gate stands.
+      processes: how many work at the same time; above 1 they are forked.
+      max_executions: about how many executions are worked on at once in each.
+      payloads: where statistics, schemas and metrics are; a shard of which
+        none is left is described in columns, others row by row.
+      role_of_type: as for ``segment``.
+      progress: told of the shards' numbers and their count; hands them on.
+
+    Returns:
+      One row per graphlet, in ascending id of the Trainer.
+
+    Raises:
+      InvalidArgumentError: ``processes`` or ``max_executions`` is below 1, or a role is given to a
+        type that is not in the trace.
+    """
+    if processes < 1:
+        raise InvalidArgumentError("processes", processes, "it must be 1 or more")
+    if max_executions < 1:
+        raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
+    trace = without_gates(trace)
+    if payloads is not None and not any_payload(trace, payloads):
+        payloads = None  # no shard has to look again
+    work = _Work.of(trace, stage, max_executions, processes, payloads, role_of_type)
+    numbers: Iterable[int] = range(len(work.shards))
+    if progress is not None:
+        numbers = progress(numbers, len(work.shards))
+    if processes == 1:
+        for number in numbers:
+            work.take_in(work.describe(number))
+    else:
+        _in_processes(work, numbers, processes)
+    return work.table()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Names:
+    """The categories of one shard: their rows in the table, and the values by feature."""
+
+    rows: IntArray
+    values: Mapping[str, Column]
+
+
+class _Work:
+    """The shards of a trace and the table that they fill, in memory that forks share."""
+
+    def __init__(
+        self,
+        shards: Shards,
+        stage: Stage,
+        payloads: Payloads | None,
+        role_of_type: Mapping[str, Role],
+        trainer: IntArray,
+    ) -> None:
+        self.shards, self.stage, self.payloads = shards, stage, payloads
+        self.role_of_type, self.trainer = role_of_type, trainer
+        self.features = all_features(stage)
+        self.numbers = [f for f in self.features if f.kind is FeatureKind.NUMBER]
+        size = max(len(self.numbers) * len(trainer), 1)
+        self.cells: FloatArray = np.frombuffer(mmap.mmap(-1, size * 8), np.float64)
+        self.names: dict[str, list[str | None]] = {
+            feature.name: [None] * len(trainer)
+            for feature in self.features
+            if feature.kind is FeatureKind.CATEGORY
+        }
+
+    @classmethod
+    def of(
+        cls,
+        trace: Trace,
+        stage: Stage,
+        max_executions: int,
+        processes: int,
+        payloads: Payloads | None,
+        role_of_type: Mapping[str, Role] | None,
+    ) -> _Work:
+        # Roles of custom classes come from the whole trace, not from a shard.
+        of_type = roles.roles_of_types(trace, role_of_type)
+        executions = trace.executions
+        role = of_type[executions.type]
+        trainer = np.flatnonzero(
+            (role == Role.TRAINER) & (executions.state != ExecutionState.CACHED)
+        )
+        names = {name: Role(int(r)) for name, r in zip(executions.type_names, of_type)}
+        # Small shards keep all processes busy to the end.
+        even = -(-len(executions) // (4 * processes)) if processes > 1 else max_executions
+        shards = Shards(trace, max_executions=max(1, min(max_executions, even)))
+        return cls(shards, stage, payloads, names, trainer)
+
+    def column(self, feature: Feature) -> FloatArray:
+        """The column of a number."""
+        at, count = self.numbers.index(feature), len(self.trainer)
+        return self.cells[at * count : (at + 1) * count]
+
+    def describe(self, number: int) -> _Names:
+        """Puts the numbers of one shard into the table; returns its categories."""
+        graphlets = segment(self.shards[number], role_of_type=self.role_of_type)
+        table = describe(graphlets, self.stage, payloads=self.payloads)
+        position = self.shards.executions(number)[graphlets.trainer]
+        rows = np.searchsorted(self.trainer, position)
+        for feature in self.numbers:
+            self.column(feature)[rows] = table.columns[feature.name]
+        return _Names(rows, {name: table.columns[name] for name in self.names})
+
+    def take_in(self, names: _Names) -> None:
+        """Puts the categories of one shard into the table."""
+        for name, values in names.values.items():
+            column = self.names[name]
+            for row, value in zip(names.rows.tolist(), values):
+                column[row] = value
+
+    def table(self) -> FeatureTable:
+        """The table, once all shards are in it."""
+        columns: dict[str, Column] = {f.name: self.column(f) for f in self.numbers}
+        columns.update({name: tuple(values) for name, values in self.names.items()})
+        trainer_id = self.shards.trace.executions.id[self.trainer]
+        return FeatureTable(self.stage, trainer_id, self.features, columns)
+
+
+_forked: _Work | None = None  # what a forked process works on
+
+
+def _in_processes(work: _Work, numbers: Iterable[int], processes: int) -> None:
+    global _forked  # noqa: PLW0603 - memory is shared by forking, not by sending
+    _forked = work
+    try:
+        with concurrent.futures.ProcessPoolExecutor(
+            processes, mp_context=multiprocessing.get_context("fork")
+        ) as pool:
+            waiting = [pool.submit(_describe_forked, n) for n in range(len(work.shards))]
+            for done, _ in zip(concurrent.futures.as_completed(waiting), numbers):
+                work.take_in(done.result())
+    finally:
+        _forked = None
+
+
+def _describe_forked(number: int) -> _Names:
+    assert _forked is not None  # noqa: S101 - set before the fork
+    return _forked.describe(number)

@@ -1,0 +1,1 @@
+"""Gate: what a gate does, without TFX; components/ and cli/ call it."""

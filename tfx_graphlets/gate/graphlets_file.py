@@ -1,0 +1,237 @@
+"""What a Graphlets artifact holds, as a value and as files.
+
+``summary.json`` states the format, the stage, where and when the store was
+read, the features, earlier decisions, and the problem if there was one.
+``current.parquet`` is one row of features; ``history.parquet`` one row per
+graphlet of the pipeline, with outcome and moments beside the features.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Mapping
+from typing import Final, cast
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.version import __version__
+from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.waste_model.dataset import Dataset
+
+KIND: Final = "tfx_graphlets.graphlets"
+# Since 2: the runs of past graphlets, and all that a PastDecision says.
+FORMAT_VERSION: Final = 2
+READ_VERSIONS: Final = (1, 2)
+SUMMARY_FILE: Final = "summary.json"
+CURRENT_FILE: Final = "current.parquet"
+HISTORY_FILE: Final = "history.parquet"
+# The summary comes last, so that where it stands the others do.
+FILES: Final = (CURRENT_FILE, HISTORY_FILE, SUMMARY_FILE)
+
+_NUMBERS: Final = ("outcome", "decision_ms", "known_ms", "start_ms")
+_TEXTS: Final = ("pipeline", "store")
+_RUN: Final = "run"
+
+
+class GraphletsFormatError(GraphletsError):
+    """The files of a Graphlets artifact cannot be used.
+
+    Attributes:
+      problem: what is wrong with them.
+    """
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"the Graphlets artifact cannot be used: {problem}")
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineHistory:
+    """One pipeline at the moment of a decision.
+
+    Attributes:
+      stage: the stage that the features are of.
+      pipeline: name of the pipeline; "" where it is not known.
+      run: name of the current run; "" where it is not known.
+      read_ms: when the store was read, milliseconds since the epoch.
+      current: features of the current graphlet, one row; None where there is
+        no current graphlet.
+      past: the pipeline's graphlets that have a Trainer, without the current
+        one; None where the store could not be read.
+      past_runs: name of the run of each past graphlet, [len(past)], "" where
+        it has none; empty where an earlier release did not write it.
+      decisions: earlier gates' decisions, oldest first.
+      problem: why ``current`` or ``past`` is None; "" where neither is.
+      release: version of this library that described the graphlets.
+    """
+
+    stage: Stage
+    pipeline: str
+    run: str
+    read_ms: int
+    current: FeatureTable | None
+    past: Dataset | None
+    decisions: tuple[PastDecision, ...] = ()
+    problem: str = ""
+    release: str = __version__
+    past_runs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"No graphlets of {self.pipeline or 'the pipeline'}: {self.problem}"
+        return f"Current graphlet of {self.pipeline} at stage {self.stage}, after {self.past}"
+
+    @property
+    def num_labelled(self) -> int:
+        """Number of past graphlets whose outcome is pushed or unpushed."""
+        return 0 if self.past is None else int(self.past.labelled.sum())
+
+
+def to_files(history: PipelineHistory) -> dict[str, bytes]:
+    """The files of a Graphlets artifact: content by name."""
+    tables = [table for table in (history.current, _table(history.past)) if table is not None]
+    summary = {
+        "kind": KIND,
+        "format_version": FORMAT_VERSION,
+        "stage": str(history.stage),
+        "pipeline": history.pipeline,
+        "run": history.run,
+        "read_ms": history.read_ms,
+        "features": [_feature_to_dict(feature) for feature in tables[0].features] if tables else [],
+        "decisions": [dataclasses.asdict(decision) for decision in history.decisions],
+        "graphlets": 0 if history.past is None else len(history.past),
+        "labelled": history.num_labelled,
+        "problem": history.problem,
+        "release": history.release,
+    }
+    text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False)
+    files = {}
+    if history.current is not None:
+        files[CURRENT_FILE] = _to_parquet(history.current.to_arrow())
+    if history.past is not None:
+        rows = history.past.table.to_arrow()
+        for name in _NUMBERS:
+            column = np.asarray(getattr(history.past, name), np.int64)
+            rows = rows.append_column(name, pa.array(column))
+        for name in _TEXTS:
+            column = pa.array(getattr(history.past, name), pa.string())
+            rows = rows.append_column(name, column)
+        if history.past_runs:
+            rows = rows.append_column(_RUN, pa.array(history.past_runs, pa.string()))
+        files[HISTORY_FILE] = _to_parquet(rows)
+    files[SUMMARY_FILE] = text.encode() + b"\n"
+    return files
+
+
+def from_files(files: Mapping[str, bytes]) -> PipelineHistory:
+    """The value of the files that ``to_files`` made.
+
+    Raises:
+      GraphletsFormatError: they are incomplete, damaged, or of a format that
+        this release does not know.
+    """
+    if SUMMARY_FILE not in files:
+        raise GraphletsFormatError(f"there is no {SUMMARY_FILE}")
+    try:
+        return _parse(files)
+    except GraphletsFormatError:
+        raise
+    except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
+        raise GraphletsFormatError(f"{type(error).__name__}: {error}") from error
+
+
+def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
+    summary = json.loads(files[SUMMARY_FILE])
+    version = summary["format_version"] if summary["kind"] == KIND else None
+    if version not in READ_VERSIONS:
+        raise GraphletsFormatError(
+            f"its format is {summary['kind']} {version}, this release reads {KIND} "
+            f"{' and '.join(map(str, READ_VERSIONS))}"
+        )
+    stage = Stage(summary["stage"])
+    features = tuple(_feature_from_dict(document) for document in summary["features"])
+    current = past = None
+    past_runs: tuple[str, ...] = ()
+    if CURRENT_FILE in files:
+        current = _feature_table(_from_parquet(files[CURRENT_FILE]), stage, features)
+        if len(current) != 1:
+            raise GraphletsFormatError(f"{CURRENT_FILE} holds {len(current)} rows and not one")
+    if HISTORY_FILE in files:
+        rows = _from_parquet(files[HISTORY_FILE])
+        past = _dataset(rows, stage, features)
+        if _RUN in rows.column_names:
+            past_runs = tuple(rows.column(_RUN).to_pylist())
+    if not summary["problem"] and (current is None or past is None):
+        raise GraphletsFormatError(f"{CURRENT_FILE} or {HISTORY_FILE} is missing")
+    return PipelineHistory(
+        stage=stage,
+        pipeline=summary["pipeline"],
+        run=summary["run"],
+        read_ms=int(summary["read_ms"]),
+        current=current,
+        past=past,
+        decisions=tuple(PastDecision(**document) for document in summary["decisions"]),
+        problem=summary["problem"],
+        release=summary["release"],
+        past_runs=past_runs,
+    )
+
+
+def _table(dataset: Dataset | None) -> FeatureTable | None:
+    return None if dataset is None else dataset.table
+
+
+def _feature_to_dict(feature: Feature) -> dict[str, str]:
+    return {name: str(value) for name, value in dataclasses.asdict(feature).items()} | {
+        "kind": feature.kind.value
+    }
+
+
+def _feature_from_dict(document: Mapping[str, str]) -> Feature:
+    texts = {**document, "stage": Stage(document["stage"]), "kind": FeatureKind(document["kind"])}
+    return Feature(**texts)  # type: ignore[arg-type]
+
+
+def _to_parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    parquet.write_table(table, sink)
+    return sink.getvalue()
+
+
+def _from_parquet(content: bytes) -> pa.Table:
+    # Threads, and what looks for several files, take longer than reading so few rows.
+    return parquet.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+
+
+def _feature_table(rows: pa.Table, stage: Stage, features: tuple[Feature, ...]) -> FeatureTable:
+    columns: dict[str, Column] = {}
+    for feature in features:
+        values = rows.column(feature.name)
+        if feature.kind is FeatureKind.NUMBER:
+            # A missing value becomes NaN.
+            columns[feature.name] = np.array(values.to_numpy(), np.float64)
+        else:
+            columns[feature.name] = tuple(cast("list[str | None]", values.to_pylist()))
+    trainer = np.array(rows.column("trainer").to_numpy(), np.int64)
+    return FeatureTable(stage, trainer, features, columns)
+
+
+def _dataset(rows: pa.Table, stage: Stage, features: tuple[Feature, ...]) -> Dataset:
+    number = {name: np.array(rows.column(name).to_numpy(), np.int64) for name in _NUMBERS}
+    text = {name: tuple(rows.column(name).to_pylist()) for name in _TEXTS}
+    return Dataset(
+        table=_feature_table(rows, stage, features),
+        outcome=number["outcome"].astype(np.int8),
+        decision_ms=number["decision_ms"],
+        known_ms=number["known_ms"],
+        start_ms=number["start_ms"],
+        pipeline=text["pipeline"],
+        store=text["store"],
+    )

@@ -1,0 +1,317 @@
+"""One decision of a gate, from a pipeline's history and a waste model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.features.table import FeatureTable
+from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.checks import check_stage
+from tfx_graphlets.gate.graphlets_file import PipelineHistory
+from tfx_graphlets.gate.record import account_of, consecutive_skips, decisions_of_runs
+from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, decide
+from tfx_graphlets.policy.evidence import Judgement
+from tfx_graphlets.policy.exploration import exploration_draw
+from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice, guarded
+from tfx_graphlets.trace.trace import IntArray
+from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.waste_model.dataset import Dataset
+
+_MS_PER_HOUR = 3_600_000
+# Settings that are GatePolicy's, by its names for them.
+_LIMITS = (
+    "freshness", "threshold", "min_labelled", "min_pushes", "max_consecutive_skips",
+    "max_staleness_hours", "max_hours_without_attempt", "exploration",
+)  # fmt: skip
+
+
+class Predictor(Protocol):
+    """What a gate asks of a waste model (``waste_model.WasteModel``)."""
+
+    @property
+    def stage(self) -> Stage:
+        """The stage whose features it takes in."""
+        ...
+
+    @property
+    def threshold(self) -> ThresholdChoice:
+        """The threshold for the freshness that it was trained for."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the model."""
+        ...
+
+    def threshold_for(
+        self, freshness: float, *, ledger: FreshnessLedger | None = None
+    ) -> ThresholdChoice:
+        """The threshold for another freshness, after what was risked so far."""
+        ...
+
+    def judge(
+        self,
+        table: FeatureTable,
+        row: int,
+        past: Dataset,
+        *,
+        runs: Sequence[str] = (),
+        moment_ms: int | None = None,
+    ) -> Judgement:
+        """Probability of a push of one row, what moved it, and similar past graphlets."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class GateSettings:
+    """What a WasteGate was configured with; None: as the model or GatePolicy has it.
+
+    Attributes:
+      stage: where the gate stands.
+      gate: its node id; "" where it is not known.
+      freshness: share of pushes to keep, 0..1; the model's by default.
+      threshold: in place of the one that the model's freshness gives, 0..1.
+      min_labelled, min_pushes, max_consecutive_skips, max_staleness_hours,
+        max_hours_without_attempt, exploration, shadow, force_run: see
+        GatePolicy.
+      exploration_seed: of the draw that decides which skips are explored.
+    """
+
+    stage: Stage
+    gate: str = ""
+    freshness: float | None = None
+    threshold: float | None = None
+    min_labelled: int | None = None
+    min_pushes: int | None = None
+    max_consecutive_skips: int | None = None
+    max_staleness_hours: float | None = None
+    max_hours_without_attempt: float | None = None
+    exploration: float | None = None
+    exploration_seed: int = 0
+    shadow: bool = False
+    force_run: bool = False
+
+    @classmethod
+    def of(cls, exec_properties: Mapping[str, object], gate: str = "") -> GateSettings:
+        """The settings that stand in a WasteGate's execution properties.
+
+        Raises:
+          InvalidArgumentError: ``stage`` is none.
+        """
+        taken = {
+            field.name: exec_properties[field.name]
+            for field in dataclasses.fields(cls)
+            if exec_properties.get(field.name) is not None
+        }
+        taken.update(
+            stage=check_stage(str(exec_properties.get(keys.STAGE))),
+            gate=gate,
+            shadow=bool(exec_properties.get(keys.SHADOW)),
+            force_run=bool(exec_properties.get(keys.FORCE_RUN)),
+        )
+        return cls(**taken)  # type: ignore[arg-type]
+
+    def policy(self, choice: ThresholdChoice | None = None) -> GatePolicy:
+        """The policy.
+
+        Args:
+          choice: the waste model's, which counts where no threshold is set.
+
+        Raises:
+          InvalidArgumentError: a setting is outside its range.
+        """
+        chosen = {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
+        if choice is not None and self.threshold is None:
+            chosen.update(freshness=choice.freshness, threshold=choice.threshold)
+        return GatePolicy(**chosen, shadow=self.shadow, force_run=self.force_run)
+
+
+def run_gate(
+    history: PipelineHistory, load_model: Callable[[], Predictor], settings: GateSettings
+) -> GateDecision:
+    """Decides about the current graphlet.
+
+    Args:
+      history: the pipeline, read at the start of this run.
+      load_model: gives the waste model.
+      settings: the gate's.
+
+    Returns:
+      The decision.
+
+    Raises:
+      GraphletsError: the history or the model cannot be used. ``failed_open``
+        makes the decision of a gate that broke.
+    """
+    if history.problem or history.current is None or history.past is None:
+        raise GraphletsError(history.problem or "there is no current graphlet")
+    if history.stage is not settings.stage:
+        raise GraphletsError(
+            f"the Graphlets artifact is of stage {history.stage} and the gate stands at stage "
+            f"{settings.stage}: give both components the same stage"
+        )
+    model = load_model()
+    if model.stage is not settings.stage:
+        raise GraphletsError(
+            f"the waste model is of stage {model.stage} and the gate stands at stage "
+            f"{settings.stage}: train one with stage {settings.stage}"
+        )
+    choice = None if settings.threshold is not None else chosen_threshold(history, model, settings)
+    state = gate_state(history, settings)
+    judgement = model.judge(
+        history.current, 0, history.past, runs=history.past_runs, moment_ms=history.read_ms
+    )
+    decision = decide(
+        settings.policy(choice),
+        judgement.probability,
+        dataclasses.replace(state, threshold_note=choice.note or None if choice else None),
+        stage=str(settings.stage),
+        model_fingerprint=model.fingerprint,
+        contributions=judgement.contributions,
+        similar=judgement.similar,
+        risk=choice.risk if choice else 0.0,
+    )
+    return dataclasses.replace(decision, freshness=choice.freshness if choice else None)
+
+
+def chosen_threshold(
+    history: PipelineHistory, model: Predictor, settings: GateSettings
+) -> ThresholdChoice:
+    """The model's threshold, after the pushes that this gate has put at risk so far.
+
+    What the pipeline's own pushes scored lowers it, and so does every skip in a
+    row (``freshness.guarded``).
+
+    A push counts as soon as its outcome was known when the store was read. In a
+    history that an earlier release wrote there are no runs, and so no account.
+    """
+    freshness = model.threshold.freshness if settings.freshness is None else settings.freshness
+    past, runs = history.past, history.past_runs
+    if past is None or len(runs) != len(past):
+        return model.threshold_for(freshness)
+    known = np.flatnonzero(past.pushed & (past.known_ms <= history.read_ms))
+    pushes = decisions_of_runs(
+        history.decisions, [runs[row] for row in known], stage=settings.stage, gate=settings.gate
+    )
+    account = account_of(pushes, freshness)
+    scores = [one.probability for one in pushes if one.probability is not None]
+    choice = model.threshold_for(freshness, ledger=account)
+    return guarded(choice, scores, account, _skips_in_a_row(history, settings))
+
+
+def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
+    """What the history says of the pipeline at the moment of the decision.
+
+    Only outcomes that were known when the store was read count. An attempt is a
+    graphlet, whatever became of it, as of the moment that a gate at this stage
+    let it go on. The draw is that of the run's name; where the run has none (it
+    has not begun, or the runner does not tell), of the moment of reading.
+    """
+    past = history.past
+    if past is None:
+        return GateState()
+    known = past.known_ms <= history.read_ms
+    pushed = past.known_ms[past.pushed & known]
+    begun = past.decision_ms[past.decision_ms <= history.read_ms]
+    return GateState(
+        labelled=int(np.count_nonzero(past.labelled & known)),
+        pushes=len(pushed),
+        consecutive_skips=_skips_in_a_row(history, settings),
+        hours_since_last_push=_hours_since(pushed, history.read_ms),
+        hours_since_last_attempt=_hours_since(begun, history.read_ms),
+        draw=exploration_draw(
+            settings.exploration_seed,
+            history.pipeline,
+            history.run or str(history.read_ms),
+            str(settings.stage),
+        ),
+    )
+
+
+def _skips_in_a_row(history: PipelineHistory, settings: GateSettings) -> int:
+    return consecutive_skips(
+        history.decisions,
+        stage=settings.stage,
+        gate=settings.gate,
+        shadow=settings.shadow,
+        trained_ms=() if history.past is None else history.past.decision_ms.tolist(),
+    )
+
+
+def _hours_since(moments_ms: IntArray, now_ms: int) -> float | None:
+    return (now_ms - int(moments_ms.max())) / _MS_PER_HOUR if len(moments_ms) else None
+
+
+def skipped_before(stage: str, outer: str) -> GateDecision:
+    """The decision where a gate at an earlier stage has skipped the run."""
+    return GateDecision(
+        proceed=False,
+        would_skip=True,
+        probability=None,
+        threshold=None,
+        reason=f"Skipped because the gate {outer or 'before this one'} has skipped this run.",
+        stage=stage,
+    )
+
+
+def failed_open(stage: str, error: Exception) -> GateDecision:
+    """The decision of a gate that broke: proceed, and say what happened."""
+    return GateDecision(
+        proceed=True,
+        would_skip=False,
+        probability=None,
+        threshold=None,
+        reason=f"Runs because the gate could not decide: {in_one_line(error)}.",
+        stage=stage,
+    )
+
+
+def in_one_line(error: Exception) -> str:
+    """What went wrong, as one line without a full stop; the class too if it is not ours."""
+    text = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, GraphletsError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def custom_properties(
+    decision: GateDecision, *, gate: str, shadow: bool, failed_open: bool, seconds: float
+) -> dict[str, int | float | str]:
+    """What is written on the GateDecision artifact, by key; see ``keys``.
+
+    Where there is no probability, threshold, promised freshness, gate id or
+    model, there is no key.
+    """
+    top = [[c.feature, c.value, round(c.effect, 4)] for c in decision.contributions]
+    similar = [[one.name, one.pushed, round(one.similarity, 4)] for one in decision.similar]
+    properties: dict[str, int | float | str | None] = {
+        keys.PROCEED: int(decision.proceed),
+        keys.WOULD_SKIP: int(decision.would_skip),
+        keys.SHADOW: int(shadow),
+        keys.FAILED_OPEN: int(failed_open),
+        keys.PROBABILITY: _rounded(decision.probability),
+        keys.THRESHOLD: _rounded(decision.threshold),
+        keys.EXPLORED: int(decision.explored),
+        keys.EXPLORATION: _rounded(decision.exploration),
+        keys.RISK: _rounded(decision.risk),
+        keys.FRESHNESS: _rounded(decision.freshness),
+        keys.REASON: decision.reason,
+        keys.STAGE: decision.stage,
+        keys.GATE: gate or None,
+        keys.MODEL_FINGERPRINT: decision.model_fingerprint or None,
+        keys.TOP_FEATURES: json.dumps(top),
+        keys.SIMILAR_GRAPHLETS: json.dumps(similar),
+        keys.SECONDS: round(float(seconds), 3),
+    }
+    return {key: value for key, value in properties.items() if value is not None}
+
+
+def _rounded(share: float | None) -> float | None:
+    """To what MLMD keeps of a double in a database: six digits."""
+    return None if share is None else round(float(share), 6)

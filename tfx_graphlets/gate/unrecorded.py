@@ -1,0 +1,367 @@
+"""The run that is going on, told to a store that has not recorded it.
+
+On Vertex AI, and wherever GraphletGen reads an archive, the store ends with an
+earlier run. What is known of the present one is what is wired to GraphletGen:
+artifacts with their URIs and properties. They are appended to the trace, put
+out by copies of the executions that put out their like in the run of the
+pipeline's latest Trainer: it is assumed that this run has the shape of that
+one, costs as much, and runs the same code before its Trainer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol, cast
+
+import numpy as np
+from google.protobuf import json_format
+
+from tfx_graphlets import vocabulary
+from tfx_graphlets.gate import keys
+from tfx_graphlets.graphlets.gate_nodes import EXECUTION_PREFIX
+from tfx_graphlets.graphlets.roles import roles_of_executions
+from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.trace.assembly import RawProperties, RawTables, assemble
+from tfx_graphlets.trace.trace import NO_KEY, IntArray, Properties, PropertyKind, Trace
+from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role
+
+RUN: Final = "(the run that is going on)"
+_LIVE: Final = 2  # MLMD Artifact.State
+# What an ExampleGen's execution says of its own data, and a copy of it must not.
+_OF_THE_DATA: Final = (
+    PropertyName.SPAN, PropertyName.VERSION, PropertyName.INPUT_FINGERPRINT,
+)  # fmt: skip
+_WRAPPED: Final = "__value__"  # how TFX on Kubeflow wraps a custom property that is no object
+_KINDS: Final = {  # of MLMD's message Value
+    "int_value": PropertyKind.INT,
+    "double_value": PropertyKind.DOUBLE,
+    "string_value": PropertyKind.STRING,
+}
+
+
+class Wired(Protocol):
+    """What is asked of a TFX artifact.
+
+    One that has an attribute ``mlmd_artifact`` (the MLMD message) also brings
+    its properties.
+    """
+
+    id: int
+    uri: str
+    type_name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LivePayloads:
+    """Files that an archive has kept, and those that the present run has just written.
+
+    Attributes:
+      kept: payloads of the store.
+      live: what reads the rest.
+    """
+
+    kept: Payloads
+    live: Payloads
+
+    def files(self, uri: str) -> tuple[str, ...]:
+        """Names of the files below ``uri``; see ``Payloads.files``."""
+        return self.kept.files(uri) or self.live.files(uri)
+
+    def read(self, uri: str, name: str) -> bytes | None:
+        """Content of a file; see ``Payloads.read``."""
+        found = self.kept.read(uri, name)
+        return self.live.read(uri, name) if found is None else found
+
+
+def with_unrecorded_run(
+    trace: Trace,
+    inputs: Mapping[str, Sequence[Wired]],
+    *,
+    pipeline: str | None,
+    moment_ms: int,
+) -> tuple[Trace, dict[str, tuple[int, ...]]]:
+    """The trace with the present run in it.
+
+    Args:
+      trace: what the store holds.
+      inputs: what is wired to GraphletGen, by key: what the pending Trainer
+        will take in, and what was awaited.
+      pipeline: name of the pipeline; None for that of the latest Trainer.
+      moment_ms: now, milliseconds since the epoch.
+
+    Returns:
+      A trace whose last executions are those of the run ``RUN``: COMPLETE, or
+      CACHED where all that they put out is recorded already, each as long
+      before the moment as its original was before the latest Trainer. And the
+      ids of what the Trainer will take in, by its keys. An artifact that the
+      trace holds (by its URI) stays the one that it is. Where the pipeline has
+      no Trainer yet, nothing puts the new artifacts out.
+    """
+    raw = raw_of(trace)
+    wired = _Wiring(trace, raw, moment_ms)
+    ids = {key: tuple(map(wired.id_of, found)) for key, found in inputs.items() if found}
+    example = _latest_trainer(trace, pipeline)
+    if example is not None:
+        _copy_run(trace, raw, example, wired, ids, moment_ms)
+    return assemble(raw), {key: ids[key] for key in keys.TRAINER_INPUTS if key in ids}
+
+
+@dataclasses.dataclass
+class _Wiring:
+    """Ids of the wired artifacts; makes those that the trace does not hold."""
+
+    trace: Trace
+    raw: RawTables
+    moment_ms: int
+    new: set[int] = dataclasses.field(default_factory=set)
+    of_type: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._of_uri = dict(zip(self.trace.artifacts.uri, self.trace.artifacts.id.tolist()))
+
+    def id_of(self, artifact: Wired) -> int:
+        found = self._of_uri.get(artifact.uri)
+        if found is None:
+            found = self.make(artifact.type_name, artifact.uri)
+            self._of_uri[artifact.uri] = found
+            self.new.add(found)
+            _add_properties(self.raw, found, artifact)
+        self.of_type.setdefault(vocabulary.base_name(artifact.type_name), []).append(found)
+        return found
+
+    def make(self, type_name: str, uri: str = "") -> int:
+        """A new artifact; the type has the full name that the trace knows it by."""
+        known = dict(zip(self.trace.artifact_base_types, self.trace.artifacts.type_names))
+        columns = cast("dict[str, list[object]]", vars(self.raw))
+        new_id = max(columns["artifact_id"], default=0) + 1  # type: ignore[type-var,operator]
+        columns["artifact_id"].append(new_id)
+        columns["artifact_type"].append(known.get(vocabulary.base_name(type_name), type_name))
+        columns["artifact_state"].append(_LIVE)
+        columns["artifact_create_ms"].append(self.moment_ms)
+        columns["artifact_update_ms"].append(self.moment_ms)
+        columns["artifact_uri"].append(uri)
+        return int(new_id)
+
+    def stands_for(self, type_name: str) -> int | None:
+        """The wired artifact of a type that this run put out: a new one before a recorded one."""
+        found = self.of_type.get(vocabulary.base_name(type_name), [])
+        fresh = [artifact for artifact in found if artifact in self.new]
+        return fresh[-1] if fresh else max(found, default=None)
+
+
+def _latest_trainer(trace: Trace, pipeline: str | None) -> int | None:
+    """The Trainer that was created last, of the pipeline if it is named."""
+    found = np.flatnonzero(roles_of_executions(trace) == Role.TRAINER)
+    if pipeline is not None:
+        of = trace.pipeline_of_execution[found]
+        found = found[[trace.context_name(int(position)) == pipeline for position in of]]
+    if not len(found):
+        return None
+    return int(found[np.lexsort((found, trace.executions.create_ms[found]))[-1]])
+
+
+def _copy_run(
+    trace: Trace, raw: RawTables, example: int, wired: _Wiring, ids: Mapping[str, tuple[int, ...]],
+    moment_ms: int,
+) -> None:  # fmt: skip
+    """Appends what the example's run had done before it, with the wired artifacts for its own."""
+    executions, events, types = trace.executions, trace.events, trace.artifacts.type
+    members = _before(trace, example)
+    rows = {int(at): np.flatnonzero(events.execution == at).tolist() for at in (*members, example)}
+    stands_for: dict[int, int] = {}
+    for execution in members.tolist():
+        for row in rows[execution]:
+            artifact = int(events.artifact[row])
+            if events.type[row] in vocabulary.OUTPUT_EVENTS and artifact not in stands_for:
+                name = trace.artifacts.type_names[types[artifact]]
+                found = wired.stands_for(name)
+                stands_for[artifact] = wired.make(name) if found is None else found
+    # Where an execution took in just what the example did, its copy takes in what is wired.
+    whole = {
+        frozenset(int(events.artifact[row]) for row in taken): ids[key]
+        for key, taken in _by_key(trace, rows[example]).items()
+        if key in ids
+    }
+    new_id = int(executions.id[-1])
+    context_of_run = _new_context(trace, raw, example, moment_ms)
+    columns = cast("dict[str, list[object]]", vars(raw))
+    shift = moment_ms - int(executions.create_ms[example])
+    for execution in members.tolist():
+        new_id += 1
+        made: list[int] = []
+        for key, taken in _by_key(trace, rows[execution]).items():
+            artifacts = [int(events.artifact[row]) for row in taken]
+            chosen = whole.get(frozenset(artifacts))
+            if chosen is None:
+                original = trace.artifacts.id[artifacts].tolist()
+                chosen = tuple(stands_for.get(a, i) for a, i in zip(artifacts, original))
+            kind = int(events.type[taken[0]])
+            if kind in vocabulary.OUTPUT_EVENTS:
+                made.extend(chosen)
+            for artifact in dict.fromkeys(chosen):
+                columns["event_execution"].append(new_id)
+                columns["event_artifact"].append(artifact)
+                columns["event_type"].append(kind)
+                columns["event_key"].append(key or None)
+                columns["event_ms"].append(int(events.time_ms[taken[0]]) + shift)
+        cached = bool(made) and all(a not in wired.new for a in made) and _recorded(trace, made)
+        columns["execution_id"].append(new_id)
+        columns["execution_type"].append(executions.type_names[executions.type[execution]])
+        state = ExecutionState.CACHED if cached else ExecutionState.COMPLETE
+        columns["execution_state"].append(int(state))
+        columns["execution_create_ms"].append(int(executions.create_ms[execution]) + shift)
+        columns["execution_update_ms"].append(int(executions.update_ms[execution]) + shift)
+        _copy_properties(raw, int(executions.id[execution]), new_id)
+        contexts = trace.contexts
+        for context in contexts.association_context[contexts.association_execution == execution]:
+            if contexts.type_names[contexts.type[context]] not in vocabulary.RUN_CONTEXTS:
+                columns["association"].append((int(contexts.id[context]), new_id))
+        columns["association"].append((context_of_run, new_id))
+
+
+def _before(trace: Trace, example: int) -> IntArray:
+    """Finished executions of the example's run that were created before it, but for the gate's."""
+    executions, run = trace.executions, trace.run_of_execution
+    if run[example] < 0:
+        return np.zeros(0, np.int64)
+    own = np.array([name.startswith(EXECUTION_PREFIX) for name in executions.type_names], bool)
+    finished = np.isin(executions.state, (ExecutionState.COMPLETE, ExecutionState.CACHED))
+    earlier = executions.create_ms <= executions.create_ms[example]
+    chosen = (run == run[example]) & finished & earlier & ~own[executions.type]
+    chosen[example] = False
+    return np.flatnonzero(chosen).astype(np.int64)
+
+
+def _by_key(trace: Trace, rows: Sequence[int]) -> dict[str, list[int]]:
+    """Event rows by key; inputs and outputs of one key do not mix, as TFX names them apart."""
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        key = int(trace.events.key[row])
+        found.setdefault("" if key == NO_KEY else trace.events.keys[key], []).append(row)
+    return found
+
+
+def _recorded(trace: Trace, artifacts: Sequence[int]) -> bool:
+    return all(trace.artifact_position(artifact) >= 0 for artifact in artifacts)
+
+
+def _new_context(trace: Trace, raw: RawTables, example: int, moment_ms: int) -> int:
+    """A run context like the example's; returns its id."""
+    contexts = trace.contexts
+    new_id = int(contexts.id.max(initial=0)) + 1
+    position = int(trace.run_of_execution[example])
+    like = contexts.type_names[contexts.type[position]] if position >= 0 else None
+    columns = cast("dict[str, list[object]]", vars(raw))
+    columns["context_id"].append(new_id)
+    columns["context_type"].append(like or vocabulary.ContextType.PIPELINE_RUN)
+    columns["context_name"].append(RUN)
+    columns["context_create_ms"].append(moment_ms)
+    return new_id
+
+
+def _copy_properties(raw: RawTables, original: int, copy: int) -> None:
+    table = _table(raw.execution_properties)
+    found = [row for row, owner in enumerate(table.owner) if owner == original]
+    for row in found:
+        if table.name[row] in _OF_THE_DATA:
+            continue
+        table.add(
+            copy, table.name[row], bool(table.is_custom[row]), table.kind[row], table.value[row]
+        )
+
+
+def _add_properties(raw: RawTables, owner: int, artifact: Wired) -> None:
+    """The properties of the MLMD message that the artifact wraps, if it wraps one."""
+    table = _table(raw.artifact_properties)
+    message = getattr(artifact, "mlmd_artifact", None)
+    if message is None:
+        return
+    for is_custom, values in ((False, message.properties), (True, message.custom_properties)):
+        for name in sorted(values):
+            kind, value = _plain(values[name])
+            if kind is not None:
+                table.add(owner, name, is_custom, kind, value)
+
+
+def _plain(message: Any) -> tuple[int | None, int | float | str]:
+    """PropertyKind and value of an MLMD Value; None and "" for what a trace leaves out."""
+    kind = message.WhichOneof("value")
+    if kind == "struct_value":
+        document = json_format.MessageToDict(message.struct_value)
+        value = document.get(_WRAPPED) if document.keys() == {_WRAPPED} else None
+        if isinstance(value, str):
+            return PropertyKind.STRING, value
+        if isinstance(value, float):  # every number is one on Kubeflow
+            whole = value.is_integer()
+            return (PropertyKind.INT, int(value)) if whole else (PropertyKind.DOUBLE, value)
+        return PropertyKind.STRUCT, json.dumps(document, sort_keys=True)
+    return (_KINDS[kind], getattr(message, kind)) if kind in _KINDS else (None, "")
+
+
+def _table(found: object) -> RawProperties:
+    """The rows of ``raw_of``, which hold properties in lists."""
+    if not isinstance(found, RawProperties):
+        raise TypeError(f"rows of raw_of are needed, not {type(found).__name__}")
+    return found
+
+
+def raw_of(trace: Trace) -> RawTables:
+    """The rows that ``assemble`` makes the trace of, each column a list."""
+    executions, artifacts = trace.executions, trace.artifacts
+    events, contexts = trace.events, trace.contexts
+    return RawTables(
+        execution_id=executions.id.tolist(),
+        execution_type=[executions.type_names[code] for code in executions.type],
+        execution_state=executions.state.tolist(),
+        execution_create_ms=executions.create_ms.tolist(),
+        execution_update_ms=executions.update_ms.tolist(),
+        artifact_id=artifacts.id.tolist(),
+        artifact_type=[artifacts.type_names[code] for code in artifacts.type],
+        artifact_state=artifacts.state.tolist(),
+        artifact_create_ms=artifacts.create_ms.tolist(),
+        artifact_update_ms=artifacts.update_ms.tolist(),
+        artifact_uri=list(artifacts.uri),
+        event_execution=executions.id[events.execution].tolist(),
+        event_artifact=artifacts.id[events.artifact].tolist(),
+        event_type=events.type.tolist(),
+        event_key=[None if code == NO_KEY else events.keys[code] for code in events.key],
+        event_ms=events.time_ms.tolist(),
+        context_id=contexts.id.tolist(),
+        context_type=[contexts.type_names[code] for code in contexts.type],
+        context_name=list(contexts.name),
+        context_create_ms=contexts.create_ms.tolist(),
+        association=list(
+            zip(
+                contexts.id[contexts.association_context].tolist(),
+                executions.id[contexts.association_execution].tolist(),
+            )
+        ),
+        attribution=list(
+            zip(
+                contexts.id[contexts.attribution_context].tolist(),
+                artifacts.id[contexts.attribution_artifact].tolist(),
+            )
+        ),
+        execution_properties=_raw_properties(executions.properties, executions.id),
+        artifact_properties=_raw_properties(artifacts.properties, artifacts.id),
+    )
+
+
+def _raw_properties(table: Properties, ids: IntArray) -> RawProperties:
+    values: list[int | float | str] = []
+    for row, kind in enumerate(table.kind.tolist()):
+        if kind in (PropertyKind.INT, PropertyKind.BOOL):
+            values.append(int(table.int_value[row]))
+        elif kind == PropertyKind.DOUBLE:
+            values.append(float(table.double_value[row]))
+        else:
+            values.append(table.strings[table.string_code[row]])
+    return RawProperties(
+        owner=ids[table.owner].tolist(),
+        name=[table.names[code] for code in table.name],
+        is_custom=table.is_custom.astype(int).tolist(),
+        kind=table.kind.tolist(),
+        value=values,
+    )

@@ -1,0 +1,298 @@
+"""Graphlets: the part of a trace that belongs to one training of one model.
+
+``Graphlets`` holds all graphlets of a trace as columns with CSR membership;
+``Graphlet`` is a view of one, for people, for the command line and for tests.
+Rules: design/graphlets.md, after section 3 of Xin et al., SIGMOD 2021.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfx_graphlets.errors import TraceNotFoundError
+from tfx_graphlets.graphlets.edges import Edges
+from tfx_graphlets.trace.adjacency import PairSet
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
+from tfx_graphlets.vocabulary import Outcome, Role
+
+
+class Part(enum.IntEnum):
+    """Which step of the segmentation brought an execution in."""
+
+    UPSTREAM = 1  # step 1, data and preprocessing
+    ANALYSIS = 2  # step 2, data analysis beside the data
+    TRAINER = 3  # the graphlet's own Trainer
+    DOWNSTREAM = 4  # step 3, validation and serving
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Membership:
+    """Which rows belong to which graphlet, compressed sparse rows.
+
+    Attributes:
+      start: int64 [num_graphlets + 1]; members of graphlet ``g`` are
+        ``index[start[g]:start[g + 1]]``.
+      index: int64 [n], positions in the trace, ascending within a graphlet.
+    """
+
+    start: IntArray
+    index: IntArray
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    def of(self, graphlet: int) -> IntArray:
+        """Positions of the members of one graphlet, ascending, int64 [k]."""
+        return self.index[self.start[graphlet] : self.start[graphlet + 1]]
+
+    def rows(self) -> IntArray:
+        """Graphlet number of every entry of ``index``, int64 [n]."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.start))
+
+    def counts(self) -> IntArray:
+        """Number of members per graphlet, int64 [num_graphlets]."""
+        return np.diff(self.start)
+
+    @classmethod
+    def from_pairs(
+        cls, graphlet: IntArray, member: IntArray, num_graphlets: int, num_members: int
+    ) -> Membership:
+        """Membership of the distinct (graphlet, member) pairs."""
+        pairs = PairSet(num_members)
+        graphlet, member = pairs.add(graphlet, member)
+        start = np.zeros(num_graphlets + 1, np.int64)
+        np.cumsum(np.bincount(graphlet, minlength=num_graphlets), out=start[1:])
+        return cls(start, member)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graphlets:
+    """All graphlets of a trace, in ascending id of their Trainer execution.
+
+    Attributes:
+      trace: the trace they were cut from; positions below refer to it.
+      role: int8 [num_executions], vocabulary.Role of every execution of the
+        trace, user overrides applied.
+      trainer: int64 [n], position of each graphlet's Trainer.
+      executions: executions of each graphlet.
+      part: int8 [len(executions.index)], a Part for each entry of
+        ``executions.index``.
+      artifacts: artifacts of each graphlet.
+      warm_start: Models that the Trainer itself took in.
+      outcome: int8 [n], vocabulary.Outcome.
+      useful: bool [n], unpushed, and its Model is the warm start of a graphlet
+        that is, transitively, pushed: no waste.
+      cost: float64 [num_executions], cost of every execution of the trace,
+        milliseconds times the weight of its role or type, never negative.
+      edges: the trace's edges, as the walks built them.
+    """
+
+    trace: Trace
+    role: SmallArray
+    trainer: IntArray
+    executions: Membership
+    part: SmallArray
+    artifacts: Membership
+    warm_start: Membership
+    outcome: SmallArray
+    useful: BoolArray
+    cost: FloatArray
+    edges: Edges = dataclasses.field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.trainer)
+
+    def __iter__(self) -> Iterator[Graphlet]:
+        return (Graphlet(self, number) for number in range(len(self)))
+
+    def __getitem__(self, number: int) -> Graphlet:
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"number={number!r}: there are {len(self)} graphlets")
+        return Graphlet(self, number % len(self))
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{int((self.outcome == o).sum())} {o}" for o in reversed(Outcome))
+        return f"{len(self)} graphlets ({counts})"
+
+    def of_trainer(self, execution_id: int) -> Graphlet:
+        """The graphlet of the Trainer execution with this MLMD id.
+
+        Raises:
+          TraceNotFoundError: no graphlet has this Trainer.
+        """
+        position = self.trace.execution_position(execution_id)
+        found = np.flatnonzero(self.trainer == position)
+        if position < 0 or not len(found):
+            raise TraceNotFoundError(
+                str(execution_id), f"execution_id={execution_id!r}: no graphlet has this Trainer"
+            )
+        return Graphlet(self, int(found[0]))
+
+    # -- columns, one entry per graphlet ------------------------------------------
+
+    @property
+    def trainer_id(self) -> IntArray:
+        """MLMD id of each Trainer execution, int64 [n]."""
+        return self.trace.executions.id[self.trainer]
+
+    @property
+    def labelled(self) -> BoolArray:
+        """True where the outcome is pushed or unpushed, bool [n]."""
+        return (self.outcome == Outcome.PUSHED) | (self.outcome == Outcome.UNPUSHED)
+
+    @property
+    def pushed(self) -> BoolArray:
+        """True where the outcome is pushed, bool [n]."""
+        return self.outcome == Outcome.PUSHED
+
+    @property
+    def pipeline(self) -> IntArray:
+        """Position of each Trainer's pipeline context, int64 [n], -1 if none."""
+        return self.trace.pipeline_of_execution[self.trainer]
+
+    @property
+    def start_ms(self) -> IntArray:
+        """Earliest create time of the graphlet's executions, int64 [n]."""
+        return self._reduce(np.minimum, self.trace.executions.create_ms)
+
+    @property
+    def end_ms(self) -> IntArray:
+        """Latest update time of the graphlet's executions, int64 [n]."""
+        return self._reduce(np.maximum, self.trace.executions.update_ms)
+
+    @property
+    def cost_ms(self) -> FloatArray:
+        """Summed cost of the graphlet's executions, float64 [n], milliseconds.
+
+        An execution shared by graphlets counts in each: add up sets of
+        executions (``outcome.cost_of``), not these, for the cost of several.
+        """
+        if not len(self):
+            return np.zeros(0)
+        return np.add.reduceat(self.cost[self.executions.index], self.executions.start[:-1])
+
+    def _reduce(self, function: np.ufunc, column: IntArray) -> IntArray:
+        if not len(self):
+            return np.zeros(0, np.int64)
+        # Every graphlet holds its Trainer, so no row of the membership is empty.
+        reduced: IntArray = function.reduceat(
+            column[self.executions.index], self.executions.start[:-1]
+        )
+        return reduced
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graphlet:
+    """One graphlet: a view of row ``number`` of ``graphlets``."""
+
+    graphlets: Graphlets
+    number: int
+
+    @property
+    def trainer(self) -> int:
+        """MLMD id of the Trainer execution, the graphlet's key."""
+        return int(self.graphlets.trainer_id[self.number])
+
+    @property
+    def trainer_position(self) -> int:
+        """Position of the Trainer in the trace's executions."""
+        return int(self.graphlets.trainer[self.number])
+
+    @property
+    def pipeline(self) -> str | None:
+        """Name of the pipeline context of the Trainer; None where it has none."""
+        trace = self.graphlets.trace
+        return trace.context_name(int(trace.pipeline_of_execution[self.trainer_position]))
+
+    @property
+    def run(self) -> str | None:
+        """Name of the run context of the Trainer; None where it has none."""
+        trace = self.graphlets.trace
+        return trace.context_name(int(trace.run_of_execution[self.trainer_position]))
+
+    @property
+    def executions(self) -> tuple[int, ...]:
+        """MLMD ids of its executions, ascending."""
+        return self._ids(self.graphlets.executions.of(self.number))
+
+    @property
+    def artifacts(self) -> tuple[int, ...]:
+        """MLMD ids of its artifacts, ascending."""
+        ids = self.graphlets.trace.artifacts.id[self.graphlets.artifacts.of(self.number)]
+        return tuple(ids.tolist())
+
+    @property
+    def warm_start(self) -> tuple[int, ...]:
+        """MLMD ids of the Models that the Trainer took in, ascending."""
+        ids = self.graphlets.trace.artifacts.id[self.graphlets.warm_start.of(self.number)]
+        return tuple(ids.tolist())
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it."""
+        return Outcome(int(self.graphlets.outcome[self.number]))
+
+    @property
+    def start_ms(self) -> int:
+        """Earliest create time of its executions, milliseconds since the epoch."""
+        return int(self._times("create_ms").min())
+
+    @property
+    def end_ms(self) -> int:
+        """Latest update time of its executions, milliseconds since the epoch."""
+        return int(self._times("update_ms").max())
+
+    @property
+    def cost_ms(self) -> float:
+        """Summed (weighted) cost of its executions, milliseconds."""
+        return float(self.graphlets.cost[self.graphlets.executions.of(self.number)].sum())
+
+    def with_role(self, *roles: Role) -> tuple[int, ...]:
+        """MLMD ids of its executions that have one of the roles, ascending."""
+        members = self.graphlets.executions.of(self.number)
+        return self._ids(members[np.isin(self.graphlets.role[members], roles)])
+
+    def in_part(self, *parts: Part) -> tuple[int, ...]:
+        """MLMD ids of its executions that one of the steps brought in, ascending."""
+        entries = slice(
+            self.graphlets.executions.start[self.number],
+            self.graphlets.executions.start[self.number + 1],
+        )
+        members = self.graphlets.executions.index[entries]
+        return self._ids(members[np.isin(self.graphlets.part[entries], parts)])
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, as ``tfx-graphlets segment --format json`` prints them.
+
+        ``cost_ms`` is whole where no weights are in use.
+        """
+        cost = self.cost_ms
+        return {
+            "trainer": self.trainer,
+            "pipeline": self.pipeline,
+            "run": self.run,
+            "executions": list(self.executions),
+            "artifacts": list(self.artifacts),
+            "warm_start": list(self.warm_start),
+            "outcome": str(self.outcome),
+            "start_ms": self.start_ms,
+            "end_ms": self.end_ms,
+            "cost_ms": int(cost) if cost.is_integer() else cost,
+        }
+
+    def __str__(self) -> str:
+        return (
+            f"Graphlet of Trainer {self.trainer} ({self.outcome}): {len(self.executions)} "
+            f"executions, {len(self.artifacts)} artifacts, {self.cost_ms / 1000:.1f} s"
+        )
+
+    def _ids(self, positions: IntArray) -> tuple[int, ...]:
+        return tuple(self.graphlets.trace.executions.id[positions].tolist())
+
+    def _times(self, column: str) -> IntArray:
+        times: IntArray = getattr(self.graphlets.trace.executions, column)
+        return times[self.graphlets.executions.of(self.number)]

@@ -1,0 +1,142 @@
+"""Roles of executions, after design/graphlets.md, Roles.
+
+A role belongs to an execution *type*: it is decided by the last dotted part of
+the type's name; for a custom class by the types of the artifacts that the
+executions of that type put out and took in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from tfx_graphlets import vocabulary
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.trace.trace import BoolArray, SmallArray, Trace
+from tfx_graphlets.vocabulary import ArtifactType, Role
+
+
+def roles_of_types(trace: Trace, overrides: Mapping[str, Role] | None = None) -> SmallArray:
+    """Role of every execution type of a trace.
+
+    Args:
+      trace: the trace; its events decide the roles of custom classes.
+      overrides: role by the type's full name or its last dotted part; the
+        full name counts first.
+
+    Returns:
+      int8 [len(trace.executions.type_names)], vocabulary.Role.
+
+    Raises:
+      InvalidArgumentError: an override names a type that is not in the trace.
+    """
+    names = trace.executions.type_names
+    chosen = dict(overrides or {})
+    known = set(names) | {vocabulary.base_name(name) for name in names}
+    for name in chosen:
+        if name not in known:
+            raise InvalidArgumentError(
+                "role_of_type", name, f"no execution has this type; there are {', '.join(names)}"
+            )
+    roles = np.zeros(len(names), np.int8)
+    custom = []
+    for code, name in enumerate(names):
+        base = vocabulary.base_name(name)
+        if name in chosen:
+            roles[code] = chosen[name]
+        elif base in chosen:
+            roles[code] = chosen[base]
+        elif base in vocabulary.ROLE_OF_CLASS:
+            roles[code] = vocabulary.ROLE_OF_CLASS[base]
+        elif base.endswith(vocabulary.EXAMPLE_GEN_SUFFIX):
+            roles[code] = Role.EXAMPLE_GEN
+        else:
+            custom.append(code)
+    if custom:
+        puts_out = _types_at(trace, vocabulary.OUTPUT_EVENTS)
+        takes_in = _types_at(trace, vocabulary.INPUT_EVENTS)
+        for code in custom:
+            roles[code] = role_of_custom_class(puts_out[code], takes_in[code])
+    return roles
+
+
+def role_of_custom_class(puts_out: frozenset[str], takes_in: frozenset[str]) -> Role:
+    """Role of a class that TFX does not know; the first rule that fits counts.
+
+    Args:
+      puts_out, takes_in: last dotted parts of artifact types.
+    """
+    trains_from = {
+        ArtifactType.EXAMPLES,
+        ArtifactType.TRANSFORM_GRAPH,
+        ArtifactType.SCHEMA,
+        ArtifactType.HYPER_PARAMETERS,
+    }
+    rules = (
+        (ArtifactType.PUSHED_MODEL in puts_out, Role.PUSHER),
+        (
+            bool(puts_out & {ArtifactType.MODEL_BLESSING, ArtifactType.MODEL_EVALUATION}),
+            Role.MODEL_VALIDATOR,
+        ),
+        (ArtifactType.INFRA_BLESSING in puts_out, Role.INFRA_VALIDATOR),
+        (ArtifactType.MODEL in puts_out and bool(takes_in & trains_from), Role.TRAINER),
+        (ArtifactType.TRANSFORM_GRAPH in puts_out, Role.TRANSFORM),
+        (ArtifactType.HYPER_PARAMETERS in puts_out, Role.TUNER),
+        (ArtifactType.EXAMPLE_STATISTICS in puts_out, Role.STATISTICS_GEN),
+        (ArtifactType.EXAMPLE_ANOMALIES in puts_out, Role.DATA_VALIDATOR),
+        (ArtifactType.SCHEMA in puts_out, Role.SCHEMA_GEN),
+        (ArtifactType.EXAMPLES in puts_out and not takes_in, Role.EXAMPLE_GEN),
+    )
+    return next((role for fits, role in rules if fits), Role.CUSTOM)
+
+
+def roles_of_executions(trace: Trace, overrides: Mapping[str, Role] | None = None) -> SmallArray:
+    """Role of every execution: int8 [num_executions]; see ``roles_of_types``."""
+    if not len(trace.executions):
+        return np.zeros(0, np.int8)
+    return roles_of_types(trace, overrides)[trace.executions.type]
+
+
+def is_input_edge(trace: Trace, role: SmallArray) -> BoolArray:
+    """True for events that are input edges, bool [num_events].
+
+    Args:
+      role: role of every execution; events of a RESOLVER are no edges.
+    """
+    return _is_edge(trace, role, vocabulary.INPUT_EVENTS)
+
+
+def is_output_edge(trace: Trace, role: SmallArray) -> BoolArray:
+    """True for events that are output edges, bool [num_events]."""
+    return _is_edge(trace, role, vocabulary.OUTPUT_EVENTS)
+
+
+def _is_edge(trace: Trace, role: SmallArray, kinds: tuple[vocabulary.EventType, ...]) -> BoolArray:
+    events = trace.events
+    return among(events.type, kinds) & (role[events.execution] != Role.RESOLVER)
+
+
+def among(values: SmallArray, wanted: Iterable[int]) -> BoolArray:
+    """``np.isin`` for a few wanted small integers, one comparison each: bool [n]."""
+    found = np.zeros(len(values), bool)
+    for value in wanted:
+        found |= values == value
+    return found
+
+
+def _types_at(trace: Trace, kinds: tuple[vocabulary.EventType, ...]) -> list[frozenset[str]]:
+    """Base types of artifacts at the given events, per execution type."""
+    events = trace.events
+    chosen = np.isin(events.type, kinds)
+    pairs = np.stack(
+        [
+            trace.executions.type[events.execution[chosen]],
+            trace.artifacts.type[events.artifact[chosen]],
+        ],
+        axis=1,
+    )
+    found: list[set[str]] = [set() for _ in trace.executions.type_names]
+    for execution_type, artifact_type in np.unique(pairs, axis=0).tolist():
+        found[execution_type].add(trace.artifact_base_types[artifact_type])
+    return [frozenset(names) for names in found]

@@ -1,0 +1,239 @@
+"""Segmentation: cuts a trace into model graphlets.
+
+The rules are those of design/graphlets.md, Segmentation (after section 3 of
+Xin et al., SIGMOD 2021). Many Trainers are walked at once: a frontier is an
+array of (graphlet, node) pairs, and one step is a gather over CSR rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfx_graphlets.graphlets import outcome as outcomes
+from tfx_graphlets.graphlets import roles
+from tfx_graphlets.graphlets.edges import Edges
+from tfx_graphlets.graphlets.graphlet import Graphlets, Membership, Part
+from tfx_graphlets.trace.adjacency import PairSet, first_of_runs
+from tfx_graphlets.trace.trace import CodeArray, IntArray, SmallArray, Trace
+from tfx_graphlets.vocabulary import ExecutionState, Role
+
+# Graphlets that are walked together: enough that numpy's cost per call does not
+# count, few enough that a frontier stays in the processor's cache.
+_BLOCK = 4096
+
+# Where steps overlap (a cycle in the trace) the first of these counts: what is
+# downstream counts as such for the outcome, and stays unknown to a gate.
+_PRECEDENCE = (Part.TRAINER, Part.DOWNSTREAM, Part.UPSTREAM, Part.ANALYSIS)
+
+
+def segment(
+    trace: Trace,
+    *,
+    role_of_type: Mapping[str, Role] | None = None,
+    cost_weight_of_role: Mapping[Role, float] | None = None,
+    cost_weight_of_type: Mapping[str, float] | None = None,
+) -> Graphlets:
+    """Cuts a trace into graphlets, one for every Trainer that is not CACHED.
+
+    >>> from tfx_graphlets.testing import TraceBuilder
+    >>> build = TraceBuilder()
+    >>> data, model = build.artifact("Examples"), build.artifact("Model")
+    >>> _ = build.execution("CsvExampleGen", outputs={"examples": [data]}, run="r")
+    >>> _ = build.execution("Trainer", inputs={"examples": [data]},
+    ...                     outputs={"model": [model]}, run="r")
+    >>> [str(graphlet) for graphlet in segment(build.trace())]
+    ['Graphlet of Trainer 2 (unpushed): 2 executions, 2 artifacts, 2.0 s']
+
+    Args:
+      trace: what the store recorded.
+      role_of_type: roles that count instead of the rules, by the execution
+        type's full name or its last dotted part.
+      cost_weight_of_role: factor on the cost of executions of a role, at
+        least 0; 1 where absent.
+      cost_weight_of_type: the same by the type's full name or last part;
+        multiplies with the role's.
+
+    Returns:
+      Graphlets in ascending id of the Trainer execution.
+
+    Raises:
+      InvalidArgumentError: an override names a type that is not in the trace,
+        or a weight is negative.
+    """
+    role = roles.roles_of_executions(trace, role_of_type)
+    cost = outcomes.execution_cost(trace, role, cost_weight_of_role, cost_weight_of_type)
+    edges = Edges(trace, role)
+    executions = trace.executions
+    trainer = np.flatnonzero(
+        (role == Role.TRAINER) & (executions.state != ExecutionState.CACHED)
+    ).astype(np.int64)
+
+    blocks = [
+        _Block.of(edges, trainer[first : first + _BLOCK])
+        for first in range(0, len(trainer), _BLOCK)
+    ]
+    executions_of = _joined([block.executions for block in blocks])
+    parts: SmallArray = np.concatenate([np.zeros(0, np.int8), *(block.part for block in blocks)])
+    artifacts_of = _joined([block.artifacts for block in blocks])
+
+    warm_start = Membership.from_pairs(
+        *edges.models_taken.expand(trainer), len(trainer), len(trace.artifacts)
+    )
+    outcome = outcomes.outcomes(trace, role, trainer, executions_of, parts, edges=edges)
+    return Graphlets(
+        trace=trace,
+        role=role,
+        trainer=trainer,
+        executions=executions_of,
+        part=parts,
+        artifacts=artifacts_of,
+        warm_start=warm_start,
+        outcome=outcome,
+        useful=outcomes.useful(trace, role, trainer, warm_start, outcome, edges=edges),
+        cost=cost,
+        edges=edges,
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Block:
+    """What the three steps found for some Trainers, graphlets numbered from 0."""
+
+    executions: _Members
+    part: SmallArray
+    artifacts: _Members
+
+    @classmethod
+    def of(cls, edges: Edges, trainer: IntArray) -> _Block:
+        held = _Held()
+        upstream = _upstream(edges, trainer, held)
+        analysis = _data_analysis(edges, trainer, upstream, held)
+        downstream = _downstream(edges, trainer, held)
+        own = np.arange(len(trainer), dtype=np.int64)
+        pairs = {
+            Part.TRAINER: (own, trainer),
+            Part.DOWNSTREAM: downstream.pairs(),
+            Part.UPSTREAM: upstream.pairs(),
+            Part.ANALYSIS: analysis.pairs(),
+        }
+        members, part = _by_precedence(pairs, len(edges.trace.executions))
+        artifacts = PairSet(len(edges.trace.artifacts)).add(*held.pairs())
+        return cls(_Members.of(*members, len(trainer)), part, _Members.of(*artifacts, len(trainer)))
+
+
+def _upstream(edges: Edges, trainer: IntArray, held: _Held) -> PairSet:
+    """Step 1: data and preprocessing that the Trainer was fed with.
+
+    Adds the artifacts to ``held``; returns the executions, the Trainers
+    themselves not among them.
+    """
+    reached = PairSet(len(edges.trace.executions))
+    graphlet, execution = np.arange(len(trainer), dtype=np.int64), trainer
+    while len(graphlet):
+        graphlet, artifact = edges.data.follow(graphlet, execution)
+        # The others are among the outputs of what this walk reaches.
+        rest = np.flatnonzero(~edges.surely_made[artifact])
+        held.add(graphlet[rest], artifact[rest])
+        graphlet, execution = reached.add(*edges.makers.follow(graphlet, artifact, trainer))
+    held.add(*edges.outputs.follow(*reached.pairs()))
+    return reached
+
+
+def _data_analysis(edges: Edges, trainer: IntArray, upstream: PairSet, held: _Held) -> PairSet:
+    """Step 2: statistics, schemas and validation beside the graphlet's data.
+
+    Starts from the artifacts that ``held`` has after step 1; adds to it.
+    Returns the executions that joined and those of ``upstream``.
+    """
+    create_ms = edges.trace.executions.create_ms
+    ended_ms = edges.trace.executions.update_ms[trainer]
+    joined = upstream.copy()
+    walked = PairSet(len(edges.trace.artifacts))
+    graphlet, artifact = walked.add(*held.take())
+    while len(graphlet):
+        graphlet, execution = edges.analysers.follow(graphlet, artifact, trainer)
+        joins = create_ms[execution] <= ended_ms[graphlet]
+        graphlet, execution = joined.add(graphlet[joins], execution[joins])
+        held.add(*edges.data.follow(graphlet, execution))
+        graphlet, artifact = walked.add(*edges.outputs.follow(graphlet, execution))
+    held.add(*walked.pairs())
+    return joined
+
+
+def _downstream(edges: Edges, trainer: IntArray, held: _Held) -> PairSet:
+    """Step 3: validation, serving and what else was made of the model.
+
+    Adds the artifacts to ``held``; returns the executions, the Trainers
+    themselves not among them.
+    """
+    reached = PairSet(len(edges.trace.executions))
+    graphlet, execution = np.arange(len(trainer), dtype=np.int64), trainer
+    while len(graphlet):
+        graphlet, artifact = edges.outputs.follow(graphlet, execution)
+        held.add(graphlet, artifact)
+        graphlet, execution = reached.add(*edges.users.follow(graphlet, artifact))
+    return reached
+
+
+class _Held:
+    """Artifacts of the graphlets of a block: pairs, repeats among them."""
+
+    def __init__(self) -> None:
+        self._graphlet: list[IntArray] = []
+        self._artifact: list[IntArray] = []
+
+    def add(self, graphlet: IntArray, artifact: IntArray) -> None:
+        self._graphlet.append(graphlet)
+        self._artifact.append(artifact)
+
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        return np.concatenate(self._graphlet), np.concatenate(self._artifact)
+
+    def take(self) -> tuple[IntArray, IntArray]:
+        """All pairs, to be added again in fewer."""
+        pairs = self.pairs()
+        self._graphlet, self._artifact = [], []
+        return pairs
+
+
+# -- from pairs to rows --------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Members:
+    """Members of the graphlets of a block: int64 counts, int32 positions."""
+
+    counts: IntArray
+    index: CodeArray
+
+    @classmethod
+    def of(cls, graphlet: IntArray, member: IntArray, num_graphlets: int) -> _Members:
+        return cls(np.bincount(graphlet, minlength=num_graphlets), member.astype(np.int32))
+
+
+def _by_precedence(
+    pairs: Mapping[Part, tuple[IntArray, IntArray]], num_executions: int
+) -> tuple[tuple[IntArray, IntArray], SmallArray]:
+    """All pairs ascending, each once, and the part that counts for it."""
+    bits = max(num_executions - 1, 1).bit_length()
+    keys = np.concatenate(
+        [
+            (((pairs[part][0] << bits) | pairs[part][1]) << 2) | rank
+            for rank, part in enumerate(_PRECEDENCE)
+        ]
+    )
+    keys.sort(kind="stable")
+    keys = keys[first_of_runs(keys >> 2)]
+    part = np.array(_PRECEDENCE, np.int8)[keys & 3]
+    keys >>= 2
+    return (keys >> bits, keys & ((1 << bits) - 1)), part
+
+
+def _joined(blocks: list[_Members]) -> Membership:
+    """Rows of all blocks, one after the other."""
+    counts = np.concatenate([np.zeros(1, np.int64), *(block.counts for block in blocks)])
+    index = np.concatenate([np.zeros(0, np.int32), *(block.index for block in blocks)])
+    return Membership(np.cumsum(counts), index.astype(np.int64))

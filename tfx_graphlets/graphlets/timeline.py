@@ -1,0 +1,236 @@
+"""When each fact about a trace and its graphlets became known.
+
+A trace is read long after the decision that a gate had to take. What the gate
+could see then is told by times: an execution exists from its create time on,
+its state and outputs count from its last update on, and an execution belongs
+to a graphlet only once every execution on some path to it had finished. So a
+feature that looks at nothing with a later ``known`` time than its moment has
+the same value in a trace that was cut at that moment.
+
+Two limits: properties of artifacts are taken as what they were when their
+producer finished, and roles of custom classes as the whole trace shows them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from tfx_graphlets import vocabulary
+from tfx_graphlets.graphlets import roles
+from tfx_graphlets.graphlets.edges import Edges
+from tfx_graphlets.graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.trace.adjacency import Adjacency
+from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
+from tfx_graphlets.vocabulary import ExecutionState
+
+__all__ = ["NEVER", "Edges", "Timeline", "finished_ms", "shares_run"]
+
+NEVER = int(np.iinfo(np.int64).max)
+
+# Graphlets that are walked together, so that their entries stay in the cache.
+_BLOCK = 4096
+
+_UNFINISHED = (ExecutionState.NEW, ExecutionState.RUNNING)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Timeline:
+    """Times at which memberships became known, milliseconds, NEVER where not.
+
+    Attributes:
+      finished_ms: int64 [num_executions], when state and outputs of each
+        execution counted; NEVER for one that is NEW or RUNNING.
+      known_ms: int64 [m], for each entry of ``graphlets.executions.index``:
+        when it had finished and was seen to belong to the graphlet.
+      own_known_ms: int64 [m], the same before the graphlet's Trainer has
+        started: what a run is going to do is no secret within that run, so
+        the way to an execution may lead through unfinished ones of the run.
+      joined_ms: int64 [m], when a downstream entry had been created and was
+        seen to belong to the graphlet; NEVER for other entries.
+      in_run: bool [m], the entry shares a run context with its Trainer.
+    """
+
+    finished_ms: IntArray
+    known_ms: IntArray
+    own_known_ms: IntArray
+    joined_ms: IntArray
+    in_run: BoolArray
+
+    @classmethod
+    def of(cls, graphlets: Graphlets, edges: Edges) -> Timeline:
+        """Works out the times of all graphlets, a block of them at a time."""
+        finished = finished_ms(graphlets.trace)
+        num_entries = len(graphlets.executions.index)
+        timeline = cls(
+            finished_ms=finished,
+            known_ms=np.empty(num_entries, np.int64),
+            own_known_ms=np.empty(num_entries, np.int64),
+            joined_ms=np.empty(num_entries, np.int64),
+            in_run=np.empty(num_entries, bool),
+        )
+        for first in range(0, len(graphlets), _BLOCK):
+            timeline._fill(_Walk(graphlets, edges, finished, first, first + _BLOCK))
+        return timeline
+
+    def _fill(self, walk: _Walk) -> None:
+        in_run = walk.in_run()
+        known, own = walk.data(np.zeros(len(in_run), bool)), walk.data(in_run)
+        joined = walk.downstream()
+        downstream, trainers = walk.part == Part.DOWNSTREAM, walk.part == Part.TRAINER
+        for times in (known, own):
+            times[downstream] = np.maximum(joined, walk.finished)[downstream]
+            times[trainers] = walk.finished[trainers]
+        joined = np.maximum(joined, walk.create_ms)
+        joined[~downstream] = NEVER
+        self.known_ms[walk.rows], self.own_known_ms[walk.rows] = known, own
+        self.joined_ms[walk.rows], self.in_run[walk.rows] = joined, in_run
+
+
+def finished_ms(trace: Trace) -> IntArray:
+    """When state and outputs of each execution counted: last update, not before create.
+
+    Returns: int64 [num_executions]; NEVER for one that is NEW or RUNNING.
+    """
+    executions = trace.executions
+    finished = np.maximum(executions.update_ms, executions.create_ms)
+    finished[np.isin(executions.state, _UNFINISHED)] = NEVER
+    return finished
+
+
+def shares_run(trace: Trace, left: IntArray, right: IntArray) -> BoolArray:
+    """True where two executions stand in the same run context, pairwise.
+
+    Args:
+      left, right: int64 [n], positions of executions.
+
+    Returns: bool [n].
+    """
+    return Edges(trace, np.zeros(len(trace.executions), np.int8)).shares_run(left, right)
+
+
+class _Walk:
+    """The segmentation's walks again, over members only, with times.
+
+    Of the graphlets ``first`` to ``last - 1``: an entry is a row of their
+    membership, numbered from 0.
+    """
+
+    def __init__(
+        self, graphlets: Graphlets, edges: Edges, finished: IntArray, first: int, last: int
+    ) -> None:
+        members, executions = graphlets.executions, graphlets.trace.executions
+        start = members.start[first : last + 1]
+        self.rows = slice(int(start[0]), int(start[-1]))
+        self._edges = edges
+        self._execution = members.index[self.rows]
+        self._graphlet = np.repeat(np.arange(len(start) - 1, dtype=np.int64), np.diff(start))
+        self._trainer = graphlets.trainer[first:last][self._graphlet]
+        self._bits = max(len(executions) - 1, 1).bit_length()
+        self._keys = (self._graphlet << self._bits) | self._execution
+        self.part = graphlets.part[self.rows]
+        self.finished = finished[self._execution]
+        self.create_ms = executions.create_ms[self._execution]
+        self._data_steps = self._find_data_steps(
+            roles.among(graphlets.role[self._execution], vocabulary.DATA_ANALYSIS)
+            & (self.create_ms <= executions.update_ms[self._trainer])
+        )
+
+    def in_run(self) -> BoolArray:
+        """True for entries that share a run context with their Trainer, bool [m]."""
+        return self._edges.shares_run(self._execution, self._trainer)
+
+    def data(self, passes: BoolArray) -> IntArray:
+        """When each upstream or analysis entry was known, int64 [m].
+
+        Args:
+          passes: bool [m], entries whose inputs are seen though they have not
+            finished.
+        """
+        steps = self._data_steps
+        passes = passes | (self.part == Part.TRAINER)
+        path = np.full(len(self.part), NEVER, np.int64)
+        path[self.part == Part.TRAINER] = 0
+        _relax(path, steps.upstream, lambda: self._leave(path, passes))
+        known = np.maximum(path, self.finished)
+
+        # Data analysis beside the data: from all artifacts seen so far, forward.
+        beside = np.full(len(self.part), NEVER, np.int64)
+        _lower(beside, steps.from_inputs, self._leave(path, passes))
+        _lower(beside, steps.from_outputs, known)
+        _relax(beside, steps.among_analysis, lambda: np.maximum(beside, self.finished))
+        return np.minimum(known, np.maximum(beside, self.finished))
+
+    def downstream(self) -> IntArray:
+        """When the way to each downstream entry was seen, int64 [m]."""
+        walked = roles.among(self.part, (Part.TRAINER, Part.DOWNSTREAM))
+        users = self._edges.users
+        steps = self._steps(
+            walked, self._edges.outputs, lambda entry, artifact, _: users.follow(entry, artifact),
+            self.part == Part.DOWNSTREAM,
+        )  # fmt: skip
+        path = np.full(len(self.part), NEVER, np.int64)
+        path[self.part == Part.TRAINER] = 0
+        _relax(path, steps, lambda: np.maximum(path, self.finished))
+        return path
+
+    def _find_data_steps(self, analysis: BoolArray) -> _DataSteps:
+        upstream = self.part == Part.UPSTREAM
+        fed = upstream | (self.part == Part.TRAINER)
+        analysis = analysis & roles.among(self.part, (Part.UPSTREAM, Part.ANALYSIS))
+        edges, beside = self._edges, self._edges.analysers.follow
+        return _DataSteps(
+            upstream=self._steps(fed, edges.data, edges.makers.follow, upstream),
+            from_inputs=self._steps(fed, edges.data, beside, analysis),
+            from_outputs=self._steps(upstream, edges.outputs, beside, analysis),
+            among_analysis=self._steps(analysis, edges.outputs, beside, analysis),
+        )
+
+    def _leave(self, path: IntArray, passes: BoolArray) -> IntArray:
+        return np.where(passes, path, np.maximum(path, self.finished))
+
+    def _steps(
+        self,
+        sources: BoolArray,
+        to_artifact: Adjacency,
+        to_execution: Callable[[IntArray, IntArray, IntArray], _Pairs],
+        targets: BoolArray,
+    ) -> _Pairs:
+        """Entry pairs that one artifact joins."""
+        entry = np.flatnonzero(sources)
+        entry, artifact = to_artifact.follow(entry, self._execution[entry])
+        entry, execution = to_execution(entry, artifact, self._trainer)
+        keys = (self._graphlet[entry] << self._bits) | execution
+        target = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        kept = (self._keys[target] == keys) & targets[target] & (target != entry)
+        return entry[kept], target[kept]
+
+
+# Entries, source and target of each step, each int64 [k].
+_Pairs = tuple[IntArray, IntArray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _DataSteps:
+    """Steps to producers, and to data analysis from what was taken in or put out."""
+
+    upstream: _Pairs
+    from_inputs: _Pairs
+    from_outputs: _Pairs
+    among_analysis: _Pairs
+
+
+def _lower(times: IntArray, steps: _Pairs, leave: IntArray) -> None:
+    source, target = steps
+    np.minimum.at(times, target, leave[source])
+
+
+def _relax(times: IntArray, steps: _Pairs, leave: Callable[[], IntArray]) -> None:
+    """Lowers ``times`` at the targets to ``leave()`` of the sources until nothing changes."""
+    while len(steps[0]):
+        before = times.copy()
+        _lower(times, steps, leave())
+        if np.array_equal(before, times):
+            return

@@ -1,0 +1,291 @@
+"""Metrics and validation results of an Evaluator, and their margins, as plain values.
+
+TensorFlow Model Analysis writes them as TFRecord files of protocol buffers.
+Importing it takes seconds, so the few messages that are needed are declared
+here, with the field numbers of ``metrics_for_slice.proto`` and
+``validation_result.proto`` of TFMA 0.47; fields that are
+not declared are skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tfx_graphlets.payloads.statistics import Payloads, tfrecords
+from tfx_graphlets.payloads.thresholds import (
+    MetricThreshold,
+    baseline_names_of_config,
+    thresholds_of_config,
+)
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_LOG = logging.getLogger(__name__)
+
+_CONFIG_FILE = "eval_config.json"
+_PACKAGE = "tfx_graphlets_tfma"
+_BASELINE_NAME = "baseline"
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationMetrics:
+    """What an Evaluator measured on all examples (the overall slice).
+
+    Attributes:
+      candidate, baseline: value by metric name, of the new model and of the
+        model it is compared with; the latter empty where there is none.
+      change: candidate minus baseline by metric name.
+      validation_ok: whether the candidate met all thresholds; None where no
+        validation was written.
+      failed: names of the metrics that missed a threshold.
+      thresholds: the thresholds that stand beside the metrics.
+    """
+
+    candidate: Mapping[str, float]
+    baseline: Mapping[str, float]
+    change: Mapping[str, float]
+    validation_ok: bool | None
+    failed: tuple[str, ...]
+    thresholds: tuple[MetricThreshold, ...]
+
+
+def evaluation_metrics(payloads: Payloads, uri: str) -> EvaluationMetrics | None:
+    """Metrics, validation and thresholds of a ModelEvaluation artifact.
+
+    Args:
+      payloads: where the files are.
+      uri: the artifact's URI.
+
+    Returns: None where no metric of the overall slice can be read.
+    """
+    names = payloads.files(uri)
+    baseline_names = {_BASELINE_NAME}
+    thresholds: tuple[MetricThreshold, ...] = ()
+    config = payloads.read(uri, _CONFIG_FILE) if _CONFIG_FILE in names else None
+    if config is not None:
+        text = config.decode("utf-8", "replace")
+        baseline_names |= baseline_names_of_config(text)
+        thresholds = thresholds_of_config(text)
+    values: dict[str, dict[str, float]] = {"candidate": {}, "baseline": {}, "change": {}}
+    for record in _records(payloads, uri, names, "metrics", "MetricsForSlice"):
+        if not _is_overall(record):
+            continue
+        for kind, name, value in _metrics(record, baseline_names):
+            values[kind].setdefault(name, value)
+    if not values["candidate"]:
+        return None
+    validation_ok, failed = None, ()
+    for record in _records(payloads, uri, names, "validations", "ValidationResult"):
+        validation_ok = bool(record.validation_ok)  # type: ignore[attr-defined]
+        failed = tuple(
+            sorted(
+                {
+                    failure.metric_key.name
+                    for validation in record.metric_validations_per_slice  # type: ignore[attr-defined]
+                    if _is_overall(validation)
+                    for failure in validation.failures
+                }
+            )
+        )
+    return EvaluationMetrics(
+        candidate=values["candidate"],
+        baseline=values["baseline"],
+        change=values["change"],
+        validation_ok=validation_ok,
+        failed=failed,
+        thresholds=thresholds,
+    )
+
+
+def value_margin(metrics: EvaluationMetrics, thresholds: Sequence[MetricThreshold]) -> float:
+    """Smallest distance by which the candidate met its value thresholds.
+
+    Negative where one was missed, in the unit of that metric; NaN where there
+    is no value threshold or no value.
+    """
+    margins = []
+    for threshold in thresholds:
+        value = metric_value(metrics.candidate, threshold.metric)
+        if threshold.lower_bound is not None:
+            margins.append(value - threshold.lower_bound)
+        if threshold.upper_bound is not None:
+            margins.append(threshold.upper_bound - value)
+    return _smallest(margins)
+
+
+def change_margin(metrics: EvaluationMetrics, thresholds: Sequence[MetricThreshold]) -> float:
+    """Smallest distance by which the candidate met its change thresholds.
+
+    Negative where the candidate was not enough better than the baseline; NaN
+    where there is no change threshold or no baseline. A relative threshold
+    counts as that share of the baseline's value.
+    """
+    margins = []
+    for threshold in thresholds:
+        sign = -1.0 if threshold.higher_is_better is False else 1.0
+        change = metric_value(metrics.change, threshold.metric)
+        if math.isnan(change):
+            candidate = metric_value(metrics.candidate, threshold.metric)
+            change = candidate - metric_value(metrics.baseline, threshold.metric)
+        if threshold.change_absolute is not None:
+            margins.append(sign * (change - threshold.change_absolute))
+        if threshold.change_relative is not None:
+            base = metric_value(metrics.baseline, threshold.metric)
+            margins.append(sign * (change - threshold.change_relative * base))
+    return _smallest(margins)
+
+
+def clone_margin(baseline: Mapping[str, float], thresholds: Sequence[MetricThreshold]) -> float:
+    """Change margin of a model that does exactly as well as its baseline.
+
+    0 minus the gain that is demanded; 0 where a tie is enough (TFMA compares
+    with ``<=`` and ``>=``). In the unit of the metric whose threshold it misses
+    by most.
+
+    Args:
+      baseline: value of the baseline by metric name, for relative thresholds.
+      thresholds: of an EvalConfig.
+
+    Returns: NaN where there is no change threshold.
+    """
+    margins = []
+    for threshold in thresholds:
+        sign = -1.0 if threshold.higher_is_better is False else 1.0
+        if threshold.change_absolute is not None:
+            margins.append(0.0 - sign * threshold.change_absolute)
+        if threshold.change_relative is not None:
+            base = metric_value(baseline, threshold.metric)
+            margins.append(0.0 - sign * threshold.change_relative * base)
+    return _smallest(margins)
+
+
+def metric_value(values: Mapping[str, float], metric: str) -> float:
+    """Value of a metric by its name or class (``AUC`` is ``auc``); NaN if absent."""
+    if metric in values:
+        return values[metric]
+    wanted = _bare(metric)
+    return next((value for name, value in values.items() if _bare(name) == wanted), math.nan)
+
+
+def _bare(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _smallest(margins: Sequence[float]) -> float:
+    known = [margin for margin in margins if not math.isnan(margin)]
+    return min(known) if known else math.nan
+
+
+# -- protocol buffers --------------------------------------------------------------
+
+
+def _records(
+    payloads: Payloads, uri: str, names: Sequence[str], stem: str, message_name: str
+) -> Iterator[Message]:
+    """Messages of every shard of the file ``stem``; unreadable ones are left out."""
+    from google.protobuf import message
+
+    shard = re.compile(rf"{stem}(-\d+-of-\d+)?(\.tfrecord)?(\.gz)?")
+    for name in names:
+        content = payloads.read(uri, name) if shard.fullmatch(name) else None
+        if content is None:
+            continue
+        try:
+            for record in tfrecords(content):
+                yield _message_classes()[message_name].FromString(record)
+        except (message.DecodeError, ValueError) as error:
+            _LOG.warning("%s of %r is left out: %s", name, uri, error)
+
+
+def _is_overall(record: Message) -> bool:
+    """True for the slice of all examples, of no cross slice."""
+    return not record.HasField("cross_slice_key") and not record.slice_key.single_slice_keys  # type: ignore[attr-defined]
+
+
+def _metrics(record: Message, baseline_names: set[str]) -> Iterator[tuple[str, str, float]]:
+    """Kind, name and value of the metrics of a slice, plain keys first."""
+    pairs = [
+        (bool(pair.key.output_name) or pair.key.HasField("sub_key"), index, pair)
+        for index, pair in enumerate(record.metric_keys_and_values)  # type: ignore[attr-defined]
+    ]
+    for _, _, pair in sorted(pairs, key=lambda item: item[:2]):
+        value = pair.value
+        if value.HasField("double_value"):
+            number = value.double_value.value
+        elif value.HasField("bounded_value"):
+            number = value.bounded_value.value.value
+        else:
+            continue
+        kind = "baseline" if pair.key.model_name in baseline_names else "candidate"
+        yield ("change" if pair.key.is_diff else kind), pair.key.name, float(number)
+
+
+# Message: field name -> (number, type); types in capitals are scalars, ``*`` repeats.
+_MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
+    "Double": {"value": (1, "DOUBLE")},
+    "Bounded": {"value": (3, "Double")},
+    "Empty": {},
+    "SliceKey": {"single_slice_keys": (1, "*Empty")},
+    "MetricKey": {
+        "name": (1, "STRING"),
+        "output_name": (2, "STRING"),
+        "sub_key": (3, "Empty"),
+        "model_name": (4, "STRING"),
+        "is_diff": (5, "BOOL"),
+    },
+    "MetricValue": {"double_value": (1, "Double"), "bounded_value": (2, "Bounded")},
+    "MetricKeyAndValue": {"key": (1, "MetricKey"), "value": (2, "MetricValue")},
+    "MetricsForSlice": {
+        "slice_key": (1, "SliceKey"),
+        "cross_slice_key": (3, "Empty"),
+        "metric_keys_and_values": (51, "*MetricKeyAndValue"),
+    },
+    "Failure": {"metric_key": (1, "MetricKey")},
+    "MetricsValidationForSlice": {
+        "slice_key": (2, "SliceKey"),
+        "failures": (3, "*Failure"),
+        "cross_slice_key": (4, "Empty"),
+    },
+    "ValidationResult": {
+        "validation_ok": (1, "BOOL"),
+        "metric_validations_per_slice": (2, "*MetricsValidationForSlice"),
+    },
+}
+
+
+@functools.lru_cache(maxsize=1)
+def _message_classes() -> Mapping[str, type[Message]]:
+    """Classes of the messages above, in a descriptor pool of their own."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3"
+    )
+    field_type = descriptor_pb2.FieldDescriptorProto
+    for message_name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=message_name)
+        for name, (number, declared) in fields.items():
+            kind = declared.lstrip("*")
+            field = message.field.add(name=name, number=number)
+            field.label = field_type.LABEL_OPTIONAL
+            if declared != kind:
+                field.label = field_type.LABEL_REPEATED
+            if kind.isupper():
+                field.type = field_type.Type.Value(f"TYPE_{kind}")
+            else:
+                field.type = field_type.TYPE_MESSAGE
+                field.type_name = f".{_PACKAGE}.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    descriptors = {n: pool.FindMessageTypeByName(f"{_PACKAGE}.{n}") for n in _MESSAGES}
+    if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
+        return {n: message_factory.GetMessageClass(d) for n, d in descriptors.items()}
+    factory = message_factory.MessageFactory(pool)
+    return {n: factory.GetPrototype(d) for n, d in descriptors.items()}

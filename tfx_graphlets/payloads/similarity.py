@@ -1,0 +1,263 @@
+"""Similarity of the data that graphlets are trained on.
+
+After Xin et al., SIGMOD 2021, on the similarity of consecutive graphlets:
+Jaccard similarity of their sets of spans, and a similarity of datasets that is
+built from features (compared by name, type and distribution) and combined over
+spans by an earth mover's distance. Distributions are compared by the
+Jensen-Shannon distance itself, which the paper's S2JSD-LSH approximates; the
+hash is in ``similarity_hash``.
+
+All similarities are 1 for equal things and lie within 0..1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Hashable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.payloads.statistics import DatasetStatistics, FeatureStatistics
+from tfx_graphlets.trace.trace import FloatArray, IntArray
+
+_TOLERANCE = 1e-12  # rounding errors of sums of costs within 0..1
+
+_Span = TypeVar("_Span", bound=Hashable)
+
+
+def jaccard(left: Collection[Hashable], right: Collection[Hashable]) -> float:
+    """Shared members among all members of two sets, 0..1; NaN if both are empty.
+
+    >>> jaccard({1, 2, 3}, {2, 3, 4})
+    0.5
+    """
+    first, second = set(left), set(right)
+    union = len(first | second)
+    return len(first & second) / union if union else math.nan
+
+
+def jensen_shannon_distance(left: FloatArray, right: FloatArray) -> float:
+    """Square root of the Jensen-Shannon divergence in bits: a metric, 0..1.
+
+    Args:
+      left, right: float64 [n], shares of the same n cells; each is scaled to
+        sum to 1.
+
+    Returns: NaN where one of them has no mass.
+
+    Raises:
+      InvalidArgumentError: the lengths differ.
+    """
+    if len(left) != len(right):
+        raise InvalidArgumentError("right", len(right), f"its length must be {len(left)}")
+    if not left.sum() > 0 or not right.sum() > 0:
+        return math.nan
+    left, right = left / left.sum(), right / right.sum()
+    middle = (left + right) / 2
+    divergence = 0.0
+    for part in (left, right):
+        held = part > 0
+        divergence += 0.5 * float((part[held] * np.log2(part[held] / middle[held])).sum())
+    return math.sqrt(min(max(divergence, 0.0), 1.0))
+
+
+def shannon_similarity(left: FloatArray, right: FloatArray) -> float:
+    """1 minus ``jensen_shannon_distance``, 0..1; NaN where one has no mass."""
+    return 1.0 - jensen_shannon_distance(left, right)
+
+
+def feature_similarity(
+    left: FeatureStatistics,
+    right: FeatureStatistics,
+    of_distributions: Callable[[FloatArray, FloatArray], float] = shannon_similarity,
+) -> float:
+    """How alike two features are, 0..1.
+
+    0 where names or types differ; else the similarity of their distributions, in
+    which *missing* is a value like any other. Where neither has a distribution,
+    only the missing shares are compared.
+
+    Args:
+      left, right: statistics of the features.
+      of_distributions: similarity 0..1 of the shares of common cells, NaN where
+        one has no mass: exact, or ``similarity_hash.HashedSimilarity``.
+    """
+    if left.name != right.name or left.type != right.type:
+        return 0.0
+    shares = _cells(left, right)
+    cells = []
+    for feature, values in zip((left, right), shares):
+        missing = 0.0 if math.isnan(feature.missing_share) else feature.missing_share
+        cells.append(np.concatenate((values * (1.0 - missing), [missing])))
+    similarity = of_distributions(cells[0], cells[1])
+    return 0.0 if math.isnan(similarity) else similarity
+
+
+def dataset_similarity(
+    left: DatasetStatistics,
+    right: DatasetStatistics,
+    of_distributions: Callable[[FloatArray, FloatArray], float] = shannon_similarity,
+) -> float:
+    """Mean similarity over the features of either; one that is absent counts 0.
+
+    Args:
+      left, right: statistics of the datasets.
+      of_distributions: see ``feature_similarity``.
+
+    Returns: 0..1; NaN where neither has a feature.
+    """
+    names = sorted(set(left.features) | set(right.features))
+    if not names:
+        return math.nan
+    total = sum(
+        feature_similarity(left.features[name], right.features[name], of_distributions)
+        for name in names
+        if name in left.features and name in right.features
+    )
+    return total / len(names)
+
+
+def spans_similarity(
+    left: Sequence[_Span],
+    right: Sequence[_Span],
+    similarity: Callable[[_Span, _Span], float],
+) -> float:
+    """Similarity of two windows of spans: 1 minus their earth mover's distance.
+
+    Every span of a window weighs the same; moving one span's weight to another
+    costs 1 minus their similarity.
+
+    Args:
+      left, right: identities of the spans.
+      similarity: of two spans by identity, 0..1; equal identities are not asked
+        for and count 1.
+
+    Returns: 0..1; NaN where a window is empty or a similarity is NaN.
+    """
+    first, second = sorted(set(left), key=str), sorted(set(right), key=str)
+    if not first or not second:
+        return math.nan
+    if len(first) == len(second):
+        # Between windows of equal size, what they share stays where it is: the ground
+        # distance is a metric, so no cheaper plan moves it.
+        shared = set(first) & set(second)
+        total = len(first)
+        first = [span for span in first if span not in shared]
+        second = [span for span in second if span not in shared]
+        if not first:
+            return 1.0
+    else:
+        total = 0
+    cost = np.array([[0.0 if a == b else 1.0 - similarity(a, b) for b in second] for a in first])
+    if np.isnan(cost).any():
+        return math.nan
+    distance = earth_movers_distance(cost)
+    moved = len(first) / total if total else 1.0
+    return 1.0 - moved * distance
+
+
+def earth_movers_distance(cost: FloatArray) -> float:
+    """Least cost of moving equal weights on n places to equal weights on m.
+
+    Args:
+      cost: float64 [n, m], cost of moving all weight from one place to another.
+
+    Returns:
+      The cost of the best plan; both sides weigh 1 in all. Exact, by successive
+      shortest paths, meant for tens of places.
+
+    Raises:
+      InvalidArgumentError: a side is empty.
+    """
+    if cost.ndim != 2 or not cost.size:
+        raise InvalidArgumentError("cost", cost.shape, "it must have at least one row and column")
+    num_left, num_right = cost.shape
+    if num_left == 1 or num_right == 1:
+        return float(cost.mean())
+    # Whole units: every place on the left holds num_right of them, on the right num_left.
+    supply = np.full(num_left, num_right, np.int64)
+    demand = np.full(num_right, num_left, np.int64)
+    flow = np.zeros((num_left, num_right), np.int64)
+    while supply.any():
+        path = _shortest_path(cost, flow, supply, demand)
+        amount = int(min(supply[path[0][0]], demand[path[-1][1]]))
+        for step, (left, right) in enumerate(path):
+            if step % 2:
+                amount = min(amount, int(flow[left, right]))
+        for step, (left, right) in enumerate(path):
+            flow[left, right] += -amount if step % 2 else amount
+        supply[path[0][0]] -= amount
+        demand[path[-1][1]] -= amount
+    return float((flow * cost).sum()) / (num_left * num_right)
+
+
+def _shortest_path(
+    cost: FloatArray, flow: IntArray, supply: IntArray, demand: IntArray
+) -> list[tuple[int, int]]:
+    """Edges (left, right) of the cheapest path from supply to demand.
+
+    Forward and backward edges take turns; a backward one takes flow back.
+    """
+    left_distance = np.where(supply > 0, 0.0, np.inf)
+    right_distance = np.full(len(demand), np.inf)
+    parent_of_left = np.full(len(supply), -1)
+    parent_of_right = np.full(len(demand), -1)
+    back = np.where(flow > 0, -cost, np.inf)
+    while True:
+        # A parent changes for a real gain only: a tie would close a circle.
+        through = left_distance[:, None] + cost
+        gains = through.min(axis=0) < right_distance - _TOLERANCE
+        right_distance[gains] = through.min(axis=0)[gains]
+        parent_of_right[gains] = through.argmin(axis=0)[gains]
+        returned = right_distance[None, :] + back
+        improves = returned.min(axis=1) < left_distance - _TOLERANCE
+        if not improves.any():
+            break
+        left_distance[improves] = returned.min(axis=1)[improves]
+        parent_of_left[improves] = returned.argmin(axis=1)[improves]
+    right = int(np.where(demand > 0, right_distance, np.inf).argmin())
+    path: list[tuple[int, int]] = []
+    while True:
+        left = int(parent_of_right[right])
+        path.append((left, right))
+        if parent_of_left[left] < 0:
+            return path[::-1]
+        right = int(parent_of_left[left])
+        path.append((left, right))
+
+
+def _cells(left: FeatureStatistics, right: FeatureStatistics) -> tuple[FloatArray, FloatArray]:
+    """Shares of both features' values in common cells, each summing to 1 or 0."""
+    if len(left.edges) and len(right.edges):
+        grid = np.union1d(left.edges, right.edges)
+        return _shares_on(grid, left), _shares_on(grid, right)
+    if left.top_values or right.top_values:
+        code = {value: number for number, (value, _) in enumerate(left.top_values)}
+        for value, _ in right.top_values:
+            code.setdefault(value, len(code))
+        cells = []
+        for feature in (left, right):
+            values = np.zeros(len(code) + 1)
+            for value, share in feature.top_values:
+                values[code[value]] = share
+            values[-1] = max(1.0 - values.sum(), 0.0)  # values too rare to be listed
+            cells.append(values)
+        return cells[0], cells[1]
+    # One has numbers and the other none (all missing), or neither is described.
+    has = np.array([float(len(left.edges) > 0), float(len(right.edges) > 0)])
+    if has.any():
+        return np.array([has[0], 1.0 - has[0]]), np.array([has[1], 1.0 - has[1]])
+    return np.ones(1), np.ones(1)
+
+
+def _shares_on(grid: FloatArray, feature: FeatureStatistics) -> FloatArray:
+    """Share of a numeric feature's values in (grid[i - 1], grid[i]].
+
+    Values are spread evenly within buckets; the first cell holds all up to grid[0].
+    """
+    # Where an edge repeats (a point of mass) interp takes the last: the share at or below it.
+    below = np.concatenate(([0.0], np.cumsum(feature.shares)))
+    cumulative = np.interp(grid, feature.edges, below, left=0.0)
+    return np.diff(cumulative, prepend=0.0)

@@ -1,0 +1,1 @@
+"""Archives: history that outlives its store, as Parquet files."""

@@ -1,0 +1,253 @@
+"""ArchiveStore: reads what ``write_archive`` and ``update_archive`` wrote."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfx_graphlets import vocabulary
+from tfx_graphlets.errors import ArchiveError, StoreNotFoundError
+from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.stores import rows, system_types
+from tfx_graphlets.stores.archive.format import Manifest
+from tfx_graphlets.stores.archive.payloads import ArchivePayloads
+from tfx_graphlets.stores.archive.tables import ArchiveTables
+from tfx_graphlets.stores.selection import Columns, Selection
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.ordering import positions_of
+from tfx_graphlets.trace.raw_tables import PropertyColumns, RawColumns
+from tfx_graphlets.trace.strings import Coded, Texts
+from tfx_graphlets.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class ArchiveStore:
+    """An archive directory, open for reading.
+
+    Every file is held against its sha256: small ones when the archive is
+    opened, large ones before they are read as a whole. What a writer appends
+    meanwhile is seen when the archive is opened again.
+
+    Attributes:
+      manifest: what the archive says of itself.
+      tables: its tables.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], *, name: str | None = None) -> None:
+        """Opens the archive.
+
+        Args:
+          directory: the archive.
+          name: how messages name it; the directory by default.
+
+        Raises:
+          StoreNotFoundError: there is no such directory.
+          ArchiveError: a file is missing, damaged or of a newer format.
+        """
+        place = Path(directory)
+        self._name = os.fspath(directory) if name is None else name
+        if not place.is_dir():
+            raise StoreNotFoundError(self._name, "there is no such directory; check the path")
+        self.manifest = Manifest.read(place, self._name)
+        self.tables = ArchiveTables(place, self.manifest, self._name)
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The archive as the user named it."""
+        return self._name
+
+    @property
+    def payloads(self) -> Payloads:
+        """The files that the archive keeps."""
+        return self._payloads
+
+    def read_trace(
+        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
+    ) -> Trace:  # fmt: skip
+        """Reads the archive; see ``Store.read_trace``.
+
+        Of files that are sorted by pipeline only those portions are read that
+        hold one of ``pipelines``.
+        """
+        selection = Selection.of(
+            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
+        )
+        self._check_open()
+        trace = rows.finish(self._raw(selection), self._name, selection)
+        if selection.pipelines is not None:
+            return trace
+        events_of_store = dataclasses.replace(trace.events, dropped=self.manifest.dropped_events)
+        return dataclasses.replace(trace, events=events_of_store)
+
+    def read_whole(self) -> Trace:
+        """All that is archived; an archive may be empty.
+
+        Raises:
+          ArchiveError: a file is damaged or gone.
+        """
+        self._check_open()
+        return assemble(self._raw(Selection()), consume=True)
+
+    def pipelines(self) -> Mapping[str, int]:
+        """Number of executions of each pipeline; see ``Store.pipelines``."""
+        self._check_open()
+        contexts = self.tables.read("contexts", ["id", "type", "name"])
+        is_pipeline = np.flatnonzero(
+            _coded(contexts.column("type")).among(vocabulary.PIPELINE_CONTEXTS)
+        )
+        names = [str(name) for name in contexts.column("name").take(is_pipeline).to_pylist()]
+        distinct = sorted(set(names))
+        code = np.searchsorted(np.array(distinct, object), np.array(names, object))
+        ids = _ints(contexts, "id")[is_pipeline]
+        order = np.argsort(ids)
+        association = self.tables.read("associations", ["context", "execution"])
+        place = positions_of(ids[order], _ints(association, "context"))
+        member = place >= 0
+        executions = np.sort(_ints(self.tables.read("executions", ["id"]), "id"))
+        execution = positions_of(executions, _ints(association, "execution")[member])
+        # Two pipeline contexts of one name may hold the same execution.
+        pairs = np.unique(code[order][place[member]] * np.int64(len(executions)) + execution)
+        counts = np.bincount(pairs // max(len(executions), 1), minlength=len(distinct)).tolist()
+        return dict(zip(distinct, counts))
+
+    def close(self) -> None:
+        """Lets go of what was read."""
+        self._closed = True
+        self.__dict__.pop("_payloads", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @functools.cached_property
+    def _payloads(self) -> Payloads:
+        self._check_open()
+        return ArchivePayloads(self.tables, self._check_open)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ArchiveError(self._name, "is closed; open it again")
+
+    def _raw(self, selection: Selection) -> RawColumns:
+        """The rows that are selected, and others."""
+        wanted = self._ordinals(selection.pipelines)
+
+        def read(table: str, *names: str) -> Any:
+            return self.tables.read(table, names, pipelines=wanted)
+
+        nodes = ("id", "type", "state", "create_ms", "update_ms")
+        what = selection.columns
+        executions = read("executions", *nodes)
+        artifacts = read("artifacts", *nodes, *(["uri"] if what.uris else []))
+        times = ["time_ms"] if what.event_times else []
+        events = read("events", "execution", "artifact", "type", "key", *times)
+        contexts = read("contexts", "id", "type", "name", "create_ms")
+        association = read("associations", "context", "execution")
+        attribution = (
+            read("attributions", "context", "artifact")
+            if what.attributions
+            else association.slice(0, 0).rename_columns(["context", "artifact"])
+        )
+        num_artifacts, num_events = len(artifacts), len(events)
+        return RawColumns(
+            execution_id=_ints(executions, "id"),
+            execution_type=_coded(executions.column("type")),
+            execution_state=_ints(executions, "state"),
+            execution_create_ms=_ints(executions, "create_ms"),
+            execution_update_ms=_ints(executions, "update_ms"),
+            artifact_id=_ints(artifacts, "id"),
+            artifact_type=_coded(artifacts.column("type")),
+            artifact_state=_ints(artifacts, "state"),
+            artifact_create_ms=_ints(artifacts, "create_ms"),
+            artifact_update_ms=_ints(artifacts, "update_ms"),
+            artifact_uri=(
+                Texts.from_arrow(artifacts.column("uri")) if what.uris
+                else Texts.blank(num_artifacts)
+            ),
+            event_execution=_ints(events, "execution"),
+            event_artifact=_ints(events, "artifact"),
+            event_type=_ints(events, "type"),
+            event_key=_coded(events.column("key")),
+            event_ms=_ints(events, "time_ms") if times else np.zeros(num_events, np.int64),
+            context_id=_ints(contexts, "id"),
+            context_type=_coded(contexts.column("type")),
+            context_name=Texts.from_arrow(contexts.column("name")),
+            context_create_ms=_ints(contexts, "create_ms"),
+            association_context=_ints(association, "context"),
+            association_execution=_ints(association, "execution"),
+            attribution_context=_ints(attribution, "context"),
+            attribution_artifact=_ints(attribution, "artifact"),
+            execution_properties=self._properties("execution_properties", selection, wanted),
+            artifact_properties=self._properties("artifact_properties", selection, wanted),
+        )  # fmt: skip
+
+    def _ordinals(self, pipelines: Collection[str] | None) -> Collection[int] | None:
+        """Positions of the pipelines in the manifest; None where all is to be read."""
+        if pipelines is None or not self.manifest.by_pipeline:
+            return None
+        known = {one.name for one in self.manifest.pipelines}
+        for name in sorted(pipelines):
+            if name not in known or not name:
+                return None  # the error names all there are, in the words of every reader
+        return [
+            number for number, one in enumerate(self.manifest.pipelines) if one.name in pipelines
+        ]
+
+    def _properties(
+        self, table: str, selection: Selection, wanted: Collection[int] | None
+    ) -> PropertyColumns:
+        names = selection.properties
+        if names is not None:
+            names |= {vocabulary.PropertyName.STATE, *system_types.PROPERTIES_READ}
+        found = self.tables.read(
+            table,
+            ["owner", "name", "is_custom", "kind", "int_value", "double_value", "string_value"],
+            pipelines=wanted, names=names,
+        )  # fmt: skip
+        return PropertyColumns(
+            owner=_ints(found, "owner"),
+            name=_coded(found.column("name")),
+            is_custom=_ints(found, "is_custom"),
+            kind=_ints(found, "kind"),
+            int_value=_ints(found, "int_value"),
+            double_value=_ints(found, "double_value"),
+            text=_coded(found.column("string_value")),
+        )
+
+
+def _ints(table: Any, column: str) -> Any:
+    """A column of numbers as a numpy array."""
+    return table.column(column).to_numpy()
+
+
+def _coded(column: Any) -> Coded:
+    """A ChunkedArray of dictionaries of strings, each chunk with its own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    codes, values, count = [np.zeros(0, np.int32)], [], 0
+    for chunk in column.chunks:
+        code = pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)
+        codes.append(np.where(code < 0, -1, code + count).astype(np.int32, copy=False))
+        values.append(chunk.dictionary)
+        count += len(chunk.dictionary)
+    texts = pa.chunked_array(values, pa.string())
+    return Coded(np.concatenate(codes), Texts.from_arrow(texts))

@@ -1,0 +1,1 @@
+"""The history that Kubeflow Pipelines' own API server keeps."""

@@ -1,0 +1,365 @@
+"""From the objects of Kubeflow Pipelines' API to rows.
+
+The rows are those that Kubeflow Pipelines v2 would have left in ML Metadata
+(types ``system.*``), so that ``system_types`` tells both in TFX's words.
+
+Ids. The API names everything by a UUID; a Trace by an int64. An id is the
+second of creation (32 bits) before a hash of the UUID (31 bits): it orders by
+time, and it is the same whenever it is read. Two UUIDs of one second and one
+hash (for 10,000 objects of one second a chance of 2 %) are told apart in the
+order of their UUIDs; only then does an id depend on what else is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from tfx_graphlets.errors import StoreError
+from tfx_graphlets.stores.system_types import property_value
+from tfx_graphlets.trace.assembly import RawProperties, RawTables
+from tfx_graphlets.trace.trace import PropertyKind
+from tfx_graphlets.vocabulary import (
+    ContextType,
+    EventType,
+    ExecutionState,
+    PropertyName,
+    SystemType,
+)
+
+# PipelineTask.TaskState and RuntimeState. CANCELED in ML Metadata is a task
+# that was skipped: one that a user stopped has run, and failed.
+STATE_OF_TASK: Final[Mapping[str, ExecutionState]] = {
+    "PENDING": ExecutionState.NEW,
+    "RUNNING": ExecutionState.RUNNING,
+    "CANCELING": ExecutionState.RUNNING,
+    "PAUSED": ExecutionState.RUNNING,
+    "SUCCEEDED": ExecutionState.COMPLETE,
+    "SKIPPED": ExecutionState.CANCELED,
+    "FAILED": ExecutionState.FAILED,
+    "CANCELED": ExecutionState.FAILED,
+    "CACHED": ExecutionState.CACHED,
+}
+TYPE_OF_TASK: Final[Mapping[str, str]] = {
+    "RUNTIME": SystemType.CONTAINER,
+    "IMPORTER": SystemType.IMPORTER,
+}
+# Artifact.ArtifactType where it is not the schema title's last part.
+_TITLE_OF_TYPE: Final[Mapping[str, str]] = {
+    "Metric": "system.Metrics",
+    "ClassificationMetric": "system.ClassificationMetrics",
+    "SlicedClassificationMetric": "system.SlicedClassificationMetrics",
+}
+# Where the server keeps a schema title that is none of its own types.
+_TITLE_KEYS: Final = ("_kfp_schema_title", "schema_title")
+_INTERNAL: Final = "_kfp_"
+_OUTPUT_TYPES: Final = frozenset({
+    "OUTPUT", "ITERATOR_OUTPUT", "ONE_OF_OUTPUT", "TASK_FINAL_STATUS_OUTPUT",
+})  # fmt: skip
+_LIVE: Final = 2  # MLMD Artifact.State
+_GONE: Final = -1  # id of no artifact: an event that names one is dropped and counted
+_HASH_BITS: Final = 31
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """That a task took in or put out an artifact."""
+
+    task: str
+    artifact: str
+    key: str
+    is_output: bool
+
+
+@dataclasses.dataclass
+class Objects:
+    """Objects of the API, by UUID.
+
+    Attributes:
+      runs: ``Run``.
+      pipeline_of_run: name of the pipeline of each run; empty for none.
+      titles_of_run: see ``kubeflow.spec.output_titles``.
+      tasks: ``PipelineTask`` (or ``PipelineTaskDetail``), with their runs.
+      artifacts: ``Artifact``; an empty object where only its id is known.
+      links: what tasks took in and put out.
+    """
+
+    runs: dict[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    pipeline_of_run: dict[str, str] = dataclasses.field(default_factory=dict)
+    titles_of_run: dict[str, Mapping[tuple[str, str], str]] = dataclasses.field(
+        default_factory=dict
+    )
+    tasks: dict[str, tuple[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
+    artifacts: dict[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    links: dict[Link, None] = dataclasses.field(default_factory=dict)
+
+    def add_task(self, run: str, task: Mapping[str, Any]) -> None:
+        """Adds a task of a run, and the artifacts that stand in it."""
+        identifier = str(task.get("task_id") or "")
+        if not identifier:
+            return
+        self.tasks[identifier] = (run, task)
+        for side, is_output in (("inputs", False), ("outputs", True)):
+            for key, artifact in _artifacts_of(task.get(side) or {}):
+                number = str(artifact.get("artifact_id") or "")
+                if number:
+                    self.add_artifact(artifact)
+                    self.links[Link(identifier, number, key, is_output)] = None
+
+    def add_artifact(self, artifact: Mapping[str, Any]) -> None:
+        """Adds an artifact; what says more of it counts."""
+        number = str(artifact.get("artifact_id") or "")
+        if len(artifact) > len(self.artifacts.get(number, {})):
+            self.artifacts[number] = artifact
+
+    def add_artifact_task(self, link: Mapping[str, Any]) -> None:
+        """Adds an ``ArtifactTask``."""
+        kind, artifact = str(link.get("type") or ""), str(link.get("artifact_id") or "")
+        if artifact and kind not in ("", "UNSPECIFIED"):
+            self.artifacts.setdefault(artifact, {})
+            task, key = str(link.get("task_id") or ""), str(link.get("key") or "")
+            self.links[Link(task, artifact, key, kind in _OUTPUT_TYPES)] = None
+
+    def unknown_artifacts(self) -> list[str]:
+        """Ids of artifacts of which nothing but the id is known."""
+        return [number for number, content in self.artifacts.items() if len(content) < 2]
+
+    def forget_artifacts(self, gone: Collection[str]) -> None:
+        """Takes artifacts out; the links to them stay, and lead nowhere."""
+        for number in gone:
+            del self.artifacts[number]
+
+
+def _artifacts_of(side: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Key and artifact of each artifact at one side of a task."""
+    listed = side.get("artifacts")
+    if isinstance(listed, list):
+        for entry in listed:
+            for artifact in entry.get("artifacts") or ():
+                yield str(entry.get("artifact_key") or ""), artifact
+        return
+    # Before the task API: a map of lists of ML Metadata's ids.
+    for key, entry in side.items():
+        if isinstance(entry, Mapping):
+            for number in entry.get("artifact_ids") or ():
+                yield key, {"artifact_id": str(number)}
+
+
+def raw_tables(objects: Objects, store: str) -> RawTables:
+    """The rows of the objects.
+
+    Args:
+      objects: what was read.
+      store: the store's name, for messages.
+
+    Raises:
+      StoreError: a time cannot be read.
+    """
+    return _Rows(objects, store).raw()
+
+
+class _Rows:
+    def __init__(self, objects: Objects, store: str) -> None:
+        self.objects, self.store = objects, store
+        self.outputs = {link.task for link in objects.links if link.is_output}
+        self.times = {
+            task: self._task_times(content) for task, (_, content) in objects.tasks.items()
+        }
+        self.task_ids = stable_ids(
+            "task", ((task, created) for task, (created, _) in self.times.items())
+        )
+        producers: dict[str, Link] = {}
+        for link in objects.links:
+            if link.is_output and link.task in objects.tasks:
+                best = producers.setdefault(link.artifact, link)
+                if self.times[link.task] < self.times[best.task]:
+                    producers[link.artifact] = link
+        self.producers = producers
+        self.artifact_times = {
+            artifact: self._ms(content.get("created_at"))
+            or (self.times[producers[artifact].task][1] if artifact in producers else 0)
+            for artifact, content in objects.artifacts.items()
+        }
+        self.artifact_ids = stable_ids("artifact", self.artifact_times.items())
+
+    def raw(self) -> RawTables:
+        """All rows."""
+        raw = RawTables()
+        self._executions(raw)
+        self._artifacts(raw)
+        self._contexts(raw)
+        links = [link for link in self.objects.links if link.task in self.task_ids]
+        raw.event_execution = [self.task_ids[link.task] for link in links]
+        raw.event_artifact = [self.artifact_ids.get(link.artifact, _GONE) for link in links]
+        kinds = {True: int(EventType.OUTPUT), False: int(EventType.INPUT)}
+        raw.event_type = [kinds[link.is_output] for link in links]
+        raw.event_key = [link.key or None for link in links]
+        raw.event_ms = [self.times[link.task][link.is_output] for link in links]
+        return raw
+
+    def _executions(self, raw: RawTables) -> None:
+        tasks, properties = self.objects.tasks, RawProperties()
+        raw.execution_id = [self.task_ids[task] for task in tasks]
+        # Before the task API a task was of no type.
+        raw.execution_type = [
+            TYPE_OF_TASK.get(str(content.get("type") or "RUNTIME"), SystemType.DAG)
+            for _, content in tasks.values()
+        ]
+        raw.execution_state = [self._state(task, content) for task, (_, content) in tasks.items()]
+        raw.execution_create_ms = [self.times[task][0] for task in tasks]
+        raw.execution_update_ms = [self.times[task][1] for task in tasks]
+        for task, (_, content) in tasks.items():
+            number = self.task_ids[task]
+            for name, value in (
+                (PropertyName.TASK_NAME, _task_name(content)),
+                (PropertyName.DISPLAY_NAME, str(content.get("display_name") or "")),
+            ):
+                properties.add(number, name, True, PropertyKind.STRING, value)
+            parameters = _parameters(content)
+            if parameters:
+                text = json.dumps(parameters, sort_keys=True)
+                properties.add(number, PropertyName.INPUTS, True, PropertyKind.STRUCT, text)
+        raw.execution_properties = properties
+
+    def _state(self, task: str, content: Mapping[str, Any]) -> int:
+        state = STATE_OF_TASK.get(
+            str(content.get("state") or content.get("status") or ""), ExecutionState.UNKNOWN
+        )
+        # Older servers say SKIPPED of a cache hit, too.
+        is_hit = state == ExecutionState.CANCELED and task in self.outputs
+        return int(ExecutionState.CACHED if is_hit else state)
+
+    def _artifacts(self, raw: RawTables) -> None:
+        artifacts, properties = self.objects.artifacts, RawProperties()
+        raw.artifact_id = [self.artifact_ids[artifact] for artifact in artifacts]
+        raw.artifact_type = [self._title(number, one) for number, one in artifacts.items()]
+        raw.artifact_state = [_LIVE] * len(artifacts)
+        raw.artifact_create_ms = [self.artifact_times[artifact] for artifact in artifacts]
+        raw.artifact_update_ms = list(raw.artifact_create_ms)
+        raw.artifact_uri = [str(content.get("uri") or "") for content in artifacts.values()]
+        for artifact, content in artifacts.items():
+            for name, value in (content.get("metadata") or {}).items():
+                if value is not None and not name.startswith(_INTERNAL):
+                    properties.add(self.artifact_ids[artifact], name, True, *property_value(value))
+        raw.artifact_properties = properties
+
+    def _title(self, artifact: str, content: Mapping[str, Any]) -> str:
+        """The schema title of an artifact, its type in ML Metadata."""
+        metadata = content.get("metadata") or {}
+        for key in _TITLE_KEYS:
+            if metadata.get(key):
+                return str(metadata[key])
+        link = self.producers.get(artifact)
+        if link is not None:
+            run, task = self.objects.tasks[link.task]
+            titles = self.objects.titles_of_run.get(run, {})
+            title = titles.get((_task_name(task), link.key))
+            if title:
+                return title
+        kind = str(content.get("type") or "Artifact")
+        return _TITLE_OF_TYPE.get(kind, f"system.{kind}")
+
+    def _contexts(self, raw: RawTables) -> None:
+        runs = self.objects.runs
+        created = {run: self._ms(content.get("created_at")) for run, content in runs.items()}
+        run_ids = stable_ids("run", created.items())
+        pipelines = self.objects.pipeline_of_run
+        first: dict[str, int] = {}
+        for run, name in pipelines.items():
+            first[name] = min(first.get(name, created[run]), created[run])
+        pipeline_ids = {
+            name: int.from_bytes(_digest("pipeline", name)[:8], "big") >> 2
+            for name in sorted(first)
+            if name
+        }
+        raw.context_id = [*pipeline_ids.values(), *run_ids.values()]
+        raw.context_type = [
+            *(ContextType.SYSTEM_PIPELINE for _ in pipeline_ids),
+            *(ContextType.SYSTEM_PIPELINE_RUN for _ in run_ids),
+        ]
+        raw.context_name = [*pipeline_ids, *run_ids]
+        raw.context_create_ms = [
+            *(first[name] for name in pipeline_ids), *(created[run] for run in run_ids)
+        ]  # fmt: skip
+        association = []
+        for task, (run, _) in self.objects.tasks.items():
+            association.append((run_ids[run], self.task_ids[task]))
+            if pipelines.get(run):
+                association.append((pipeline_ids[pipelines[run]], self.task_ids[task]))
+        raw.association = association
+
+    def _task_times(self, task: Mapping[str, Any]) -> tuple[int, int]:
+        """When a task began, and when it was last heard of, in ms."""
+        created = self._ms(task.get("create_time")) or self._ms(task.get("start_time"))
+        ended = self._ms(task.get("end_time"))
+        history = [self._ms(one.get("update_time")) for one in task.get("state_history") or ()]
+        return created, ended or max([created, *history])
+
+    def _ms(self, text: object) -> int:
+        """Milliseconds of a time in RFC 3339; 0 for none, and for the epoch itself."""
+        if not text:
+            return 0
+        found = _TIME.fullmatch(str(text))
+        if found is None:
+            raise StoreError(
+                self.store, f"holds the time {text!r}, which does not read as RFC 3339; is this a "
+                "Kubeflow Pipelines API server?",
+            )  # fmt: skip
+        zone = "+00:00" if found[3] == "Z" else found[3]
+        moment = datetime.datetime.fromisoformat(found[1] + zone)
+        seconds = int(moment.timestamp())
+        return max(0, seconds * 1_000 + int(float(found[2] or 0) * 1_000))
+
+
+def stable_ids(kind: str, created: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Ids of objects of one kind (module docstring, Ids), by UUID, in the order given.
+
+    Args:
+      kind: which objects; the same UUID of another kind has another id.
+      created: UUID and time of creation in ms, 0 where it is not known.
+
+    >>> ids = stable_ids("task", [("b", 1_700_000_000_000), ("a", 1_700_000_000_999)])
+    >>> sorted(number >> 31 for number in ids.values())
+    [1700000000, 1700000000]
+    """
+    objects = list(created)
+    seconds = {identifier: ms // 1_000 for identifier, ms in objects}
+    taken: dict[int, str] = {}
+    for identifier in sorted(seconds):
+        attempt = 0
+        while True:
+            digest = _digest(kind, f"{identifier}{attempt or ''}")
+            low = int.from_bytes(digest[:4], "big") >> (32 - _HASH_BITS)
+            number = seconds[identifier] << _HASH_BITS | low
+            if number not in taken:
+                break
+            attempt += 1
+        taken[number] = identifier
+    by_object = {identifier: number for number, identifier in taken.items()}
+    return {identifier: by_object[identifier] for identifier, _ in objects}
+
+
+def _digest(kind: str, text: str) -> bytes:
+    return hashlib.sha256(f"{kind}\0{text}".encode()).digest()
+
+
+def _task_name(task: Mapping[str, Any]) -> str:
+    return str(task.get("name") or task.get("display_name") or "")
+
+
+def _parameters(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Value of every parameter that a task took in, by key."""
+    listed = (task.get("inputs") or {}).get("parameters")
+    if not isinstance(listed, list):
+        return {}
+    return {
+        str(one["parameter_key"]): one["value"]
+        for one in listed
+        if one.get("parameter_key") and one.get("value") is not None
+    }

@@ -1,0 +1,1 @@
+"""Any backend of ML Metadata, read by its API."""

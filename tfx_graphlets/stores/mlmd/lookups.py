@@ -1,0 +1,312 @@
+"""Look-ups through the MLMD API, for TFX's drivers and for servers.
+
+Every call is one that MLMD answers by an index. Three of them cost more than
+what is wanted of them, and the API has no other way:
+- the children of a pipeline's context (its runs) come all at once;
+- the executions of a context come page by page, and every page sends all their
+  ids again: of a node's context, which holds one for each run, only the newest
+  are asked for;
+- all events of an artifact come at once, however many they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from tfx_graphlets import vocabulary
+from tfx_graphlets.stores.lookups import (
+    EVENTS_LOOKED_AT,
+    ArtifactRow,
+    ContextRow,
+    EventRow,
+    ExecutionRow,
+)
+from tfx_graphlets.stores.mlmd import reader as mlmd_reader
+from tfx_graphlets.trace.raw_tables import RawProperties
+from tfx_graphlets.vocabulary import ExecutionState
+
+if TYPE_CHECKING:
+    from ml_metadata.metadata_store import metadata_store
+
+# Executions of one page of the API.
+_PAGE: Final = 100
+_INPUTS: Final = frozenset(map(int, vocabulary.INPUT_EVENTS))
+_RESOLVERS: Final = tuple(
+    name for name, role in vocabulary.ROLE_OF_CLASS.items() if role is vocabulary.Role.RESOLVER
+)
+_OUTPUTS: Final = frozenset(map(int, vocabulary.OUTPUT_EVENTS))
+
+
+class MlmdLookups:
+    """Look-ups through one connection; see ``Lookups``.
+
+    That an execution of a run belongs to the pipeline that is the run's parent
+    is taken as given, since the API cannot say so of single executions. Node
+    contexts are known where a class does not tell the node, of the newest
+    executions of each node.
+    """
+
+    def __init__(self, api: metadata_store.MetadataStore) -> None:
+        from ml_metadata.metadata_store import metadata_store
+
+        self._api = api
+        self._options = metadata_store.ListOptions
+        self._by_id = metadata_store.OrderByField.ID
+        self._reader = mlmd_reader.Reader(api)
+        self._executions: dict[int, Any] = {}
+        self._artifacts: dict[int, Any] = {}
+        self._runs: dict[int, list[int]] = {}  # context to executions
+        self._children: dict[int, set[int]] = {}  # pipeline context to run contexts
+        self._outputs: dict[int, list[int]] = {}  # execution to artifacts
+        self._shared: dict[int, bool] = {}  # by pipeline context
+
+    @property
+    def execution_types(self) -> Collection[str]:
+        """All of the store."""
+        return frozenset(self._reader.type_name["execution"].values())
+
+    # -- contexts ------------------------------------------------------------------
+
+    def contexts_named(self, type_names: Sequence[str], name: str) -> list[ContextRow]:
+        """One call for each type that the store has."""
+        known = self._reader.type_name["context"].values()
+        found = [
+            self._api.get_context_by_type_and_name(type_name, name)
+            for type_name in type_names
+            if type_name in known
+        ]
+        return [self._context(context) for context in found if context is not None]
+
+    def parents(self, contexts: Sequence[int]) -> list[ContextRow]:
+        """One call for each context."""
+        found = {}
+        for context in contexts:
+            for parent in self._api.get_parent_contexts_by_context(context):
+                self._children.setdefault(parent.id, set()).add(context)
+                found[parent.id] = self._context(parent)
+        return list(found.values())
+
+    def newest_children(self, contexts: Sequence[int], count: int) -> list[ContextRow]:
+        """All of them come, and the newest are kept."""
+        found = []
+        for context in contexts:
+            children = self._api.get_children_contexts_by_context(context)
+            self._children.setdefault(context, set()).update(child.id for child in children)
+            found += children
+        found.sort(key=lambda child: -child.id)
+        return [self._context(child) for child in found[:count]]
+
+    def members(self, contexts: Sequence[int]) -> list[tuple[int, int]]:
+        """One call for each context."""
+        page = self._options(order_by=self._by_id)
+        for context in contexts:
+            found = self._api.get_executions_by_context(context, page)
+            self._executions.update({execution.id: execution for execution in found})
+            self._runs[context] = [execution.id for execution in found]
+        return [(context, execution) for context in contexts for execution in self._runs[context]]
+
+    def members_of_pipeline(
+        self, pipelines: Sequence[int], executions: Sequence[int]
+    ) -> list[tuple[int, int]]:
+        """Those of the runs that were asked for; all are asked for if pipelines share runs."""
+        wanted, result = set(executions), set()
+        for pipeline in pipelines:
+            children = self._children.get(pipeline)
+            if self._shares_runs(pipeline):
+                page = self._options(order_by=self._by_id)
+                found = self._api.get_executions_by_context(pipeline, page)
+                result |= {(pipeline, one.id) for one in found if one.id in wanted}
+                continue
+            for run, members in self._runs.items():
+                # A store that knows no parents says nothing against it.
+                if not children or run in children:
+                    result |= {(pipeline, execution) for execution in wanted.intersection(members)}
+        return sorted(result)
+
+    def _shares_runs(self, pipeline: int) -> bool:
+        """True if the latest run has several parents: pipelines name their runs alike."""
+        if pipeline not in self._shared and self._runs:
+            parents = self._api.get_parent_contexts_by_context(max(self._runs))
+            self._shared[pipeline] = len(parents) > 1
+        return self._shared.get(pipeline, False)
+
+    def nodes_of(
+        self, pipeline: str, executions: Sequence[ExecutionRow]
+    ) -> tuple[list[ContextRow], list[tuple[int, int]]]:
+        """Of classes alone that a run has several executions of, Resolvers left out.
+
+        Where it has one of each, the class tells the node. Asked for are nodes
+        that are named as the URIs of what they put out say; all nodes of the
+        store are listed if that leaves some unknown.
+        """
+        ambiguous = self._ambiguous(executions)
+        pending = {row.id for row in executions if row.type_name in ambiguous}
+        pending &= {execution for members in self._runs.values() for execution in members}
+        contexts: list[ContextRow] = []
+        pairs: list[tuple[int, int]] = []
+
+        def ask(context: ContextRow) -> None:
+            options = self._options(
+                limit=max(_PAGE, len(self._runs)), order_by=self._by_id, is_asc=False
+            )
+            found = self._api.get_executions_by_context(context.id, options)
+            mine = pending.intersection(execution.id for execution in found)
+            pending.difference_update(mine)
+            contexts.append(context)
+            pairs.extend((context.id, execution) for execution in mine)
+
+        for name in sorted({name for number in pending for name in self._names_in_uris(number)}):
+            for context in self.contexts_named(vocabulary.NODE_CONTEXTS, f"{pipeline}.{name}"):
+                ask(context)
+        if pending:
+            known = {context.id for context in contexts}
+            for message in self._reader.contexts_of_types(vocabulary.NODE_CONTEXTS):
+                if message.name.startswith(f"{pipeline}.") and message.id not in known:
+                    ask(self._context(message))
+                if not pending:
+                    break
+        return contexts, pairs
+
+    def _ambiguous(self, executions: Sequence[ExecutionRow]) -> set[str]:
+        """Names of the types that a run has several executions of."""
+        type_of = {row.id: row.type_name for row in executions}
+        result = set()
+        for members in self._runs.values():
+            count = Counter(type_of[execution] for execution in members if execution in type_of)
+            result |= {name for name, times in count.items() if times > 1}
+        return {name for name in result if vocabulary.base_name(name) not in _RESOLVERS}
+
+    def _names_in_uris(self, execution: int) -> set[str]:
+        """Node ids as TFX puts them into URIs: ``root/node/key/execution``."""
+        result = set()
+        for artifact in self._outputs.get(execution, ()):
+            parts = self._artifacts[artifact].uri.split("/") if artifact in self._artifacts else []
+            if len(parts) > 2 and parts[-1] == str(execution):
+                result.add(parts[-3])
+        return result
+
+    def _context(self, message: Any) -> ContextRow:
+        type_name = self._reader.type_name["context"].get(message.type_id, "")
+        return ContextRow(message.id, type_name, message.name, message.create_time_since_epoch)
+
+    # -- executions, artifacts, events -----------------------------------------------
+
+    def executions(self, ids: Sequence[int]) -> list[ExecutionRow]:
+        """One call for those that have not come with a run."""
+        self._load(self._executions, self._api.get_executions_by_id, ids)
+        known = self._reader.type_name["execution"]
+        return [
+            ExecutionRow(
+                one.id, known.get(one.type_id, ""), one.last_known_state or _state_property(one),
+                one.create_time_since_epoch, one.last_update_time_since_epoch,
+            )
+            for number in ids
+            if (one := self._executions.get(number)) is not None
+        ]  # fmt: skip
+
+    def artifacts(self, ids: Sequence[int]) -> list[ArtifactRow]:
+        """One call."""
+        self._load(self._artifacts, self._api.get_artifacts_by_id, ids)
+        return [
+            self._artifact(self._artifacts[number]) for number in ids if number in self._artifacts
+        ]
+
+    def artifacts_at(self, uris: Sequence[str]) -> list[ArtifactRow]:
+        """One call for each URI."""
+        found = [artifact for uri in uris for artifact in self._api.get_artifacts_by_uri(uri)]
+        self._artifacts.update({artifact.id: artifact for artifact in found})
+        return [self._artifact(artifact) for artifact in found]
+
+    def events(self, executions: Sequence[int]) -> list[EventRow]:
+        """One call."""
+        found = self._reader.in_chunks(self._api.get_events_by_execution_ids, list(executions))
+        for event in found:
+            if event.type in _OUTPUTS:
+                self._outputs.setdefault(event.execution_id, []).append(event.artifact_id)
+        return [
+            EventRow(
+                event.execution_id, event.artifact_id, event.type, mlmd_reader.first_key(event),
+                event.milliseconds_since_epoch,
+            )
+            for event in found
+        ]  # fmt: skip
+
+    def touching(
+        self, artifacts: Sequence[int], *, producing: Collection[str], consuming: Collection[str],
+        cached: bool, most: int,
+    ) -> list[tuple[int, int, int]]:  # fmt: skip
+        """One call for the events, and one for the executions that have not come yet."""
+        if not producing and not consuming:
+            return []
+        of_artifact: dict[int, list[tuple[int, int]]] = {}
+        for event in self._reader.in_chunks(self._api.get_events_by_artifact_ids, list(artifacts)):
+            of_artifact.setdefault(event.artifact_id, []).append((event.execution_id, event.type))
+        sides = []
+        for artifact, events in of_artifact.items():
+            events.sort()
+            first, latest = events[:EVENTS_LOOKED_AT], events[::-1][:EVENTS_LOOKED_AT]
+            if producing:
+                sides.append((artifact, producing, [e for e in first if e[1] in _OUTPUTS]))
+            if consuming:
+                sides.append((artifact, consuming, [e for e in latest if e[1] in _INPUTS]))
+        ids = {execution for _, _, events in sides for execution, _ in events}
+        row_of = {row.id: row for row in self.executions(sorted(ids))}
+        result = []
+        for artifact, types, events in sides:
+            found = [
+                (artifact, execution, kind)
+                for execution, kind in events
+                if (row := row_of.get(execution)) is not None
+                and row.type_name in types
+                and (cached or row.state != ExecutionState.CACHED)
+            ]
+            result += found[:most]
+        return result
+
+    def _artifact(self, one: Any) -> ArtifactRow:
+        return ArtifactRow(
+            one.id, self._reader.type_name["artifact"].get(one.type_id, ""), one.state,
+            one.create_time_since_epoch, one.last_update_time_since_epoch, one.uri,
+        )  # fmt: skip
+
+    def _load(
+        self, known: dict[int, Any], call: Callable[[list[int]], list[Any]], ids: Sequence[int]
+    ) -> None:
+        new = [number for number in ids if number not in known]
+        known.update({one.id: one for one in self._reader.in_chunks(call, new)})
+
+    # -- properties --------------------------------------------------------------------
+
+    def execution_properties(
+        self, ids: Sequence[int], names: Collection[str] | None
+    ) -> RawProperties:
+        """They have come with the executions."""
+        return _named([self._executions[number] for number in ids], names)
+
+    def artifact_properties(
+        self, ids: Sequence[int], names: Collection[str] | None
+    ) -> RawProperties:
+        """They have come with the artifacts."""
+        return _named([self._artifacts[number] for number in ids], names)
+
+
+def _named(messages: Sequence[Any], names: Collection[str] | None) -> RawProperties:
+    if names is not None and not names:
+        return RawProperties()
+    raw = mlmd_reader.properties_of(messages)
+    if names is None:
+        return raw
+    rows = [row for row, name in enumerate(raw.name) if name in names]
+    return RawProperties(
+        **{column: [values[row] for row in rows] for column, values in vars(raw).items()}
+    )
+
+
+def _state_property(execution: Any) -> int:
+    for values in (execution.custom_properties, execution.properties):
+        if vocabulary.PropertyName.STATE in values:
+            text = values[vocabulary.PropertyName.STATE].string_value
+            return int(vocabulary.STATE_OF_PROPERTY.get(text.lower(), 0))
+    return 0

@@ -1,0 +1,293 @@
+"""MlmdStore: any backend that the ML Metadata API connects to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from tfx_graphlets import vocabulary
+from tfx_graphlets.errors import (
+    MissingDependencyError,
+    NotAMetadataStoreError,
+    StoreError,
+    StoreNotFoundError,
+    UnsupportedSchemaError,
+)
+from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.stores import rows
+from tfx_graphlets.stores.files import FilePayloads
+from tfx_graphlets.stores.mlmd import reader as mlmd_reader
+from tfx_graphlets.stores.selection import Columns, Selection
+from tfx_graphlets.stores.sql import sqlite_file
+from tfx_graphlets.stores.uris import PASSWORD_VARIABLE, Server
+from tfx_graphlets.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from ml_metadata.metadata_store import metadata_store
+    from typing_extensions import Self
+
+_GRPC_MESSAGE_BYTES: Final = 2**31 - 1  # the most; gRPC accepts 4 MB by default
+_GRPC_TIMEOUT_SECONDS: Final = 120.0
+
+# Only the message says which schema a server has.
+_SCHEMA_IN_MESSAGE: Final = re.compile(r"database version (\d+) is (?:older|newer)")
+
+
+class MlmdStore:
+    """A metadata store behind the ML Metadata API, open for reading.
+
+    The API knows no transaction over several calls: what is written while
+    ``read_trace`` runs may be in the trace in part. A store of an older schema
+    is refused, never migrated.
+    """
+
+    def __init__(
+        self,
+        store: metadata_store.MetadataStore,
+        name: str,
+        *,
+        payloads: Payloads,
+        server: Server | None = None,
+    ) -> None:
+        self._store: metadata_store.MetadataStore | None = store
+        self._name = name
+        self._payloads = payloads
+        self._server = server
+
+    @classmethod
+    def from_store(
+        cls,
+        store: metadata_store.MetadataStore,
+        name: str,
+        *,
+        payload_root: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Reads through a connection that is already open; it stays the caller's.
+
+        Args:
+          store: the connection, for example that of a TFX driver.
+          name: how messages name it; no credentials.
+          payload_root: folder that relative artifact URIs are relative to; by
+            default that of the SQLite file, where the store is one.
+        """
+        root = _folder_of_sqlite(store) if payload_root is None else payload_root
+        return cls(store, name, payloads=FilePayloads(root))
+
+    @classmethod
+    def from_sqlite(cls, path: str | os.PathLike[str], *, name: str | None = None) -> Self:
+        """Opens a SQLite file through the API, read-only.
+
+        Only schema 10 can be read so; SqliteStore reads 4 to 10.
+
+        Raises:
+          StoreError, MissingDependencyError: as ``open_store``.
+        """
+        shown = os.fspath(path) if name is None else name
+        place = Path(path).expanduser().absolute()
+        # The API would make its tables in an empty file.
+        connection = sqlite_file.connect(place, shown)
+        version = sqlite_file.schema_version(connection)
+        connection.close()
+        if version != vocabulary.NEWEST_SCHEMA_VERSION:
+            raise UnsupportedSchemaError(
+                shown, version, f"has MLMD schema {version}, which only its own release of "
+                "ml-metadata reads; name the file by its path alone",
+            )  # fmt: skip
+        _, pb = _ml_metadata()
+        config = pb.ConnectionConfig()
+        config.sqlite.filename_uri = str(place)
+        config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
+        return cls(_connect(config, shown), shown, payloads=FilePayloads(place.parent))
+
+    @classmethod
+    def from_server(cls, server: Server) -> Self:
+        """Connects to MySQL, PostgreSQL or a gRPC metadata service.
+
+        The database itself is never created; ml-metadata makes its tables in
+        one that has none.
+
+        Raises:
+          StoreError, MissingDependencyError: as ``open_store``.
+        """
+        _, pb = _ml_metadata()
+        if server.backend == "grpc":
+            config = pb.MetadataStoreClientConfig(
+                host=server.host, port=server.port, client_timeout_sec=_GRPC_TIMEOUT_SECONDS
+            )
+            config.channel_arguments.max_receive_message_length = _GRPC_MESSAGE_BYTES
+        else:
+            config = pb.ConnectionConfig()
+            database = config.mysql if server.backend == "mysql" else config.postgresql
+            database.host = server.host
+            database.user, database.password = server.user, server.password
+            database.skip_db_creation = True
+            if server.backend == "mysql":
+                database.database, database.port = server.database, server.port
+            else:
+                database.dbname, database.port = server.database, str(server.port)
+        store = cls(
+            _connect(config, server.name, server),
+            server.name, payloads=FilePayloads(None), server=server,
+        )  # fmt: skip
+        with store._open() as api:
+            api.get_context_types()  # a gRPC channel connects at its first call
+        return store
+
+    @property
+    def name(self) -> str:
+        """The store as the user named it, without credentials."""
+        return self._name
+
+    @property
+    def payloads(self) -> Payloads:
+        """The files below the artifacts' URIs."""
+        return self._payloads
+
+    def read_trace(
+        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
+    ) -> Trace:  # fmt: skip
+        """Reads the store; see ``Store.read_trace``."""
+        selection = Selection.of(
+            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
+        )
+        with self._open() as api:
+            reader = mlmd_reader.Reader(api, columns)
+            chosen = selection.pipelines
+            raw = reader.whole() if chosen is None else reader.of_pipelines(chosen)
+        return rows.finish(raw, self._name, selection)
+
+    def pipelines(self) -> Mapping[str, int]:
+        """Number of executions of each pipeline; see ``Store.pipelines``."""
+        with self._open() as api:
+            return mlmd_reader.Reader(api).pipeline_sizes()
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The SQLite file that the API reads; None where it reads another backend."""
+        return None if self._store is None else _sqlite_file(self._store)
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[metadata_store.MetadataStore]:
+        """The connection, whose errors become this library's.
+
+        Raises:
+          StoreError: the store cannot be read.
+        """
+        with self._open() as api:
+            yield api
+
+    def close(self) -> None:
+        """Lets go of the connection, and closes it if nobody else holds it."""
+        self._store = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[metadata_store.MetadataStore]:
+        from ml_metadata import errors
+
+        if self._store is None:
+            raise StoreError(self._name, "is closed; open it again")
+        try:
+            yield self._store
+        except errors.UnavailableError as error:
+            raise StoreNotFoundError(
+                self._name, "does not answer; check host and port, and that the service is running"
+            ) from _without_secrets(error, self._server)
+        except errors.DeadlineExceededError as error:
+            raise StoreNotFoundError(
+                self._name, f"has not answered for {_GRPC_TIMEOUT_SECONDS:g} s; check host and "
+                "port, and that the service is running",
+            ) from _without_secrets(error, self._server)  # fmt: skip
+        except errors.UnimplementedError as error:
+            raise NotAMetadataStoreError(
+                self._name, "does not speak ML Metadata's protocol "
+                f"({_first_line(error, self._server)}); check the port, and that the service is "
+                "ML Metadata's, of a release that is not much older than this ml-metadata",
+            ) from _without_secrets(error, self._server)  # fmt: skip
+        except errors.StatusError as error:
+            raise StoreError(
+                self._name,
+                f"cannot be read by ml-metadata ({_first_line(error, self._server)}); check that "
+                "it can be reached and that its user may read all tables",
+            ) from _without_secrets(error, self._server)
+
+
+def _ml_metadata() -> tuple[Any, Any]:
+    """The modules metadata_store and metadata_store_pb2 of ml-metadata."""
+    try:
+        from ml_metadata.metadata_store import metadata_store
+        from ml_metadata.proto import metadata_store_pb2
+    except ImportError as error:
+        raise MissingDependencyError(
+            "ml-metadata", "mlmd", "reading a store through the MLMD API"
+        ) from error
+    return metadata_store, metadata_store_pb2
+
+
+def _connect(config: Any, name: str, server: Server | None = None) -> Any:
+    from absl import logging
+
+    metadata_store, _ = _ml_metadata()
+    verbosity = logging.get_verbosity()
+    # At DEBUG, ml-metadata logs the connection with its password.
+    logging.set_verbosity(min(verbosity, logging.INFO))
+    try:
+        return metadata_store.MetadataStore(config)
+    except RuntimeError as error:
+        found = _SCHEMA_IN_MESSAGE.search(str(error))
+        if found is not None:
+            raise UnsupportedSchemaError(
+                name, int(found[1]), f"has MLMD schema {found[1]}, and the installed ml-metadata "
+                "reads another one only; use the release of ml-metadata that wrote it, or upgrade "
+                "a copy",
+            ) from error  # fmt: skip
+        advice = (
+            f"check that the database exists, user and password ({PASSWORD_VARIABLE})"
+            if server is not None
+            else "name the file by its path alone"
+        )
+        raise StoreError(
+            name, f"cannot be opened by ml-metadata ({_first_line(error, server)}); {advice}"
+        ) from _without_secrets(error, server)
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _first_line(error: Exception, server: Server | None) -> str:
+    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    return text if server is None else server.without_secrets(text)
+
+
+def _without_secrets(error: Exception, server: Server | None) -> Exception | None:
+    """The error as a cause, or None where its text holds the password."""
+    if server is not None and server.without_secrets(str(error)) != str(error):
+        return None
+    return error
+
+
+def _folder_of_sqlite(store: metadata_store.MetadataStore) -> Path | None:
+    file = _sqlite_file(store)
+    return None if file is None else file.parent
+
+
+def _sqlite_file(store: metadata_store.MetadataStore) -> Path | None:
+    # The API itself does not say what it is connected to.
+    sqlite = getattr(getattr(store, "_config", None), "sqlite", None)
+    file = Path(getattr(sqlite, "filename_uri", ""))
+    return file.absolute() if file.is_file() else None

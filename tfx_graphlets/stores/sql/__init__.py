@@ -1,0 +1,1 @@
+"""ML Metadata's tables in SQLite, MySQL and PostgreSQL, read by SQL."""

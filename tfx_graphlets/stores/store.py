@@ -1,0 +1,187 @@
+"""open_store: from the name of a metadata store to something that reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from tfx_graphlets.errors import InvalidArgumentError, NotAMetadataStoreError
+from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.stores import uris as connection
+from tfx_graphlets.stores.kubeflow import address as kfp_address
+from tfx_graphlets.stores.selection import Columns
+from tfx_graphlets.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ACCEPTED = (
+    "give the path of a SQLite file or of an archive, mysql://user@host:port/database, "
+    "postgresql://user@host:port/database, grpc://host:port or kfp+http://host:port"
+)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+
+
+class Store(Protocol):
+    """A metadata store that is open for reading.
+
+    Attributes:
+      name: the store as the user named it, without credentials.
+      payloads: the files that its artifacts' URIs point to.
+    """
+
+    @property
+    def name(self) -> str:
+        """The store as the user named it, without credentials."""
+        ...
+
+    @property
+    def payloads(self) -> Payloads:
+        """The files that its artifacts' URIs point to."""
+        ...
+
+    def read_trace(
+        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
+    ) -> Trace:  # fmt: skip
+        """Reads the store.
+
+        Args:
+          pipeline: name of a pipeline context (MLMD type ``pipeline`` or
+            ``system.Pipeline``); None for the whole store. The trace then
+            holds the executions of that context, their events, the artifacts
+            that these name, and the pipeline, run and node contexts that hold
+            one of the executions; ``events.dropped`` is 0.
+          pipelines: names of several such contexts, in place of ``pipeline``.
+          properties: names of the properties to keep, of executions and
+            artifacts alike; None for all.
+          columns: what is read beside them; the rest is empty, 0 or -1.
+
+        Returns:
+          A Trace, the same from every reader of the same store.
+
+        Raises:
+          EmptyStoreError: the store, or the pipeline, holds no execution.
+          TraceNotFoundError: the store holds no pipeline of such a name.
+          InvalidArgumentError: both ``pipeline`` and ``pipelines`` are given,
+            or ``pipelines`` is empty.
+          StoreError: the store cannot be read (see its children).
+        """
+        ...
+
+    def pipelines(self) -> Mapping[str, int]:
+        """The store's pipelines and their sizes.
+
+        Returns:
+          Number of executions in the pipeline contexts of each name, by name,
+          sorted. Executions in no pipeline context count nowhere.
+
+        Raises:
+          StoreError: the store cannot be read (see its children).
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of the store; it cannot be read afterwards."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None: ...
+
+
+def open_store(uri: str | os.PathLike[str]) -> Store:
+    """Opens a metadata store, or an archive of one, for reading.
+
+    Nothing is ever written to a SQLite file or to an archive, and no store is
+    migrated. (The MLMD API makes its tables in a MySQL or PostgreSQL database
+    that has none: name one that exists.)
+
+    Args:
+      uri: one of
+        - a path, or ``sqlite://PATH``: a SQLite file, read by SQL;
+        - a path to a directory that ``write_archive`` wrote;
+        - ``sqlite+mlmd://PATH``: a SQLite file, read by the MLMD API;
+        - ``mysql://user@host:port/database``,
+          ``postgresql://user@host:port/database``, ``grpc://host:port``. The
+          password is taken from the environment variable
+          TFX_GRAPHLETS_DB_PASSWORD, or from the file that
+          TFX_GRAPHLETS_DB_PASSWORD_FILE names, or from the URI. ``grpc://``
+          alone is the service that METADATA_GRPC_SERVICE_HOST and _PORT name, as they are
+          set in the pods of Kubeflow Pipelines. A database is read by SQL,
+          in columns, where ConnectorX is installed (extra ``bulk``), else by
+          the MLMD API, as ``mysql+mlmd://`` and ``postgresql+mlmd://`` always;
+        - ``kfp+http://host:port/path?namespace=name`` or ``kfp+https://...``:
+          Kubeflow Pipelines' own API; its token is taken from
+          TFX_GRAPHLETS_KFP_TOKEN, or from the file that
+          TFX_GRAPHLETS_KFP_TOKEN_FILE names.
+
+    Raises:
+      InvalidArgumentError: the URI is of no such form.
+      StoreNotFoundError: there is nothing there.
+      NotAMetadataStoreError: what is there is no metadata store.
+      UnsupportedSchemaError: its MLMD schema is older than 4 or newer than 10.
+      ArchiveError: the archive is damaged or of a newer format.
+      MissingDependencyError: the MLMD API is needed and not installed.
+    """
+    text = os.fspath(uri)
+    if not text:
+        raise InvalidArgumentError("uri", text, ACCEPTED)
+    scheme_and_rest = _SCHEME.fullmatch(text)
+    if scheme_and_rest is None:
+        return _open_path(text, text)
+    scheme, rest = scheme_and_rest[1].lower(), scheme_and_rest[2]
+    if scheme in ("sqlite", "file"):
+        return _open_path(rest, text)
+    if scheme == "sqlite+mlmd":
+        from tfx_graphlets.stores.mlmd.store import MlmdStore
+
+        return MlmdStore.from_sqlite(rest, name=text)
+    scheme, by_api = scheme.removesuffix("+mlmd"), scheme.endswith("+mlmd")
+    if scheme in connection.SERVER_SCHEMES:
+        plain = f"{scheme}://{rest}" if by_api else text
+        return _open_server(connection.parse_server(plain, os.environ), by_api=by_api)
+    if scheme in kfp_address.SCHEMES:
+        from tfx_graphlets.stores.kubeflow.store import KfpStore
+
+        return KfpStore.open(text)
+    raise InvalidArgumentError("uri", connection.redacted(text), ACCEPTED)
+
+
+def _open_server(server: connection.Server, *, by_api: bool) -> Store:
+    if server.backend != "grpc" and not by_api:
+        from tfx_graphlets.stores.sql import server_store
+
+        if server_store.is_installed():
+            return server_store.ServerStore(server)
+    from tfx_graphlets.stores.mlmd.store import MlmdStore
+
+    return MlmdStore.from_server(server)
+
+
+def _open_path(path: str, name: str) -> Store:
+    from tfx_graphlets.stores.archive.format import MANIFEST
+
+    place = Path(path).expanduser()
+    if not place.is_dir():
+        from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+
+        return SqliteStore(place, name=name)
+    if (place / MANIFEST).is_file():
+        from tfx_graphlets.stores.archive.store import ArchiveStore
+
+        return ArchiveStore(place, name=name)
+    raise NotAMetadataStoreError(
+        name,
+        f"this directory is no archive (it has no {MANIFEST}); name the SQLite file in it, "
+        f"for example {place / 'metadata.sqlite'}",
+    )

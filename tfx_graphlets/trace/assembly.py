@@ -1,0 +1,253 @@
+"""From rows as a store returns them, in any order, to a canonical Trace.
+
+Every reader and every builder hands its rows to ``assemble``, so that equal
+stores give equal traces whatever the way they were read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfx_graphlets import vocabulary
+from tfx_graphlets.trace.ordering import order_of, positions_of, sort_rows
+from tfx_graphlets.trace.raw_tables import (
+    Integers,
+    PropertyColumns,
+    RawColumns,
+    RawProperties,
+    RawTables,
+)
+from tfx_graphlets.trace.strings import Coded, Texts
+from tfx_graphlets.trace.struct_text import struct_message_to_json, struct_to_json
+from tfx_graphlets.trace.trace import (
+    Artifacts,
+    CodeArray,
+    Contexts,
+    Events,
+    Executions,
+    IntArray,
+    Properties,
+    Trace,
+)
+
+__all__ = (
+    "PropertyColumns", "RawColumns", "RawProperties", "RawTables", "assemble", "encode",
+    "positions_of", "struct_message_to_json", "struct_to_json",
+)  # fmt: skip
+
+# Positions until they are in order: half the memory of the Trace's own int64.
+_NARROW = np.int32
+
+
+def assemble(
+    raw: RawTables | RawColumns, *, consume: bool = False, count_lost: bool = True
+) -> Trace:
+    """Builds the canonical Trace of raw rows.
+
+    Args:
+      raw: the rows.
+      consume: takes each column out of RawColumns when it is used, so that
+        they and the Trace are not both in memory; ``raw`` is of no use
+        afterwards.
+      count_lost: counts an event of which neither end is there as dropped.
+        (Readers do not: the MLMD API finds events by their ends.)
+
+    Raises:
+      MalformedTraceError: two executions or two artifacts have the same id.
+    """
+    if isinstance(raw, RawTables):
+        raw = raw.columns()
+    elif not consume:
+        raw = dataclasses.replace(raw)
+    order = order_of([raw.execution_id])
+    execution_types, execution_names = _names(raw, "execution_type", order)
+    execution_ids = _ints(raw, "execution_id", order)
+    properties = _properties(raw, "execution_properties", execution_ids)
+    executions = Executions(
+        id=execution_ids,
+        type=execution_types,
+        state=_state(_ints(raw, "execution_state", order).astype(np.int8), properties),
+        create_ms=_ints(raw, "execution_create_ms", order),
+        update_ms=_ints(raw, "execution_update_ms", order),
+        type_names=execution_names,
+        properties=properties,
+    )
+    order = order_of([raw.artifact_id])
+    artifact_types, artifact_names = _names(raw, "artifact_type", order)
+    artifact_ids = _ints(raw, "artifact_id", order)
+    uris = _taken(raw, "artifact_uri")
+    if order is not None:
+        is_packed = isinstance(uris, Texts)
+        uris = uris.take(order) if is_packed else [uris[row] for row in order]
+    artifacts = Artifacts(
+        id=artifact_ids,
+        type=artifact_types,
+        state=_ints(raw, "artifact_state", order).astype(np.int8),
+        create_ms=_ints(raw, "artifact_create_ms", order),
+        update_ms=_ints(raw, "artifact_update_ms", order),
+        uri=uris if isinstance(uris, Texts) else tuple(uris),
+        type_names=artifact_names,
+        properties=_properties(raw, "artifact_properties", artifact_ids),
+    )
+    contexts = _contexts(raw, execution_ids, artifact_ids)
+    events = _events(raw, execution_ids, artifact_ids, count_lost=count_lost)
+    return Trace(executions, artifacts, events, contexts)
+
+
+def encode(values: Sequence[str]) -> tuple[CodeArray, tuple[str, ...]]:
+    """Codes into the sorted distinct values: int32 [n] and the values."""
+    return _encoded(Coded.of(values))
+
+
+def _encoded(column: Coded) -> tuple[CodeArray, tuple[str, ...]]:
+    column = column.sorted()
+    return column.code, tuple(column.values)
+
+
+def _taken(raw: RawColumns, name: str) -> Any:
+    """A column, which ``raw`` lets go of."""
+    values = getattr(raw, name)
+    setattr(raw, name, None)
+    return values
+
+
+def _ints(raw: RawColumns, name: str, order: IntArray | None) -> IntArray:
+    values: Integers = _taken(raw, name)
+    if order is not None:
+        values = values[order]
+    return values.astype(np.int64, copy=False)
+
+
+def _names(raw: RawColumns, name: str, order: IntArray | None) -> tuple[CodeArray, tuple[str, ...]]:
+    codes, names = _encoded(_taken(raw, name))
+    return (codes if order is None else codes[order]), names
+
+
+def _properties(raw: RawColumns, name: str, owner_ids: IntArray) -> Properties:
+    columns = _taken(raw, name)
+    owner = positions_of(owner_ids, columns.owner)
+    if bool((owner < 0).any()):
+        known = np.flatnonzero(owner >= 0)
+        owner, columns = owner[known], columns.take(known)
+    names, texts = columns.name.sorted(), columns.text.sorted()
+    order = order_of([owner, names.code, columns.is_custom])
+
+    def in_order(column: Any) -> Any:
+        return column if order is None else column[order]
+
+    double = columns.double_value
+    return Properties(
+        owner=in_order(owner),
+        name=in_order(names.code),
+        is_custom=in_order(columns.is_custom),
+        kind=in_order(columns.kind),
+        int_value=in_order(columns.int_value).astype(np.int64, copy=False),
+        # Few are doubles, and zeros take no memory until they are written to.
+        double_value=in_order(double) if bool(double.any()) else np.zeros(len(double)),
+        string_code=in_order(texts.code),
+        names=tuple(names.values),
+        strings=texts.values,
+    )
+
+
+def _state(column: NDArray[np.int8], properties: Properties) -> NDArray[np.int8]:
+    """The state column, filled from the property ``state`` where it has none."""
+    rows = properties.rows(vocabulary.PropertyName.STATE)
+    rows = rows[properties.string_code[rows] >= 0]
+    if not len(rows):
+        return column
+    state = np.zeros(len(column), np.int8)
+    codes, code = np.unique(properties.string_code[rows], return_inverse=True)
+    state_of_code = [
+        vocabulary.STATE_OF_PROPERTY.get(properties.strings[one].lower(), 0) for one in codes
+    ]
+    state[properties.owner[rows]] = np.asarray(state_of_code, np.int8)[code]
+    return np.where(column == 0, state, column)
+
+
+def _events(
+    raw: RawColumns, execution_ids: IntArray, artifact_ids: IntArray, *, count_lost: bool
+) -> Events:
+    execution = positions_of(execution_ids, _taken(raw, "event_execution"), _NARROW)
+    artifact = positions_of(artifact_ids, _taken(raw, "event_artifact"), _NARROW)
+    kinds = _taken(raw, "event_type").astype(np.int8, copy=False)
+    keys = _taken(raw, "event_key")
+    times = _taken(raw, "event_ms")
+    lost = (execution < 0) | (artifact < 0)
+    dropped = int(lost.sum())
+    if dropped:
+        if not count_lost:
+            dropped -= int(((execution < 0) & (artifact < 0)).sum())
+        known = np.flatnonzero(~lost)
+        execution, artifact, kinds = execution[known], artifact[known], kinds[known]
+        keys, times = keys.take(known), times[known]
+    del lost
+    keys = keys.sorted()
+    names = tuple(keys.values)
+    columns: list[Integers] = [execution, artifact, kinds, keys.code]
+    del execution, artifact, kinds, keys
+    types = (np.int64, np.int64, np.int8, np.int32)
+    if bool(times.any()):
+        # Events that are the same in all other columns keep no order: the time decides.
+        order = order_of([*columns, times])
+        if order is not None:
+            columns, times = [column[order] for column in columns], times[order]
+        columns = [one.astype(dtype, copy=False) for one, dtype in zip(columns, types)]
+    else:
+        columns = sort_rows(columns, types)
+        times = np.zeros(len(times), np.int64)  # in no memory until it is written to
+    return Events(
+        execution=columns[0],
+        artifact=columns[1],
+        type=columns[2],
+        key=columns[3],
+        time_ms=times.astype(np.int64, copy=False),
+        keys=names,
+        dropped=dropped,
+    )
+
+
+def _contexts(raw: RawColumns, execution_ids: IntArray, artifact_ids: IntArray) -> Contexts:
+    order = order_of([raw.context_id])
+    types, type_names = _names(raw, "context_type", order)
+    ids = _ints(raw, "context_id", order)
+    names = tuple(_taken(raw, "context_name"))
+    in_context, execution = _members(
+        _taken(raw, "association_context"), ids,
+        _taken(raw, "association_execution"), execution_ids,
+    )  # fmt: skip
+    holds_context, artifact = _members(
+        _taken(raw, "attribution_context"), ids,
+        _taken(raw, "attribution_artifact"), artifact_ids,
+    )  # fmt: skip
+    return Contexts(
+        id=ids,
+        type=types,
+        name=names if order is None else tuple(names[row] for row in order),
+        create_ms=_ints(raw, "context_create_ms", order),
+        type_names=type_names,
+        association_context=in_context,
+        association_execution=execution,
+        attribution_context=holds_context,
+        attribution_artifact=artifact,
+    )
+
+
+def _members(
+    contexts: Integers, context_ids: IntArray, members: Integers, member_ids: IntArray
+) -> tuple[IntArray, IntArray]:
+    context = positions_of(context_ids, contexts, _NARROW)
+    member = positions_of(member_ids, members, _NARROW)
+    del contexts, members
+    gone = (context < 0) | (member < 0)
+    if bool(gone.any()):
+        context, member = context[~gone], member[~gone]
+    columns: list[Integers] = [member, context]
+    del member, context
+    member, context = sort_rows(columns, (np.int64, np.int64))
+    return context, member

@@ -1,0 +1,290 @@
+"""Shards: a trace cut into parts that know nothing of each other.
+
+Graphlets are cut from connected executions, and features look back within a
+pipeline. So pipelines that share no artifact can be worked on one by one: the
+result is that of the whole trace, the memory that of the largest shard.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.trace.strings import Texts, places_in
+from tfx_graphlets.trace.trace import (
+    BoolArray,
+    CodeArray,
+    Contexts,
+    Events,
+    Executions,
+    IntArray,
+    Properties,
+    Trace,
+)
+from tfx_graphlets.vocabulary import PropertyName
+
+_NOWHERE = -1
+
+
+class Shards:
+    """The shards of one trace.
+
+    Pipelines that share an artifact, or whose Examples have the same
+    ``input_fingerprint``, are in one shard; executions without a pipeline
+    context are in one shard, too. An artifact without an event is in none.
+
+    Attributes:
+      trace: the trace that was cut.
+      of_execution: int32 [num_executions], number of each execution's shard.
+    """
+
+    def __init__(self, trace: Trace, *, max_executions: int) -> None:
+        """Cuts a trace.
+
+        Args:
+          trace: what the store recorded.
+          max_executions: most executions in a shard, unless pipelines that
+            belong together have more.
+
+        Raises:
+          InvalidArgumentError: ``max_executions`` is below 1.
+        """
+        if max_executions < 1:
+            raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
+        self.trace = trace
+        component = _components(trace)
+        self.of_execution = _packed(component, max_executions)
+        events, contexts = trace.events, trace.contexts
+        of_event = self.of_execution[events.execution]
+        self._of_artifact = np.full(len(trace.artifacts), _NOWHERE, np.int32)
+        self._of_artifact[events.artifact] = of_event
+        number = len(self)
+        self._execution = _Order.of(self.of_execution, number)
+        self._artifact = _Order.of(self._of_artifact, number)
+        self._event = _Order.of(of_event, number)
+        self._association = _Order.of(self.of_execution[contexts.association_execution], number)
+        self._attribution = _Order.of(self._of_artifact[contexts.attribution_artifact], number)
+        self._execution_property = _Order.of(
+            self.of_execution[trace.executions.properties.owner], number
+        )
+        self._artifact_property = _Order.of(
+            self._of_artifact[trace.artifacts.properties.owner], number
+        )
+        # Where each row comes to lie within its shard.
+        self._execution_place = self._execution.places()
+        self._artifact_place = self._artifact.places()
+
+    def __len__(self) -> int:
+        return int(self.of_execution.max()) + 1 if len(self.of_execution) else 0
+
+    def __iter__(self) -> Iterator[Trace]:
+        return (self[number] for number in range(len(self)))
+
+    def executions(self, number: int) -> IntArray:
+        """Positions in the whole trace of the executions of a shard, ascending, int64 [k]."""
+        return self._execution.of_shard(number)
+
+    def __getitem__(self, number: int) -> Trace:
+        """The trace of one shard; ids, type names and strings are those of the whole.
+
+        ``events.dropped`` is 0: nobody knows where a dropped event belonged.
+        """
+        if not 0 <= number < len(self):
+            raise IndexError(f"number={number!r}: there are {len(self)} shards")
+        trace = self.trace
+        execution, artifact = self.executions(number), self._artifact.of_shard(number)
+        executions, artifacts = trace.executions, trace.artifacts
+        return Trace(
+            executions=Executions(
+                id=executions.id[execution],
+                type=executions.type[execution],
+                state=executions.state[execution],
+                create_ms=executions.create_ms[execution],
+                update_ms=executions.update_ms[execution],
+                type_names=executions.type_names,
+                properties=_properties(
+                    executions.properties, self._execution_property.of_shard(number),
+                    self._execution_place,
+                ),
+            ),
+            artifacts=dataclasses.replace(
+                artifacts,
+                id=artifacts.id[artifact],
+                type=artifacts.type[artifact],
+                state=artifacts.state[artifact],
+                create_ms=artifacts.create_ms[artifact],
+                update_ms=artifacts.update_ms[artifact],
+                uri=_taken(artifacts.uri, artifact),
+                properties=_properties(
+                    artifacts.properties, self._artifact_property.of_shard(number),
+                    self._artifact_place,
+                ),
+            ),
+            events=self._events(number),
+            contexts=self._contexts(number),
+        )  # fmt: skip
+
+    def _events(self, number: int) -> Events:
+        events, rows = self.trace.events, self._event.of_shard(number)
+        return Events(
+            execution=self._execution_place[events.execution[rows]].astype(np.int64),
+            artifact=self._artifact_place[events.artifact[rows]].astype(np.int64),
+            type=events.type[rows],
+            key=events.key[rows],
+            time_ms=events.time_ms[rows],
+            keys=events.keys,
+        )
+
+    def _contexts(self, number: int) -> Contexts:
+        contexts = self.trace.contexts
+        associated, attributed = (
+            order.of_shard(number) for order in (self._association, self._attribution)
+        )
+        of_execution = contexts.association_context[associated]
+        of_artifact = contexts.attribution_context[attributed]
+        kept, place = np.unique(np.concatenate([of_execution, of_artifact]), return_inverse=True)
+        place = place.reshape(-1).astype(np.int64)
+        return Contexts(
+            id=contexts.id[kept],
+            type=contexts.type[kept],
+            name=tuple(contexts.name[one] for one in kept.tolist()),
+            create_ms=contexts.create_ms[kept],
+            type_names=contexts.type_names,
+            association_context=place[: len(of_execution)],
+            association_execution=self._execution_place[contexts.association_execution[associated]],
+            attribution_context=place[len(of_execution) :],
+            attribution_artifact=self._artifact_place[
+                contexts.attribution_artifact[attributed]
+            ].astype(np.int64),
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Order:
+    """Rows of a table sorted by shard; within a shard they keep their order."""
+
+    row: CodeArray
+    start: IntArray
+
+    @classmethod
+    def of(cls, shard: CodeArray, num_shards: int) -> _Order:
+        # A radix sort, as shards are few.
+        narrow = shard.astype(np.int16) if num_shards < 1 << 15 else shard
+        row = np.argsort(narrow, kind="stable").astype(np.int32)
+        counts = np.bincount(shard[shard >= 0], minlength=num_shards)
+        start = np.cumsum(np.concatenate([[len(shard) - counts.sum()], counts]))
+        return cls(row, start.astype(np.int64))
+
+    def of_shard(self, number: int) -> IntArray:
+        return self.row[self.start[number] : self.start[number + 1]].astype(np.int64)
+
+    def places(self) -> CodeArray:
+        """Place of every row within its shard, int32 [n]."""
+        result = np.full(len(self.row), _NOWHERE, np.int32)
+        first = np.repeat(self.start[:-1], np.diff(self.start))
+        rows = self.row[self.start[0] :]
+        result[rows] = np.arange(self.start[0], len(self.row)) - first
+        return result
+
+
+def _taken(uris: Sequence[str], rows: IntArray) -> Sequence[str]:
+    if isinstance(uris, Texts):
+        return uris.take(rows)
+    return tuple(uris[row] for row in rows.tolist())
+
+
+def _properties(properties: Properties, rows: IntArray, place: CodeArray) -> Properties:
+    return dataclasses.replace(
+        properties,
+        owner=place[properties.owner[rows]].astype(np.int64),
+        name=properties.name[rows],
+        is_custom=properties.is_custom[rows],
+        kind=properties.kind[rows],
+        int_value=properties.int_value[rows],
+        double_value=properties.double_value[rows],
+        string_code=properties.string_code[rows],
+    )
+
+
+def _components(trace: Trace) -> CodeArray:
+    """Number of the component of pipelines of every execution, int32 [E]."""
+    group = trace.pipeline_of_execution.astype(np.int32)
+    group[group < 0] = len(trace.contexts)
+    num_groups = len(trace.contexts) + 1
+    label = np.arange(num_groups, dtype=np.int32)
+    events = trace.events
+    one, other = _links(events.artifact, group[events.execution], len(trace.artifacts))
+    content = _content(trace)
+    if content is not None:
+        marked = content[events.artifact] >= 0
+        more = _links(
+            content[events.artifact[marked]],
+            group[events.execution[marked]],
+            int(content.max()) + 1,
+        )
+        one, other = np.concatenate([one, more[0]]), np.concatenate([other, more[1]])
+    while len(one):
+        lowest = np.minimum(label[one], label[other])
+        before = label.copy()
+        np.minimum.at(label, one, lowest)
+        np.minimum.at(label, other, lowest)
+        label = label[label]
+        if np.array_equal(before, label):
+            break
+    return label[group]
+
+
+def _links(
+    node: IntArray | CodeArray, group: CodeArray, num_nodes: int
+) -> tuple[CodeArray, CodeArray]:
+    """Distinct pairs of groups that one node joins, each int32 [k]."""
+    first = np.full(num_nodes, np.iinfo(np.int32).max, np.int32)
+    np.minimum.at(first, node, group)
+    apart: BoolArray = first[node] != group
+    if not apart.any():
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+    pairs = np.unique(np.stack([first[node[apart]], group[apart]], axis=1), axis=0)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _content(trace: Trace) -> CodeArray | None:
+    """Number of each artifact's ``input_fingerprint``, int32 [A], -1 where none.
+
+    Older TFX kept it with the ExampleGen that put the artifact out: what such
+    an execution touched counts as its content.
+    """
+    own, executions = trace.artifacts.properties, trace.executions.properties
+    rows = own.rows(PropertyName.INPUT_FINGERPRINT)
+    of_execution = executions.rows(PropertyName.INPUT_FINGERPRINT)
+    if not len(rows) and not len(of_execution):
+        return None
+    result = np.full(len(trace.artifacts), -1, np.int32)
+    if len(of_execution):
+        # Texts that both tables have get the same number, others one of their own.
+        place = places_in(executions.strings, own.strings)
+        place = np.where(place >= 0, place, len(own.strings) + np.arange(len(place)))
+        code = executions.string_code[of_execution]
+        by_execution = np.full(len(trace.executions), -1, np.int32)
+        by_execution[executions.owner[of_execution]] = np.where(code >= 0, place[code], -1)
+        theirs = by_execution[trace.events.execution]
+        result[trace.events.artifact[theirs >= 0]] = theirs[theirs >= 0]
+    result[own.owner[rows]] = own.string_code[rows]
+    return result
+
+
+def _packed(component: CodeArray, max_executions: int) -> CodeArray:
+    """Components put together, in order of their first execution, up to a size, int32 [E]."""
+    distinct, first, place, counts = np.unique(
+        component, return_index=True, return_inverse=True, return_counts=True
+    )
+    shard = np.zeros(len(distinct), np.int32)
+    number, size = 0, 0
+    for one in np.argsort(first, kind="stable").tolist():
+        if size and size + counts[one] > max_executions:
+            number, size = number + 1, 0
+        shard[one] = number
+        size += int(counts[one])
+    return shard[place.reshape(-1)]

@@ -1,0 +1,131 @@
+"""Properties: what executions and artifacts say of themselves, as columns."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+CodeArray = NDArray[np.int32]
+SmallArray = NDArray[np.int8]
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+
+NO_STRING = -1  # Properties.string_code of a value that is no string
+
+
+class PropertyKind:
+    """Which column of a Properties row holds the value (``Properties.kind``)."""
+
+    INT = 1
+    DOUBLE = 2
+    STRING = 3
+    STRUCT = 4  # JSON text with sorted keys, in the string column
+    BOOL = 5  # 0 or 1, in the int column
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Properties:
+    """Declared and custom properties of executions or of artifacts, long form.
+
+    Rows are sorted by (owner, name, is_custom). Proto and bytes values are
+    left out.
+
+    Attributes:
+      owner: int64 [n], position of the execution or artifact.
+      name: int32 [n], code into ``names``.
+      is_custom: bool [n], true for MLMD ``custom_properties``.
+      kind: int8 [n], a PropertyKind.
+      int_value: int64 [n], 0 where the kind is neither INT nor BOOL.
+      double_value: float64 [n], 0.0 where the kind is not DOUBLE.
+      string_code: int32 [n], code into ``strings``, NO_STRING where none.
+      names: property names, sorted.
+      strings: distinct string values, sorted; a tuple, or ``strings.Texts``
+        where there are many.
+    """
+
+    owner: IntArray
+    name: CodeArray
+    is_custom: BoolArray
+    kind: SmallArray
+    int_value: IntArray
+    double_value: FloatArray
+    string_code: CodeArray
+    names: tuple[str, ...]
+    strings: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def rows(self, name: str) -> IntArray:
+        """Row numbers of the property ``name``, int64 [k]; empty if unknown."""
+        if name not in self._code_of_name:
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(self.name == self._code_of_name[name]).astype(np.int64)
+
+    @functools.cached_property
+    def _code_of_name(self) -> dict[str, int]:
+        return {name: code for code, name in enumerate(self.names)}
+
+    def numbers(self, name: str, num_owners: int) -> FloatArray:
+        """Numeric value of ``name`` per owner.
+
+        A custom property counts where both kinds are set. A string that reads
+        as a number counts as that number (older TFX wrote ``span`` so).
+
+        Returns:
+          float64 [num_owners]; NaN where the owner has no such number.
+        """
+        owner, value = self._numbers(name)
+        result = np.full(num_owners, np.nan)
+        result[owner] = value  # of an owner's rows the last one stays
+        return result
+
+    def has_number(self, name: str, wanted: float, num_owners: int) -> BoolArray:
+        """True for owners whose ``name``, declared or custom, is the wanted number.
+
+        Returns: bool [num_owners]; strings count as in ``numbers``.
+        """
+        owner, value = self._numbers(name)
+        result = np.zeros(num_owners, bool)
+        result[owner[value == wanted]] = True
+        return result
+
+    def _numbers(self, name: str) -> tuple[IntArray, FloatArray]:
+        """Owner and value of every row of ``name`` that is a number, custom rows last."""
+        rows = self.rows(name)
+        kind, code = self.kind[rows], self.string_code[rows]
+        value = np.where(
+            kind == PropertyKind.DOUBLE,
+            self.double_value[rows],
+            self.int_value[rows].astype(np.float64),
+        )
+        is_number = code == NO_STRING
+        codes, place = np.unique(code[~is_number], return_inverse=True)
+        parsed = [_number(self.strings[one]) for one in codes]
+        read = np.array([one is not None for one in parsed], bool)[place]
+        value[~is_number] = np.array([one or 0.0 for one in parsed], np.float64)[place]
+        is_number[~is_number] = read
+        return self.owner[rows][is_number], value[is_number]
+
+    def texts(self, name: str, num_owners: int) -> list[str | None]:
+        """String value of ``name`` per owner; None where there is none."""
+        rows = self.rows(name)
+        rows = rows[self.string_code[rows] != NO_STRING]
+        codes, place = np.unique(self.string_code[rows], return_inverse=True)
+        pool = np.empty(len(codes), object)
+        pool[:] = [self.strings[one] for one in codes]
+        result = np.full(num_owners, None, object)
+        result[self.owner[rows]] = pool[place]  # of an owner's rows the last one stays
+        return list(result)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
