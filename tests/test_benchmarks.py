@@ -1,4 +1,4 @@
-"""The benchmark's smallest run, and the figures that the README quotes of it."""
+"""The benchmark's smallest run, and the figures that docs/scale.md quotes of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.benchmarks import bench, process, results
 from tests.import_graph import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -45,8 +45,8 @@ def test_memory_counts_children_too(tmp_path: Path) -> None:
 
 
 def test_the_readme_quotes_the_recorded_results() -> None:
-    """The table in the README is the one that the recorded results give."""
-    assert results.table(bench.recorded()) in README
+    """The table in docs/scale.md is the one that the recorded results give."""
+    assert results.table(bench.recorded()) in PAGE
 
 
 def test_recorded_ratios_follow_from_recorded_figures() -> None:

@@ -1,6 +1,6 @@
 """Where the gate runs, as data: runner by backend, backend by schema, and the test of each cell.
 
-``python -m tests.where_it_runs`` prints the tables as they stand in README.md.
+``python -m tests.where_it_runs`` prints the tables as they stand in docs/where_it_runs.md.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ TABLES: Final = (RUNNERS, BACKENDS_BY_SCHEMA)
 
 
 def markdown() -> str:
-    """Both tables with their notes, as they stand in README.md."""
+    """Both tables with their notes, as they stand in docs/where_it_runs.md."""
     notes: list[str] = []
     runners, schemas = (_table(table, notes) for table in TABLES)
     numbered = [f"{number}. {note}." for number, note in enumerate(notes, start=1)]
@@ -254,7 +254,7 @@ def _shown(cell: Cell, notes: list[str]) -> str:
     if cell.note and cell.note not in notes:
         notes.append(cell.note)
     sign = "✓" if cell.works else "✗"
-    mark = f"[{sign}]({cell.tests[0].partition('::')[0]})" if cell.tests else "-"
+    mark = f"[{sign}](../{cell.tests[0].partition('::')[0]})" if cell.tests else "-"
     return f"{mark} ({notes.index(cell.note) + 1})" if cell.note else mark
 
 

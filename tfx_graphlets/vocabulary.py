@@ -1,7 +1,7 @@
 """The only home of strings and numbers that TFX and ML Metadata own.
 
 Sources: ``metadata_store.proto`` of ml-metadata 1.16, ``standard_artifacts.py``
-and the component classes of TFX 1.16, and ``design/graphlets.md`` for roles.
+and the component classes of TFX 1.16, and ``docs/graphlets.md`` for roles.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ BASELINE_MODEL_KEY: Final = "baseline_model"
 
 
 class Role(enum.IntEnum):
-    """What an execution does in a TFX pipeline (design/graphlets.md, Roles)."""
+    """What an execution does in a TFX pipeline (docs/graphlets.md, Roles)."""
 
     CUSTOM = 0
     EXAMPLE_GEN = 1
@@ -119,7 +119,7 @@ class ArtifactType:
     PUSHED_MODEL: Final = "PushedModel"
 
 
-# Types that the upstream walk does not enter (design/graphlets.md, step 1).
+# Types that the upstream walk does not enter (docs/graphlets.md, step 1).
 NOT_ENTERED_UPSTREAM: Final = (
     ArtifactType.MODEL,
     ArtifactType.MODEL_RUN,
@@ -130,7 +130,7 @@ NOT_ENTERED_UPSTREAM: Final = (
     ArtifactType.TRANSFORM_CACHE,
 )
 
-# Roles that the downstream walk does not enter (design/graphlets.md, step 3).
+# Roles that the downstream walk does not enter (docs/graphlets.md, step 3).
 NOT_ENTERED_DOWNSTREAM: Final = (
     Role.TRAINER,
     Role.TUNER,
@@ -215,7 +215,7 @@ NEWEST_SCHEMA_VERSION: Final = 10
 
 
 class Stage(str, enum.Enum):
-    """Where a gate can stand (design/graphlets.md, Stages), earliest first."""
+    """Where a gate can stand (docs/graphlets.md, Stages), earliest first."""
 
     INPUT = "input"
     PRE = "pre"
@@ -232,7 +232,7 @@ class Stage(str, enum.Enum):
 
 
 class Outcome(enum.IntEnum):
-    """What became of a graphlet (design/graphlets.md, Outcome)."""
+    """What became of a graphlet (docs/graphlets.md, Outcome)."""
 
     INCOMPLETE = 0
     FAILED = 1

@@ -8,7 +8,7 @@ it says *whole process*, else of the step alone. What counts on a busy machine
 are the ratios: all steps on one store run right after one another.
 
 Prints a table; writes it, the same as JSON, and a plot of cost against size to
-bench_output/. ``--record`` also renews the results that the README quotes.
+bench_output/. ``--record`` also renews the results that docs/scale.md quotes.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--without", nargs="+", default=[], metavar="MODELS:STEP", help="steps to leave out"
     )
-    parser.add_argument("--record", action="store_true", help="renew the results the README quotes")
+    parser.add_argument(
+        "--record", action="store_true", help="renew the results that docs/scale.md quotes"
+    )
     options = parser.parse_args(arguments)
     document: dict[str, Any] = {"machine": machine(), "stores": []}
     options.output.mkdir(parents=True, exist_ok=True)
@@ -119,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def recorded() -> dict[str, Any]:
-    """The results that the README quotes."""
+    """The results that docs/scale.md quotes."""
     document: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
     return document
 

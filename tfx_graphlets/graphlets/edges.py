@@ -1,6 +1,6 @@
 """The edges of a trace, and the steps that the rules let a walk take along them.
 
-Rules: design/graphlets.md, Input and output events, Segmentation.
+Rules: docs/graphlets.md, Input and output events, Segmentation.
 """
 
 from __future__ import annotations

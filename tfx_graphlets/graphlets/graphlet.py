@@ -2,7 +2,7 @@
 
 ``Graphlets`` holds all graphlets of a trace as columns with CSR membership;
 ``Graphlet`` is a view of one, for people, for the command line and for tests.
-Rules: design/graphlets.md, after section 3 of Xin et al., SIGMOD 2021.
+Rules: docs/graphlets.md, after section 3 of Xin et al., SIGMOD 2021.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Outcome, cost and waste of graphlets, after design/graphlets.md.
+"""Outcome, cost and waste of graphlets, after docs/graphlets.md.
 
 Compute is counted on *sets of executions*: one that several graphlets share is
 counted once, and it is wasted only if every graphlet that holds it is.

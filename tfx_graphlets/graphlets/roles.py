@@ -1,4 +1,4 @@
-"""Roles of executions, after design/graphlets.md, Roles.
+"""Roles of executions, after docs/graphlets.md, Roles.
 
 A role belongs to an execution *type*: it is decided by the last dotted part of
 the type's name; for a custom class by the types of the artifacts that the

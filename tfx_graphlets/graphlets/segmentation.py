@@ -1,6 +1,6 @@
 """Segmentation: cuts a trace into model graphlets.
 
-The rules are those of design/graphlets.md, Segmentation (after section 3 of
+The rules are those of docs/graphlets.md, Segmentation (after section 3 of
 Xin et al., SIGMOD 2021). Many Trainers are walked at once: a frontier is an
 array of (graphlet, node) pairs, and one step is a gather over CSR rows.
 """

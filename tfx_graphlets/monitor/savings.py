@@ -20,7 +20,7 @@ class Savings:
 
     Attributes:
       spent_ms: cost of all executions of the pipelines.
-      wasted_ms: the part of it that was wasted (design/graphlets.md).
+      wasted_ms: the part of it that was wasted (docs/graphlets.md).
       saved_ms: estimate of what the skipped runs would have cost after the
         gate: what those cost on average that ran before, each.
       saved_waste_ms: the part of it that would have been wasted, by the

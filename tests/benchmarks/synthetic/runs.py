@@ -259,7 +259,7 @@ def _stretches(
 
 
 def _outcomes(state: SmallArray, good: BoolArray) -> SmallArray:
-    """What design/graphlets.md makes of each model, int8 [R, L]."""
+    """What docs/graphlets.md makes of each model, int8 [R, L]."""
     slots = [layout.in_lane(layout.TRAINER, lane) for lane in range(layout.LANES)]
     trained = state[:, slots]
     outcome = np.full(good.shape, Outcome.INCOMPLETE, np.int8)
