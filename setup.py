@@ -47,7 +47,10 @@ EXTRAS = {
     ],
     # Compiling for Kubeflow Pipelines v2 and Vertex AI: the release that tfx[kfp] pins.
     "kfp": ["kfp==2.5.0"],
-    # Figures of the benchmark and of the reports.
+    # The report as one HTML page: the template engine, and what the page embeds (DataTables
+    # from itables, Vega from vl-convert).
+    "report": ["itables>=2.4,<3", "jinja2>=3.1,<4", "vl-convert-python>=1.8,<2"],
+    # Figures of the benchmark and of the study.
     "plot": ["matplotlib>=3.8,<4"],
     # The offline study: a logistic regression to compare with, and plots.
     "study": ["matplotlib>=3.8,<4", "scikit-learn>=1.5,<1.6", "ydf>=0.9,<0.10"],
@@ -65,6 +68,7 @@ EXTRAS["dev"] = [
     "pytest-randomly>=3.15",
     "pytest-timeout>=2.3",
     "ruff>=0.9",
+    "selenium>=4.20,<5",  # drives the headless Chromium that reads the report's page
     "setuptools>=77",
     "tqdm>=4.66",
     "types-protobuf>=3.20,<4",  # of the protobuf that TFX 1.16 brings

@@ -285,11 +285,19 @@ def test_continuous_integration_runs_make_test(machine: Machine) -> None:
         for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
         if line and not line.startswith("#")
     ]
-    assert commands == ["set -eu", 'cd "$(dirname "$0")/.."', "make test", "make test_long"]
+    assert commands[:2] == ["set -eu", 'cd "$(dirname "$0")/.."']
+    assert commands[2:] == [".ci/programs.sh", "make test", "make test_long"]
     plan = machine.run("make", "-n", "test").stdout
     steps = ["ruff check", "ruff format --check", "-m mypy", '-m pytest -m "not long"\n']
     assert [plan.index(step) for step in steps] == sorted(plan.index(step) for step in steps)
     assert "-m pytest -m long\n" in machine.run("make", "-n", "test_long").stdout
+
+
+def test_what_is_missing_of_the_programs_is_named(machine: Machine) -> None:
+    """.ci/programs.sh installs Debian's packages as root; elsewhere it names them and goes on."""
+    process = machine.run("sh", ".ci/programs.sh")
+    assert process.returncode == 0
+    assert "apt-get install chromium chromium-driver graphviz" in process.stderr
 
 
 def test_the_constraints_pin_the_same_tfx_on_both_pythons() -> None:

@@ -78,7 +78,8 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert metadata["Name"] == "tfx-graphlets"
     assert metadata["Version"] == tfx_graphlets.__version__
     assert set(metadata["Requires-Python"].split(",")) == {">=3.9", "<3.11"}
-    extras = {"all", "beam", "bulk", "dask", "dev", "kfp", "mlmd", "plot", "study", "tfx", "ydf"}
+    extras = {"all", "beam", "bulk", "dask", "dev", "kfp", "mlmd", "plot", "report", "study"}
+    extras |= {"tfx", "ydf"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
     assert metadata["License-Expression"] == "Apache-2.0"
     assert any(name.endswith("/LICENSE") for name in names)
