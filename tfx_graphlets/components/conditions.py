@@ -120,6 +120,25 @@ class NestedConditionError(GraphletsError):
         )
 
 
+class OuterConditionError(GraphletsError):
+    """A gate, or the GraphletGen that it reads, stands under a condition of the user's own.
+
+    Attributes:
+      outer: pairs of the node's id and of what that condition asks.
+    """
+
+    def __init__(self, pipeline_name: str, outer: Sequence[tuple[str, str]]) -> None:
+        self.outer = tuple(outer)
+        found = "; ".join(f"{node} stands under a condition on {asked}" for node, asked in outer)
+        super().__init__(
+            f"pipeline {pipeline_name!r}: {found}. When that condition is false the gate decides "
+            "nothing, and TFX then marks the nodes behind it FAILED, in no fixed order, and raises "
+            "nothing. Make GraphletGen and the gate outside of it (GraphletGen then takes in only "
+            "what stands outside too, for instance with stage='input'), and put your condition "
+            "inside `with tfx.dsl.Cond(proceed(gate)):`."
+        )
+
+
 def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> None:
     """Checks that every descendant of a gated node is gated as well.
 
@@ -147,6 +166,8 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
       NestedGateError: a gate stands inside the condition of another.
       NestedConditionError: inside a gate's condition stands another one that
         asks a gated node.
+      OuterConditionError: a gate, or the GraphletGen that it reads, stands
+        under a condition that asks no gate.
       InvalidArgumentError: ``pipeline`` is no pipeline, or ``allow`` names a
         node that it does not have.
     """
@@ -167,6 +188,9 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
     ]
     if nested:
         raise NestedGateError(pipeline.pipeline_name, nested)
+    outer = tuple(_under_own_conditions(pipeline))
+    if outer:
+        raise OuterConditionError(pipeline.pipeline_name, outer)
     found = tuple(_ungated(pipeline, conditions, frozenset(allow)))
     if found:
         raise UngatedNodeError(pipeline.pipeline_name, found)
@@ -215,6 +239,7 @@ def _ungated(
 ) -> Iterator[Ungated]:
     """Walks the nodes in topological order, so that parents come before their children."""
     implied: dict[_Condition, set[_Condition]] = {}
+    gated_inside = {node.id: _gated_inside(node) for node in pipeline.components}
     # Per node: the conditions it must stand under, each with the path from a node that does.
     required: dict[str, dict[_Condition, tuple[str, ...]]] = {}
     for node in pipeline.components:
@@ -233,9 +258,66 @@ def _ungated(
             for condition, path in paths.items():
                 if condition not in met:
                     yield Ungated(node.id, condition.gates, path)
+            for inner in dict.fromkeys(_taken_from_inside(node, pipeline, gated_inside)):
+                yield Ungated(node.id, inner.gate, (*inner.path, node.id))
         if is_gate(node):
             paths = {}  # it always runs
         required[node.id] = {**paths, **dict.fromkeys(inside, (node.id,))}
+
+
+def _taken_from_inside(
+    node: BaseNode,
+    pipeline: tfx.dsl.Pipeline,
+    gated_inside: Mapping[str, Mapping[str, Ungated]],
+) -> Iterator[Ungated]:
+    """What a node takes of the gated outputs of pipelines beside it."""
+    for channel in channels_of(node, _predicates(node, pipeline)):
+        for name in channel.get_data_dependent_node_ids():
+            key = getattr(channel, "output_key", None)
+            if key is not None and key in gated_inside.get(name, {}):
+                yield gated_inside[name][key]
+
+
+def _under_own_conditions(pipeline: tfx.dsl.Pipeline) -> Iterator[tuple[str, str]]:
+    """Pairs of a gate, or what it cannot decide without, and what a user's condition on it asks."""
+    read = {
+        name
+        for node in pipeline.components
+        if is_gate(node) and keys.GRAPHLETS in node.inputs
+        for name in node.inputs[keys.GRAPHLETS].get_data_dependent_node_ids()
+    }
+    for node in pipeline.components:
+        if is_gate(node) or node.id in read:
+            for predicate in _predicates(node, pipeline):
+                if not _Condition(predicate).gates:
+                    channels = channel_utils.get_dependent_channels(predicate)
+                    asked = {n for one in channels for n in one.get_data_dependent_node_ids()}
+                    yield node.id, " and ".join(sorted(asked)) or "no node"
+
+
+def _gated_inside(node: BaseNode) -> dict[str, Ungated]:
+    """Outputs of a pipeline that a gate inside of it may leave out, by key.
+
+    Each with the path to it: empty for a node that is no pipeline.
+    """
+    if not isinstance(node, tfx.dsl.Pipeline):
+        return {}
+    conditions = {
+        inner.id: [c for c in map(_Condition, _predicates(inner, node)) if c.gates]
+        for inner in node.components
+    }
+    deeper = {inner.id: _gated_inside(inner) for inner in node.components}
+    found = {}
+    for key, channel in node.outputs.items():
+        wrapped = channel.wrapped
+        for name in sorted(wrapped.get_data_dependent_node_ids()):
+            gates = " and ".join(condition.gates for condition in conditions.get(name, ()))
+            through = deeper.get(name, {}).get(getattr(wrapped, "output_key", ""))
+            if gates:
+                found[key] = Ungated(name, gates, (name, node.id))
+            elif through:
+                found[key] = Ungated(name, through.gate, (*through.path, node.id))
+    return found
 
 
 def _asking_gated_nodes(
@@ -277,11 +359,20 @@ def _warn_of_idle_gates(
 
 def parents_of(node: BaseNode, predicates: Sequence[Predicate]) -> set[str]:
     """Ids of the nodes whose outputs the node, or one of the conditions on it, takes."""
+    return {
+        parent
+        for channel in channels_of(node, predicates)
+        for parent in channel.get_data_dependent_node_ids()
+    }
+
+
+def channels_of(node: BaseNode, predicates: Sequence[Predicate]) -> list[BaseChannel]:
+    """The channels that the node takes: inputs, execution properties, conditions on it."""
     channels: list[BaseChannel] = list(node.inputs.values())
     for placeholder in (*node.exec_properties.values(), *predicates):
         if isinstance(placeholder, Placeholder):
             channels.extend(channel_utils.get_dependent_channels(placeholder))
-    return {parent for channel in channels for parent in channel.get_data_dependent_node_ids()}
+    return channels
 
 
 def is_gate(node: BaseNode) -> bool:
