@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import tempfile
 from pathlib import Path
 
@@ -289,6 +290,20 @@ def test_a_store_is_named_as_the_user_did(reader: Reader, tmp_path: Path) -> Non
             store.read_trace()
     assert str(caught.value).startswith(store.name)
     assert caught.value.store == store.name
+
+
+@needs_bulk
+def test_a_driver_that_cannot_be_imported_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where ADBC lacks something that it needs itself, the file is read row by row."""
+    path = write_store(tmp_path / "store.sqlite", two_pipelines().raw())
+    with by_sql(path) as store:
+        expected = store.read_trace()
+    monkeypatch.setitem(sys.modules, "adbc_driver_sqlite.dbapi", None)
+    monkeypatch.delattr("adbc_driver_sqlite.dbapi", raising=False)
+    with by_bulk(path) as store:
+        assert first_difference(store.read_trace(), expected) is None
 
 
 @pytest.mark.parametrize("schema_version", range(4, 11))

@@ -17,7 +17,7 @@ from tfx_graphlets.waste_model.learner import LearnerSettings
 from tfx_graphlets.waste_model.model import WasteModel, load_waste_model
 from tfx_graphlets.waste_model.training import train_waste_model
 
-pytest.importorskip("ydf")
+ydf = pytest.importorskip("ydf")
 
 KNOWN = {feature.name: feature for feature in FEATURES}
 SMALL = LearnerSettings(trees=40)
@@ -72,6 +72,17 @@ def test_save_and_load_give_the_same_model(model: WasteModel, saved: Path) -> No
     assert loaded.threshold == model.threshold
     assert loaded.manifest == model.manifest
     assert sorted(path.name for path in saved.parent.iterdir()) == ["model"]
+
+
+def test_loading_prints_nothing(saved: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever level ydf's messages have, none of loading comes out, and the level stays.
+
+    From 0.16 on ydf prints where it loads from, on standard output.
+    """
+    usual = ydf.verbose(2)
+    load_waste_model(saved, known_features=KNOWN)
+    assert ydf.verbose(usual) == 2
+    assert capfd.readouterr().out == ""
 
 
 def test_the_manifest_says_what_the_model_rests_on(model: WasteModel, saved: Path) -> None:

@@ -354,9 +354,12 @@ def _load(files: Mapping[str, bytes]) -> ydf.RandomForestModel:
     with tempfile.TemporaryDirectory() as directory:
         for name, content in files.items():
             (Path(directory) / name).write_bytes(content)
+        level = ydf.verbose(0)  # from 0.16 on it prints where it loads from, on standard output
         try:
             return ydf.load_model(directory)
         except Exception as error:  # ydf raises whatever its C++ side reports
             raise InvalidArgumentError(
                 "files", sorted(files), f"ydf cannot load this forest: {error}"
             ) from error
+        finally:
+            ydf.verbose(level)

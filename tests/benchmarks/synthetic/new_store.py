@@ -63,17 +63,21 @@ class Insert:
     def repeated(self, times: int) -> str:
         """SQL for several rows of columns at once, their values one after the other.
 
+        Its parameters carry no numbers: Python 3.12 on, sequences may stand for such alone.
+
         >>> Insert("INSERT INTO T VALUES", "(?1, 0), (?1, ?2)", 2).repeated(2)
-        'INSERT INTO T VALUES (?1, 0), (?1, ?2), (?3, 0), (?3, ?4)'
+        'INSERT INTO T VALUES (?, 0), (?, ?), (?, 0), (?, ?)'
         """
-        parts = _PARAMETER.split(self.values)  # every other one is a number
-        rows = []
-        for first in range(0, times * self.width, self.width):
-            numbers = [f"?{first + int(number)}" for number in parts[1::2]]
-            rows.append(
-                "".join(itertools.chain(*itertools.zip_longest(parts[::2], numbers, fillvalue="")))
-            )
-        return f"{self.into} {', '.join(rows)}"
+        return f"{self.into} {', '.join([_PARAMETER.sub('?', self.values)] * times)}"
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The column, from 0, that each parameter of one row stands for.
+
+        >>> Insert("INSERT INTO T VALUES", "(?1, 0), (?1, ?2)", 2).order
+        (0, 0, 1)
+        """
+        return tuple(int(number) - 1 for number in _PARAMETER.findall(self.values))
 
 
 class NewStore:
@@ -98,8 +102,10 @@ class NewStore:
           insert: what to do with a row of columns.
           columns: as many as the insert has parameters, all of one length.
         """
-        values = list(itertools.chain.from_iterable(zip(*columns)))
-        step = insert.width * _AT_ONCE
+        held = [list(column) for column in columns]
+        order = insert.order
+        values = list(itertools.chain.from_iterable(zip(*(held[column] for column in order))))
+        step = len(order) * _AT_ONCE
         whole = len(values) - len(values) % step
         if insert not in self._statements:
             self._statements[insert] = insert.repeated(_AT_ONCE)
@@ -108,7 +114,7 @@ class NewStore:
         )
         self._connection.executemany(
             insert.repeated(1),
-            (values[at : at + insert.width] for at in range(whole, len(values), insert.width)),
+            (values[at : at + len(order)] for at in range(whole, len(values), len(order))),
         )
 
     def finish(self, dropped: Collection[str]) -> None:

@@ -302,9 +302,12 @@ def test_kubeflows_own_client_reads_the_same_server() -> None:
         configuration = api.Configuration(host=uri.removeprefix("kfp+"))
         with api.ApiClient(configuration) as client:
             runs = api.RunServiceApi(client)
-            first = runs.list_runs(page_size=3)
-            rest = runs.list_runs(page_size=200, page_token=first.next_page_token)
-            run = runs.get_run(first.runs[0].run_id)
+            # kfp-server-api 2.16 gave the methods the name of their service.
+            prefix = "run_service_" if hasattr(runs, "run_service_list_runs") else ""
+            list_runs = getattr(runs, f"{prefix}list_runs")
+            first = list_runs(page_size=3)
+            rest = list_runs(page_size=200, page_token=first.next_page_token)
+            run = getattr(runs, f"{prefix}get_run")(first.runs[0].run_id)
     found = [one.run_id for one in (*first.runs, *rest.runs)]
     assert found == [one["run_id"] for one in held.runs]
     assert run.pipeline_spec["pipelineInfo"]["name"] == "penguin"

@@ -166,7 +166,11 @@ class ArchiveTables:
         if missing - ADDED_COLUMNS:
             raise KeyError(f"column {min(missing - ADDED_COLUMNS)!r} is missing")
         groups = _row_groups(file.metadata, conditions)
-        content = file.read_row_groups(groups, sorted(needed - missing))
+        there = sorted(needed - missing)
+        if groups:
+            content = file.read_row_groups(groups, there)
+        else:  # pyarrow 18 refuses to read none
+            content = file.schema_arrow.empty_table().select(there)
         for column in sorted(missing):
             kind = pa.type_for_alias(archive_format.TABLES[table][column])
             content = content.append_column(column, pa.nulls(len(content), kind))

@@ -32,7 +32,7 @@ class UnreadableInBulkError(Exception):
 
 def is_installed() -> bool:
     """Whether the packages are there (extra ``bulk``)."""
-    names = ("adbc_driver_manager", "adbc_driver_sqlite", "importlib_resources", "pyarrow")
+    names = ("adbc_driver_manager", "adbc_driver_sqlite", "pyarrow")
     return all(importlib.util.find_spec(name) is not None for name in names)
 
 
@@ -62,7 +62,8 @@ def fetch_all(
     import adbc_driver_manager
     import pyarrow as pa
 
-    refusals = (adbc_driver_manager.Error, pa.ArrowException, OSError)
+    # ImportError: its wheels differ in what they need themselves.
+    refusals = (adbc_driver_manager.Error, pa.ArrowException, OSError, ImportError)
     num_connections = max(1, min(num_connections, len(queries)))
     for _ in range(_ATTEMPTS):
         try:
