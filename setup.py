@@ -53,6 +53,7 @@ EXTRAS = {
     # Figures of the benchmark and of the study.
     "plot": ["matplotlib>=3.8,<4"],
     # The offline study: a logistic regression to compare with, and plots.
+    "rehearsal": ["scikit-learn>=1.5,<1.6"],
     "study": ["matplotlib>=3.8,<4", "scikit-learn>=1.5,<1.6", "ydf>=0.9,<0.10"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})

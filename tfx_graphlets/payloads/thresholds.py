@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,55 @@ class MetricThreshold:
         return self.change_absolute is not None or self.change_relative is not None
 
 
+@dataclasses.dataclass(frozen=True)
+class AskedMetric:
+    """A metric that an EvalConfig asks for.
+
+    Attributes:
+      name: as the metrics file writes it where the config names it, else its class.
+      class_name: of Keras or TFMA.
+      config: its settings by name.
+      thresholds: on all examples.
+      scope: what it is computed for other than one output as it is: "several
+        outputs", "binarize", "aggregate"; "" for that.
+    """
+
+    name: str
+    class_name: str
+    config: Mapping[str, object]
+    thresholds: tuple[MetricThreshold, ...]
+    scope: str = ""
+
+
 @functools.lru_cache(maxsize=256)
+def asked_metrics(text: str) -> tuple[AskedMetric, ...]:
+    """Metrics that an EvalConfig (JSON) declares, in its order, with their overall thresholds.
+
+    Returns: empty where there is none or the text cannot be read. Thresholds of
+      a metrics spec that stand by name alone belong to a metric of that name.
+    """
+    found = []
+    for spec in _items(_config(text), "metrics_specs"):
+        scope = _scope(spec)
+        for metric in _items(spec, "metrics"):
+            class_name = str(metric.get("class_name", ""))
+            given = _json(metric.get("config", ""))
+            config = given if isinstance(given, dict) else {}
+            name = str(config.get("name") or class_name)
+            thresholds = [metric.get("threshold"), *_overall_thresholds(metric)]
+            found.append(
+                AskedMetric(
+                    name, class_name, config, _known(_threshold(name, t) for t in thresholds), scope
+                )
+            )
+        by_name = spec.get("thresholds")
+        if isinstance(by_name, dict):
+            for name, threshold in by_name.items():
+                bounds = _known([_threshold(name, threshold)])
+                found.append(AskedMetric(name, name, {}, bounds, scope))
+    return tuple(found)
+
+
 def thresholds_of_config(text: str) -> tuple[MetricThreshold, ...]:
     """Thresholds on all examples that an EvalConfig declares.
 
@@ -50,19 +98,33 @@ def thresholds_of_config(text: str) -> tuple[MetricThreshold, ...]:
     Returns: in the order of the config; empty where there is none or the text
       cannot be read. Thresholds of single slices are left out.
     """
+    return tuple(bound for metric in asked_metrics(text) for bound in metric.thresholds)
+
+
+@functools.lru_cache(maxsize=256)
+def slice_thresholds_of_config(text: str) -> tuple[str, ...]:
+    """Names of the metrics that have thresholds on single slices, or across slices."""
     found = []
     for spec in _items(_config(text), "metrics_specs"):
         for metric in _items(spec, "metrics"):
-            name = str(metric.get("class_name", ""))
-            given = _json(metric.get("config", ""))
-            if isinstance(given, dict) and given.get("name"):
-                name = str(given["name"])
-            thresholds = [metric.get("threshold"), *_overall_thresholds(metric)]
-            found += [_threshold(name, threshold) for threshold in thresholds if threshold]
-        by_name = spec.get("thresholds")
-        if isinstance(by_name, dict):
-            found += [_threshold(name, threshold) for name, threshold in by_name.items()]
-    return tuple(threshold for threshold in found if threshold is not None)
+            single = [
+                entry
+                for entry in _items(metric, "per_slice_thresholds")
+                if entry not in _overall_entries(metric)
+            ]
+            if single or metric.get("cross_slice_thresholds"):
+                found.append(str(metric.get("class_name", "")))
+        for key in ("per_slice_thresholds", "cross_slice_thresholds"):
+            by_name = spec.get(key)
+            found += [str(name) for name in by_name] if isinstance(by_name, dict) else []
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=256)
+def model_spec_of_config(text: str) -> Mapping[str, object]:
+    """The first model spec that is not the baseline's; empty where there is none."""
+    specs = _items(_config(text), "model_specs")
+    return next((spec for spec in specs if not spec.get("is_baseline")), {})
 
 
 @functools.lru_cache(maxsize=256)
@@ -91,11 +153,25 @@ def label_key_of_config(text: str) -> str | None:
     return next((key for key in keys if isinstance(key, str) and key), None)
 
 
+def _known(thresholds: Iterable[MetricThreshold | None]) -> tuple[MetricThreshold, ...]:
+    return tuple(threshold for threshold in thresholds if threshold is not None)
+
+
+def _scope(spec: Mapping[str, object]) -> str:
+    if spec.get("output_names"):
+        return "several outputs"
+    return next((key for key in ("binarize", "aggregate") if spec.get(key)), "")
+
+
+def _overall_entries(metric: Mapping[str, object]) -> list[dict[str, object]]:
+    """Thresholds per slice whose slicing specs hold the empty one: all examples."""
+    entries = _items(metric, "per_slice_thresholds")
+    return [e for e in entries if any(not spec for spec in _items(e, "slicing_specs"))]
+
+
 def _overall_thresholds(metric: Mapping[str, object]) -> Iterator[object]:
-    """Thresholds per slice whose slicing spec is the empty one: all examples."""
-    for entry in _items(metric, "per_slice_thresholds"):
-        if any(not spec for spec in _items(entry, "slicing_specs")):
-            yield entry.get("threshold")
+    for entry in _overall_entries(metric):
+        yield entry.get("threshold")
 
 
 def _threshold(metric: str, threshold: object) -> MetricThreshold | None:
