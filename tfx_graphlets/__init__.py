@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfx_graphlets.components.conditions import check_gated, proceed
     from tfx_graphlets.components.graphlet_gen import GraphletGen
     from tfx_graphlets.components.kubeflow import compile_for_kubeflow
-    from tfx_graphlets.components.placement import gate_downstream
+    from tfx_graphlets.components.placement import gate_downstream, gate_pipeline
     from tfx_graphlets.components.waste_gate import WasteGate
     from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
     from tfx_graphlets.features import describe
@@ -58,6 +58,7 @@ _HOME: Final = {
     "WasteGate": "components.waste_gate",
     "proceed": "components.conditions",
     "check_gated": "components.conditions",
+    "gate_pipeline": "components.placement",
     "gate_downstream": "components.placement",
     "compile_for_kubeflow": "components.kubeflow",
     "Graphlets": "components.artifacts",
@@ -91,6 +92,7 @@ __all__ = [
     "describe",
     "describe_store",
     "gate_downstream",
+    "gate_pipeline",
     "load_waste_model",
     "open_store",
     "proceed",

@@ -17,13 +17,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from absl import logging
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
-from tfx.dsl.experimental.conditionals import conditional
-from tfx.dsl.placeholder.placeholder import Placeholder, Predicate
+from tfx.dsl.placeholder.placeholder import Predicate
 from tfx.types import channel_utils
 from tfx.types.channel import BaseChannel
 
 from tfx_graphlets.components.artifacts import GateDecision
+from tfx_graphlets.components.described import DescriptionError, problems_of
 from tfx_graphlets.components.graphlet_gen import GraphletGen
+from tfx_graphlets.components.wiring import Wiring, channels_of, parents_of, predicates_of
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.gate import keys
 
@@ -166,6 +167,8 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
       NestedGateError: a gate stands inside the condition of another.
       NestedConditionError: inside a gate's condition stands another one that
         asks a gated node.
+      DescriptionError: a GraphletGen lacks an input that a Trainer behind its
+        gate has, or what runs before a gate's stage stands behind the gate.
       OuterConditionError: a gate, or the GraphletGen that it reads, stands
         under a condition that asks no gate.
       InvalidArgumentError: ``pipeline`` is no pipeline, or ``allow`` names a
@@ -177,7 +180,7 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
     for unknown in sorted(set(allow) - set(ids)):
         raise InvalidArgumentError("allow", unknown, f"must be among the node ids {ids}")
     conditions = {
-        node.id: [c for c in map(_Condition, _predicates(node, pipeline)) if c.gates]
+        node.id: [c for c in map(_Condition, predicates_of(node, pipeline)) if c.gates]
         for node in pipeline.components
     }
     nested = [
@@ -197,6 +200,9 @@ def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> N
     asking = tuple(_asking_gated_nodes(pipeline, conditions))
     if asking:
         raise NestedConditionError(pipeline.pipeline_name, asking)
+    described = tuple(_described_otherwise(pipeline, conditions))
+    if described:
+        raise DescriptionError(pipeline.pipeline_name, described)
     _warn_of_idle_gates(pipeline, conditions)
     for node in pipeline.components:
         if isinstance(node, tfx.dsl.Pipeline):
@@ -226,12 +232,6 @@ class _Condition:
         return 0  # predicates cannot be hashed by value, and a pipeline has few
 
 
-def _predicates(node: BaseNode, pipeline: tfx.dsl.Pipeline) -> tuple[Predicate, ...]:
-    """All conditions that a node was created in, outermost first."""
-    registry = pipeline.dsl_context_registry
-    return conditional.get_predicates(node, registry) if node in registry.all_nodes else ()
-
-
 def _ungated(
     pipeline: tfx.dsl.Pipeline,
     conditions: Mapping[str, Sequence[_Condition]],
@@ -245,7 +245,7 @@ def _ungated(
     for node in pipeline.components:
         inside = {condition for c in conditions[node.id] for condition in implied.get(c, {c})}
         paths: dict[_Condition, tuple[str, ...]] = {}
-        for parent in sorted(parents_of(node, _predicates(node, pipeline)) & required.keys()):
+        for parent in sorted(parents_of(node, predicates_of(node, pipeline)) & required.keys()):
             for condition, path in required[parent].items():
                 paths.setdefault(condition, (*path, node.id))
         met = set(inside)
@@ -271,7 +271,7 @@ def _taken_from_inside(
     gated_inside: Mapping[str, Mapping[str, Ungated]],
 ) -> Iterator[Ungated]:
     """What a node takes of the gated outputs of pipelines beside it."""
-    for channel in channels_of(node, _predicates(node, pipeline)):
+    for channel in channels_of(node, predicates_of(node, pipeline)):
         for name in channel.get_data_dependent_node_ids():
             key = getattr(channel, "output_key", None)
             if key is not None and key in gated_inside.get(name, {}):
@@ -288,7 +288,7 @@ def _under_own_conditions(pipeline: tfx.dsl.Pipeline) -> Iterator[tuple[str, str
     }
     for node in pipeline.components:
         if is_gate(node) or node.id in read:
-            for predicate in _predicates(node, pipeline):
+            for predicate in predicates_of(node, pipeline):
                 if not _Condition(predicate).gates:
                     channels = channel_utils.get_dependent_channels(predicate)
                     asked = {n for one in channels for n in one.get_data_dependent_node_ids()}
@@ -303,7 +303,7 @@ def _gated_inside(node: BaseNode) -> dict[str, Ungated]:
     if not isinstance(node, tfx.dsl.Pipeline):
         return {}
     conditions = {
-        inner.id: [c for c in map(_Condition, _predicates(inner, node)) if c.gates]
+        inner.id: [c for c in map(_Condition, predicates_of(inner, node)) if c.gates]
         for inner in node.components
     }
     deeper = {inner.id: _gated_inside(inner) for inner in node.components}
@@ -325,7 +325,7 @@ def _asking_gated_nodes(
 ) -> Iterator[tuple[str, str]]:
     """Pairs of a node with a condition of the user's own, and a gated node that this one asks."""
     for node in pipeline.components:
-        for predicate in _predicates(node, pipeline):
+        for predicate in predicates_of(node, pipeline):
             if not _Condition(predicate).gates:
                 for channel in channel_utils.get_dependent_channels(predicate):
                     for asked in sorted(channel.get_data_dependent_node_ids()):
@@ -348,6 +348,25 @@ def _implied_by_outer(
     return implied.get(outer, {outer}) - missing
 
 
+def _described_otherwise(
+    pipeline: tfx.dsl.Pipeline, conditions: Mapping[str, Sequence[_Condition]]
+) -> Iterator[str]:
+    """See ``described.problems_of``, for every gate."""
+    wiring = Wiring(pipeline)
+    gates = {node.id: node for node in pipeline.components if is_gate(node)}
+    for gate in gates.values():
+        asked = {gate.id}
+        for later in gates.values():  # parents come first
+            if keys.OUTER in later.inputs and wiring.sources(later.inputs[keys.OUTER]) & asked:
+                asked.add(later.id)
+        behind = frozenset(
+            name
+            for name, found in conditions.items()
+            if any(asked & set(condition.gates.split(" and ")) for condition in found)
+        )
+        yield from problems_of(wiring, gate, behind)
+
+
 def _warn_of_idle_gates(
     pipeline: tfx.dsl.Pipeline, conditions: Mapping[str, Sequence[_Condition]]
 ) -> None:
@@ -355,24 +374,6 @@ def _warn_of_idle_gates(
     for node in pipeline.components:
         if is_gate(node) and node.id not in asked:
             logging.warning("Gate %s gates nothing: no node stands under its condition.", node.id)
-
-
-def parents_of(node: BaseNode, predicates: Sequence[Predicate]) -> set[str]:
-    """Ids of the nodes whose outputs the node, or one of the conditions on it, takes."""
-    return {
-        parent
-        for channel in channels_of(node, predicates)
-        for parent in channel.get_data_dependent_node_ids()
-    }
-
-
-def channels_of(node: BaseNode, predicates: Sequence[Predicate]) -> list[BaseChannel]:
-    """The channels that the node takes: inputs, execution properties, conditions on it."""
-    channels: list[BaseChannel] = list(node.inputs.values())
-    for placeholder in (*node.exec_properties.values(), *predicates):
-        if isinstance(placeholder, Placeholder):
-            channels.extend(channel_utils.get_dependent_channels(placeholder))
-    return channels
 
 
 def is_gate(node: BaseNode) -> bool:

@@ -1,6 +1,10 @@
 """Puts a gate before nodes that have been made already.
 
-Nodes made inside ``with tfx.dsl.Cond(proceed(gate))`` stand under the gate's
+One line gates a whole pipeline::
+
+    pipeline = gate_pipeline(create_pipeline(...), model_directory="waste_model")
+
+For more control: nodes made inside ``with tfx.dsl.Cond(proceed(gate))`` stand under the gate's
 condition. Where they come ready made (a template's list of components),
 ``gate_downstream`` puts a node and all that depends on it there afterwards::
 
@@ -14,7 +18,8 @@ condition. Where they come ready made (a template's list of components),
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
@@ -22,12 +27,20 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.context_managers import dsl_context_registry
 from tfx.dsl.experimental.conditionals import conditional
 from tfx.dsl.placeholder.placeholder import Predicate
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel_utils
+from tfx.types.channel import BaseChannel
 
 from tfx_graphlets.components.artifacts import GateDecision
-from tfx_graphlets.components.conditions import is_gate, parents_of, proceed
-from tfx_graphlets.components.graphlet_gen import GraphletGen
+from tfx_graphlets.components.conditions import check_gated, is_gate, proceed
+from tfx_graphlets.components.described import needed_of
+from tfx_graphlets.components.graphlet_gen import AWAITED, TRAINER_INPUTS, GraphletGen
+from tfx_graphlets.components.waste_gate import WasteGate
+from tfx_graphlets.components.wiring import VALIDATION, Wiring, parents_of, unions
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
+from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.checks import check_stage
+from tfx_graphlets.vocabulary import Role, Stage
 
 
 class PlacementError(GraphletsError):
@@ -125,6 +138,13 @@ def _problems(
         yield "This call stands inside a `with` of TFX's: move it out."
     for needed in sorted(_needed_by(gate, registry) & ids):
         yield f"{gate.id} itself depends on {needed}: gate a later node."
+    yield from _problems_of_nodes(chosen, registry)
+
+
+def _problems_of_nodes(
+    chosen: Sequence[BaseNode], registry: dsl_context_registry.DslContextRegistry
+) -> Iterator[str]:
+    ids = {node.id for node in chosen}
     for node in chosen:
         if node not in registry.all_nodes:
             yield f"{node.id} belongs to a pipeline already: call this before it is made."
@@ -158,3 +178,164 @@ def _needed_by(gate: BaseNode, registry: dsl_context_registry.DslContextRegistry
             if name in by_id:
                 pending.extend(parents_of(by_id[name], ()))
     return found
+
+
+def gate_pipeline(
+    pipeline: tfx.dsl.Pipeline,
+    *,
+    model_directory: str | RuntimeParameter | None = None,
+    model: tfx.types.BaseChannel | None = None,
+    stage: Stage | str = Stage.PRE,
+    store: str | None = None,
+    pipeline_name: str | None = None,
+    runs: int | None = None,
+    role_of_type: Mapping[str, Role] | None = None,
+    **gate: Any,
+) -> tfx.dsl.Pipeline:
+    """Puts a gate before every Trainer of a finished pipeline.
+
+    For each Trainer it wires a GraphletGen with what that Trainer takes in, and
+    with the anomalies of its data, makes a WasteGate behind it, and puts what
+    the stage lets a gate leave out under its condition: at ``input`` all that
+    follows the ExampleGens, at ``pre`` the Trainer and what depends on it, at
+    ``trainer`` what depends on the Trainer, at ``validation`` what follows the
+    Evaluator. Trainers that share something of this (a base model and its
+    fine-tuning, champion and challenger before one Pusher, at ``input`` a
+    Transform) share one gate, which proceeds if it would for any of them.
+    Nodes are named GraphletGen and WasteGate, with a dot and the Trainer's id
+    behind it where there are several gates. It ends with ``check_gated``.
+
+    ::
+
+        pipeline = tfx.dsl.Pipeline(components=[..., trainer, evaluator, pusher], ...)
+        pipeline = gate_pipeline(pipeline, model_directory="waste_model", shadow=True)
+        tfx.orchestration.LocalDagRunner().run(pipeline)
+
+    Args:
+      pipeline: not compiled or run yet; its nodes may stand under conditions.
+      model_directory, model: of the waste model, as for WasteGate.
+      stage: where the gates stand, and the waste model's stage.
+      store, pipeline_name, runs: as for GraphletGen.
+      role_of_type: roles of custom components, as for ``segment``.
+      gate: further arguments of WasteGate, for instance ``freshness``.
+
+    Returns:
+      The same pipeline, with the new nodes. Where it raises PlacementError, it
+      is as it was.
+
+    Raises:
+      PlacementError: there is no Trainer, or one that cannot be gated; every
+        reason is named.
+      InvalidArgumentError: ``pipeline`` is none, or see WasteGate, GraphletGen.
+      UngatedNodeError, NestedConditionError, DescriptionError: see
+        ``check_gated``.
+    """
+    if not isinstance(pipeline, tfx.dsl.Pipeline):
+        raise InvalidArgumentError("pipeline", pipeline, "must be a tfx.dsl.Pipeline")
+    stage = check_stage(stage)
+    wiring = Wiring(pipeline, role_of_type)
+    trainers = wiring.of_role(Role.TRAINER)
+    groups = tuple(unions({name: wiring.gated_at(name, stage) for name in trainers}))
+    registry = pipeline.dsl_context_registry
+    problems = [
+        *_problems_of_pipeline(wiring, trainers),
+        *(
+            problem
+            for group in groups
+            for problem in _problems_of_nodes(_chosen(wiring, group, stage), registry)
+        ),
+    ]
+    if problems:
+        raise PlacementError(f"A gate at stage {stage.value!r}", problems)
+    new: list[BaseNode] = []
+    with dsl_context_registry.use_registry(registry):
+        for group in groups:
+            of = f".{group[0]}" if len(groups) > 1 else ""
+            chosen = _chosen(wiring, group, stage)
+            generator = GraphletGen(
+                stage=stage, store=store, pipeline_name=pipeline_name, runs=runs,
+                **_channels(wiring, group, stage),
+            ).with_id(f"GraphletGen{of}")  # fmt: skip
+            before = {one for name in group for one in wiring.precedes(name, stage)}
+            for name in sorted(before - {node.id for node in chosen}):
+                generator.add_upstream_node(wiring.nodes[name])
+            waste_gate = WasteGate(
+                graphlets=generator.outputs[keys.GRAPHLETS], model=model,
+                model_directory=model_directory, stage=stage, **gate,
+            ).with_id(f"WasteGate{of}")  # fmt: skip
+            with tfx.dsl.Cond(proceed(waste_gate)):
+                for node in chosen:
+                    registry.put_node(node)  # as a node does that is made here
+            new += [generator, waste_gate]
+    pipeline.components = [*pipeline.components, *new]
+    check_gated(pipeline)
+    return pipeline
+
+
+def _chosen(wiring: Wiring, group: Sequence[str], stage: Stage) -> tuple[BaseNode, ...]:
+    """The nodes that one gate leaves out, parents first."""
+    names = frozenset().union(*(wiring.gated_at(name, stage) for name in group))
+    return tuple(node for name, node in wiring.nodes.items() if name in names)
+
+
+def _problems_of_pipeline(wiring: Wiring, trainers: Sequence[str]) -> Iterator[str]:
+    """Sentences about what keeps a pipeline from being gated in one line."""
+    for name, node in wiring.nodes.items():
+        if isinstance(node, tfx.dsl.Pipeline) and Wiring(node).of_role(Role.TRAINER):
+            yield f"{name} is a pipeline with a Trainer: gate that one before it is put in here."
+        if is_gate(node):
+            yield f"{name} is a gate already: a pipeline is gated once."
+    if not trainers and not any(
+        isinstance(node, tfx.dsl.Pipeline) for node in wiring.nodes.values()
+    ):
+        yield (
+            f"There is no Trainer among {', '.join(wiring.nodes)}: name its class in "
+            "role_of_type={'MyFit': Role.TRAINER}."
+        )
+    if wiring.pipeline._finalized:  # noqa: SLF001 - TFX raises a bare RuntimeError later on
+        yield "The pipeline has been compiled: gate it before."
+
+
+def _channels(
+    wiring: Wiring, group: Sequence[str], stage: Stage
+) -> dict[str, tfx.types.BaseChannel]:
+    """Inputs of the GraphletGen before some Trainers, by its keys."""
+    gated = frozenset(node.id for node in _chosen(wiring, group, stage))
+    found: dict[str, list[BaseChannel]] = {}
+
+    def add(key: str, channel: BaseChannel) -> None:
+        if wiring.sources(channel) and not wiring.sources(channel) & gated:
+            kept = found.setdefault(key, [])
+            if channel not in kept:
+                kept.append(channel)
+
+    for trainer in group:
+        for key, channel in wiring.nodes[trainer].inputs.items():
+            for wanted, source in needed_of(wiring, trainer, stage):
+                if source in wiring.sources(channel) and channel.type is TRAINER_INPUTS[wanted]:
+                    add(key if key in TRAINER_INPUTS else wanted, channel)
+        if stage is Stage.INPUT:
+            for _, source in needed_of(wiring, trainer, stage):
+                for channel in wiring.nodes[source].outputs.values():
+                    if channel.type is TRAINER_INPUTS["examples"]:
+                        add("examples", channel)
+            continue
+        for name in wiring.data_analysis_of(trainer):
+            for channel in wiring.nodes[name].outputs.values():
+                if channel.type is AWAITED["anomalies"]:
+                    add("anomalies", channel)
+        if stage.order >= Stage.TRAINER.order:
+            for channel in wiring.nodes[trainer].outputs.values():
+                if channel.type is AWAITED[keys.MODEL]:
+                    add(keys.MODEL, channel)
+        if stage is Stage.VALIDATION:
+            after = wiring.descendants([trainer]) - gated
+            for name in wiring.of_role(*VALIDATION):
+                for channel in wiring.nodes[name].outputs.values() if name in after else ():
+                    for key in ("blessing", "infra_blessing", "evaluation"):
+                        if channel.type is AWAITED[key]:
+                            add(key, channel)
+    return {
+        key: channels[0] if len(channels) == 1 else tfx.dsl.union(channels)
+        for key, channels in found.items()
+    }
