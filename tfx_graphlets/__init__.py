@@ -20,7 +20,13 @@ from tfx_graphlets.vocabulary import Outcome, Role, Stage
 if TYPE_CHECKING:
     from tfx_graphlets.analysis.corpus import describe_store
     from tfx_graphlets.components.archiver import Archiver
-    from tfx_graphlets.components.artifacts import Archive, GateDecision, Graphlets, WasteModel
+    from tfx_graphlets.components.artifacts import (
+        Archive,
+        GateDecision,
+        Graphlets,
+        Rehearsal,
+        WasteModel,
+    )
     from tfx_graphlets.components.conditions import check_gated, proceed
     from tfx_graphlets.components.graphlet_gen import GraphletGen
     from tfx_graphlets.components.kubeflow import compile_for_kubeflow
@@ -51,8 +57,9 @@ _HOME: Final = {
     "decide": "policy.decide",
     # In a TFX pipeline. The artifact types have their home here because
     # Kubeflow imports an artifact type by the path that its TYPE_NAME states;
-    # the values they hold are graphlets.graphlet.Graphlets, waste_model.model.WasteModel
-    # and policy.decide.GateDecision.
+    # the values they hold are graphlets.graphlet.Graphlets, waste_model.model.WasteModel,
+    # policy.decide.GateDecision and rehearsal.Rehearsed. The component Rehearsal is
+    # components.rehearsal.Rehearsal.
     "GraphletGen": "components.graphlet_gen",
     "WasteModelTrainer": "components.waste_model_trainer",
     "WasteGate": "components.waste_gate",
@@ -64,6 +71,7 @@ _HOME: Final = {
     "Graphlets": "components.artifacts",
     "WasteModel": "components.artifacts",
     "GateDecision": "components.artifacts",
+    "Rehearsal": "components.artifacts",
     "Archiver": "components.archiver",
     "Archive": "components.artifacts",
 }
@@ -79,6 +87,7 @@ __all__ = [
     "Graphlets",
     "GraphletsError",
     "Outcome",
+    "Rehearsal",
     "Role",
     "Stage",
     "Trace",

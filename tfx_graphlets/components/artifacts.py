@@ -32,3 +32,9 @@ class GateDecision(tfx.dsl.Artifact):
     """Whether to train, and why; of a skipped run the only trace."""
 
     TYPE_NAME = "tfx_graphlets.GateDecision"
+
+
+class Rehearsal(tfx.dsl.Artifact):
+    """What small models said before the Trainer ran; see ``tfx_graphlets.rehearsal``."""
+
+    TYPE_NAME = "tfx_graphlets.Rehearsal"

@@ -371,6 +371,9 @@ def _warn_of_idle_gates(
     pipeline: tfx.dsl.Pipeline, conditions: Mapping[str, Sequence[_Condition]]
 ) -> None:
     asked = " and ".join(c.gates for found in conditions.values() for c in found).split(" and ")
+    for node in pipeline.components:  # the first gate of a cascade is asked by the second
+        if is_gate(node) and keys.OUTER in node.inputs:
+            asked += node.inputs[keys.OUTER].get_data_dependent_node_ids()
     for node in pipeline.components:
         if is_gate(node) and node.id not in asked:
             logging.warning("Gate %s gates nothing: no node stands under its condition.", node.id)

@@ -7,6 +7,7 @@ wrong is logged and stands on the output artifact.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,9 @@ from tfx_graphlets.gate import (
     snapshot as collecting,
 )
 from tfx_graphlets.gate.checks import check_stage
+from tfx_graphlets.gate.rehearsals import with_rehearsal
 from tfx_graphlets.policy.decide import GateDecision
+from tfx_graphlets.rehearsal import record
 from tfx_graphlets.stores.kubeflow.address import SCHEMES as KFP_SCHEMES
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.stores.uris import SERVER_SCHEMES
@@ -167,7 +170,7 @@ def _decide(
         ):
             name = outer.get_string_custom_property(keys.GATE)
             return gate_run.skipped_before(str(settings.stage), name)
-    found = _history(input_dict)
+    found = _with_rehearsal(_history(input_dict), input_dict)
     if not model_directory:
         models = input_dict.get(keys.MODEL) or ()
         if not models:
@@ -194,6 +197,23 @@ def _train(input_dict: Artifacts, exec_properties: ExecProperties) -> WasteModel
 
 def _history(input_dict: Artifacts) -> history.PipelineHistory:
     return history.from_files(read_files(input_dict[keys.GRAPHLETS][0].uri, history.FILES))
+
+
+def _with_rehearsal(
+    found: history.PipelineHistory, input_dict: Artifacts
+) -> history.PipelineHistory:
+    """The history, the current graphlet with what its rehearsal says."""
+    for artifact in input_dict.get(keys.REHEARSAL) or ():
+        if found.current is None or artifact.get_int_custom_property(record.REHEARSED) != 1:
+            continue
+        margins = {
+            name: artifact.get_float_custom_property(name)
+            for name in record.MARGINS
+            if artifact.has_custom_property(name)
+        }
+        current = with_rehearsal(found.current, margins, found.rehearsals)
+        found = dataclasses.replace(found, current=current)
+    return found
 
 
 def _set(artifact: Artifact, properties: Mapping[str, Union[int, float, str]]) -> None:

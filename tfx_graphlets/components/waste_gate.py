@@ -45,6 +45,7 @@ class WasteGateSpec(component_spec.ComponentSpec):
         keys.GRAPHLETS: component_spec.ChannelParameter(type=artifacts.Graphlets),
         keys.MODEL: component_spec.ChannelParameter(type=artifacts.WasteModel, optional=True),
         keys.OUTER: component_spec.ChannelParameter(type=artifacts.GateDecision, optional=True),
+        keys.REHEARSAL: component_spec.ChannelParameter(type=artifacts.Rehearsal, optional=True),
     }
     OUTPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         keys.DECISION: component_spec.ChannelParameter(type=artifacts.GateDecision)
@@ -85,6 +86,7 @@ class WasteGate(tfx.types.BaseComponent):
         model_directory: Union[str, RuntimeParameter, None] = None,
         *,
         outer: tfx.types.BaseChannel | None = None,
+        rehearsal: tfx.types.BaseChannel | None = None,
         stage: Stage | str = Stage.PRE,
         freshness: Union[float, RuntimeParameter, None] = None,
         threshold: Union[float, RuntimeParameter, None] = None,
@@ -108,6 +110,8 @@ class WasteGate(tfx.types.BaseComponent):
           outer: decision of a gate at an earlier stage of the same pipeline. If
             that one skipped the run, this one does. Gates are not nested: each
             stands outside every condition (see ``check_gated``).
+          rehearsal: of a Rehearsal between the outer gate and this one; what it
+            measured is among the features of the current graphlet.
           stage: where the gate stands; the waste model's stage.
           freshness: share of pushes to keep, 0..1; the model's by default.
           threshold: skip where the probability of a push is below it, 0..1, in
@@ -162,7 +166,13 @@ class WasteGate(tfx.types.BaseComponent):
             stage=str(check_stage(stage)),
             force_run=_flag("force_run", force_run),
             shadow=_flag("shadow", shadow),
-            **given(model=model, outer=outer, model_directory=model_directory or None, **options),
+            **given(
+                model=model,
+                outer=outer,
+                rehearsal=rehearsal,
+                model_directory=model_directory or None,
+                **options,
+            ),
         )
         super().__init__(spec=spec)
 

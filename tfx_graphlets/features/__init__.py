@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features import code, evaluation, history, input_data, model, shape
+from tfx_graphlets.features import code, evaluation, history, input_data, model, rehearsal, shape
 from tfx_graphlets.features.columns import describe_columns
 from tfx_graphlets.features.columns.entries import Entries
 from tfx_graphlets.features.facts import Facts
@@ -27,6 +27,7 @@ from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTa
 from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.rehearsal import record
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import PropertyName, Stage
 
@@ -50,6 +51,7 @@ GROUPS: tuple[FeatureGroup, ...] = (
     shape.GROUP,
     history.GROUP,
     evaluation.GROUP,
+    rehearsal.GROUP,
 )
 
 
@@ -69,6 +71,7 @@ def properties_read(stage: Stage) -> frozenset[str]:
         PropertyName.STATE, PropertyName.SPAN, PropertyName.VERSION,
         PropertyName.INPUT_FINGERPRINT, PropertyName.BLESSED, PropertyName.PUSHED,
         PropertyName.MODULE_PATH, PropertyName.EVAL_CONFIG,
+        record.REHEARSED, record.STAGE, record.RUN, record.TRAINER, *record.MARGINS,
     }  # fmt: skip
     if stage.order >= Stage.TRAINER.order:
         names |= {PropertyName.TRAIN_ARGS, PropertyName.CUSTOM_CONFIG}

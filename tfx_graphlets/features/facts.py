@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tfx_graphlets.features.contents import SpanContents, code_hashes
+from tfx_graphlets.features.rehearsals import Rehearsals
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.series import Lanes
 from tfx_graphlets.graphlets.timeline import NEVER, Edges, Timeline
@@ -84,6 +85,11 @@ class Facts:
         self._execution_text: dict[str, list[str | None]] = {}
         self._artifact_text: dict[str, list[str | None]] = {}
         self._artifact_number: dict[str, FloatArray] = {}
+
+    @functools.cached_property
+    def rehearsals(self) -> Rehearsals:
+        """The rehearsals of the trace."""
+        return Rehearsals(self.graphlets)
 
     # -- graphlets ---------------------------------------------------------------
 

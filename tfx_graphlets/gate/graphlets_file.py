@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.gate.rehearsals import RehearsalPast
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Stage
@@ -70,6 +71,7 @@ class PipelineHistory:
       decisions: earlier gates' decisions, oldest first.
       problem: why ``current`` or ``past`` is None; "" where neither is.
       release: version of this library that described the graphlets.
+      rehearsals: what the runs before tell a rehearsal.
     """
 
     stage: Stage
@@ -82,6 +84,7 @@ class PipelineHistory:
     problem: str = ""
     release: str = __version__
     past_runs: tuple[str, ...] = ()
+    rehearsals: RehearsalPast = dataclasses.field(default_factory=RehearsalPast)
 
     def __str__(self) -> str:
         if self.problem:
@@ -110,6 +113,7 @@ def to_files(history: PipelineHistory) -> dict[str, bytes]:
         "labelled": history.num_labelled,
         "problem": history.problem,
         "release": history.release,
+        "rehearsals": history.rehearsals.to_dict(),
     }
     text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False)
     files = {}
@@ -181,6 +185,7 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
         problem=summary["problem"],
         release=summary["release"],
         past_runs=past_runs,
+        rehearsals=RehearsalPast.from_dict(summary.get("rehearsals", {})),
     )
 
 

@@ -13,6 +13,7 @@ MODEL: Final = "model"
 DECISION: Final = "decision"
 ARCHIVE: Final = "archive"
 OUTER: Final = "outer"  # decision of a gate at an earlier stage of the same pipeline
+REHEARSAL: Final = "rehearsal"
 
 # What the pending Trainer will take in: inputs of GraphletGen, by the Trainer's own keys.
 TRAINER_INPUTS: Final = ("examples", "transform_graph", "schema", "hyperparameters", "base_model")
@@ -32,6 +33,15 @@ FORCE_RUN: Final = "force_run"  # int: 1 to proceed whatever the model says
 FRESHNESS: Final = "freshness"  # float 0..1
 SEED: Final = "seed"
 INVOCATION: Final = "invocation"  # from the driver: another one in every execution
+
+# Execution properties of Rehearsal. Custom properties of its artifact: ``rehearsal.record``.
+MODE: Final = "mode"  # what is asked for: auto, off, scout or full
+EVAL_CONFIG: Final = "eval_config"  # JSON of the Evaluator's EvalConfig
+TRAIN_SPLITS: Final = "train_splits"  # JSON list of names
+EXAMPLE_SPLITS: Final = "example_splits"  # JSON list of names
+TRAINER: Final = "trainer"  # node id
+STEPS_SHARE: Final = "steps_share"  # float, above 0 to 1
+CODE: Final = "code"  # JSON of the Trainer's execution properties
 
 # Custom properties of GateDecision; STAGE and MODEL_FINGERPRINT are on all three types.
 PROCEED: Final = "proceed"  # int: 1 train, 0 skip; what Cond asks

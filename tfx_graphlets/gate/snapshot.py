@@ -25,6 +25,7 @@ from tfx_graphlets.gate.graphlets_file import (
 )
 from tfx_graphlets.gate.latest_runs import DEFAULT_RUNS, read_recent
 from tfx_graphlets.gate.record import past_decisions, skipped_runs
+from tfx_graphlets.gate.rehearsals import rehearsal_past
 from tfx_graphlets.gate.unrecorded import RUN as UNRECORDED_RUN
 from tfx_graphlets.gate.unrecorded import LivePayloads, with_unrecorded_run
 from tfx_graphlets.graphlets.current import current_graphlet
@@ -195,6 +196,9 @@ def collect(
         past=dataclasses.replace(past, sources={}),
         decisions=decisions,
         past_runs=runs,
+        rehearsals=rehearsal_past(
+            graphlet.graphlets, graphlet.number, request.stage, payloads, now_ms
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tfx_graphlets.rehearsal.calibration import Expected, expected_margin
 from tfx_graphlets.rehearsal.demand import Demand, NotCoveredError, Task, demand_of
-from tfx_graphlets.rehearsal.rehearse import Rehearsed, Split, rehearse
+from tfx_graphlets.rehearsal.rehearse import Rehearsed, Split, rehearse, without_label
 from tfx_graphlets.rehearsal.scouts import Scout, train_scout
 from tfx_graphlets.rehearsal.worth import Mode, Worth, worth_of
 
@@ -27,5 +27,6 @@ __all__ = [
     "expected_margin",
     "rehearse",
     "train_scout",
+    "without_label",
     "worth_of",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Final
 
 import numpy as np
 
@@ -16,10 +17,13 @@ from tfx_graphlets.payloads.evaluation import (
     value_margin,
 )
 from tfx_graphlets.rehearsal.demand import Demand, NotCoveredError
-from tfx_graphlets.rehearsal.encoding import Columns
+from tfx_graphlets.rehearsal.encoding import Array, Columns
 from tfx_graphlets.rehearsal.metrics import Task, measure
 from tfx_graphlets.rehearsal.scouts import Scout, train_scout
 from tfx_graphlets.trace.trace import FloatArray
+
+_LEAST_EXAMPLES: Final = 10  # fewer may agree by chance
+_THE_SAME: Final = 1.0 - 1e-6  # absolute correlation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +46,41 @@ class Split:
         known = np.isfinite(self.label)
         columns = {name: values[known] for name, values in self.columns.items()}
         return Split(columns, self.label[known]), known
+
+    def without(self, names: Collection[str]) -> Split:
+        """The examples without some columns."""
+        columns = {name: values for name, values in self.columns.items() if name not in names}
+        return Split(columns, self.label)
+
+
+def without_label(split: Split, label: str) -> tuple[Split, frozenset[str]]:
+    """The examples without columns that are the label in other words.
+
+    Transform puts the label out under a name of its own. Dropped is a column of
+    the label's name, one that is a linear function of it, and text that tells
+    its values apart one to one.
+
+    Returns: the examples, and the names that were dropped.
+    """
+    known, _ = split.labelled()
+    dropped = frozenset(
+        name
+        for name, values in known.columns.items()
+        if name == label or _tells(values, known.label)
+    )
+    return split.without(dropped), dropped
+
+
+def _tells(values: Array, label: FloatArray) -> bool:
+    if len(label) < _LEAST_EXAMPLES or len(np.unique(label)) < 2:
+        return False
+    if values.dtype == object:
+        pairs = set(zip(values.tolist(), label.tolist()))
+        return len(pairs) == len(set(values.tolist())) == len(np.unique(label))
+    numbers = np.asarray(values, np.float64)
+    if numbers.ndim != 1 or not np.isfinite(numbers).all() or np.ptp(numbers) == 0:
+        return False
+    return abs(float(np.corrcoef(numbers, label)[0, 1])) > _THE_SAME
 
 
 @dataclasses.dataclass(frozen=True)

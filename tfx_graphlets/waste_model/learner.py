@@ -34,6 +34,8 @@ _LABEL = "__label__"  # no feature's name: those hold a dot
 _PUSHED, _UNPUSHED = "pushed", "unpushed"
 # A category seen once teaches what an unseen one means, not what it means itself.
 _MIN_CATEGORY_COUNT = 2
+# Missing wherever no rehearsal is wired: then trees are grown as if the group did not exist.
+_REHEARSAL = "rehearsal."
 _MOST_THREADS = 4  # a random forest's trees do not depend on it
 
 
@@ -245,7 +247,7 @@ def train_forest(
     if len(np.unique(pushed)) < 2:
         raise InvalidArgumentError("pushed", len(pushed), "both labels must occur")
     ydf = _ydf()
-    features = table.features
+    features = tuple(feature for feature in table.features if _is_known(table, feature))
     columns = _columns(table, features)
     columns[_LABEL] = np.where(pushed, _PUSHED, _UNPUSHED)
     common = {
@@ -316,6 +318,13 @@ def _ydf_feature(ydf: ModuleType, feature: Feature) -> ydf.Feature:
         ydf.Semantic.CATEGORICAL,
         max_vocab_count=-1,
         min_vocab_frequency=_MIN_CATEGORY_COUNT,
+    )
+
+
+def _is_known(table: FeatureTable, feature: Feature) -> bool:
+    """False for a column that no gate of these pipelines could fill, as a rehearsal's."""
+    return not feature.name.startswith(_REHEARSAL) or bool(
+        np.isfinite(table.numbers(feature.name)).any()
     )
 
 

@@ -17,6 +17,7 @@ from tfx_graphlets.features.columns import (
     history,
     input_data,
     model,
+    rehearsal,
     shape,
 )
 from tfx_graphlets.features.columns.entries import Entries
@@ -70,7 +71,7 @@ def describe_columns(
 
 
 def _values(rows: Rows) -> Iterator[tuple[str, Values]]:
-    for group in (input_data, code, model, shape, history, evaluation):
+    for group in (input_data, code, model, shape, history, evaluation, rehearsal):
         yield from group.columns(rows).items()
 
 
