@@ -208,6 +208,33 @@ def gate(options: argparse.Namespace) -> Result:
     return Result(document, str(decision), skip=not decision.proceed)
 
 
+def report(options: argparse.Namespace) -> Result:
+    """``report STORE...``: what the pipelines cost, what was wasted, why, and what a gate saves."""
+    from tfx_graphlets.analysis.prices import Prices
+    from tfx_graphlets.report.source import ReportSource
+    from tfx_graphlets.report.summary import summary
+    from tfx_graphlets.report.view import view_of
+
+    prices = Prices.parse(options.price, options.currency)
+    with contextlib.ExitStack() as stores:  # the replay reads on
+        sources = [
+            ReportSource.read(stores.enter_context(open_store(uri)), dict(options.role))
+            for uri in tqdm(options.stores, desc="stores", disable=None, leave=False)
+        ]
+        with tqdm(desc="decisions", disable=None, leave=False) as bar:
+
+            def progress(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            view = view_of(
+                sources, prices=prices, freshness=options.freshness, stage=options.stage,
+                pipeline=options.pipeline, now_ms=_now_ms(), replay=not options.no_replay,
+                seed=options.seed, progress=progress,
+            )  # fmt: skip
+    return Result(view, summary(view))
+
+
 def monitor_store(options: argparse.Namespace) -> Result:
     """``monitor STORE``: how live gates are doing."""
     from tfx_graphlets.gate.record import past_decisions
@@ -241,6 +268,7 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
     "archive": archive,
     "gate": gate,
     "monitor": monitor_store,
+    "report": report,
 }
 
 

@@ -134,6 +134,30 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_policy(gate)
 
+    report = _command(commands, "report", "what stores cost, what was wasted and why")
+    report.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
+    report.add_argument("--pipeline", help="only this pipeline")
+    report.add_argument(
+        "--price", metavar="[ROLE|TYPE=]AMOUNT/h", action="append", default=[],
+        help="what an hour of compute costs, for example 0.35/h or trainer=2.48/h; may be repeated",
+    )  # fmt: skip
+    report.add_argument("--currency", default="USD", help="of the prices (default: USD)")
+    report.add_argument(
+        "--freshness", type=_number(0, 1), metavar="F", default=0.95,
+        help="share of pushes that the gate would keep, 0 to 1 (default: 0.95)",
+    )  # fmt: skip
+    report.add_argument(
+        "--stage", type=Stage, choices=list(Stage), default=Stage.PRE,
+        metavar="input|pre|trainer|validation",
+        help="where the gate would stand (default: pre)",
+    )  # fmt: skip
+    report.add_argument(
+        "--no-replay", action="store_true",
+        help="do not ask what a gate would have saved, which takes minutes",
+    )  # fmt: skip
+    _add_seed(report)
+    _add_roles(report)
+
     monitor = _command(
         commands, "monitor", "how live gates are doing; exit code 0 healthy, 4 alarm"
     )

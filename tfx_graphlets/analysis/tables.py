@@ -1,0 +1,94 @@
+"""Tables: rows of plain values under columns that say what they mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import Union
+
+Cell = Union[str, float, int, bool, None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+      name: key, in lower case.
+      title: for people.
+      unit: ``ms``, ``share`` (0..1), ``count``, ``name``, ``per day`` and so on.
+      definition: a sentence.
+    """
+
+    name: str
+    title: str
+    unit: str
+    definition: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A small table.
+
+    Attributes:
+      name: key, in lower case.
+      title: for people.
+      definition: what a row is.
+      columns: the columns.
+      rows: cells in the order of the columns; None where a value is not known.
+    """
+
+    name: str
+    title: str
+    definition: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def column(self, name: str) -> list[Cell]:
+        """Cells of one column, from the first row to the last.
+
+        Raises:
+          KeyError: there is no such column.
+        """
+        names = [column.name for column in self.columns]
+        if name not in names:
+            raise KeyError(name)
+        at = names.index(name)
+        return [row[at] for row in self.rows]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "definition": self.definition,
+            "columns": [dataclasses.asdict(column) for column in self.columns],
+            "rows": [list(row) for row in self.rows],
+        }
+
+
+def made(
+    name: str,
+    title: str,
+    definition: str,
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[Cell]],
+) -> Table:
+    """A table; NaN and infinity become None.
+
+    >>> made("t", "T", "A row.", [Column("a", "A", "count", "Of it.")], [[float("nan")]]).rows
+    ((None,),)
+    """
+    plain = tuple(tuple(map(known, row)) for row in rows)
+    return Table(name, title, definition, tuple(columns), plain)
+
+
+def known(value: Cell) -> Cell:
+    """The value; None for NaN and infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def share(part: float, whole: float) -> float | None:
+    """``part / whole``; None where the whole is nothing."""
+    return part / whole if whole > 0 else None

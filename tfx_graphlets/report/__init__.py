@@ -1,0 +1,1 @@
+"""What a person looks at: the report as values and as a page, a graphlet as a graph."""

@@ -1,0 +1,98 @@
+"""One store, read and cut for a report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfx_graphlets.analysis.statistics import Described
+from tfx_graphlets.features import describe
+from tfx_graphlets.gate.record import past_decisions
+from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
+from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.stores.store import Store
+from tfx_graphlets.trace.trace import Trace
+from tfx_graphlets.vocabulary import Role, Stage
+
+MOST_WITH_PAYLOADS = 20_000  # graphlets; decoding their files takes 10 to 45 ms each
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReportSource:
+    """A store as a report sees it.
+
+    Attributes:
+      described: its graphlets with features at stage ``validation``.
+      decisions: of its gates, in the order of time.
+      overhead_ms: what its gates and other nodes of this project cost.
+      notes: what was left out, in sentences.
+    """
+
+    described: Described
+    decisions: tuple[PastDecision, ...]
+    overhead_ms: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def graphlets(self) -> Graphlets:
+        """The graphlets."""
+        return self.described.graphlets
+
+    @classmethod
+    def read(
+        cls, store: Store, role_of_type: Mapping[str, Role] | None = None, name: str | None = None
+    ) -> ReportSource:
+        """Reads a store; its payloads may be asked for as long as it is open.
+
+        Args:
+          store: an open store.
+          role_of_type: as for ``segment``.
+          name: how the report calls it; the store's own name by default.
+        """
+        trace = store.read_trace()
+        return cls.of(name or store.name, trace, store.payloads, role_of_type)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        trace: Trace,
+        payloads: Payloads | None = None,
+        role_of_type: Mapping[str, Role] | None = None,
+    ) -> ReportSource:
+        """The source of a trace.
+
+        Args:
+          name: of its store.
+          trace: with the gates' own nodes.
+          payloads: files below artifact URIs; None: none.
+          role_of_type: as for ``segment``.
+        """
+        plain = without_gates(trace)
+        graphlets = segment(plain, role_of_type=role_of_type)
+        payloads = payloads or NoPayloads()
+        notes: tuple[str, ...] = ()
+        if len(graphlets) > MOST_WITH_PAYLOADS:
+            payloads = NoPayloads()
+            note = (
+                f"{name} holds {len(graphlets):,} graphlets: statistics, anomalies and metrics "
+                f"are read for at most {MOST_WITH_PAYLOADS:,}, so causes that need them are "
+                "among the unexplained."
+            )
+            notes = (note,)
+        everything = segment(trace, role_of_type=role_of_type).cost
+        own = ~np.isin(trace.executions.id, plain.executions.id)
+        return cls(
+            Described(
+                name, graphlets, describe(graphlets, Stage.VALIDATION, payloads=payloads), payloads,
+                np.zeros(len(plain.executions), bool),
+            ),
+            tuple(past_decisions(trace)),
+            float(everything[own].sum()),
+            notes,
+        )  # fmt: skip

@@ -1,0 +1,467 @@
+"""The report as plain values: one document, which is also what `report --format json` prints.
+
+The page shows these values and computes none of its own. ``GLOSSARY`` and the
+definitions of the tables' columns say what each of them means.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tfx_graphlets.analysis import what_if
+from tfx_graphlets.analysis.account import OPERATORS, Account, cuts
+from tfx_graphlets.analysis.causes import NOT_WASTED, Cause, causes_of
+from tfx_graphlets.analysis.prices import MS_PER_HOUR, Prices
+from tfx_graphlets.analysis.statistics import all_statistics
+from tfx_graphlets.analysis.tables import share
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.monitor import monitor
+from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.report.source import ReportSource
+from tfx_graphlets.trace.trace import BoolArray, IntArray, SmallArray
+from tfx_graphlets.vocabulary import Outcome, Stage
+from tfx_graphlets.waste_model.dataset import Dataset
+
+VERSION: Final = 1
+MOST_ENTRIES: Final = 20_000  # graphlets shown one by one, over all pipelines
+MOST_DECISIONS: Final = 200  # shown of one pipeline, the latest
+MOST_GRAPHS: Final = 12  # graphlets of one pipeline that may be drawn
+WORST: Final = 3
+
+GLOSSARY: Final[Mapping[str, str]] = {
+    "graphlet": "The executions and artifacts that belong to one training of one model: what it "
+    "was made from, the Trainer, and what was made of its model.",
+    "cost": "Last update time less create time of an execution; 0 for a cache hit. An execution "
+    "that several graphlets share is counted once.",
+    "pushed": "A Pusher behind the Trainer brought the model to serving.",
+    "useful": "Unpushed, but its model was the warm start of one that was pushed, directly or "
+    "through others.",
+    "wasted": "Cost of executions all of whose graphlets are unpushed and not useful.",
+    "failed": "The Trainer failed.",
+    "retried": "The same node trained again in the same run from the same inputs.",
+    "incomplete": "Still running, left running by a crash, or without a model.",
+    "push rate": "Pushed among pushed and unpushed graphlets.",
+    "cause": "Why a wasted graphlet was not pushed: the first that holds of a fixed list.",
+    "overhead": "Cost of this project's own nodes (gates, rehearsals); in no other sum.",
+    "gate": "A node that decides before the Trainer whether the run is worth its cost.",
+    "freshness": "Share of pushes that a gate keeps.",
+    "waste removed": "Cost of wasted executions that a gate would have saved, by all wasted cost.",
+    "waste removable": "The same for an oracle that skips exactly what is not needed.",
+    "interval": "95 % bootstrap interval over pipelines and blocks of time.",
+}
+
+
+def view_of(
+    sources: Sequence[ReportSource],
+    *,
+    prices: Prices | None = None,
+    freshness: float = 0.95,
+    stage: Stage = what_if.STAGE,
+    pipeline: str | None = None,
+    now_ms: int,
+    replay: bool = True,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """The document of a report.
+
+    Args:
+      sources: the stores, at least one.
+      prices: of an hour of compute; none by default.
+      freshness: share of pushes that the gate of ``would_save`` promises, 0..1.
+      stage: where that gate stands.
+      pipeline: show only this one; sums are then those of its graphlets.
+      now_ms: the moment of asking, milliseconds since the epoch.
+      replay: whether to ask what a gate would have saved, which takes minutes.
+      seed: of that replay.
+      progress: of the replay, see ``what_if.would_save``.
+
+    Returns:
+      Plain values for JSON; None where something is not known. Keys: version,
+      generated_ms, stores, notes, settings, first, tables, pipelines, glossary.
+
+    Raises:
+      InvalidArgumentError: there is no source, two have one name, or none holds
+        the pipeline.
+    """
+    names = [one.described.store for one in sources]
+    if not sources or len(set(names)) < len(names):
+        raise InvalidArgumentError("stores", names, "must be at least one, each named once")
+    prices = prices or Prices()
+    causes = [causes_of(one.graphlets, one.described.table) for one in sources]
+    account = Account.concatenate([
+        Account.of(one.described.store, one.graphlets, found, prices, one.described.own)
+        for one, found in zip(sources, causes)
+    ])  # fmt: skip
+    rows = _rows(sources, causes, account, prices)
+    if pipeline is not None:
+        rows = [row for row in rows if row["pipeline"] == pipeline]
+        if not rows:
+            known = sorted({name for _, name in account.pipelines})
+            raise InvalidArgumentError("pipeline", pipeline, f"must be one of {', '.join(known)}")
+        chosen = np.isin(
+            account.pipeline,
+            [at for at, (_, name) in enumerate(account.pipelines) if name == pipeline],
+        )
+        account = _among(account, chosen)
+    rows.sort(key=lambda row: (-row["wasted_ms"], row["store"], row["pipeline"]))
+    notes = [note for one in sources for note in one.notes] + _thinned(rows)
+    saved = _would_save(sources, rows, stage, freshness, seed, progress) if replay else None
+    if replay and saved is None:
+        notes.append(
+            "What a gate would have saved is not said: that takes "
+            f"{what_if.FEWEST_LABELLED} labelled graphlets, pushed and unpushed ones."
+        )
+    gates = [_gates(one, now_ms) for one in sources]
+    return {
+        "version": VERSION,
+        "generated_ms": now_ms,
+        "stores": names,
+        "notes": notes,
+        "settings": {
+            "currency": prices.currency if prices.known else None,
+            "prices": prices.to_dict(),
+            "stage": stage.value,
+            "freshness": freshness,
+        },
+        "first": {
+            **_sums(rows, account),
+            "overhead_ms": sum(one.overhead_ms for one in sources),
+            "worst": [_worst(row, account) for row in rows[:WORST] if row["wasted_ms"] > 0],
+            "would_save": None if saved is None else _saved(saved, account),
+            "did_save": _did_save(gates, account),
+        },
+        "tables": [
+            *(table.to_dict() for table in cuts(account)),
+            *(table.to_dict() for table in all_statistics([one.described for one in sources])),
+        ],
+        "gates": [
+            {"store": one.described.store, **gate}
+            for one, found in zip(sources, gates)
+            for gate in found
+        ],
+        "pipelines": rows,
+        "glossary": [
+            {"term": term, "definition": definition} for term, definition in GLOSSARY.items()
+        ],
+    }
+
+
+def _among(account: Account, chosen: BoolArray) -> Account:
+    used, number = np.unique(account.pipeline[chosen], return_inverse=True)
+    columns = {
+        field.name: getattr(account, field.name)[chosen]
+        for field in dataclasses.fields(Account)
+        if field.name not in ("pipeline", "pipelines")
+    }
+    return Account(
+        **columns,
+        pipeline=number.reshape(-1).astype(np.int64),
+        pipelines=tuple(account.pipelines[at] for at in used.tolist()),
+    )
+
+
+def _outcomes(outcome: SmallArray) -> dict[str, int]:
+    return {str(one): int((outcome == one).sum()) for one in Outcome}
+
+
+def _sums(rows: Sequence[dict[str, Any]], account: Account) -> dict[str, Any]:
+    outcomes = {str(one): sum(row["outcomes"][str(one)] for row in rows) for one in Outcome}
+    starts = [row["from_ms"] for row in rows if row["from_ms"] is not None]
+    ends = [row["to_ms"] for row in rows if row["to_ms"] is not None]
+    return {
+        "pipelines": len(rows),
+        "graphlets": sum(row["graphlets"] for row in rows),
+        "outcomes": outcomes,
+        "useful": sum(row["useful"] for row in rows),
+        "from_ms": min(starts, default=None),
+        "to_ms": max(ends, default=None),
+        "cost_ms": account.total(),
+        "money": account.amount(),
+        "wasted_ms": account.waste(),
+        "wasted_share": share(account.waste(), account.total()),
+        "wasted_money": account.amount(wasted=True),
+    }
+
+
+def _rows(
+    sources: Sequence[ReportSource],
+    causes: Sequence[SmallArray],
+    account: Account,
+    prices: Prices,
+) -> list[dict[str, Any]]:
+    """A document for every pipeline that has graphlets or cost."""
+    rows = []
+    by_pipeline = _positions(account)
+    graphlets_of = {
+        (one.described.store, name): (one, found, numbers)
+        for one, found in zip(sources, causes)
+        for name, numbers in one.described.by_pipeline().items()
+    }
+    money_of = {
+        one.described.store: prices.of_executions(one.graphlets) if prices.known else None
+        for one in sources
+    }
+    for at, key in enumerate(account.pipelines):
+        mine = by_pipeline[at]
+        row = _costs(account, mine)
+        row["store"], row["pipeline"] = key
+        if key in graphlets_of:
+            one, found, numbers = graphlets_of[key]
+            row |= _of_graphlets(one, found, numbers, account, mine)
+            row |= _details(one, found, numbers, key[1], money_of[key[0]])
+        else:
+            row |= {
+                "graphlets": 0, "outcomes": {str(outcome): 0 for outcome in Outcome}, "useful": 0,
+                "push_rate": None, "from_ms": None, "to_ms": None, "causes": [], "timeline": None,
+                "decisions": [], "decisions_of": 0, "graphs": [],
+            }  # fmt: skip
+        rows.append(row)
+    return rows
+
+
+def _positions(account: Account) -> list[IntArray]:
+    """Executions of each pipeline, int64 [k] each."""
+    order = np.argsort(account.pipeline, kind="stable")
+    counts = np.bincount(account.pipeline, minlength=len(account.pipelines))
+    return list(np.split(order, np.cumsum(counts)[:-1]))
+
+
+def _costs(account: Account, mine: IntArray) -> dict[str, Any]:
+    cost, wasted = account.cost_ms[mine], account.wasted[mine]
+    operator = account.operator[mine]
+    whole = np.bincount(operator, weights=cost, minlength=len(OPERATORS)).tolist()
+    lost = np.bincount(operator, weights=cost * wasted, minlength=len(OPERATORS)).tolist()
+    money = account.money[mine]
+    total, waste = float(cost.sum()), float(cost[wasted].sum())
+    return {
+        "cost_ms": total,
+        "money": _amount(float(money.sum())),
+        "wasted_ms": waste,
+        "wasted_share": share(waste, total),
+        "wasted_money": _amount(float(money[wasted].sum())),
+        "operators": [
+            {"operator": name, "cost_ms": whole[at], "wasted_ms": lost[at]}
+            for at, (name, _) in enumerate(OPERATORS)
+            if whole[at] or lost[at]
+        ],
+    }
+
+
+def _amount(money: float) -> float | None:
+    return None if np.isnan(money) else money
+
+
+def _of_graphlets(
+    one: ReportSource, causes: SmallArray, numbers: IntArray, account: Account, mine: IntArray
+) -> dict[str, Any]:
+    graphlets = one.graphlets
+    outcome = graphlets.outcome[numbers]
+    pushed = int((outcome == Outcome.PUSHED).sum())
+    labelled = pushed + int((outcome == Outcome.UNPUSHED).sum())
+    cost, cause = account.cost_ms[mine], account.cause[mine]
+    waste = float(cost[cause != NOT_WASTED].sum())
+    found = []
+    for which in Cause:
+        lost = float(cost[cause == which].sum())
+        count = int((causes[numbers] == which).sum())
+        if lost or count:
+            found.append({
+                "cause": which.name.lower(), "title": which.title, "graphlets": count,
+                "wasted_ms": lost, "share": share(lost, waste), "advice": which.advice,
+            })  # fmt: skip
+    found.sort(key=lambda each: -float(each["wasted_ms"]))  # type: ignore[arg-type]
+    start, end = graphlets.start_ms[numbers], graphlets.end_ms[numbers]
+    return {
+        "graphlets": len(numbers),
+        "outcomes": _outcomes(outcome),
+        "useful": int(graphlets.useful[numbers].sum()),
+        "push_rate": share(pushed, labelled),
+        "from_ms": _moment(start[start > 0].min() if (start > 0).any() else 0),
+        "to_ms": _moment(end.max() if len(end) else 0),
+        "causes": found,
+    }
+
+
+def _moment(value: int) -> int | None:
+    return int(value) if value > 0 else None
+
+
+def _details(
+    one: ReportSource, causes: SmallArray, numbers: IntArray, name: str, money: Any
+) -> dict[str, Any]:
+    """What a pipeline's own section shows: graphlet by graphlet, and its gates' decisions."""
+    decisions = [found for found in one.decisions if found.pipeline == name]
+    shown = decisions[-MOST_DECISIONS:]
+    at_run: dict[str, int] = {}
+    for at, found in enumerate(shown):
+        at_run.setdefault(found.run, at)
+    entries = [_entry(one, causes, number, at_run, money) for number in numbers.tolist()]
+    wasted = [entry for entry in entries if entry["cause"] is not None]
+    pushed = [entry for entry in entries if entry["outcome"] == str(Outcome.PUSHED)]
+    drawn = sorted({
+        entry["trainer"] for entry in [*wasted[-MOST_GRAPHS // 2 :], *pushed[-2:], *entries[-2:]]
+    })  # fmt: skip
+    return {
+        "timeline": {"of": len(entries), "entries": entries},
+        "decisions": [_decision(found) for found in shown],
+        "decisions_of": len(decisions),
+        "graphs": drawn[-MOST_GRAPHS:],
+    }
+
+
+def _entry(
+    one: ReportSource, causes: SmallArray, number: int, at_run: Mapping[str, int], money: Any
+) -> dict[str, Any]:
+    graphlet = one.graphlets[number]
+    members = one.graphlets.executions.of(number)
+    run = graphlet.run
+    cause = int(causes[number])
+    return {
+        "trainer": graphlet.trainer,
+        "node": one.graphlets.trace.context_name(
+            int(one.graphlets.trace.node_of_execution[one.graphlets.trainer[number]])
+        ),
+        "run": run,
+        "start_ms": _moment(graphlet.start_ms),
+        "end_ms": _moment(graphlet.end_ms),
+        "outcome": str(graphlet.outcome),
+        "needed": bool(one.graphlets.pushed[number] or one.graphlets.useful[number]),
+        "cost_ms": float(one.graphlets.cost[members].sum()),
+        "money": None if money is None else _amount(float(money[members].sum())),
+        "cause": None if cause == NOT_WASTED else Cause(cause).name.lower(),
+        "decision": at_run.get(run or "") if run else None,
+    }
+
+
+def _decision(found: PastDecision) -> dict[str, Any]:
+    return {
+        "run": found.run,
+        "time_ms": found.time_ms,
+        "stage": found.stage,
+        "gate": found.gate,
+        "proceed": found.proceed,
+        "would_skip": found.would_skip,
+        "explored": found.explored,
+        "failed_open": found.failed_open,
+        "probability": found.probability,
+        "threshold": found.threshold,
+        "reason": getattr(found, "reason", ""),
+    }
+
+
+def _thinned(rows: list[dict[str, Any]]) -> list[str]:
+    """Leaves the details of the least wasteful pipelines out where there are too many."""
+    budget, left_out = MOST_ENTRIES, 0
+    for row in rows:
+        entries = 0 if row["timeline"] is None else row["timeline"]["of"]
+        if entries <= budget:
+            budget -= entries
+        else:
+            row["timeline"], row["graphs"], row["decisions"] = None, [], []
+            left_out += 1
+    if not left_out:
+        return []
+    note = f"Graphlets are shown one by one for the pipelines that waste most, {MOST_ENTRIES:,} "
+    return [f"{note}at most; {left_out:,} pipelines show their sums alone."]
+
+
+def _worst(row: Mapping[str, Any], account: Account) -> dict[str, Any]:
+    operator = max(row["operators"], key=lambda one: one["wasted_ms"])
+    cause = row["causes"][0] if row["causes"] else None
+    return {
+        "store": row["store"],
+        "pipeline": row["pipeline"],
+        "wasted_ms": row["wasted_ms"],
+        "wasted_share_of_all": share(row["wasted_ms"], account.waste()),
+        "wasted_money": row["wasted_money"],
+        "operator": operator["operator"],
+        "operator_share": share(operator["wasted_ms"], row["wasted_ms"]),
+        "cause": None if cause is None else cause["title"],
+        "cause_share": None if cause is None else cause["share"],
+        "advice": None if cause is None else cause["advice"],
+    }
+
+
+def _would_save(
+    sources: Sequence[ReportSource],
+    rows: Sequence[Mapping[str, Any]],
+    stage: Stage,
+    freshness: float,
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+) -> what_if.WouldSave | None:
+    chosen = what_if.most_wasteful(
+        [row["wasted_ms"] for row in rows], [row["graphlets"] for row in rows]
+    )
+    wanted = {(rows[at]["store"], rows[at]["pipeline"]) for at in chosen}
+    datasets = []
+    for one in sources:
+        of = one.described
+        if any(store == of.store for store, _ in wanted):
+            whole = Dataset.describe(of.graphlets, stage, of.payloads, of.store)
+            mine = [at for at, name in enumerate(whole.pipeline) if (of.store, name) in wanted]
+            datasets.append(whole.take(np.array(mine, np.int64)))
+    if not datasets:
+        return None
+    dataset = Dataset.concatenate(datasets)
+    return what_if.would_save(dataset, freshness, seed=seed, progress=progress)
+
+
+def _saved(saved: what_if.WouldSave, account: Account) -> dict[str, Any]:
+    document = dataclasses.asdict(saved)
+    document["money"] = _priced(saved.saved_ms, account)
+    document["curve"] = [
+        {"freshness": freshness, "waste_removed": removed, "pushes_missed": missed}
+        for freshness, removed, missed in saved.curve
+    ]
+    return document
+
+
+def _priced(cost_ms: float, account: Account) -> float | None:
+    """Money of some cost at the mean price of what the stores spent."""
+    money, total = account.amount(), account.total()
+    if not isinstance(money, float) or total <= 0:
+        return None
+    return cost_ms / MS_PER_HOUR * (money / (total / MS_PER_HOUR))
+
+
+def _gates(one: ReportSource, now_ms: int) -> list[dict[str, Any]]:
+    """What each gate of a store did, as `monitor` tells it."""
+    if not one.decisions:
+        return []
+    report = monitor(one.decisions, one.graphlets, now_ms=now_ms)
+    return [
+        {**gate.to_dict(), "alarms": [
+            alarm.message for alarm in report.alarms
+            if (alarm.pipeline, alarm.stage, alarm.gate) == (gate.pipeline, gate.stage, gate.gate)
+        ]}
+        for gate in report.pipelines
+    ]  # fmt: skip
+
+
+def _did_save(gates: Sequence[Sequence[Mapping[str, Any]]], account: Account) -> Any:
+    found = [gate for of_store in gates for gate in of_store]
+    if not found:
+        return None
+    savings = [gate["savings"] for gate in found]
+    saved_ms = sum(one["saved_ms"] for one in savings)
+    kept = [gate["freshness"] for gate in found if gate["freshness"] is not None]
+    alone = kept[0] if len(found) == 1 and kept else None
+    return {
+        "gates": len(found),
+        "decisions": sum(gate["decisions"] for gate in found),
+        "skips": sum(gate["skips"] for gate in found),
+        "failed_open": sum(gate["failed_open"] for gate in found),
+        "saved_ms": saved_ms,
+        "money": _priced(saved_ms, account),
+        "waste_removed": savings[0]["waste_removed"] if len(found) == 1 else None,
+        "freshness": None if alone is None else alone["value"],
+        "low": None if alone is None else alone["low"],
+        "high": None if alone is None else alone["high"],
+        "missed": None if alone is None else alone["missed"],
+    }
