@@ -13,23 +13,20 @@ from typing import Any, Final
 import numpy as np
 
 from tfx_graphlets.analysis import what_if
-from tfx_graphlets.analysis.account import OPERATORS, Account, cuts
-from tfx_graphlets.analysis.causes import NOT_WASTED, Cause, causes_of
+from tfx_graphlets.analysis.account import Account, cuts
+from tfx_graphlets.analysis.causes import causes_of
 from tfx_graphlets.analysis.prices import MS_PER_HOUR, Prices
 from tfx_graphlets.analysis.statistics import all_statistics
 from tfx_graphlets.analysis.tables import share
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.monitor import monitor
-from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.report.rows import rows_of, thinned
 from tfx_graphlets.report.source import ReportSource
-from tfx_graphlets.trace.trace import BoolArray, IntArray, SmallArray
+from tfx_graphlets.trace.trace import BoolArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 VERSION: Final = 1
-MOST_ENTRIES: Final = 20_000  # graphlets shown one by one, over all pipelines
-MOST_DECISIONS: Final = 200  # shown of one pipeline, the latest
-MOST_GRAPHS: Final = 12  # graphlets of one pipeline that may be drawn
 WORST: Final = 3
 
 GLOSSARY: Final[Mapping[str, str]] = {
@@ -97,7 +94,7 @@ def view_of(
         Account.of(one.described.store, one.graphlets, found, prices, one.described.own)
         for one, found in zip(sources, causes)
     ])  # fmt: skip
-    rows = _rows(sources, causes, account, prices)
+    rows = rows_of(sources, causes, account, prices)
     if pipeline is not None:
         rows = [row for row in rows if row["pipeline"] == pipeline]
         if not rows:
@@ -109,7 +106,7 @@ def view_of(
         )
         account = _among(account, chosen)
     rows.sort(key=lambda row: (-row["wasted_ms"], row["store"], row["pipeline"]))
-    notes = [note for one in sources for note in one.notes] + _thinned(rows)
+    notes = [note for one in sources for note in one.notes] + thinned(rows)
     saved = _would_save(sources, rows, stage, freshness, seed, progress) if replay else None
     if replay and saved is None:
         notes.append(
@@ -165,10 +162,6 @@ def _among(account: Account, chosen: BoolArray) -> Account:
     )
 
 
-def _outcomes(outcome: SmallArray) -> dict[str, int]:
-    return {str(one): int((outcome == one).sum()) for one in Outcome}
-
-
 def _sums(rows: Sequence[dict[str, Any]], account: Account) -> dict[str, Any]:
     outcomes = {str(one): sum(row["outcomes"][str(one)] for row in rows) for one in Outcome}
     starts = [row["from_ms"] for row in rows if row["from_ms"] is not None]
@@ -186,188 +179,6 @@ def _sums(rows: Sequence[dict[str, Any]], account: Account) -> dict[str, Any]:
         "wasted_share": share(account.waste(), account.total()),
         "wasted_money": account.amount(wasted=True),
     }
-
-
-def _rows(
-    sources: Sequence[ReportSource],
-    causes: Sequence[SmallArray],
-    account: Account,
-    prices: Prices,
-) -> list[dict[str, Any]]:
-    """A document for every pipeline that has graphlets or cost."""
-    rows = []
-    by_pipeline = _positions(account)
-    graphlets_of = {
-        (one.described.store, name): (one, found, numbers)
-        for one, found in zip(sources, causes)
-        for name, numbers in one.described.by_pipeline().items()
-    }
-    money_of = {
-        one.described.store: prices.of_executions(one.graphlets) if prices.known else None
-        for one in sources
-    }
-    for at, key in enumerate(account.pipelines):
-        mine = by_pipeline[at]
-        row = _costs(account, mine)
-        row["store"], row["pipeline"] = key
-        if key in graphlets_of:
-            one, found, numbers = graphlets_of[key]
-            row |= _of_graphlets(one, found, numbers, account, mine)
-            row |= _details(one, found, numbers, key[1], money_of[key[0]])
-        else:
-            row |= {
-                "graphlets": 0, "outcomes": {str(outcome): 0 for outcome in Outcome}, "useful": 0,
-                "push_rate": None, "from_ms": None, "to_ms": None, "causes": [], "timeline": None,
-                "decisions": [], "decisions_of": 0, "graphs": [],
-            }  # fmt: skip
-        rows.append(row)
-    return rows
-
-
-def _positions(account: Account) -> list[IntArray]:
-    """Executions of each pipeline, int64 [k] each."""
-    order = np.argsort(account.pipeline, kind="stable")
-    counts = np.bincount(account.pipeline, minlength=len(account.pipelines))
-    return list(np.split(order, np.cumsum(counts)[:-1]))
-
-
-def _costs(account: Account, mine: IntArray) -> dict[str, Any]:
-    cost, wasted = account.cost_ms[mine], account.wasted[mine]
-    operator = account.operator[mine]
-    whole = np.bincount(operator, weights=cost, minlength=len(OPERATORS)).tolist()
-    lost = np.bincount(operator, weights=cost * wasted, minlength=len(OPERATORS)).tolist()
-    money = account.money[mine]
-    total, waste = float(cost.sum()), float(cost[wasted].sum())
-    return {
-        "cost_ms": total,
-        "money": _amount(float(money.sum())),
-        "wasted_ms": waste,
-        "wasted_share": share(waste, total),
-        "wasted_money": _amount(float(money[wasted].sum())),
-        "operators": [
-            {"operator": name, "cost_ms": whole[at], "wasted_ms": lost[at]}
-            for at, (name, _) in enumerate(OPERATORS)
-            if whole[at] or lost[at]
-        ],
-    }
-
-
-def _amount(money: float) -> float | None:
-    return None if np.isnan(money) else money
-
-
-def _of_graphlets(
-    one: ReportSource, causes: SmallArray, numbers: IntArray, account: Account, mine: IntArray
-) -> dict[str, Any]:
-    graphlets = one.graphlets
-    outcome = graphlets.outcome[numbers]
-    pushed = int((outcome == Outcome.PUSHED).sum())
-    labelled = pushed + int((outcome == Outcome.UNPUSHED).sum())
-    cost, cause = account.cost_ms[mine], account.cause[mine]
-    waste = float(cost[cause != NOT_WASTED].sum())
-    found = []
-    for which in Cause:
-        lost = float(cost[cause == which].sum())
-        count = int((causes[numbers] == which).sum())
-        if lost or count:
-            found.append({
-                "cause": which.name.lower(), "title": which.title, "graphlets": count,
-                "wasted_ms": lost, "share": share(lost, waste), "advice": which.advice,
-            })  # fmt: skip
-    found.sort(key=lambda each: -float(each["wasted_ms"]))  # type: ignore[arg-type]
-    start, end = graphlets.start_ms[numbers], graphlets.end_ms[numbers]
-    return {
-        "graphlets": len(numbers),
-        "outcomes": _outcomes(outcome),
-        "useful": int(graphlets.useful[numbers].sum()),
-        "push_rate": share(pushed, labelled),
-        "from_ms": _moment(start[start > 0].min() if (start > 0).any() else 0),
-        "to_ms": _moment(end.max() if len(end) else 0),
-        "causes": found,
-    }
-
-
-def _moment(value: int) -> int | None:
-    return int(value) if value > 0 else None
-
-
-def _details(
-    one: ReportSource, causes: SmallArray, numbers: IntArray, name: str, money: Any
-) -> dict[str, Any]:
-    """What a pipeline's own section shows: graphlet by graphlet, and its gates' decisions."""
-    decisions = [found for found in one.decisions if found.pipeline == name]
-    shown = decisions[-MOST_DECISIONS:]
-    at_run: dict[str, int] = {}
-    for at, found in enumerate(shown):
-        at_run.setdefault(found.run, at)
-    entries = [_entry(one, causes, number, at_run, money) for number in numbers.tolist()]
-    wasted = [entry for entry in entries if entry["cause"] is not None]
-    pushed = [entry for entry in entries if entry["outcome"] == str(Outcome.PUSHED)]
-    drawn = sorted({
-        entry["trainer"] for entry in [*wasted[-MOST_GRAPHS // 2 :], *pushed[-2:], *entries[-2:]]
-    })  # fmt: skip
-    return {
-        "timeline": {"of": len(entries), "entries": entries},
-        "decisions": [_decision(found) for found in shown],
-        "decisions_of": len(decisions),
-        "graphs": drawn[-MOST_GRAPHS:],
-    }
-
-
-def _entry(
-    one: ReportSource, causes: SmallArray, number: int, at_run: Mapping[str, int], money: Any
-) -> dict[str, Any]:
-    graphlet = one.graphlets[number]
-    members = one.graphlets.executions.of(number)
-    run = graphlet.run
-    cause = int(causes[number])
-    return {
-        "trainer": graphlet.trainer,
-        "node": one.graphlets.trace.context_name(
-            int(one.graphlets.trace.node_of_execution[one.graphlets.trainer[number]])
-        ),
-        "run": run,
-        "start_ms": _moment(graphlet.start_ms),
-        "end_ms": _moment(graphlet.end_ms),
-        "outcome": str(graphlet.outcome),
-        "needed": bool(one.graphlets.pushed[number] or one.graphlets.useful[number]),
-        "cost_ms": float(one.graphlets.cost[members].sum()),
-        "money": None if money is None else _amount(float(money[members].sum())),
-        "cause": None if cause == NOT_WASTED else Cause(cause).name.lower(),
-        "decision": at_run.get(run or "") if run else None,
-    }
-
-
-def _decision(found: PastDecision) -> dict[str, Any]:
-    return {
-        "run": found.run,
-        "time_ms": found.time_ms,
-        "stage": found.stage,
-        "gate": found.gate,
-        "proceed": found.proceed,
-        "would_skip": found.would_skip,
-        "explored": found.explored,
-        "failed_open": found.failed_open,
-        "probability": found.probability,
-        "threshold": found.threshold,
-        "reason": getattr(found, "reason", ""),
-    }
-
-
-def _thinned(rows: list[dict[str, Any]]) -> list[str]:
-    """Leaves the details of the least wasteful pipelines out where there are too many."""
-    budget, left_out = MOST_ENTRIES, 0
-    for row in rows:
-        entries = 0 if row["timeline"] is None else row["timeline"]["of"]
-        if entries <= budget:
-            budget -= entries
-        else:
-            row["timeline"], row["graphs"], row["decisions"] = None, [], []
-            left_out += 1
-    if not left_out:
-        return []
-    note = f"Graphlets are shown one by one for the pipelines that waste most, {MOST_ENTRIES:,} "
-    return [f"{note}at most; {left_out:,} pipelines show their sums alone."]
 
 
 def _worst(row: Mapping[str, Any], account: Account) -> dict[str, Any]:
