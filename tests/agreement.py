@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from tests.reference import Reference
 from tests.reference_rows import rows_of_raw
-from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder, Value
 from tfx_graphlets.trace.assembly import RawTables, assemble
@@ -26,6 +29,7 @@ class Cut(NamedTuple):
 
 def reference_of(
     raw: RawTables, *, role_of_type: Mapping[str, Role] | None = None,
+    pushers: Sequence[str] | None = None,
     cost_weight_of_role: Mapping[Role, float] | None = None,
     cost_weight_of_type: Mapping[str, float] | None = None,
 ) -> Reference:  # fmt: skip
@@ -33,6 +37,7 @@ def reference_of(
     return Reference(
         rows_of_raw(raw),
         role_of_type={name: role.name for name, role in (role_of_type or {}).items()},
+        pushers=pushers,
         cost_weight_of_role={role.name: w for role, w in (cost_weight_of_role or {}).items()},
         cost_weight_of_type=cost_weight_of_type,
     )
@@ -47,6 +52,15 @@ def assert_same(graphlets: Graphlets, reference: Reference) -> None:
     } == reference.role
     assert dict(zip(ids, graphlets.cost.tolist())) == reference.cost
     assert set(graphlets.trainer_id[graphlets.useful].tolist()) == reference.useful
+    needed_ms = [None if moment == NEVER else moment for moment in graphlets.needed_ms.tolist()]
+    assert dict(zip(graphlets.trainer_id.tolist(), needed_ms)) == reference.needed_ms
+    overhead = outcome.overhead_executions(graphlets)
+    assert set(graphlets.trace.executions.id[overhead].tolist()) == reference.overhead
+    for start in range(3):
+        skipped = np.arange(len(graphlets)) % 3 == start
+        chosen = set(graphlets.trainer_id[skipped].tolist())
+        missed = outcome.missed_pushes(graphlets, skipped)
+        assert set(graphlets.trainer_id[missed].tolist()) == reference.missed(chosen)
 
 
 def both(raw: RawTables, **options: Mapping) -> tuple[Graphlets, Reference]:  # type: ignore[type-arg]

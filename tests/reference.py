@@ -19,6 +19,9 @@ COMPLETE, FAILED, CACHED = 3, 4, 5
 INPUT_TYPES, OUTPUT_TYPES = {2, 3}, {1, 4}
 RUN_CONTEXTS = ["pipeline_run", "system.PipelineRun", "run", "KfpRun"]
 PIPELINE_CONTEXTS = ["pipeline", "system.Pipeline"]
+NODE_CONTEXTS = ["node"]
+OWN = "tfx_graphlets."
+NEVER = None
 
 CLASSES = {
     "IMPORTER": "Importer ImporterNode",
@@ -58,6 +61,7 @@ class Reference:
     Args:
       rows: the store.
       role_of_type: role name by full name or last dotted part of a type.
+      pushers: names of nodes or types whose pushes count; None for all.
       cost_weight_of_role, cost_weight_of_type: factors of the cost.
 
     Attributes:
@@ -65,17 +69,31 @@ class Reference:
       cost: milliseconds times weight, by execution.
       graphlets: one plain dictionary per graphlet.
       useful: Trainers of the unpushed graphlets that are no waste.
+      needed_ms: by Trainer, when its graphlet became needed; None where it is not.
+      overhead: executions of this project's own nodes.
       wasted: executions that are wasted.
     """
 
     def __init__(
         self, rows: Rows, *, role_of_type: Mapping[str, str] | None = None,
+        pushers: Iterable[str] | None = None,
         cost_weight_of_role: Mapping[str, float] | None = None,
         cost_weight_of_type: Mapping[str, float] | None = None,
     ) -> None:  # fmt: skip
         self.rows = rows
         self.artifact_type = {a: _last_part(row["type"]) for a, row in rows.artifacts.items()}
         self.role = self._roles(role_of_type or {})
+        self.overhead = {e for e, row in rows.executions.items() if row["type"].startswith(OWN)}
+        self.own_artifacts = {a for a, row in rows.artifacts.items() if row["type"].startswith(OWN)}
+        self.pushers = None if pushers is None else set(pushers)
+        self.declared_pushers = {
+            row["type"]
+            for row in rows.executions.values()
+            if (role_of_type or {}).get(
+                row["type"], (role_of_type or {}).get(_last_part(row["type"]))
+            )
+            == "PUSHER"
+        }
         self._edges()
         self.runs: dict[int, set[int]] = defaultdict(set)
         for context, execution in rows.associations:
@@ -83,7 +101,7 @@ class Reference:
                 self.runs[execution].add(context)
         self.cost = {
             execution: 0.0
-            if row["state"] == CACHED
+            if row["state"] == CACHED or not row["create"] or not row["update"]
             else float(max(0, row["update"] - row["create"]))
             for execution, row in rows.executions.items()
         }
@@ -93,12 +111,20 @@ class Reference:
             self.cost[execution] *= by_role.get(self.role[execution], 1.0)
             self.cost[execution] *= by_type.get(row["type"], by_type.get(last_part, 1.0))
         self.downstream: dict[int, set[int]] = {}
-        self.graphlets = [
-            self._graphlet(execution)
+        self.trainers = [
+            execution
             for execution in sorted(rows.executions)
-            if self.role[execution] == "TRAINER" and rows.executions[execution]["state"] != CACHED
+            if self.role[execution] == "TRAINER"
+            and rows.executions[execution]["state"] != CACHED
+            and execution not in self.overhead
         ]
-        self.useful = self._useful()
+        self.graphlets = [self._graphlet(execution) for execution in self.trainers]
+        self.needed_ms = self._needed()
+        for graphlet in self.graphlets:
+            graphlet["needed"] = self.needed_ms[graphlet["trainer"]] is not NEVER
+        self.useful = {
+            g["trainer"] for g in self.graphlets if g["outcome"] == "unpushed" and g["needed"]
+        }
         held_by: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for graphlet in self.graphlets:
             for execution in graphlet["executions"]:
@@ -121,6 +147,8 @@ class Reference:
             if execution not in self.rows.executions or artifact not in self.rows.artifacts:
                 continue
             if self.role[execution] == "RESOLVER":
+                continue
+            if execution in self.overhead or artifact in self.own_artifacts:
                 continue
             if kind in INPUT_TYPES:
                 self.inputs[execution].add(artifact)
@@ -153,15 +181,19 @@ class Reference:
     def _shares_run(self, execution: int, trainer: int) -> bool:
         return bool(self.runs[execution] & self.runs[trainer])
 
-    def _context_name(self, execution: int, type_names: list[str]) -> str | None:
+    def _context_of(self, execution: int, type_names: list[str]) -> int | None:
         held = sorted(
             {context for context, member in self.rows.associations if member == execution}
         )
         for type_name in type_names:
             for context in held:
                 if context in self.rows.contexts and self.rows.contexts[context][0] == type_name:
-                    return self.rows.contexts[context][1]
+                    return context
         return None
+
+    def _context_name(self, execution: int, type_names: list[str]) -> str | None:
+        context = self._context_of(execution, type_names)
+        return None if context is None else self.rows.contexts[context][1]
 
     # -- the three steps -----------------------------------------------------------
 
@@ -190,13 +222,16 @@ class Reference:
         artifacts: set[int] = set()
         to_do, seen = list(seeds), set(seeds)
         while to_do:
-            for consumer, _ in self.consumers[to_do.pop()]:
+            from_artifact = to_do.pop()
+            if self.artifact_type[from_artifact] == "Schema":
+                continue
+            for consumer, _ in self.consumers[from_artifact]:
                 row = self.rows.executions[consumer]
                 if self.role[consumer] not in DATA_ANALYSIS or consumer in executions:
                     continue
                 if row["state"] == CACHED and not self._shares_run(consumer, trainer):
                     continue
-                if row["create"] > ended:
+                if row["create"] and ended and row["create"] > ended:
                     continue
                 executions.add(consumer)
                 for artifact in self.inputs[consumer]:
@@ -234,13 +269,14 @@ class Reference:
         models = {a for a in self.inputs[trainer] if self.artifact_type[a] == "Model"}
         return {
             "trainer": trainer,
+            "node": self._node_id(trainer),
             "pipeline": self._context_name(trainer, PIPELINE_CONTEXTS),
             "run": self._context_name(trainer, RUN_CONTEXTS),
             "executions": sorted(executions),
             "artifacts": sorted(artifacts),
             "warm_start": sorted(models),
             "outcome": self._outcome(trainer, downstream),
-            "start_ms": min(row["create"] for row in rows),
+            "start_ms": min((row["create"] for row in rows if row["create"]), default=0),
             "end_ms": max(row["update"] for row in rows),
             "cost_ms": sum(self.cost[execution] for execution in executions),
         }
@@ -250,27 +286,125 @@ class Reference:
     def _models(self, trainer: int) -> set[int]:
         return {a for a in self.outputs[trainer] if self.artifact_type[a] == "Model"}
 
+    def _node_id(self, execution: int) -> str | None:
+        name = self._context_name(execution, NODE_CONTEXTS)
+        pipeline = self._context_name(execution, PIPELINE_CONTEXTS)
+        if name is not None and pipeline and name.startswith(f"{pipeline}."):
+            return name[len(pipeline) + 1 :]
+        return name
+
+    def _counts(self, pusher: int) -> bool:
+        """Whether a pusher is one of those that the user named."""
+        name = self.rows.executions[pusher]["type"]
+        names = {
+            name, _last_part(name), self._context_name(pusher, NODE_CONTEXTS),
+            self._node_id(pusher),
+        }  # fmt: skip
+        return self.pushers is None or bool(self.pushers & names)
+
+    def _said(self, execution: int) -> set[float | None]:
+        """The numbers in the properties ``pushed`` of what an execution put out."""
+        said: set[float | None] = set()
+        for artifact in self.outputs[execution]:
+            said |= self.rows.artifacts[artifact]["pushed"]
+        return said
+
+    def _speaks(self, execution: int) -> bool:
+        return any(self.rows.artifacts[artifact]["speaks"] for artifact in self.outputs[execution])
+
+    def _pushed(self, execution: int) -> bool:
+        row = self.rows.executions[execution]
+        if self.role[execution] != "PUSHER" or not self._counts(execution):
+            return False
+        if row["state"] in (COMPLETE, CACHED) and 1 in self._said(execution):
+            return True
+        silent = row["type"] in self.declared_pushers and not any(
+            self._speaks(other)
+            for other, its in self.rows.executions.items()
+            if its["type"] == row["type"]
+        )
+        return silent and row["state"] == COMPLETE
+
+    def _is_retried(self, trainer: int) -> bool:
+        def place(execution: int) -> tuple[object, ...]:
+            pipeline = self._context_of(execution, PIPELINE_CONTEXTS)
+            node = self._context_of(execution, NODE_CONTEXTS)
+            kind = self.rows.executions[execution]["type"] if node is None else node
+            return pipeline, node is None, kind
+
+        return any(
+            other > trainer
+            and place(other) == place(trainer)
+            and self._shares_run(other, trainer)
+            and self.inputs[other] == self.inputs[trainer]
+            for other in self.trainers
+        )
+
     def _outcome(self, trainer: int, downstream: set[int]) -> str:
         state = self.rows.executions[trainer]["state"]
-        for execution in downstream:
-            done = self.rows.executions[execution]["state"] in (COMPLETE, CACHED)
-            said = [self.rows.artifacts[artifact]["pushed"] for artifact in self.outputs[execution]]
-            if self.role[execution] == "PUSHER" and done and any(1 in values for values in said):
-                return "pushed"
+        if any(self._pushed(execution) for execution in downstream):
+            return "pushed"
         if state == FAILED:
             return "failed"
+        if self._is_retried(trainer):
+            return "retried"
         return "unpushed" if state == COMPLETE and self._models(trainer) else "incomplete"
 
-    def _useful(self) -> set[int]:
-        serving = {g["trainer"] for g in self.graphlets if g["outcome"] == "pushed"}
-        while True:
-            taken = {a for g in self.graphlets if g["trainer"] in serving for a in g["warm_start"]}
-            more = {g["trainer"] for g in self.graphlets if self._models(g["trainer"]) & taken}
-            if more <= serving:
-                break
-            serving |= more
-        unpushed = {g["trainer"] for g in self.graphlets if g["outcome"] == "unpushed"}
-        return unpushed & serving
+    def _push_ms(self, trainer: int) -> int:
+        rows = [
+            self.rows.executions[execution]
+            for execution in self.downstream[trainer]
+            if self._pushed(execution)
+        ]
+        return min(max(row["create"], row["update"]) for row in rows)
+
+    def _needed(self) -> dict[int, int | None]:
+        """By Trainer, the first push of it, or of what its Model led to."""
+        outcome = {g["trainer"]: g["outcome"] for g in self.graphlets}
+        followers = {
+            trainer: [
+                g["trainer"] for g in self.graphlets if self._models(trainer) & set(g["warm_start"])
+            ]
+            for trainer in self.trainers
+        }
+        needed: dict[int, int | None] = {}
+        for trainer in self.trainers:
+            if outcome[trainer] == "pushed":
+                needed[trainer] = self._push_ms(trainer)
+                continue
+            led_to, to_do = set(), [trainer]
+            while to_do:
+                for follower in followers[to_do.pop()]:
+                    if follower not in led_to:
+                        led_to.add(follower)
+                        to_do.append(follower)
+            pushes = [self._push_ms(t) for t in led_to if outcome[t] == "pushed"]
+            needed[trainer] = min(pushes) if pushes and outcome[trainer] == "unpushed" else NEVER
+        return needed
+
+    def missed(self, skipped: set[int]) -> set[int]:
+        """Pushed Trainers whose push is missed if these Trainers' graphlets are skipped.
+
+        "Of the same run" is taken of every warm start on the way.
+        """
+        by_trainer = {g["trainer"]: g for g in self.graphlets}
+
+        def lost(trainer: int, seen: frozenset[int]) -> bool:
+            if trainer in skipped:
+                return True
+            return any(
+                lost(base, seen | {base})
+                for base in self.trainers
+                if base not in seen
+                and self._models(base) & set(by_trainer[trainer]["warm_start"])
+                and self._shares_run(base, trainer)
+            )
+
+        return {
+            g["trainer"]
+            for g in self.graphlets
+            if g["outcome"] == "pushed" and lost(g["trainer"], frozenset({g["trainer"]}))
+        }
 
     def after_gate(self, graphlet: dict[str, Any], stage: str) -> set[int]:
         """Executions of the graphlet that run after the gate at this stage."""

@@ -19,8 +19,8 @@ class Rows:
 
     Attributes:
       executions: id to type (full name), state, create, update.
-      artifacts: id to type (full name) and pushed, the set of numbers that
-        its properties ``pushed`` hold.
+      artifacts: id to type (full name); pushed, the set of numbers that its
+        properties ``pushed`` hold; and speaks, whether it has such a property.
       events: (execution, artifact, event type, first key step or None).
       contexts: id to (type, name).
       associations: (context, execution).
@@ -53,8 +53,12 @@ def read_sqlite(path: Path | str) -> Rows:
             "update": row.get("last_update_time_since_epoch") or 0,
         }
     for row in select("SELECT id, type_id FROM Artifact"):
-        rows.artifacts[row["id"]] = {"type": type_names[row["type_id"]], "pushed": set()}
+        rows.artifacts[row["id"]] = {
+            "type": type_names[row["type_id"]], "pushed": set(), "speaks": False,
+        }  # fmt: skip
     for row in map(dict, select("SELECT * FROM ArtifactProperty WHERE name = 'pushed'")):
+        if row["artifact_id"] in rows.artifacts:
+            rows.artifacts[row["artifact_id"]]["speaks"] = True
         for column in ("int_value", "double_value", "string_value", "bool_value"):
             if row.get(column) is not None and row["artifact_id"] in rows.artifacts:
                 rows.artifacts[row["artifact_id"]]["pushed"].add(_number(row[column]))
@@ -93,11 +97,12 @@ def rows_of_raw(raw: Any) -> Rows:
             "update": update,
         }
     for artifact, type_name in zip(raw.artifact_id, raw.artifact_type):
-        rows.artifacts[artifact] = {"type": type_name, "pushed": set()}
+        rows.artifacts[artifact] = {"type": type_name, "pushed": set(), "speaks": False}
     properties = raw.artifact_properties
     for owner, name, value in zip(properties.owner, properties.name, properties.value):
         if name == "pushed" and owner in rows.artifacts:
             rows.artifacts[owner]["pushed"].add(_number(value))
+            rows.artifacts[owner]["speaks"] = True
     rows.events = list(zip(raw.event_execution, raw.event_artifact, raw.event_type, raw.event_key))
     rows.contexts = dict(zip(raw.context_id, zip(raw.context_type, raw.context_name)))
     rows.associations = [(context, execution) for context, execution in raw.association]

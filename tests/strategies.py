@@ -301,11 +301,12 @@ def permuted(
     """The same store with its rows in another order, and other ids if wanted.
 
     Ids of contexts stay: which of two run contexts an execution is named by
-    depends on their order.
+    depends on their order. Executions of one type keep their order: of two
+    attempts at a training the one with the higher id counts.
     """
     raw = copy.deepcopy(raw)
     new = Renumbering(
-        _new_ids(raw.execution_id, randomness, renumber),
+        _new_ids(raw.execution_id, randomness, renumber, raw.execution_type),
         _new_ids(raw.artifact_id, randomness, renumber),
     )
     raw.execution_id = [new.executions[old] for old in raw.execution_id]
@@ -359,10 +360,18 @@ def with_unrelated(raw: RawTables, other: RawTables) -> RawTables:
     return raw
 
 
-def _new_ids(ids: Sequence[int], randomness: random.Random, renumber: bool) -> Mapping[int, int]:
+def _new_ids(
+    ids: Sequence[int], randomness: random.Random, renumber: bool, kinds: Sequence[str] = ()
+) -> Mapping[int, int]:
+    """New ids by the old ones; those of one kind, if kinds are given, in their old order."""
     if not renumber:
         return {old: old for old in ids}
-    return dict(zip(ids, randomness.sample(range(1, 10 * len(ids) + 2), len(ids))))
+    new = randomness.sample(range(1, 10 * len(ids) + 2), len(ids))
+    for kind in sorted(set(kinds)):
+        rows = sorted((row for row, one in enumerate(kinds) if one == kind), key=ids.__getitem__)
+        for row, number in zip(rows, sorted(new[row] for row in rows)):
+            new[row] = number
+    return dict(zip(ids, new))
 
 
 def _shuffle(table: object, columns: Sequence[str], randomness: random.Random) -> None:

@@ -54,6 +54,11 @@ OUTPUT_EVENTS: Final = (EventType.OUTPUT, EventType.DECLARED_OUTPUT)
 BASELINE_MODEL_KEY: Final = "baseline_model"
 
 
+# The names of this project's own execution and artifact types start so (docs/graphlets.md,
+# Segmentation): they belong to no graphlet.
+OWN_PREFIX: Final = "tfx_graphlets."
+
+
 class Role(enum.IntEnum):
     """What an execution does in a TFX pipeline (docs/graphlets.md, Roles)."""
 
@@ -238,6 +243,7 @@ class Outcome(enum.IntEnum):
     FAILED = 1
     UNPUSHED = 2
     PUSHED = 3
+    RETRIED = 4  # the same run trained the same node on the same artifacts again
 
     def __str__(self) -> str:
         return self.name.lower()

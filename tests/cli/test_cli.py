@@ -65,12 +65,14 @@ def test_segment_prints_the_graphlets_as_one_json_array(
     assert (code, err, len(graphlets)) == (0, "", len(RHYTHM))
     assert graphlets[1] == {
         "trainer": 8,
+        "node": None,
         "pipeline": "taxi",
         "run": "run-1",
         "executions": [6, 7, 8, 9, 10],
         "artifacts": [6, 7, 8, 9, 10],
         "warm_start": [],
         "outcome": "unpushed",
+        "needed": False,
         "start_ms": 7_200_000,
         "end_ms": 7_201_650,
         "cost_ms": 1650,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.agreement import both
+from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
@@ -38,15 +40,35 @@ def gated_run(build: TraceBuilder, run: str, *, gated: bool, model: int | None =
     return waste_model
 
 
-def test_without_the_gates_events_a_gated_graphlet_holds_what_an_ungated_one_does() -> None:
-    """The gate's nodes, and through the waste model an earlier run's data, drop out."""
+def test_a_gated_graphlet_holds_what_an_ungated_one_does() -> None:
+    """No walk passes through the gate's nodes, nor through the waste model to earlier runs."""
     build = TraceBuilder()
     gated_run(build, "r2", gated=True, model=gated_run(build, "r1", gated=True))
     trace = build.trace()
-    as_recorded = segment(trace)[1]
-    assert as_recorded.executions == (1, 2, 3, 6, 7, 9, 10)  # 1, 2 and 3 are of the earlier run
-    cleaned = [graphlet.executions for graphlet in segment(without_gates(trace))]
-    assert cleaned == [(1, 5), (6, 10)]
+    as_recorded = [graphlet.executions for graphlet in both(build.raw())[0]]
+    assert as_recorded == [(1, 5), (6, 10)]
+    assert [graphlet.executions for graphlet in segment(without_gates(trace))] == as_recorded
+
+
+def test_what_gates_cost_is_reported_apart() -> None:
+    """Three nodes of a second each, and the Importer of a class that is not ours is none."""
+    build = TraceBuilder()
+    gated_run(build, "r1", gated=True)
+    build.execution("acme.tfx_graphlets.Reporter", run="r1")
+    graphlets = segment(build.trace())
+    overhead = outcome.overhead_executions(graphlets)
+    assert graphlets.trace.executions.id[overhead].tolist() == [2, 3, 4]
+    assert outcome.cost_of(graphlets, overhead) == 3_000.0
+
+
+def test_a_trainer_of_this_project_makes_no_graphlet() -> None:
+    """Whatever its class is called, and whatever it puts out."""
+    build = TraceBuilder()
+    data, model = build.artifact("Examples"), build.artifact("Model")
+    build.execution(
+        "tfx_graphlets.probes.Trainer", inputs={"examples": [data]}, outputs={"model": [model]}
+    )
+    assert len(both(build.raw())[0]) == 0
 
 
 def test_a_trace_without_gates_stays_as_it_is() -> None:

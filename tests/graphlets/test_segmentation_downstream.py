@@ -119,8 +119,10 @@ def test_two_trainers_of_one_run_share_their_data_alone() -> None:
     build = TraceBuilder()
     data, models = build.artifact(), [build.artifact("Model"), build.artifact("Model")]
     build.execution("CsvExampleGen", outputs={"examples": [data]}, run="a")
-    for model in models:
-        build.execution("Trainer", inputs={"e": [data]}, outputs={"model": [model]}, run="a")
+    for node, model in zip(("left", "right"), models):
+        build.execution(
+            "Trainer", inputs={"e": [data]}, outputs={"model": [model]}, run="a", node=node
+        )
         build.execution("Evaluator", inputs={"e": [data], "model": [model]}, run="a")
     assert cut(build) == [Cut(2, [1, 2, 3], [1, 2]), Cut(4, [1, 4, 5], [1, 3])]
 

@@ -160,18 +160,20 @@ def test_names_and_times_of_a_graphlet() -> None:
     )
     build.execution(
         "Trainer", inputs={"examples": [data]}, outputs={"model": [model]}, run="run-2",
-        pipeline="taxi", node="Trainer.a", duration_ms=4_000,
+        pipeline="taxi", node="taxi.Trainer.a", duration_ms=4_000,
     )  # fmt: skip
     build.execution("Evaluator", inputs={"model": [model]}, create_ms=9_400, duration_ms=100)
     (graphlet,) = cut_to_dicts(build)
     assert graphlet == {
         "trainer": 2,
+        "node": "Trainer.a",
         "pipeline": "taxi",
         "run": "run-2",
         "executions": [1, 2, 3],
         "artifacts": [1, 2],
         "warm_start": [],
         "outcome": "unpushed",
+        "needed": False,
         "start_ms": 5_000,
         "end_ms": 9_500,
         "cost_ms": 4_400,

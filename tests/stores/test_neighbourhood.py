@@ -288,10 +288,10 @@ def test_a_gate_reads_the_same_of_recorded_runs(store: Path, stage: Stage) -> No
 def test_what_every_run_shares_is_not_followed_without_end(
     ask: Callable[..., Neighbourhood | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A schema of all runs brings in its producer, and the latest few that validated with it."""
+    """Data of all runs bring in the latest few statistics; a schema brings in its producer only."""
     monkeypatch.setattr(walk, "MOST_JOINED", 5)
     build = TraceBuilder()
-    schema = build.artifact("Schema")
+    schema, shared = build.artifact("Schema"), build.artifact("Examples")
     for number in range(30):
         examples, anomalies = build.artifact("Examples"), build.artifact("ExampleAnomalies")
         run = f"r-{number}"
@@ -302,12 +302,16 @@ def test_what_every_run_shares_is_not_followed_without_end(
             "ExampleValidator", inputs={"schema": [schema]}, outputs={"anomalies": [anomalies]},
             run=run,
         )  # fmt: skip
+        build.execution("ImportExampleGen", outputs={"shared": [shared]}, run=run, state=state)
+        build.execution("StatisticsGen", inputs={"examples": [shared]}, run=run)
         if number < 29:
-            build.execution("Trainer", inputs={"examples": [examples], "schema": [schema]}, run=run)
+            inputs = {"examples": [examples, shared], "schema": [schema]}
+            build.execution("Trainer", inputs=inputs, run=run)
     found = ask(stored(build.raw(), tmp_path), run="r-29")
     assert found is not None
     graphlet = current_graphlet(found.trace, run="r-29", moment_ms=10**9)
     # The one that made it, and this run's cache hit.
     assert len(graphlet.with_role(Role.SCHEMA_GEN)) == 2
-    assert len(graphlet.with_role(Role.EXAMPLE_GEN)) == 1
-    assert 5 <= len(graphlet.with_role(Role.DATA_VALIDATOR)) <= 8
+    assert len(graphlet.with_role(Role.EXAMPLE_GEN)) == 3
+    assert 5 <= len(graphlet.with_role(Role.STATISTICS_GEN)) <= 8
+    assert not graphlet.with_role(Role.DATA_VALIDATOR)

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tfx_graphlets import vocabulary
 from tfx_graphlets.gate import keys
-from tfx_graphlets.graphlets.roles import is_output_edge, roles_of_executions
+from tfx_graphlets.graphlets import roles
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.policy.freshness import FreshnessLedger
 from tfx_graphlets.trace.trace import IntArray, Trace
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import Role, Stage
 
 _FLAGS = (keys.PROCEED, keys.WOULD_SKIP, keys.SHADOW, keys.EXPLORED, keys.FAILED_OPEN)
 _SHARES = (keys.EXPLORATION, keys.RISK, keys.PROBABILITY, keys.THRESHOLD, keys.FRESHNESS)
@@ -32,7 +33,9 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
         return ()
     number = {key: artifacts.properties.numbers(key, len(artifacts)) for key in (*_FLAGS, *_SHARES)}
     text = {key: artifacts.properties.texts(key, len(artifacts)) for key in (keys.STAGE, keys.GATE)}
-    puts_out = is_output_edge(trace, roles_of_executions(trace))
+    # Own nodes have no edges, so their events are looked at; a Resolver produced nothing.
+    puts_out = roles.among(trace.events.type, vocabulary.OUTPUT_EVENTS)
+    puts_out &= (roles.roles_of_executions(trace) != Role.RESOLVER)[trace.events.execution]
     producer = dict(
         zip(
             trace.events.artifact[puts_out].tolist(),

@@ -93,9 +93,30 @@ class Edges:
 
     @functools.cached_property
     def analysers(self) -> StepToExecutions:
-        """Artifact to its consumers whose role is data analysis (step 2)."""
+        """Artifact to its consumers whose role is data analysis (step 2).
+
+        None of an artifact of type Schema: being held against one schema is not being about
+        the same data.
+        """
         analyses = roles.among(self._taken.role, vocabulary.DATA_ANALYSIS)
-        return StepToExecutions.of(self, self._taken.of(analyses))
+        is_schema = self.trace.artifacts_of_types([ArtifactType.SCHEMA])
+        return StepToExecutions.of(
+            self, self._taken.of(analyses & ~is_schema[self._taken.artifact])
+        )
+
+    def existed_by_the_end(self, execution: IntArray, trainer: IntArray) -> BoolArray:
+        """True where an execution was not created after a Trainer had ended, pairwise.
+
+        A time of 0 is a missing time: of it nothing is known to be later.
+
+        Args:
+          execution, trainer: int64 [n], positions of executions.
+
+        Returns: bool [n].
+        """
+        created = self.trace.executions.create_ms[execution]
+        ended = self.trace.executions.update_ms[trainer]
+        return (created <= ended) | (ended == 0)
 
     @functools.cached_property
     def users(self) -> Adjacency:

@@ -15,10 +15,11 @@ from typing import Final
 
 import numpy as np
 
+from tfx_graphlets import vocabulary
 from tfx_graphlets.trace.trace import Trace
 
 # Full names of our artifact types start so, and those of our components.
-ARTIFACT_PREFIX: Final = "tfx_graphlets."
+ARTIFACT_PREFIX: Final = vocabulary.OWN_PREFIX
 EXECUTION_PREFIX: Final = "tfx_graphlets.components."
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from tfx_graphlets.trace.adjacency import PairSet
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import Outcome, Role
 
+NEVER: Final = int(np.iinfo(np.int64).max)  # a moment that does not come
+
 
 class Part(enum.IntEnum):
     """Which step of the segmentation brought an execution in."""
@@ -27,6 +30,11 @@ class Part(enum.IntEnum):
     ANALYSIS = 2  # step 2, data analysis beside the data
     TRAINER = 3  # the graphlet's own Trainer
     DOWNSTREAM = 4  # step 3, validation and serving
+
+
+_IN_ORDER = (
+    Outcome.PUSHED, Outcome.UNPUSHED, Outcome.FAILED, Outcome.RETRIED, Outcome.INCOMPLETE,
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,9 +91,13 @@ class Graphlets:
         ``executions.index``.
       artifacts: artifacts of each graphlet.
       warm_start: Models that the Trainer itself took in.
+      pusher: bool [num_executions], executions of role PUSHER that count.
+      pushes: bool [num_executions], those of them that brought a model to serving.
+      retry: int64 [n], number of the graphlet of the next attempt at the same training (same
+        run, node and artifacts); -1 where there is none.
       outcome: int8 [n], vocabulary.Outcome.
-      useful: bool [n], unpushed, and its Model is the warm start of a graphlet
-        that is, transitively, pushed: no waste.
+      needed_ms: int64 [n], when it became needed, milliseconds: the end of its push, or of the
+        first push that its Model led to; NEVER where it is not needed.
       cost: float64 [num_executions], cost of every execution of the trace,
         milliseconds times the weight of its role or type, never negative.
       edges: the trace's edges, as the walks built them.
@@ -98,8 +110,11 @@ class Graphlets:
     part: SmallArray
     artifacts: Membership
     warm_start: Membership
+    pusher: BoolArray
+    pushes: BoolArray
+    retry: IntArray
     outcome: SmallArray
-    useful: BoolArray
+    needed_ms: IntArray
     cost: FloatArray
     edges: Edges = dataclasses.field(repr=False)
 
@@ -115,7 +130,7 @@ class Graphlets:
         return Graphlet(self, number % len(self))
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{int((self.outcome == o).sum())} {o}" for o in reversed(Outcome))
+        counts = ", ".join(f"{int((self.outcome == o).sum())} {o}" for o in _IN_ORDER)
         return f"{len(self)} graphlets ({counts})"
 
     def of_trainer(self, execution_id: int) -> Graphlet:
@@ -150,14 +165,85 @@ class Graphlets:
         return self.outcome == Outcome.PUSHED
 
     @property
+    def unpushed(self) -> BoolArray:
+        """True where the outcome is unpushed, bool [n]."""
+        return self.outcome == Outcome.UNPUSHED
+
+    @property
+    def useful(self) -> BoolArray:
+        """True where it is unpushed, and its Model led to a push by warm starts, bool [n]."""
+        return self.unpushed & self.needed
+
+    @property
+    def needed(self) -> BoolArray:
+        """True where it is pushed or useful, bool [n]: the label that is learnt and kept."""
+        return self.needed_ms != NEVER
+
+    def needed_at(self, moment_ms: int | IntArray) -> BoolArray:
+        """``needed`` as far as it was known at a moment, bool [n].
+
+        The label of an unpushed graphlet changes at the push that it turns out to be needed
+        for, not before.
+
+        Args:
+          moment_ms: one moment, or one per graphlet; a push that ended at it counts.
+        """
+        return self.needed & (self.needed_ms <= moment_ms)
+
+    @property
     def pipeline(self) -> IntArray:
         """Position of each Trainer's pipeline context, int64 [n], -1 if none."""
         return self.trace.pipeline_of_execution[self.trainer]
 
     @property
+    def node(self) -> IntArray:
+        """Position of each Trainer's node context, int64 [n], -1 if none."""
+        return self.trace.node_of_execution[self.trainer]
+
+    def of(self, *, pipeline: str | None = None, node: str | None = None) -> IntArray:
+        """Numbers of the graphlets of a pipeline, of a node, or of a node of a pipeline.
+
+        A name selects graphlets and cuts nothing: what belongs to them may stand in other
+        pipelines of the store.
+
+        Args:
+          pipeline: name of a pipeline context that holds their Trainers; None for any.
+          node: id of their Trainers' node (``Trainer``), or the name of its context
+            (``pipeline.Trainer``); None for any.
+
+        Returns: int64 [k], ascending; empty where the pipeline has trained nothing.
+
+        Raises:
+          TraceNotFoundError: the trace has no such pipeline, or no Trainer of it is such a node.
+        """
+        chosen = np.ones(len(self), bool)
+        if pipeline is not None:
+            chosen = np.isin(self.trainer, self.trace.members_of_pipeline(pipeline))
+        if node is not None:
+            chosen &= self._of_node(node, chosen)
+        return np.flatnonzero(chosen).astype(np.int64)
+
+    def _of_node(self, node: str, among: BoolArray) -> BoolArray:
+        known: dict[str, list[int]] = {}
+        for number in np.flatnonzero(among).tolist():
+            position = int(self.trainer[number])
+            name = self.trace.context_name(int(self.trace.node_of_execution[position]))
+            for one in {name, self.trace.node_id(position)} - {None}:
+                known.setdefault(str(one), []).append(number)
+        if node not in known:
+            ids = {self.trace.node_id(int(one)) for one in self.trainer[among]} - {None}
+            there = f"there are {', '.join(sorted(map(repr, ids)))}" if ids else "there is none"
+            raise TraceNotFoundError(node, f"node={node!r}: no Trainer is this node; {there}")
+        result = np.zeros(len(self), bool)
+        result[known[node]] = True
+        return result
+
+    @property
     def start_ms(self) -> IntArray:
-        """Earliest create time of the graphlet's executions, int64 [n]."""
-        return self._reduce(np.minimum, self.trace.executions.create_ms)
+        """Earliest create time of the graphlet's executions, int64 [n]; 0 if none has one."""
+        create_ms = self.trace.executions.create_ms
+        earliest = self._reduce(np.minimum, np.where(create_ms == 0, NEVER, create_ms))
+        return np.where(earliest == NEVER, 0, earliest)
 
     @property
     def end_ms(self) -> IntArray:
@@ -209,6 +295,11 @@ class Graphlet:
         return trace.context_name(int(trace.pipeline_of_execution[self.trainer_position]))
 
     @property
+    def node(self) -> str | None:
+        """Id of the Trainer's node; None where it stands in no node context."""
+        return self.graphlets.trace.node_id(self.trainer_position)
+
+    @property
     def run(self) -> str | None:
         """Name of the run context of the Trainer; None where it has none."""
         trace = self.graphlets.trace
@@ -237,9 +328,16 @@ class Graphlet:
         return Outcome(int(self.graphlets.outcome[self.number]))
 
     @property
+    def needed(self) -> bool:
+        """Whether it is pushed, or its Model led to a push."""
+        return bool(self.graphlets.needed_ms[self.number] != NEVER)
+
+    @property
     def start_ms(self) -> int:
-        """Earliest create time of its executions, milliseconds since the epoch."""
-        return int(self._times("create_ms").min())
+        """Earliest create time of its executions, milliseconds since the epoch; 0 if none."""
+        known = self._times("create_ms")
+        known = known[known != 0]
+        return int(known.min()) if len(known) else 0
 
     @property
     def end_ms(self) -> int:
@@ -273,12 +371,14 @@ class Graphlet:
         cost = self.cost_ms
         return {
             "trainer": self.trainer,
+            "node": self.node,
             "pipeline": self.pipeline,
             "run": self.run,
             "executions": list(self.executions),
             "artifacts": list(self.artifacts),
             "warm_start": list(self.warm_start),
             "outcome": str(self.outcome),
+            "needed": self.needed,
             "start_ms": self.start_ms,
             "end_ms": self.end_ms,
             "cost_ms": int(cost) if cost.is_integer() else cost,

@@ -6,6 +6,7 @@ counted once, and it is wasted only if every graphlet that holds it is.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,17 +15,11 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.edges import Edges
-from tfx_graphlets.graphlets.graphlet import Graphlets, Membership, Part
+from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets, Membership, Part
+from tfx_graphlets.graphlets.series import lane_of
 from tfx_graphlets.trace.adjacency import Adjacency, PairSet
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
-from tfx_graphlets.vocabulary import (
-    ArtifactType,
-    ExecutionState,
-    Outcome,
-    PropertyName,
-    Role,
-    Stage,
-)
+from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, Role, Stage
 
 _BEFORE_THE_INPUT_GATE = (Role.EXAMPLE_GEN, Role.IMPORTER, Role.RESOLVER)
 
@@ -45,8 +40,8 @@ def execution_cost(
         (the full name counts first), 1 where absent.
 
     Returns:
-      float64 [num_executions], milliseconds; 0 for a CACHED execution, never
-      negative.
+      float64 [num_executions], milliseconds; 0 for a CACHED execution and for one of which a
+      time is missing (0), never negative.
 
     Raises:
       InvalidArgumentError: a weight is negative or not finite.
@@ -62,7 +57,8 @@ def execution_cost(
                     argument, {str(name): weight}, "a weight must be a finite number, 0 or more"
                 )
     cost = np.maximum(executions.update_ms - executions.create_ms, 0).astype(np.float64)
-    cost[executions.state == ExecutionState.CACHED] = 0.0
+    missing = (executions.create_ms == 0) | (executions.update_ms == 0)
+    cost[missing | (executions.state == ExecutionState.CACHED)] = 0.0
     for one_role, weight in (weight_of_role or {}).items():
         cost[role == one_role] *= weight
     by_name = weight_of_type or {}
@@ -72,92 +68,152 @@ def execution_cost(
     return cost
 
 
-def pushing_executions(trace: Trace, role: SmallArray, *, edges: Edges | None = None) -> BoolArray:
-    """True for executions that brought a model to serving, bool [num_executions].
+def pushed_since(
+    edges: Edges, pushes: BoolArray, executions: Membership, part: SmallArray
+) -> IntArray:
+    """When each graphlet was first pushed, int64 [n], milliseconds; NEVER where it was not.
 
-    A PUSHER in state COMPLETE or CACHED that put out an artifact whose
-    property ``pushed`` is 1. A PushedModel alone proves nothing.
+    Args:
+      edges: of the trace.
+      pushes: bool [num_executions], see ``pushers.pushing``.
+      executions: members of every graphlet.
+      part: Part of every member.
     """
-    properties = trace.artifacts.properties
-    says_pushed = properties.has_number(PropertyName.PUSHED, 1, len(trace.artifacts))
-    states = (ExecutionState.COMPLETE, ExecutionState.CACHED)
-    pusher = np.flatnonzero((role == Role.PUSHER) & roles.among(trace.executions.state, states))
-    return _puts_out(edges or Edges(trace, role), pusher, says_pushed)
+    executed = edges.trace.executions
+    downstream = np.flatnonzero(part == Part.DOWNSTREAM)
+    entries = downstream[pushes[executions.index[downstream]]]
+    graphlet = np.searchsorted(executions.start, entries, side="right") - 1
+    position = executions.index[entries]
+    result = np.full(len(executions), NEVER, np.int64)
+    ended = np.maximum(executed.update_ms, executed.create_ms)[position]
+    np.minimum.at(result, graphlet, ended)
+    return result
 
 
-def outcomes(
-    trace: Trace,
-    role: SmallArray,
-    trainer: IntArray,
-    executions: Membership,
-    part: SmallArray,
-    *,
-    edges: Edges | None = None,
-) -> SmallArray:
+def next_attempts(edges: Edges, trainer: IntArray) -> IntArray:
+    """The graphlet of the next attempt at each training, int64 [n]; -1 where there is none.
+
+    A later attempt is a Trainer of the same node that shares a run context, has a higher id
+    and took in exactly the same artifacts. Trainers without a node context are told apart by
+    their pipeline and type, as lanes are.
+
+    Args:
+      edges: of the trace.
+      trainer: int64 [n], positions of the Trainers, ascending.
+    """
+    result = np.full(len(trainer), -1, np.int64)
+    lane = lane_of(edges.trace, trainer)
+    graphlet, run = edges.runs.expand(trainer)
+    order = np.lexsort((graphlet, lane[graphlet], run))
+    graphlet, key = graphlet[order], np.column_stack((run[order], lane[graphlet[order]]))
+    again = (key[1:] == key[:-1]).all(axis=1)
+    together = np.flatnonzero(np.append(again, False) | np.append(False, again))
+    latest: dict[tuple[int, int, bytes], int] = {}
+    for at in together[::-1].tolist():
+        number = int(graphlet[at])
+        _, taken = edges.inputs.expand(trainer[number : number + 1])
+        attempt = (int(key[at, 0]), int(key[at, 1]), np.unique(taken).tobytes())
+        following = latest.get(attempt, -1)
+        if following >= 0 and (result[number] < 0 or following < result[number]):
+            result[number] = following
+        latest[attempt] = number
+    return result
+
+
+def outcomes(edges: Edges, trainer: IntArray, pushed_ms: IntArray, retry: IntArray) -> SmallArray:
     """Outcome of every graphlet, int8 [n], vocabulary.Outcome.
 
     Args:
-      trace: the trace.
-      role: role of every execution, int8 [num_executions].
-      trainer: positions of the Trainers, int64 [n].
-      executions: members of every graphlet.
-      part: Part of every member.
-      edges: the trace's edges, if they are at hand.
+      edges: of the trace.
+      trainer: int64 [n], positions of the Trainers.
+      pushed_ms: int64 [n], see ``pushed_since``.
+      retry: int64 [n], see ``next_attempts``.
     """
-    edges = edges or Edges(trace, role)
-    state = trace.executions.state[trainer]
-    is_model = trace.artifacts_of_types([ArtifactType.MODEL])
-    puts_out_model = _puts_out(edges, trainer, is_model)[trainer]
-
-    downstream = np.flatnonzero(part == Part.DOWNSTREAM)
-    pushing = pushing_executions(trace, role, edges=edges)
-    pushes = downstream[pushing[executions.index[downstream]]]
-    pushed = np.zeros(len(trainer), bool)
-    pushed[np.searchsorted(executions.start, pushes, side="right") - 1] = True
+    state = edges.trace.executions.state[trainer]
+    is_model = edges.trace.artifacts_of_types([ArtifactType.MODEL])
+    index, artifact = edges.outputs.expand(trainer)
+    puts_out_model = np.zeros(len(trainer), bool)
+    puts_out_model[index[is_model[artifact]]] = True
 
     result = np.full(len(trainer), Outcome.INCOMPLETE, np.int8)
     result[(state == ExecutionState.COMPLETE) & puts_out_model] = Outcome.UNPUSHED
+    result[retry >= 0] = Outcome.RETRIED
     result[state == ExecutionState.FAILED] = Outcome.FAILED
-    result[pushed] = Outcome.PUSHED
+    result[pushed_ms != NEVER] = Outcome.PUSHED
     return result
 
 
-def _puts_out(edges: Edges, execution: IntArray, wanted: BoolArray) -> BoolArray:
-    """True for those of the executions that put out a wanted artifact, bool [num_executions]."""
-    result = np.zeros(len(edges.trace.executions), bool)
-    index, artifact = edges.outputs.expand(execution)
-    result[execution[index[wanted[artifact]]]] = True
-    return result
+def needed_since(
+    edges: Edges, trainer: IntArray, warm_start: Membership, outcome: SmallArray,
+    pushed_ms: IntArray,
+) -> IntArray:  # fmt: skip
+    """When each graphlet became needed, int64 [n], milliseconds; NEVER where it is not.
 
+    A pushed graphlet is needed from its push on; an unpushed one, which is then *useful*, from
+    the first push of a graphlet that its Model is the warm start of, transitively.
 
-def useful(
-    trace: Trace,
-    role: SmallArray,
-    trainer: IntArray,
-    warm_start: Membership,
-    outcome: SmallArray,
-    *,
-    edges: Edges | None = None,
-) -> BoolArray:
-    """True for unpushed graphlets that a pushed one was warm-started from.
-
-    Transitively: a chain of warm starts that ends in a pushed graphlet makes
-    all before it useful. Returns: bool [n].
+    Args:
+      edges: of the trace.
+      trainer: int64 [n], positions of the Trainers.
+      warm_start: Models that each took in.
+      outcome, pushed_ms: of each graphlet.
     """
-    edges = edges or Edges(trace, role)
+    bases = _bases(edges, trainer, warm_start)
+    reached = pushed_ms.copy()
+    # The earliest push first: what it reaches, it reaches first.
+    started = np.flatnonzero((pushed_ms != NEVER) & (np.diff(bases.start) > 0))
+    heap = [(int(pushed_ms[number]), number) for number in started.tolist()]
+    heapq.heapify(heap)
+    while heap:
+        moment, number = heapq.heappop(heap)
+        if moment > reached[number]:
+            continue
+        for base in bases.target[bases.start[number] : bases.start[number + 1]].tolist():
+            if moment < reached[base]:
+                reached[base] = moment
+                heapq.heappush(heap, (moment, base))
+    counts = (outcome == Outcome.PUSHED) | (outcome == Outcome.UNPUSHED)
+    # The label of a pushed graphlet is its own push, whatever was made of its Model before.
+    reached = np.where(outcome == Outcome.PUSHED, pushed_ms, reached)
+    return np.where(counts, reached, NEVER)
+
+
+def _bases(edges: Edges, trainer: IntArray, warm_start: Membership) -> Adjacency:
+    """Graphlet to the graphlets that put out a Model which it took in."""
     graphlet, artifact = edges.outputs.expand(trainer)
-    is_model = trace.artifacts_of_types([ArtifactType.MODEL])
-    model = is_model[artifact]
-    makers = Adjacency.from_edges(artifact[model], graphlet[model], len(trace.artifacts))
-    began_from = Adjacency(warm_start.start, warm_start.index.astype(np.int32))
-    reaches_serving = outcome == Outcome.PUSHED
-    frontier = np.flatnonzero(reaches_serving)
-    while len(frontier):
-        _, models = began_from.expand(frontier)
-        _, makers_of = makers.expand(models)
-        frontier = np.unique(makers_of[~reaches_serving[makers_of]])
-        reaches_serving[frontier] = True
-    return reaches_serving & (outcome == Outcome.UNPUSHED)
+    model = edges.trace.artifacts_of_types([ArtifactType.MODEL])[artifact]
+    makers = Adjacency.from_edges(artifact[model], graphlet[model], len(edges.trace.artifacts))
+    index, base = makers.expand(warm_start.index)
+    return Adjacency.from_edges(warm_start.rows()[index], base, len(trainer))
+
+
+def missed_pushes(graphlets: Graphlets, skipped: BoolArray) -> BoolArray:
+    """Pushed graphlets that would not have been pushed, had these been skipped, bool [n].
+
+    A push is missed if its graphlet is skipped, or one of the same run that its warm start
+    comes from: by a chain of warm starts within the run.
+
+    Args:
+      graphlets: the graphlets.
+      skipped: bool [n].
+
+    Raises:
+      InvalidArgumentError: ``skipped`` has another length.
+    """
+    _check_skipped(graphlets, skipped)
+    lost = skipped.copy()
+    bases = _bases(graphlets.edges, graphlets.trainer, graphlets.warm_start)
+    child, base = bases.expand(np.arange(len(graphlets), dtype=np.int64))
+    of = graphlets.trainer
+    same_run = graphlets.edges.shares_run(of[child], of[base])
+    child, base = child[same_run], base[same_run]
+    while len(child):
+        newly = lost[base] & ~lost[child]
+        if not newly.any():
+            break
+        lost[child[newly]] = True
+    missed: BoolArray = lost & graphlets.pushed
+    return missed
 
 
 # -- waste: sets of executions ---------------------------------------------------
@@ -167,9 +223,9 @@ def wasted_executions(graphlets: Graphlets) -> BoolArray:
     """True for executions that only served unpushed graphlets.
 
     Returns: bool [num_executions]; false for one that no graphlet holds, or
-      that one holds which is pushed, useful, failed or incomplete.
+      that one holds which is pushed, useful, failed, retried or incomplete.
     """
-    wasteful = (graphlets.outcome == Outcome.UNPUSHED) & ~graphlets.useful
+    wasteful = graphlets.unpushed & ~graphlets.useful
     rows, index = graphlets.executions.rows(), graphlets.executions.index
     held = np.zeros(len(graphlets.trace.executions), bool)
     held[index] = True
@@ -184,6 +240,15 @@ def cost_of(graphlets: Graphlets, executions: BoolArray) -> float:
       executions: bool [num_executions], the set.
     """
     return float(graphlets.cost[executions].sum())
+
+
+def overhead_executions(graphlets: Graphlets) -> BoolArray:
+    """Gates, rehearsals and other nodes of this project, bool [num_executions].
+
+    They belong to no graphlet; what they cost is the price of having a gate:
+    ``cost_of(graphlets, overhead_executions(graphlets))``.
+    """
+    return roles.own_executions(graphlets.trace)
 
 
 def total_waste(graphlets: Graphlets) -> float:
@@ -245,10 +310,7 @@ def saved_executions(graphlets: Graphlets, skipped: BoolArray, stage: Stage) -> 
     Raises:
       InvalidArgumentError: ``skipped`` has another length.
     """
-    if len(skipped) != len(graphlets):
-        raise InvalidArgumentError(
-            "skipped", len(skipped), f"its length must be {len(graphlets)}, one per graphlet"
-        )
+    _check_skipped(graphlets, skipped)
     rows, index = graphlets.executions.rows(), graphlets.executions.index
     result = np.zeros(len(graphlets.trace.executions), bool)
     result[index[skipped[rows] & after_the_gate(graphlets, stage)]] = True
@@ -274,5 +336,12 @@ def waste_removed(graphlets: Graphlets, skipped: BoolArray, stage: Stage) -> flo
 
 
 def waste_removable(graphlets: Graphlets, stage: Stage) -> float:
-    """``waste_removed`` of an oracle that skips exactly the unpushed graphlets."""
-    return waste_removed(graphlets, graphlets.outcome == Outcome.UNPUSHED, stage)
+    """``waste_removed`` of an oracle that skips exactly what is not needed."""
+    return waste_removed(graphlets, ~graphlets.needed, stage)
+
+
+def _check_skipped(graphlets: Graphlets, skipped: BoolArray) -> None:
+    if len(skipped) != len(graphlets):
+        raise InvalidArgumentError(
+            "skipped", len(skipped), f"its length must be {len(graphlets)}, one per graphlet"
+        )

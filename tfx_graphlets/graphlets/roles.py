@@ -13,7 +13,7 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.trace.trace import BoolArray, SmallArray, Trace
+from tfx_graphlets.trace.trace import BoolArray, CodeArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, Role
 
 
@@ -61,6 +61,47 @@ def roles_of_types(trace: Trace, overrides: Mapping[str, Role] | None = None) ->
     return roles
 
 
+def present(trace: Trace, overrides: Mapping[str, Role] | None) -> dict[str, Role]:
+    """Those of the overrides whose type is in the trace.
+
+    ``roles_of_types`` takes an unknown name for a slip of the pen; a part of a store, or a store
+    before the first run, may lack a type that is meant.
+    """
+    names = trace.executions.type_names
+    known = set(names) | {vocabulary.base_name(name) for name in names}
+    return {name: role for name, role in (overrides or {}).items() if name in known}
+
+
+def no_trainer_hint(trace: Trace, role: SmallArray) -> str | None:
+    """What to do about a store that holds Models and no Trainer; None where it has a Trainer.
+
+    Args:
+      trace: the trace.
+      role: role of every execution, int8 [num_executions].
+
+    Returns:
+      Which classes put out Models and the option that makes one a Trainer; None also where no
+      class does.
+    """
+    trains = role[~own_executions(trace)] == Role.TRAINER
+    if trains.any():
+        return None
+    events = trace.events
+    is_model = trace.artifacts_of_types([ArtifactType.MODEL])
+    makes = is_output_edge(trace, role) & is_model[events.artifact]
+    makes &= role[events.execution] != Role.IMPORTER
+    types = np.unique(trace.executions.type[events.execution[makes]])
+    names = [trace.executions.type_names[code] for code in types.tolist()]
+    if not names:
+        return None
+    bases = [vocabulary.base_name(name) for name in names]
+    unique = [base if bases.count(base) == 1 else name for base, name in zip(bases, names)]
+    return (
+        f"no execution is a Trainer; Models are put out by {', '.join(names)}: if one of them "
+        f"trains, say so by {' or '.join(f'--role {name}=trainer' for name in unique)}"
+    )
+
+
 def role_of_custom_class(puts_out: frozenset[str], takes_in: frozenset[str]) -> Role:
     """Role of a class that TFX does not know; the first rule that fits counts.
 
@@ -102,7 +143,8 @@ def is_input_edge(trace: Trace, role: SmallArray) -> BoolArray:
     """True for events that are input edges, bool [num_events].
 
     Args:
-      role: role of every execution; events of a RESOLVER are no edges.
+      role: role of every execution; events of a RESOLVER are no edges, nor are those of
+        this project's own executions and artifacts (``own_executions``).
     """
     return _is_edge(trace, role, vocabulary.INPUT_EVENTS)
 
@@ -114,7 +156,34 @@ def is_output_edge(trace: Trace, role: SmallArray) -> BoolArray:
 
 def _is_edge(trace: Trace, role: SmallArray, kinds: tuple[vocabulary.EventType, ...]) -> BoolArray:
     events = trace.events
-    return among(events.type, kinds) & (role[events.execution] != Role.RESOLVER)
+    edge = among(events.type, kinds) & (role[events.execution] != Role.RESOLVER)
+    for own, rows in (
+        (own_executions(trace), events.execution),
+        (own_artifacts(trace), events.artifact),
+    ):
+        if own.any():
+            edge &= ~own[rows]
+    return edge
+
+
+def own_executions(trace: Trace) -> BoolArray:
+    """Executions of this project's own nodes (gates, rehearsals), bool [num_executions].
+
+    Their types' names start with ``tfx_graphlets.``; they belong to no graphlet.
+    """
+    return _of_own_types(trace.executions.type_names, trace.executions.type)
+
+
+def own_artifacts(trace: Trace) -> BoolArray:
+    """What this project's own nodes read and decide, bool [num_artifacts]."""
+    return _of_own_types(trace.artifacts.type_names, trace.artifacts.type)
+
+
+def _of_own_types(names: tuple[str, ...], types: CodeArray) -> BoolArray:
+    if not names:
+        return np.zeros(len(types), bool)
+    own: BoolArray = np.array([name.startswith(vocabulary.OWN_PREFIX) for name in names])[types]
+    return own
 
 
 def among(values: SmallArray, wanted: Iterable[int]) -> BoolArray:

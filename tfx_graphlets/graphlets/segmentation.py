@@ -8,11 +8,12 @@ array of (graphlet, node) pairs, and one step is a gather over CSR rows.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from tfx_graphlets.graphlets import outcome as outcomes
+from tfx_graphlets.graphlets import pushers as pushing
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.graphlet import Graphlets, Membership, Part
@@ -33,10 +34,14 @@ def segment(
     trace: Trace,
     *,
     role_of_type: Mapping[str, Role] | None = None,
+    pushers: Collection[str] | None = None,
     cost_weight_of_role: Mapping[Role, float] | None = None,
     cost_weight_of_type: Mapping[str, float] | None = None,
 ) -> Graphlets:
     """Cuts a trace into graphlets, one for every Trainer that is not CACHED.
+
+    Nodes of this project itself (types ``tfx_graphlets.*``: gates, rehearsals) belong to no
+    graphlet, and no walk passes through them; see ``outcome.overhead_executions``.
 
     >>> from tfx_graphlets.testing import TraceBuilder
     >>> build = TraceBuilder()
@@ -50,7 +55,11 @@ def segment(
     Args:
       trace: what the store recorded.
       role_of_type: roles that count instead of the rules, by the execution
-        type's full name or its last dotted part.
+        type's full name or its last dotted part. A class that is declared to be a PUSHER here
+        and whose outputs carry no property ``pushed`` at all has pushed when it is COMPLETE.
+      pushers: which pushers count, by the id of their node, the name of its context or the name
+        of their type, full or its last dotted part; None for all. (A push to staging that
+        always happens proves nothing.)
       cost_weight_of_role: factor on the cost of executions of a role, at
         least 0; 1 where absent.
       cost_weight_of_type: the same by the type's full name or last part;
@@ -60,16 +69,16 @@ def segment(
       Graphlets in ascending id of the Trainer execution.
 
     Raises:
-      InvalidArgumentError: an override names a type that is not in the trace,
-        or a weight is negative.
+      InvalidArgumentError: an override names a type, or ``pushers`` a pusher, that is not in
+        the trace (``roles.present`` and ``pushers.present`` leave these out), or a weight is
+        negative.
     """
     role = roles.roles_of_executions(trace, role_of_type)
     cost = outcomes.execution_cost(trace, role, cost_weight_of_role, cost_weight_of_type)
     edges = Edges(trace, role)
     executions = trace.executions
-    trainer = np.flatnonzero(
-        (role == Role.TRAINER) & (executions.state != ExecutionState.CACHED)
-    ).astype(np.int64)
+    trains = (role == Role.TRAINER) & (executions.state != ExecutionState.CACHED)
+    trainer = np.flatnonzero(trains & ~roles.own_executions(trace)).astype(np.int64)
 
     blocks = [
         _Block.of(edges, trainer[first : first + _BLOCK])
@@ -82,7 +91,11 @@ def segment(
     warm_start = Membership.from_pairs(
         *edges.models_taken.expand(trainer), len(trainer), len(trace.artifacts)
     )
-    outcome = outcomes.outcomes(trace, role, trainer, executions_of, parts, edges=edges)
+    pusher = pushing.counted(trace, role, pushers)
+    pushes = pushing.pushing(edges, pusher, role_of_type)
+    pushed_ms = outcomes.pushed_since(edges, pushes, executions_of, parts)
+    retry = outcomes.next_attempts(edges, trainer)
+    outcome = outcomes.outcomes(edges, trainer, pushed_ms, retry)
     return Graphlets(
         trace=trace,
         role=role,
@@ -91,8 +104,11 @@ def segment(
         part=parts,
         artifacts=artifacts_of,
         warm_start=warm_start,
+        pusher=pusher,
+        pushes=pushes,
+        retry=retry,
         outcome=outcome,
-        useful=outcomes.useful(trace, role, trainer, warm_start, outcome, edges=edges),
+        needed_ms=outcomes.needed_since(edges, trainer, warm_start, outcome, pushed_ms),
         cost=cost,
         edges=edges,
     )
@@ -148,14 +164,12 @@ def _data_analysis(edges: Edges, trainer: IntArray, upstream: PairSet, held: _He
     Starts from the artifacts that ``held`` has after step 1; adds to it.
     Returns the executions that joined and those of ``upstream``.
     """
-    create_ms = edges.trace.executions.create_ms
-    ended_ms = edges.trace.executions.update_ms[trainer]
     joined = upstream.copy()
     walked = PairSet(len(edges.trace.artifacts))
     graphlet, artifact = walked.add(*held.take())
     while len(graphlet):
         graphlet, execution = edges.analysers.follow(graphlet, artifact, trainer)
-        joins = create_ms[execution] <= ended_ms[graphlet]
+        joins = edges.existed_by_the_end(execution, trainer[graphlet])
         graphlet, execution = joined.add(graphlet[joins], execution[joins])
         held.add(*edges.data.follow(graphlet, execution))
         graphlet, artifact = walked.add(*edges.outputs.follow(graphlet, execution))

@@ -10,7 +10,26 @@ import dataclasses
 import numpy as np
 
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.trace.trace import IntArray
+from tfx_graphlets.trace.trace import IntArray, Trace
+
+
+def lane_of(trace: Trace, trainer: IntArray) -> IntArray:
+    """Number of each Trainer's lane, from 0, int64 [n].
+
+    Lanes are told apart by the Trainer's pipeline context (Trainers without one share one) and
+    its node context, else its type.
+
+    Args:
+      trace: the trace.
+      trainer: int64 [n], positions of executions.
+    """
+    node = trace.node_of_execution[trainer]
+    kind = np.where(node >= 0, node, -2 - trace.executions.type[trainer].astype(np.int64))
+    # One number per pair sorts as the pair does, and many times faster.
+    lowest = int(kind.min()) if len(kind) else 0
+    num_kinds = int(kind.max()) - lowest + 1 if len(kind) else 1
+    pair = trace.pipeline_of_execution[trainer] * num_kinds + (kind - lowest)
+    return np.unique(pair, return_inverse=True)[1].astype(np.int64)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,9 +37,7 @@ class Lanes:
     """Graphlets by lane, in the order in which their Trainers were created.
 
     Attributes:
-      lane: int64 [n], number of each graphlet's lane. Lanes are told apart by
-        the Trainer's pipeline context (graphlets without one share one) and
-        its node context, else its type.
+      lane: int64 [n], number of each graphlet's lane, see ``lane_of``.
       create_ms: int64 [n], create time of each Trainer.
       order: int64 [n], graphlets sorted by (lane, create time, id).
       start: int64 [num_lanes + 1], where each lane starts in ``order``.
@@ -35,13 +52,7 @@ class Lanes:
     def of(cls, graphlets: Graphlets) -> Lanes:
         """Lanes of the graphlets of one trace."""
         trace, trainer = graphlets.trace, graphlets.trainer
-        node = trace.node_of_execution[trainer]
-        kind = np.where(node >= 0, node, -2 - trace.executions.type[trainer].astype(np.int64))
-        # One number per pair sorts as the pair does, and many times faster.
-        lowest = int(kind.min()) if len(kind) else 0
-        num_kinds = int(kind.max()) - lowest + 1 if len(kind) else 1
-        pair = graphlets.pipeline * num_kinds + (kind - lowest)
-        lane = np.unique(pair, return_inverse=True)[1].astype(np.int64)
+        lane = lane_of(trace, trainer)
         create_ms = trace.executions.create_ms[trainer]
         order = np.lexsort((graphlets.trainer_id, create_ms, lane)).astype(np.int64)
         num_lanes = int(lane.max()) + 1 if len(lane) else 0

@@ -21,14 +21,12 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.edges import Edges
-from tfx_graphlets.graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets, Part
 from tfx_graphlets.trace.adjacency import Adjacency
 from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.vocabulary import ExecutionState
 
 __all__ = ["NEVER", "Edges", "Timeline", "finished_ms", "shares_run"]
-
-NEVER = int(np.iinfo(np.int64).max)
 
 # Graphlets that are walked together, so that their entries stay in the cache.
 _BLOCK = 4096
@@ -135,7 +133,7 @@ class _Walk:
         self.create_ms = executions.create_ms[self._execution]
         self._data_steps = self._find_data_steps(
             roles.among(graphlets.role[self._execution], vocabulary.DATA_ANALYSIS)
-            & (self.create_ms <= executions.update_ms[self._trainer])
+            & edges.existed_by_the_end(self._execution, self._trainer)
         )
 
     def in_run(self) -> BoolArray:

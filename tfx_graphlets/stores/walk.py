@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.graphlets.gate_nodes import ARTIFACT_PREFIX
 from tfx_graphlets.stores.lookups import ArtifactRow, ContextRow, EventRow, ExecutionRow, Lookups
 from tfx_graphlets.trace.raw_tables import RawTables
 from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Role
@@ -47,7 +46,8 @@ class Walk:
         self._asked: dict[int, _Want] = {}  # by artifact
         self._pending: dict[int, _Want] = {}
         self._expanded: dict[int, _Want] = {}  # by execution
-        names = lookups.execution_types
+        # No walk passes through this project's own nodes.
+        names = [n for n in lookups.execution_types if not n.startswith(vocabulary.OWN_PREFIX)]
         # A class that TFX does not know may have any role.
         role = {name: role_of_name(name) for name in names}
         self._role = role
@@ -207,11 +207,12 @@ class Walk:
         row = self._artifacts.get(artifact)
         if row is None:
             return 0
-        if row.type_name.startswith(ARTIFACT_PREFIX):
+        if row.type_name.startswith(vocabulary.OWN_PREFIX):
             return 0
-        if vocabulary.base_name(row.type_name) in vocabulary.NOT_ENTERED_UPSTREAM:
-            return want & ~_PRODUCERS
-        return want
+        base = vocabulary.base_name(row.type_name)
+        if base == ArtifactType.SCHEMA:  # step 2 follows none
+            want &= ~_ANALYSIS
+        return want & ~_PRODUCERS if base in vocabulary.NOT_ENTERED_UPSTREAM else want
 
     def _load_artifacts(self, ids: Iterable[int]) -> None:
         new = [number for number in ids if number not in self._artifacts]

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.errors import MalformedTraceError
+from tfx_graphlets.errors import MalformedTraceError, TraceNotFoundError
 from tfx_graphlets.trace.properties import (
     NO_STRING,
     BoolArray,
@@ -223,6 +223,22 @@ class Trace:
             ][::-1]
         return result
 
+    def members_of_pipeline(self, name: str) -> IntArray:
+        """Positions of the executions in the pipeline contexts of a name, int64 [k], ascending.
+
+        Raises:
+          TraceNotFoundError: there is no such context.
+        """
+        contexts = self.contexts
+        is_pipeline = np.flatnonzero(contexts.of_types(vocabulary.PIPELINE_CONTEXTS)).tolist()
+        named = [at for at in is_pipeline if contexts.name[at] == name]
+        if not named:
+            names = sorted({contexts.name[at] for at in is_pipeline})
+            there = f"it holds {', '.join(map(repr, names))}" if names else "it holds none"
+            raise TraceNotFoundError(name, f"pipeline={name!r}: not in this trace; {there}")
+        held = np.isin(contexts.association_context, named)
+        return np.unique(contexts.association_execution[held]).astype(np.int64)
+
     def run_memberships(self) -> tuple[IntArray, IntArray]:
         """Pairs (execution, run context) of every run context, each int64 [m]."""
         contexts = self.contexts
@@ -232,6 +248,16 @@ class Trace:
     def context_name(self, position: int) -> str | None:
         """Name of the context at ``position``; None for position -1."""
         return None if position < 0 else self.contexts.name[position]
+
+    def node_id(self, execution: int) -> str | None:
+        """Id of an execution's node; None where it stands in no node context.
+
+        TFX names the context of a node after its pipeline: of ``pipeline.node`` it is
+        ``node``.
+        """
+        name = self.context_name(int(self.node_of_execution[execution]))
+        pipeline = self.context_name(int(self.pipeline_of_execution[execution]))
+        return name if name is None or not pipeline else name.removeprefix(f"{pipeline}.")
 
     # -- types -----------------------------------------------------------------
 

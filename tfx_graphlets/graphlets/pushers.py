@@ -1,0 +1,119 @@
+"""Pushers: which executions brought a model to serving, after docs/graphlets.md, Outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from tfx_graphlets import vocabulary
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.graphlets import roles
+from tfx_graphlets.graphlets.edges import Edges
+from tfx_graphlets.trace.trace import BoolArray, SmallArray, Trace
+from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role
+
+
+def counted(trace: Trace, role: SmallArray, pushers: Collection[str] | None) -> BoolArray:
+    """True for executions of role PUSHER that count, bool [num_executions].
+
+    Args:
+      trace: the trace.
+      role: role of every execution, int8 [num_executions].
+      pushers: as for ``segment``.
+
+    Raises:
+      InvalidArgumentError: a name is that of no pusher of the trace.
+    """
+    is_pusher: BoolArray = role == Role.PUSHER
+    if pushers is None:
+        return is_pusher
+    names = _names(trace, is_pusher)
+    for name in pushers:
+        if name not in names:
+            there = f"there are {', '.join(sorted(names))}" if names else "there is none"
+            raise InvalidArgumentError(
+                "pushers", name, f"no pusher's node or type has this name; {there}"
+            )
+    wanted = np.zeros(len(is_pusher), bool)
+    for name in pushers:
+        wanted[names[name]] = True
+    return wanted
+
+
+def present(
+    trace: Trace, role: SmallArray, pushers: Collection[str] | None
+) -> tuple[str, ...] | None:
+    """Those of the pushers that are in the trace, for ``segment``; None where all count.
+
+    Before the first push, and in a part of a store, some or all of them are missing.
+    """
+    if pushers is None:
+        return None
+    names = _names(trace, role == Role.PUSHER)
+    return tuple(name for name in pushers if name in names)
+
+
+def pushing(
+    edges: Edges, pusher: BoolArray, role_of_type: Mapping[str, Role] | None = None
+) -> BoolArray:
+    """True for executions that brought a model to serving, bool [num_executions].
+
+    A pusher in state COMPLETE or CACHED that put out an artifact whose property ``pushed`` is
+    1: a PushedModel alone proves nothing. Or one in state COMPLETE of a class that the user
+    declared to be a PUSHER and whose outputs carry no property ``pushed`` at all.
+
+    Args:
+      edges: of the trace.
+      pusher: bool [num_executions], the pushers that count.
+      role_of_type: roles that the user gave, as for ``segment``.
+    """
+    trace = edges.trace
+    executions, artifacts = trace.executions, trace.artifacts
+    properties = artifacts.properties
+    states = (ExecutionState.COMPLETE, ExecutionState.CACHED)
+    said = properties.has_number(PropertyName.PUSHED, 1, len(artifacts))
+    pushes = _puts_out(edges, pusher & roles.among(executions.state, states), said)
+    declared = _declared(trace, role_of_type)
+    if declared.any():
+        speaks = np.zeros(len(artifacts), bool)
+        speaks[properties.owner[properties.rows(PropertyName.PUSHED)]] = True
+        of_declared = declared[executions.type]
+        speaking = np.unique(executions.type[_puts_out(edges, of_declared, speaks)])
+        silent = of_declared & ~np.isin(executions.type, speaking)
+        pushes |= pusher & silent & (executions.state == ExecutionState.COMPLETE)
+    return pushes
+
+
+def _puts_out(edges: Edges, execution: BoolArray, wanted: BoolArray) -> BoolArray:
+    """Those of the executions that put out a wanted artifact, bool [num_executions]."""
+    position = np.flatnonzero(execution)
+    result = np.zeros(len(execution), bool)
+    index, artifact = edges.outputs.expand(position)
+    result[position[index[wanted[artifact]]]] = True
+    return result
+
+
+def _declared(trace: Trace, role_of_type: Mapping[str, Role] | None) -> BoolArray:
+    """Execution types that the user declared to be pushers, bool [num_types]."""
+    given = role_of_type or {}
+    return np.array(
+        [
+            given.get(name, given.get(vocabulary.base_name(name))) is Role.PUSHER
+            for name in trace.executions.type_names
+        ],
+        bool,
+    )
+
+
+def _names(trace: Trace, is_pusher: BoolArray) -> dict[str, list[int]]:
+    """Executions of pushers by each name that selects them."""
+    names: dict[str, list[int]] = {}
+    for position in np.flatnonzero(is_pusher & ~roles.own_executions(trace)).tolist():
+        type_name = trace.executions.type_names[int(trace.executions.type[position])]
+        own = {type_name, vocabulary.base_name(type_name)}
+        context = trace.context_name(int(trace.node_of_execution[position]))
+        own |= {name for name in (context, trace.node_id(position)) if name is not None}
+        for name in own:
+            names.setdefault(name, []).append(position)
+    return names
