@@ -35,11 +35,15 @@ from tfx_graphlets.components.artifacts import GateDecision
 from tfx_graphlets.components.conditions import check_gated, is_gate, proceed
 from tfx_graphlets.components.described import needed_of
 from tfx_graphlets.components.graphlet_gen import AWAITED, TRAINER_INPUTS, GraphletGen
+from tfx_graphlets.components.rehearsal import wiring as rehearsing
+from tfx_graphlets.components.rehearsal.component import check_mode
+from tfx_graphlets.components.rehearsal.wiring import halved
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.wiring import VALIDATION, Wiring, parents_of, unions
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.checks import check_stage
+from tfx_graphlets.rehearsal import Mode
 from tfx_graphlets.vocabulary import Role, Stage
 
 
@@ -190,6 +194,7 @@ def gate_pipeline(
     pipeline_name: str | None = None,
     runs: int | None = None,
     role_of_type: Mapping[str, Role] | None = None,
+    rehearsal: Mode | str = Mode.OFF,
     **gate: Any,
 ) -> tfx.dsl.Pipeline:
     """Puts a gate before every Trainer of a finished pipeline.
@@ -217,6 +222,10 @@ def gate_pipeline(
       stage: where the gates stand, and the waste model's stage.
       store, pipeline_name, runs: as for GraphletGen.
       role_of_type: roles of custom components, as for ``segment``.
+      rehearsal: "off", or "auto", "scout" or "full": a first gate
+        (FirstWasteGate) and a Rehearsal stand before each gate, at ``input`` or
+        ``pre``, with what the Evaluator and the Trainer are given. The two gates
+        share the pushes that ``freshness`` lets miss.
       gate: further arguments of WasteGate, for instance ``freshness``.
 
     Returns:
@@ -232,7 +241,9 @@ def gate_pipeline(
     """
     if not isinstance(pipeline, tfx.dsl.Pipeline):
         raise InvalidArgumentError("pipeline", pipeline, "must be a tfx.dsl.Pipeline")
-    stage = check_stage(stage)
+    stage, mode = check_stage(stage), check_mode(rehearsal)
+    if mode is not Mode.OFF:
+        gate = halved(gate)
     wiring = Wiring(pipeline, role_of_type)
     trainers = wiring.of_role(Role.TRAINER)
     groups = tuple(unions({name: wiring.gated_at(name, stage) for name in trainers}))
@@ -243,6 +254,11 @@ def gate_pipeline(
             problem
             for group in groups
             for problem in _problems_of_nodes(_chosen(wiring, group, stage), registry)
+        ),
+        *(
+            problem
+            for group in (groups if mode is not Mode.OFF else ())
+            for problem in rehearsing.problems_of(wiring, group, stage)
         ),
     ]
     if problems:
@@ -259,14 +275,24 @@ def gate_pipeline(
             before = {one for name in group for one in wiring.precedes(name, stage)}
             for name in sorted(before - {node.id for node in chosen}):
                 generator.add_upstream_node(wiring.nodes[name])
+            asked = {"model": model, "model_directory": model_directory, **gate}
+            tried: tuple[BaseNode, ...] = ()
+            cascade: dict[str, BaseChannel] = {}
+            if mode is not Mode.OFF:
+                tried = first, rehearsed = rehearsing.rehearsal_nodes(
+                    wiring, group[0], stage, generator, mode, asked, of
+                )
+                cascade = {
+                    "outer": first.outputs[keys.DECISION],
+                    "rehearsal": rehearsed.outputs[keys.REHEARSAL],
+                }
             waste_gate = WasteGate(
-                graphlets=generator.outputs[keys.GRAPHLETS], model=model,
-                model_directory=model_directory, stage=stage, **gate,
-            ).with_id(f"WasteGate{of}")  # fmt: skip
+                graphlets=generator.outputs[keys.GRAPHLETS], stage=stage, **asked, **cascade
+            ).with_id(f"WasteGate{of}")
             with tfx.dsl.Cond(proceed(waste_gate)):
                 for node in chosen:
                     registry.put_node(node)  # as a node does that is made here
-            new += [generator, waste_gate]
+            new += [generator, *tried, waste_gate]
     pipeline.components = [*pipeline.components, *new]
     check_gated(pipeline)
     return pipeline

@@ -247,6 +247,7 @@ def train_forest(
     if len(np.unique(pushed)) < 2:
         raise InvalidArgumentError("pushed", len(pushed), "both labels must occur")
     ydf = _ydf()
+    table, pushed = _with_first_gate(table, pushed)
     features = tuple(feature for feature in table.features if _is_known(table, feature))
     columns = _columns(table, features)
     columns[_LABEL] = np.where(pushed, _PUSHED, _UNPUSHED)
@@ -319,6 +320,24 @@ def _ydf_feature(ydf: ModuleType, feature: Feature) -> ydf.Feature:
         max_vocab_count=-1,
         min_vocab_frequency=_MIN_CATEGORY_COUNT,
     )
+
+
+def _with_first_gate(table: FeatureTable, pushed: BoolArray) -> tuple[FeatureTable, BoolArray]:
+    """The table, and each rehearsed graphlet once more as it was before its rehearsal.
+
+    A first gate sees it so; without these rows a forest would take what was not
+    rehearsed for what usually is.
+    """
+    names = [f.name for f in table.features if f.name.startswith(_REHEARSAL)]
+    known = np.zeros(len(table), bool)
+    for name in names:
+        known |= np.isfinite(table.numbers(name))
+    if not known.any():
+        return table, pushed
+    before = table.take(np.flatnonzero(known).astype(np.int64))
+    blank = np.full(len(before), np.nan)
+    before = dataclasses.replace(before, columns={**before.columns, **dict.fromkeys(names, blank)})
+    return FeatureTable.concatenate([table, before]), np.concatenate([pushed, pushed[known]])
 
 
 def _is_known(table: FeatureTable, feature: Feature) -> bool:

@@ -100,7 +100,7 @@ class Rehearsal(tfx.types.BaseComponent):
         self,
         graphlets: tfx.types.BaseChannel,
         examples: tfx.types.BaseChannel,
-        eval_config: Message,
+        eval_config: Union[Message, str],
         decision: tfx.types.BaseChannel | None = None,
         model: tfx.types.BaseChannel | None = None,
         *,
@@ -118,6 +118,7 @@ class Rehearsal(tfx.types.BaseComponent):
         train_args: Message | None = None,
         eval_args: Message | None = None,
         custom_config: Mapping[str, Any] | None = None,
+        code: Mapping[str, str] | None = None,
         steps_share: float = DEFAULT_STEPS_SHARE,
         seed: int = 0,
     ) -> None:
@@ -127,7 +128,8 @@ class Rehearsal(tfx.types.BaseComponent):
           graphlets: output of the GraphletGen of the first gate: it names the
             scout of the last blessed model and what trainings cost here.
           examples: the window that the Trainer will take in.
-          eval_config: the Evaluator's: label, metrics, thresholds.
+          eval_config: the Evaluator's: label, metrics, thresholds; a message or
+            its JSON.
           decision: of the first gate; without one every run is rehearsed that
             pays for itself.
           model: the latest blessed model (of a Resolver).
@@ -143,6 +145,7 @@ class Rehearsal(tfx.types.BaseComponent):
             every Trainer of the run.
           module_file, run_fn: the user's training code, as for the Trainer.
           train_args, eval_args, custom_config: the Trainer's.
+          code: in place of these five, the execution properties of a Trainer.
           steps_share: share of the Trainer's steps, above 0 to 1.
           seed: of the draw of rows from a large window.
 
@@ -159,10 +162,10 @@ class Rehearsal(tfx.types.BaseComponent):
         if module_file and run_fn:
             raise InvalidArgumentError("run_fn", run_fn, "give module_file or run_fn, not both")
         chosen = check_mode(mode)
-        code = None
+        text = json.dumps(dict(code)) if code else None
         if module_file or run_fn:
-            code = _code(module_file, run_fn, train_args, eval_args, custom_config)
-        elif chosen is Mode.FULL:
+            text = _code(module_file, run_fn, train_args, eval_args, custom_config)
+        elif chosen is Mode.FULL and not text:
             raise InvalidArgumentError(
                 "mode", chosen.value, "needs the Trainer's code: give module_file or run_fn"
             )
@@ -180,12 +183,12 @@ class Rehearsal(tfx.types.BaseComponent):
             rehearsal=tfx.dsl.Channel(type=artifacts.Rehearsal),
             stage=str(check_stage(stage)),
             mode=chosen.value,
-            eval_config=json_format.MessageToJson(eval_config, preserving_proto_field_name=True),
+            eval_config=eval_config if isinstance(eval_config, str) else _message(eval_config),
             train_splits=json.dumps(list(train_splits)),
             example_splits=json.dumps(list(example_splits)),
             seed=seed,
             steps_share=float(steps_share),
-            **given(trainer=trainer or None, code=code, **channels),
+            **given(trainer=trainer or None, code=text, **channels),
         )
         super().__init__(spec=spec)
 

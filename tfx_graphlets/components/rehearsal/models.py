@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tfx.components.trainer import executor as trainer_executor
+from tfx.components.util import udf_utils
 from tfx.types import standard_artifacts
 from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
@@ -84,7 +85,12 @@ def probe(
         raise NotCoveredError(["train_args names no num_steps to take a share of."])
     train_args["num_steps"] = max(1, round(share * steps))
     properties = {**code, "train_args": json.dumps(train_args)}
-    with tempfile.TemporaryDirectory() as folder:
+    wheels: list[str] = []
+    if properties.get("module_path"):  # as TFX's launcher does: the module, and its wheel
+        properties["module_path"], wheels = udf_utils.decode_user_module_key(
+            str(properties["module_path"])
+        )
+    with tempfile.TemporaryDirectory() as folder, udf_utils.TempPipInstallContext(wheels):
         outputs = {}
         for key, kind in (
             ("model", standard_artifacts.Model),
