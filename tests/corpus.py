@@ -32,3 +32,14 @@ def catalog() -> dict[str, dict[str, Any]]:
     if not file.is_file():
         return {}
     return {entry["file"]: entry for entry in json.loads(file.read_text(encoding="utf-8"))}
+
+
+CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+
+
+def case_store(name: str) -> Path:
+    """The store of a situation that people build; skips the test where it is not at hand."""
+    path = CASES / name / "store.sqlite"
+    if not path.is_file():
+        pytest.skip(f"the case {name} is not here")
+    return path

@@ -26,7 +26,7 @@ def with_outcomes(dataset: Dataset, rows: np.ndarray) -> Dataset:
     outcome = dataset.outcome.copy()
     outcome[rows] = outcome[rows][::-1]
     assert (outcome != dataset.outcome).any()
-    return dataclasses.replace(dataset, outcome=outcome)
+    return dataclasses.replace(dataset, outcome=outcome, needed_ms=None)
 
 
 @pytest.mark.parametrize("learner", LEARNERS)

@@ -42,7 +42,9 @@ def test_scores_of_the_past_do_not_depend_on_the_future() -> None:
     turned = np.array(dataset.outcome)
     turned[60:] = np.where(turned[60:] == Outcome.PUSHED, Outcome.UNPUSHED, Outcome.PUSHED)
     before = forward_scores(dataset, 0, settings=SMALL)
-    after = forward_scores(dataclasses.replace(dataset, outcome=turned), 0, settings=SMALL)
+    after = forward_scores(
+        dataclasses.replace(dataset, outcome=turned, needed_ms=None), 0, settings=SMALL
+    )
     assert np.array_equal(before[:60], after[:60], equal_nan=True)
     assert np.isnan(before[:18]).all()
     assert not np.isnan(before[18:]).any()
@@ -78,7 +80,7 @@ def test_transfer_scores_are_of_forests_that_saw_other_pipelines_or_earlier_bloc
     assert not np.isnan(scores).any()
     turned = np.array(dataset.outcome)
     turned[32:40] = np.where(turned[32:40] == Outcome.PUSHED, Outcome.UNPUSHED, Outcome.PUSHED)
-    changed = dataclasses.replace(dataset, outcome=turned)
+    changed = dataclasses.replace(dataset, outcome=turned, needed_ms=None)
     after = transfer_scores(changed, 0, settings=SMALL)
     assert np.array_equal(scores[:40], after[:40])
     assert not np.array_equal(scores[40:], after[40:])
@@ -94,7 +96,7 @@ def test_shuffled_labels_cannot_be_learnt() -> None:
     for seed in range(6):
         dataset = history(coin_flips(120, seed=seed, push_rate=0.5), strength=3.0, seed=seed)
         shuffled = np.random.default_rng(seed + 100).permutation(dataset.outcome)
-        dataset = dataclasses.replace(dataset, outcome=shuffled)
+        dataset = dataclasses.replace(dataset, outcome=shuffled, needed_ms=None)
         scores = forward_scores(dataset, seed, settings=SMALL)
         scored = ~np.isnan(scores)
         accuracies.append(metrics.balanced_accuracy(dataset.pushed[scored], scores[scored] >= 0.5))

@@ -68,6 +68,7 @@ class ReplayedDecision:
       store, pipeline, trainer: which graphlet.
       decision_ms: when it was decided, milliseconds since the epoch.
       outcome: what became of it.
+      needed: whether it was pushed, or its Model led to a push.
       decision: the decision.
     """
 
@@ -76,6 +77,7 @@ class ReplayedDecision:
     trainer: int
     decision_ms: int
     outcome: Outcome
+    needed: bool
     decision: GateDecision
 
     def to_dict(self) -> dict[str, object]:
@@ -93,6 +95,7 @@ class ReplayedDecision:
             "risk": self.decision.risk,
             "pushed": self.outcome is Outcome.PUSHED if labelled else None,
             "outcome": str(self.outcome),
+            "needed": self.needed if labelled else None,
             "reason": self.decision.reason,
         }
 
@@ -225,7 +228,12 @@ def backtest(
         retrain_every = max(1, math.ceil(len(dataset) / _MOST_TRAININGS))
     if retrain_every < 1:
         raise InvalidArgumentError("retrain_every", retrain_every, "must be 1 or more")
+    # One order of rows, whatever order the stores came in; a gate decides once about a run,
+    # however often its training was attempted.
+    dataset = dataset.in_time_order()
+    dataset = dataset.take(np.flatnonzero(dataset.outcome != Outcome.RETRIED).astype(np.int64))
     if history is not None:
+        history = history.in_time_order()
         _check_history(dataset, history)
     scorer = ModelScores(
         dataset, history, retrain_every=retrain_every, seed=seed, settings=settings
@@ -270,6 +278,7 @@ def backtest(
                 int(dataset.table.trainer[row]),
                 int(dataset.decision_ms[row]),
                 Outcome(int(dataset.outcome[row])),
+                bool(dataset.needed[row]),
                 decision,
             )
             for row, decision in zip(replayed.rows.tolist(), replayed.decisions)
@@ -334,7 +343,7 @@ def _baseline_skips(
         past = baseline.scores(history, seed + 1)
         if past is not None:
             scored = history.labelled & ~np.isnan(past)
-            past, past_pushed = past[scored], history.pushed[scored]
+            past, past_pushed = past[scored], history.needed[scored]
     # A threshold of the policy's own belongs to the model's scores, not to these.
     scored_policy = dataclasses.replace(policy, threshold=None, exploration=0.0)
     scorer = FixedScores(scores, past, past_pushed.tolist())

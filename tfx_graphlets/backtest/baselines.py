@@ -67,7 +67,7 @@ def baselines() -> tuple[Baseline, ...]:
         Baseline(
             "drift_last_push", "how far they moved since the last push", scores=_drift_last_push
         ),
-        Baseline("oracle", "skip exactly the unpushed", skips=_oracle),
+        Baseline("oracle", "skip exactly what is not needed", skips=_oracle),
     )
 
 
@@ -125,7 +125,7 @@ def _model_type(dataset: Dataset, seed: int) -> FloatArray | None:
     for row in range(len(dataset)):
         known = _known_to(dataset, row) & (kinds == kinds[row])
         if known.any():
-            rates[row] = dataset.pushed[known].mean()
+            rates[row] = dataset.needed_before(int(dataset.decision_ms[row]))[known].mean()
     return _untied(rates, seed)
 
 
@@ -152,7 +152,7 @@ def _drift_last_push(dataset: Dataset, seed: int) -> FloatArray | None:
 
 def _oracle(dataset: Dataset, freshness: float, seed: int) -> BoolArray:
     del freshness, seed
-    return dataset.unpushed
+    return np.asarray(dataset.labelled & ~dataset.needed)
 
 
 def _number(dataset: Dataset, name: str) -> FloatArray | None:
@@ -180,11 +180,16 @@ def _recent_push_rate(dataset: Dataset, window: int) -> FloatArray:
         mine = np.flatnonzero(group == number)
         told = mine[labelled[mine]]
         told = told[np.argsort(dataset.known_ms[told], kind="stable")]
-        pushes = np.concatenate([[0], np.cumsum(dataset.pushed[told])])
+        pushes = np.concatenate([[0], np.cumsum(dataset.needed[told])])
         count = np.searchsorted(dataset.known_ms[told], dataset.decision_ms[mine], side="left")
         first = np.maximum(count - window, 0)
         seen = count > 0
-        rates[mine[seen]] = (pushes[count] - pushes[first])[seen] / (count - first)[seen]
+        among = pushes[count] - pushes[first]
+        late = dataset.since_needed_ms[told] > dataset.known_ms[told]
+        for at in np.flatnonzero(dataset.needed[told] & late):  # known as unneeded at first
+            held = (first <= at) & (at < count)
+            among -= held & (dataset.decision_ms[mine] <= dataset.since_needed_ms[told[at]])
+        rates[mine[seen]] = among[seen] / (count - first)[seen]
     return rates
 
 

@@ -172,9 +172,9 @@ def bootstrap(
       InvalidArgumentError: an argument is out of range.
     """
     parts = attribute(dataset, skipped, meter)
-    pushed = dataset.pushed
+    pushed, missed = dataset.pushed, dataset.missed_pushes(skipped)
     values = np.stack(
-        [pushed, pushed & ~skipped, parts.wasted, parts.removed, parts.removable], axis=1
+        [pushed, pushed & ~missed, parts.wasted, parts.removed, parts.removable], axis=1
     ).astype(np.float64)
     sums, pipelines, cells = _resampled(dataset, values, blocks, draws, seed)
     pushes, kept, wasted, removed, removable = sums.T
@@ -222,7 +222,7 @@ def paired_bootstrap(
     values = np.stack(
         [
             pushed,
-            (pushed & ~skipped).astype(float) - (pushed & ~other),
+            dataset.missed_pushes(other).astype(float) - dataset.missed_pushes(skipped),
             parts.wasted,
             parts.removed - others.removed,
         ],

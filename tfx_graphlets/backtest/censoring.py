@@ -40,6 +40,9 @@ class World:
             )  # fmt: skip
         self._dataset, self.censored = dataset, censored
         self._becoming_known: list[tuple[int, int]] = []
+        self._not_yet_needed: list[int] = []
+        self._skipped: dict[str, set[int]] = {store: set() for store in set(dataset.store)}
+        self._needed_ms: dict[str, IntArray] = {}  # by store, after what was skipped
         self._changed = dict.fromkeys(set(dataset.store), False)
         self._graphlet = {
             store: {int(t): n for n, t in enumerate(graphlets.trainer_id.tolist())}
@@ -81,6 +84,8 @@ class World:
         begun = graphlets.trace.executions.create_ms[spared] < dataset.decision_ms[row]
         describer.skip(number, spared[~begun & ~self._ran[store][spared]])
         self._changed[store] = True
+        self._skipped[store].add(number)
+        self._needed_ms.pop(store, None)
 
     def known_before(self, moment_ms: int) -> list[int]:
         """Labelled rows whose outcome became known before a moment and was not told yet.
@@ -90,7 +95,30 @@ class World:
         told = []
         while self._becoming_known and self._becoming_known[0][0] < moment_ms:
             told.append(heapq.heappop(self._becoming_known)[1])
+        self._not_yet_needed += [
+            row for row in told
+            if self._dataset.needed[row] and not self.needed_before(row, moment_ms)
+        ]  # fmt: skip
         return told
+
+    def needed_before(self, row: int, moment_ms: int) -> bool:
+        """Whether a row whose outcome is known was known to be needed before a moment."""
+        if self._dataset.pushed[row]:
+            return True
+        store = self._dataset.store[row]
+        if not (self.censored and self._changed[store]):
+            return bool(self._dataset.since_needed_ms[row] < moment_ms)
+        if store not in self._needed_ms:
+            skipped = np.array(sorted(self._skipped[store]), np.int64)
+            self._needed_ms[store] = outcome.needed_without(self._dataset.sources[store], skipped)
+        number = self._graphlet[store][int(self._dataset.table.trainer[row])]
+        return bool(self._needed_ms[store][number] < moment_ms)
+
+    def became_needed_before(self, moment_ms: int) -> list[int]:
+        """Rows that were told as not needed, and led to a push before a moment; each once."""
+        now = [row for row in self._not_yet_needed if self.needed_before(row, moment_ms)]
+        self._not_yet_needed = [row for row in self._not_yet_needed if row not in now]
+        return now
 
 
 def _spared(dataset: Dataset, store: str) -> list[IntArray]:

@@ -89,8 +89,9 @@ def push_delays(dataset: Dataset, skipped: BoolArray) -> PushDelays:
         )
     order, group = dataset.time_order, dataset.group
     order = order[np.argsort(group[order], kind="stable")]
-    kept = np.flatnonzero(dataset.pushed[order] & ~skipped[order])
-    missed = np.flatnonzero(dataset.pushed[order] & skipped[order])
+    lost = dataset.missed_pushes(skipped)[order]
+    kept = np.flatnonzero(dataset.pushed[order] & ~lost)
+    missed = np.flatnonzero(lost)
     runs, hours = np.full(len(missed), np.nan), np.full(len(missed), np.nan)
     following = np.searchsorted(kept, missed)
     came = np.flatnonzero(following < len(kept))

@@ -30,14 +30,17 @@ class Figures:
       kind: ``gate``, ``scored`` (threshold for the same freshness), ``rule``
         (no threshold: it keeps what it keeps) or ``oracle``.
       skipped: graphlets that were skipped, those without a label included.
-      pushes_missed: pushed graphlets among them.
+      pushes_missed: pushed graphlets among them, and those that were warm-started in the same
+        run from one of them.
       freshness: share of pushes kept, 0..1; NaN without pushes.
       freshness_wilson: 95 % Wilson interval of it, as if each push were missed
         or kept on its own.
       waste_removed: share of all wasted cost of the stores that is saved,
         0..1; NaN where nothing is wasted or executions are not at hand. Of one
         pipeline: the share that its own skips save of the waste of all.
-      waste_removed_of_own: the same as a share of the waste of these rows,
+      waste_removed_net: the same less the recorded overhead of gates and rehearsals, as a
+        share of all wasted cost.
+      waste_removed_of_own: ``waste_removed`` as a share of the waste of these rows,
         where executions that graphlets share are split evenly among them.
       waste_removable_of_own: what the oracle saves of the waste of these rows.
       of_removable: share of what the oracle saves; NaN where that is nothing.
@@ -55,6 +58,7 @@ class Figures:
     freshness: float
     freshness_wilson: Interval
     waste_removed: float
+    waste_removed_net: float
     waste_removed_of_own: float
     waste_removable_of_own: float
     of_removable: float
@@ -110,6 +114,7 @@ class Figures:
             "freshness_wilson": _plain(self.freshness_wilson),
             "waste_removed": or_none(self.waste_removed),
             "waste_removed_interval": drawn.get("waste_removed"),
+            "waste_removed_net": or_none(self.waste_removed_net),
             "waste_removed_of_own": or_none(self.waste_removed_of_own),
             "waste_removed_of_own_interval": drawn.get("waste_removed_of_own"),
             "waste_removable_of_own": or_none(self.waste_removable_of_own),
@@ -121,6 +126,7 @@ class Figures:
             "delay_runs": _median_and_worst(self.delay_runs),
             "delay_hours": _median_and_worst(self.delay_hours),
             "push_delay": self.push_delay.to_dict(),
+            "delay": self.push_delay.to_dict(),
         }
 
 
@@ -151,11 +157,12 @@ def figures_of(
     if draws < 0:
         raise InvalidArgumentError("draws", draws, "must be 0 (no intervals) or more")
     pushes = int(dataset.pushed.sum())
-    missed = int((dataset.pushed & skipped).sum())
+    missed = int(dataset.missed_pushes(skipped).sum())
     skips = dataset.skips_by_store(skipped)
     parts = attribute(dataset, skipped, meter)
     at_hand = bool(dataset.sources)
     saved = meter.saved_ms(skips) if at_hand else NAN
+    removed = meter.removed(skips) if at_hand else NAN
     return Figures(
         name=name,
         kind=kind,
@@ -163,7 +170,8 @@ def figures_of(
         pushes_missed=missed,
         freshness=1 - missed / pushes if pushes else NAN,
         freshness_wilson=metrics.wilson_interval(pushes - missed, pushes),
-        waste_removed=meter.removed(skips) if at_hand else NAN,
+        waste_removed=removed,
+        waste_removed_net=meter.net(removed),
         waste_removed_of_own=_share(parts.removed, parts.wasted),
         waste_removable_of_own=_share(parts.removable, parts.wasted),
         of_removable=_share(parts.removed, parts.removable),

@@ -33,6 +33,7 @@ class ModelScores:
         self._past = None if past is None else past.only_labelled()
         self._retrain_every, self._seed, self._settings = retrain_every, seed, settings
         self._known: list[int] = []
+        self._needed: list[bool] = []
         self._features: list[FeatureTable] = []
         self._known_when_trained = -1
         self._forest: Forest | None = None
@@ -44,12 +45,18 @@ class ModelScores:
             return np.zeros(0), ()
         scores = transfer_scores(self._past, self._seed, settings=self._settings)
         scored = ~np.isnan(scores)
-        return scores[scored], self._past.pushed[scored].tolist()
+        return scores[scored], self._past.needed[scored].tolist()
 
-    def learn(self, row: int, features: FeatureTable) -> None:
+    def learn(self, row: int, features: FeatureTable, needed: bool) -> None:
         """See Scorer."""
         self._known.append(row)
+        self._needed.append(needed)
         self._features.append(features)
+
+    def became_needed(self, row: int) -> None:
+        """See Scorer."""
+        self._needed[self._known.index(row)] = True
+        self._known_when_trained -= 1  # as much of a reason to train anew as an outcome
 
     def score(self, row: int, features: FeatureTable) -> float:
         """See Scorer."""
@@ -66,8 +73,10 @@ class ModelScores:
         if self._features:
             known = known.with_table(FeatureTable.concatenate(self._features))
         both = known if self._past is None else Dataset.concatenate([self._past, known])
-        if not enough(both, np.arange(len(both), dtype=np.int64)):
+        past = np.zeros(0, bool) if self._past is None else self._past.needed
+        labels = np.concatenate([past, np.array(self._needed, bool)])
+        if not enough(labels):
             return
-        self._forest = train_forest(both.table, both.pushed, self._settings, self._seed)
+        self._forest = train_forest(both.table, labels, self._settings, self._seed)
         self._known_when_trained = len(self._known)
         self.trainings += 1

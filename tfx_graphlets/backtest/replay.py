@@ -34,16 +34,21 @@ class Scorer(Protocol):
     """Gives each graphlet a score, the higher the likelier a push."""
 
     def history(self) -> tuple[FloatArray, Sequence[bool]]:
-        """Out-of-sample scores of the history, and which of it were pushed."""
+        """Out-of-sample scores of the history, and which of it were needed."""
         ...
 
-    def learn(self, row: int, features: FeatureTable) -> None:
+    def learn(self, row: int, features: FeatureTable, needed: bool) -> None:
         """The outcome of a labelled row is known from now on.
 
         Args:
           row: the row.
           features: one row, as it was described when it was decided about.
+          needed: whether it is needed, as far as is known now.
         """
+        ...
+
+    def became_needed(self, row: int) -> None:
+        """A row that was learnt as not needed turned out to have led to a push."""
         ...
 
     def score(self, row: int, features: FeatureTable) -> float:
@@ -66,8 +71,11 @@ class FixedScores:
         """See Scorer."""
         return self._history, self._history_pushed
 
-    def learn(self, row: int, features: FeatureTable) -> None:
+    def learn(self, row: int, features: FeatureTable, needed: bool) -> None:
         """Nothing: what is known is in the scores."""
+
+    def became_needed(self, row: int) -> None:
+        """Nothing."""
 
     def score(self, row: int, features: FeatureTable) -> float:
         """See Scorer."""
@@ -131,13 +139,20 @@ def replay(
     for row in order.tolist():
         moment = int(dataset.decision_ms[row])
         for other in world.known_before(moment):
-            features, score, decision = seen.pop(other)
-            pushed = bool(dataset.pushed[other])
-            scorer.learn(other, features)
+            features, score, decision = seen[other]
+            needed = world.needed_before(other, moment)
+            scorer.learn(other, features, needed)
             pipelines[int(group[other])].learn(
-                int(dataset.known_ms[other]), pushed, score, decision, world.censored
+                int(dataset.known_ms[other]), needed, score, decision, world.censored
             )
-            calibration.learn(score, pushed, decision)
+            calibration.learn(other, score, needed, decision)
+            if needed or not dataset.needed[other]:
+                del seen[other]
+        for other in world.became_needed_before(moment):
+            _, score, decision = seen.pop(other)
+            scorer.became_needed(other)
+            pipelines[int(group[other])].became_needed(moment, score, decision, world.censored)
+            calibration.became_needed(other, decision)
         pipeline = pipelines[int(group[row])]
         features = world.features(row)
         score = scorer.score(row, features)
@@ -147,8 +162,9 @@ def replay(
                 choice, pipeline.scores_of_pushes, pipeline.ledger, pipeline.consecutive_skips
             )
         draw = exploration_draw(
-            seed, dataset.store[row], dataset.pipeline[row], str(dataset.table.trainer[row])
-        )
+            seed, dataset.content_of_store[dataset.store[row]], dataset.pipeline[row],
+            str(dataset.table.trainer[row]),
+        )  # fmt: skip
         decision = decide(
             policy if choice is None else dataclasses.replace(policy, threshold=choice.threshold),
             score,
@@ -181,6 +197,7 @@ class _Calibration:
         self._pushed: list[bool] = list(history[1])
         self._share: list[float] = [1.0] * len(self._scores)  # of a push; below 1 if skipped
         self._explored_scores = self._explored_pushes = 0.0
+        self._place: dict[int, int] = {}  # of a row among the scores
 
     def decided(self, score: float, decision: GateDecision) -> None:
         if self._censored and not decision.proceed:
@@ -188,15 +205,21 @@ class _Calibration:
             self._pushed.append(True)
             self._share.append(min(max(score, _LEAST_SHARE), 1.0 - _LEAST_SHARE))
 
-    def learn(self, score: float, pushed: bool, decision: GateDecision) -> None:
+    def learn(self, row: int, score: float, pushed: bool, decision: GateDecision) -> None:
         if np.isnan(score):  # a graphlet that was not scored is no sample of the scores
             return
+        self._place[row] = len(self._scores)
         self._scores.append(score)
         self._pushed.append(pushed)
         self._share.append(1.0)
         if decision.explored:
             self._explored_scores += score
             self._explored_pushes += pushed
+
+    def became_needed(self, row: int, decision: GateDecision) -> None:
+        if row in self._place:
+            self._pushed[self._place[row]] = True
+            self._explored_pushes += decision.explored
 
     def choose(self, ledger: FreshnessLedger) -> ThresholdChoice:
         weights = np.asarray(self._share)
@@ -224,8 +247,12 @@ class _Pipeline:
         self, moment_ms: int, pushed: bool, score: float, decision: GateDecision, censored: bool
     ) -> None:
         self.labelled += 1
-        if not pushed:
-            return
+        if pushed:
+            self.became_needed(moment_ms, score, decision, censored)
+
+    def became_needed(
+        self, moment_ms: int, score: float, decision: GateDecision, censored: bool
+    ) -> None:
         self.pushes += 1
         self.scores_of_pushes.append(score)
         self.last_push_ms = max(moment_ms, self.last_push_ms or moment_ms)

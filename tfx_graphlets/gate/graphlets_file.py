@@ -36,6 +36,7 @@ HISTORY_FILE: Final = "history.parquet"
 # The summary comes last, so that where it stands the others do.
 FILES: Final = (CURRENT_FILE, HISTORY_FILE, SUMMARY_FILE)
 
+_NEEDED: Final = "needed_ms"
 _NUMBERS: Final = ("outcome", "decision_ms", "known_ms", "start_ms")
 _TEXTS: Final = ("pipeline", "store")
 _RUN: Final = "run"
@@ -124,6 +125,7 @@ def to_files(history: PipelineHistory) -> dict[str, bytes]:
         for name in _NUMBERS:
             column = np.asarray(getattr(history.past, name), np.int64)
             rows = rows.append_column(name, pa.array(column))
+        rows = rows.append_column(_NEEDED, pa.array(history.past.since_needed_ms))
         for name in _TEXTS:
             column = pa.array(getattr(history.past, name), pa.string())
             rows = rows.append_column(name, column)
@@ -231,6 +233,9 @@ def _feature_table(rows: pa.Table, stage: Stage, features: tuple[Feature, ...]) 
 def _dataset(rows: pa.Table, stage: Stage, features: tuple[Feature, ...]) -> Dataset:
     number = {name: np.array(rows.column(name).to_numpy(), np.int64) for name in _NUMBERS}
     text = {name: tuple(rows.column(name).to_pylist()) for name in _TEXTS}
+    needed_ms = None  # an earlier release did not know it
+    if _NEEDED in rows.column_names:
+        needed_ms = np.array(rows.column(_NEEDED).to_numpy(), np.int64)
     return Dataset(
         table=_feature_table(rows, stage, features),
         outcome=number["outcome"].astype(np.int8),
@@ -239,4 +244,5 @@ def _dataset(rows: pa.Table, stage: Stage, features: tuple[Feature, ...]) -> Dat
         start_ms=number["start_ms"],
         pipeline=text["pipeline"],
         store=text["store"],
+        needed_ms=needed_ms,
     )

@@ -195,7 +195,8 @@ def chosen_threshold(
     past, runs = history.past, history.past_runs
     if past is None or len(runs) != len(past):
         return model.threshold_for(freshness)
-    known = np.flatnonzero(past.pushed & (past.known_ms <= history.read_ms))
+    needed = past.needed_before(history.read_ms + 1)
+    known = np.flatnonzero(needed & (past.known_ms <= history.read_ms))
     pushes = decisions_of_runs(
         history.decisions, [runs[row] for row in known], stage=settings.stage, gate=settings.gate
     )

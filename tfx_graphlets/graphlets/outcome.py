@@ -178,6 +178,24 @@ def needed_since(
     return np.where(counts, reached, NEVER)
 
 
+def needed_without(graphlets: Graphlets, skipped: IntArray) -> IntArray:
+    """``needed_ms`` had some graphlets been skipped: they lead to no push, int64 [n].
+
+    Args:
+      graphlets: the graphlets.
+      skipped: int64 [k], their numbers.
+    """
+    pushed_ms = np.where(graphlets.pushed, graphlets.needed_ms, NEVER)
+    pushed_ms[skipped] = NEVER
+    outcome, warm_start = graphlets.outcome.copy(), graphlets.warm_start
+    outcome[skipped] = Outcome.INCOMPLETE
+    kept = ~np.isin(warm_start.rows(), skipped)
+    counts = np.bincount(warm_start.rows()[kept], minlength=len(graphlets))
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    remaining = Membership(start, warm_start.index[kept])
+    return needed_since(graphlets.edges, graphlets.trainer, remaining, outcome, pushed_ms)
+
+
 def _bases(edges: Edges, trainer: IntArray, warm_start: Membership) -> Adjacency:
     """Graphlet to the graphlets that put out a Model which it took in."""
     graphlet, artifact = edges.outputs.expand(trainer)

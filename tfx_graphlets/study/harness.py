@@ -128,7 +128,7 @@ class Harness:
         self, learner: Learner, table: FeatureTable, known: IntArray, rows: IntArray
     ) -> FloatArray:
         """Scores of rows by what is learnt from others, NaN where these are too few."""
-        pushed = self.dataset.pushed[known]
+        pushed = self.dataset.needed[known]
         if len(known) < MIN_ROWS or _of_each(pushed) < MIN_OF_EACH:
             return np.full(len(rows), np.nan)
         trained = learner.train(table.take(known), pushed, self._seed)
@@ -147,7 +147,7 @@ class Harness:
         result = Scored.empty(len(self.dataset))
         if self.folds < 2:
             return result
-        table, pushed = self.table(groups), self.dataset.pushed
+        table, pushed = self.table(groups), self.dataset.needed
         for fold in np.unique(self.fold):
             rows, known = _rows(self.fold == fold), _rows(self.fold != fold)
             score = self.score_rows(learner, table, known, rows)
@@ -171,7 +171,7 @@ class Harness:
 
     def _own(self, learner: Learner, groups: tuple[str, ...] | None) -> Scored:
         result = Scored.empty(len(self.dataset))
-        table, pushed = self.table(groups), self.dataset.pushed
+        table, pushed = self.table(groups), self.dataset.needed
         for number in np.unique(self._group):
             mine = _rows(self._group == number)
             first = min(max(round(len(mine) * _FIRST_SHARE), MIN_ROWS), len(mine))
@@ -192,7 +192,7 @@ class Harness:
         result = Scored(others.score.copy(), others.cut.copy(), others.calibrated.copy())
         if self.folds < 2:
             return result
-        table, pushed = self.table(groups), self.dataset.pushed
+        table, pushed = self.table(groups), self.dataset.needed
         block = np.zeros(len(self.dataset), np.int64)
         for number in np.unique(self._group):
             mine = _rows(self._group == number)

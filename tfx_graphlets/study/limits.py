@@ -126,7 +126,7 @@ def _learnt_from(
             known = _choice(known, dataset.group[known], of, size, draw)
         scored.score[rows] = harness.score_rows(learner, table, known, rows)
     at = scored.known
-    auc = metrics.area_under_curve(dataset.pushed[at], scored.score[at])
+    auc = metrics.area_under_curve(dataset.needed[at], scored.score[at])
     return auc, best_point(dataset, scored, meter, FRESHNESS).waste_removed
 
 
@@ -174,11 +174,12 @@ def shuffled_labels(
     draw = np.random.default_rng([seed, 1])
     accuracy, auc = [], []
     for _ in range(permutations):
-        outcome = dataset.outcome.copy()
+        outcome, needed_ms = dataset.outcome.copy(), dataset.since_needed_ms.copy()
         for number in np.unique(dataset.group):
             mine = np.flatnonzero(dataset.group == number)
-            outcome[mine] = draw.permutation(outcome[mine])
-        shuffled = Harness(dataclasses.replace(dataset, outcome=outcome), seed)
+            mixed = draw.permutation(mine)
+            outcome[mine], needed_ms[mine] = outcome[mixed], needed_ms[mixed]
+        shuffled = Harness(dataclasses.replace(dataset, outcome=outcome, needed_ms=needed_ms), seed)
         scored = shuffled.scores(way, learner)
         if not len(scored.known):
             return None

@@ -62,7 +62,7 @@ def measure(dataset: Dataset, scored: Scored, rows: IntArray, seed: int = 0) -> 
       rows: those to measure; all of them are scored.
       seed: of the bootstrap.
     """
-    pushed, group = dataset.pushed[rows], dataset.group[rows]
+    pushed, group = dataset.needed[rows], dataset.group[rows]
     score, calibrated = scored.score[rows], scored.calibrated[rows]
     predicted = score >= scored.cut[rows]
 
@@ -95,7 +95,7 @@ def auc_difference(
     dataset: Dataset, one: Scored, other: Scored, rows: IntArray, seed: int = 0
 ) -> tuple[float, Interval]:
     """AUC of one less that of another on the same rows, and its interval over pipelines."""
-    pushed, group = dataset.pushed[rows], dataset.group[rows]
+    pushed, group = dataset.needed[rows], dataset.group[rows]
     weights = _draws(group, seed)
     scores = one.score[rows], other.score[rows]
     first, second = (metrics.area_under_curve(pushed, score) for score in scores)

@@ -48,7 +48,7 @@ def reliability(
     rows = scored.known
     if not len(rows):
         return ()
-    pushed = dataset.pushed[rows]
+    pushed = dataset.needed[rows]
     result = []
     for calibrated, probability in ((False, scored.score[rows]), (True, scored.calibrated[rows])):
         draw = np.random.default_rng([seed, int(calibrated)])

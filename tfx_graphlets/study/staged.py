@@ -85,7 +85,7 @@ def waste_curve(
     A graphlet that is not scored runs.
     """
     rows = scored.known
-    pushed_scores = scored.score[rows][dataset.pushed[rows]]
+    pushed_scores = scored.score[rows][dataset.needed[rows]]
     thresholds = [0.0, *np.unique(pushed_scores).tolist(), float("inf")]
     return tuple(_point(dataset, scored, meter, threshold) for threshold in thresholds)
 
@@ -95,7 +95,7 @@ def best_point(
 ) -> CurvePoint:
     """The point of ``waste_curve`` that skips most and keeps at least a freshness."""
     rows = scored.known
-    pushed_scores = np.sort(scored.score[rows][dataset.pushed[rows]])
+    pushed_scores = np.sort(scored.score[rows][dataset.needed[rows]])
     may_miss = int(np.floor((1 - freshness) * len(pushed_scores) + _ROUNDING))
     threshold = pushed_scores[may_miss] if may_miss < len(pushed_scores) else float("inf")
     return _point(dataset, scored, meter, float(threshold))
@@ -107,7 +107,7 @@ def _point(
     skipped = scored.score < threshold  # false where there is no score
     known = ~np.isnan(scored.score)
     pushes = int((dataset.pushed & known).sum())
-    missed = int((dataset.pushed & skipped).sum())
+    missed = int(dataset.missed_pushes(skipped).sum())
     return CurvePoint(
         threshold=min(threshold, 1.0),
         skipped=float(skipped[known].mean()) if known.any() else 0.0,

@@ -7,6 +7,7 @@ The moments make honest replays possible: a decision is taken at
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -17,10 +18,13 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import Describer
 from tfx_graphlets.features.moment import decision_moment
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
-from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets import outcome as outcomes
+from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.trace.trace import BoolArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import Outcome, Stage
+
+_DIGITS = 16  # of the digest of a store's content
 
 
 class Redescribes(Protocol):
@@ -57,6 +61,8 @@ class Dataset:
       start_ms: int64 [n], earliest create time of the graphlet's executions.
       pipeline: name of the pipeline context [n], "" where there is none.
       store: name of the store that the row is from [n].
+      needed_ms: int64 [n], when it became needed (pushed, or useful: a push that its Model led
+        to), NEVER where it is not; None: at ``known_ms`` where it was pushed, else NEVER.
       sources: the graphlets of each store by its name, for counting compute
         on sets of executions; empty where only rows were kept.
       describers: of each store by its name, for describing a row anew as if
@@ -70,6 +76,7 @@ class Dataset:
     start_ms: IntArray
     pipeline: tuple[str, ...]
     store: tuple[str, ...]
+    needed_ms: IntArray | None = None
     sources: Mapping[str, Graphlets] = dataclasses.field(default_factory=dict)
     describers: Mapping[str, Redescribes] = dataclasses.field(default_factory=dict)
 
@@ -80,6 +87,11 @@ class Dataset:
                     name, len(getattr(self, name)),
                     f"its length must be the number of rows of the table, {len(self.table)}",
                 )  # fmt: skip
+        if self.needed_ms is not None and len(self.needed_ms) != len(self.table):
+            raise InvalidArgumentError(
+                "needed_ms", len(self.needed_ms),
+                f"its length must be the number of rows of the table, {len(self.table)}",
+            )  # fmt: skip
 
     @classmethod
     def from_graphlets(
@@ -116,6 +128,7 @@ class Dataset:
             start_ms=graphlets.start_ms[chosen],
             pipeline=tuple(trace.context_name(int(at)) or "" for at in graphlets.pipeline[chosen]),
             store=(store,) * len(table),
+            needed_ms=graphlets.needed_ms[chosen],
             sources={store: graphlets},
         )
 
@@ -164,6 +177,7 @@ class Dataset:
             start_ms=np.concatenate([dataset.start_ms for dataset in datasets]),
             pipeline=tuple(name for dataset in datasets for name in dataset.pipeline),
             store=tuple(name for dataset in datasets for name in dataset.store),
+            needed_ms=np.concatenate([dataset.since_needed_ms for dataset in datasets]),
             sources=sources,
             describers=describers,
         )
@@ -197,17 +211,72 @@ class Dataset:
         """True where the outcome is pushed or unpushed, bool [n]."""
         return self.pushed | self.unpushed
 
+    @functools.cached_property
+    def since_needed_ms(self) -> IntArray:
+        """``needed_ms``, worked out where it was not given, int64 [n]."""
+        if self.needed_ms is not None:
+            return self.needed_ms
+        return np.where(self.pushed, self.known_ms, NEVER)
+
+    @property
+    def needed(self) -> BoolArray:
+        """True where it was pushed, or its Model led to a push, bool [n].
+
+        The label that is learnt, promised and kept; false where there is no label.
+        """
+        return np.asarray(self.labelled & (self.since_needed_ms != NEVER))
+
+    def needed_before(self, moment_ms: int) -> BoolArray:
+        """``needed`` as it was known before a moment, bool [n], of rows known by then.
+
+        The label of an unpushed row changes at the push that it led to, not before.
+        """
+        return np.asarray(self.pushed | (self.needed & (self.since_needed_ms < moment_ms)))
+
     @property
     def group(self) -> IntArray:
-        """Number of the row's pipeline, int64 [n]; pipelines of two stores differ."""
-        keys = [f"{store}\0{name}" for store, name in zip(self.store, self.pipeline)]
+        """Number of the row's pipeline, int64 [n]; pipelines of two stores differ.
+
+        Numbers follow what the stores hold, not how they are called.
+        """
+        keys = [f"{rank:08d}\0{name}" for rank, name in zip(self._store_rank, self.pipeline)]
         return np.unique(np.asarray(keys, object), return_inverse=True)[1].astype(np.int64)
 
     @property
     def time_order(self) -> IntArray:
-        """Rows by decision moment, then store and Trainer, int64 [n]."""
-        stores = np.unique(np.asarray(self.store, object), return_inverse=True)[1]
-        return np.lexsort((self.table.trainer, stores, self.decision_ms)).astype(np.int64)
+        """Rows by decision moment, then store by its content, then Trainer, int64 [n]."""
+        order = np.lexsort((self.table.trainer, self._store_rank, self.decision_ms))
+        return order.astype(np.int64)
+
+    @functools.cached_property
+    def content_of_store(self) -> Mapping[str, str]:
+        """Of each store a text that tells what its rows are about, whatever it is called.
+
+        The first digits of the SHA-256 over Trainers, the moments of decisions and pipelines:
+        figures of a seed depend on it, not on how a path is spelt.
+        """
+        names = np.asarray(self.store, object)
+        texts = {}
+        for store in set(self.store):
+            rows = np.flatnonzero(names == store)
+            rows = rows[np.argsort(self.table.trainer[rows], kind="stable")]
+            whole = hashlib.sha256("\0".join(self.pipeline[row] for row in rows).encode())
+            for column in (self.table.trainer, self.decision_ms):
+                whole.update(column[rows].astype("<i8").tobytes())
+            texts[store] = whole.hexdigest()[:_DIGITS]
+        return texts
+
+    @functools.cached_property
+    def _store_rank(self) -> IntArray:
+        """Place of each row's store in the order of their contents, int64 [n]."""
+        # Two of the same content are told apart by their names: neither comes before by right.
+        stores = sorted((text, store) for store, text in self.content_of_store.items())
+        rank = {store: number for number, (_, store) in enumerate(stores)}
+        return np.array([rank[store] for store in self.store], np.int64)
+
+    def in_time_order(self) -> Dataset:
+        """The same rows in ``time_order``: figures do not depend on the order they came in."""
+        return self.take(self.time_order)
 
     def take(self, rows: IntArray) -> Dataset:
         """The rows at the given positions, in the given order; sources stay."""
@@ -219,6 +288,7 @@ class Dataset:
             start_ms=self.start_ms[rows],
             pipeline=tuple(self.pipeline[row] for row in rows),
             store=tuple(self.store[row] for row in rows),
+            needed_ms=self.since_needed_ms[rows],
             sources=self.sources,
             describers=self.describers,
         )
@@ -231,10 +301,27 @@ class Dataset:
         """The rows that are pushed or unpushed."""
         return self.take(np.flatnonzero(self.labelled).astype(np.int64))
 
+    def missed_pushes(self, skipped: BoolArray) -> BoolArray:
+        """Pushed rows that would not have been pushed, had these rows been skipped, bool [n].
+
+        See ``outcome.missed_pushes``; without sources, the pushed rows that are skipped.
+
+        Args:
+          skipped: bool [n], aligned with the rows.
+        """
+        missed = np.asarray(self.pushed & skipped)
+        names = np.asarray(self.store, object)
+        for name, chosen in self.skips_by_store(skipped).items():
+            graphlets = self.sources[name]
+            lost = graphlets.trainer_id[outcomes.missed_pushes(graphlets, chosen)]
+            missed |= (names == name) & self.pushed & np.isin(self.table.trainer, lost)
+        return missed
+
     def skips_by_store(self, skipped: BoolArray) -> dict[str, BoolArray]:
         """Which graphlets of each source are skipped, bool [its graphlets].
 
-        A graphlet of a source that has no row here counts as not skipped.
+        A graphlet of a source that has no row here counts as not skipped; an attempt that was
+        retried is skipped with the one that counts.
 
         Args:
           skipped: bool [n], aligned with the rows.
@@ -242,7 +329,10 @@ class Dataset:
         result = {}
         for name, graphlets in self.sources.items():
             mine = np.array([store == name for store in self.store], bool)
-            result[name] = np.isin(graphlets.trainer_id, self.table.trainer[mine & skipped])
+            chosen = np.isin(graphlets.trainer_id, self.table.trainer[mine & skipped])
+            for number in np.flatnonzero(graphlets.outcome == Outcome.RETRIED)[::-1].tolist():
+                chosen[number] |= chosen[graphlets.retry[number]]
+            result[name] = chosen
         return result
 
     def fingerprint(self) -> str:
@@ -266,8 +356,10 @@ class Dataset:
             known = ~np.isnan(column)
             matrix[known, at] = column[known]
         digests = []
+        useful = self.needed & ~self.pushed
         for row in range(len(self)):
             texts = [str(self.table.trainer[row]), str(self.outcome[row])]
+            texts += ["useful"] if useful[row] else []
             values = [self.table.columns[name][row] for name in categories]
             texts += ["-" if value is None else f"={value}" for value in values]
             row_hash = hashlib.sha256("\0".join(texts).encode())

@@ -169,23 +169,23 @@ def evaluate_scores(
       cut: probability from which a push is predicted for balanced accuracy;
         not to be chosen on these graphlets.
     """
-    pushed = labelled.pushed
+    needed = labelled.needed
     meter = WasteMeter(labelled.sources, labelled.stage) if labelled.sources else None
     points = np.quantile(score, np.linspace(0, 1, _CURVE_POINTS)) if len(score) else np.zeros(0)
     thresholds = [*np.unique(points).tolist(), 1.0 + 1e-9]
     return Evaluation(
         stage=str(labelled.stage),
         graphlets=len(labelled),
-        pushed=int(pushed.sum()),
-        unpushed=int((~pushed).sum()),
+        pushed=int(labelled.pushed.sum()),
+        unpushed=int(labelled.unpushed.sum()),
         cut=cut,
-        balanced_accuracy=metrics.balanced_accuracy(pushed, score >= cut),
-        auc=metrics.area_under_curve(pushed, score),
-        brier=metrics.brier_score(pushed, score),
+        balanced_accuracy=metrics.balanced_accuracy(needed, score >= cut),
+        auc=metrics.area_under_curve(needed, score),
+        brier=metrics.brier_score(needed, score),
         at_threshold=None if threshold is None else _point(labelled, score, threshold, meter),
         waste_removable=NAN if meter is None else meter.removable,
         curve=tuple(_point(labelled, score, at, meter) for at in thresholds),
-        reliability=_reliability(pushed, score),
+        reliability=_reliability(needed, score),
         notes=notes,
     )
 
@@ -195,7 +195,7 @@ def _point(
 ) -> CurvePoint:
     skipped = score < threshold
     pushes = int(labelled.pushed.sum())
-    kept = int((labelled.pushed & ~skipped).sum())
+    kept = pushes - int(labelled.missed_pushes(skipped).sum())
     return CurvePoint(
         threshold=min(threshold, 1.0),
         skipped=float(skipped.mean()) if len(skipped) else 0.0,

@@ -11,7 +11,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.trace.trace import BoolArray, FloatArray
-from tfx_graphlets.vocabulary import Outcome, Stage
+from tfx_graphlets.vocabulary import Stage
 
 NAN = float("nan")
 
@@ -125,6 +125,7 @@ class WasteMeter:
     Attributes:
       total_ms: cost of all executions of the stores, in a graphlet or not,
         weighted milliseconds.
+      overhead_ms: cost of gates, rehearsals and other nodes of this project.
       waste_ms: cost of all wasted executions, weighted milliseconds.
       removable: share of it that an oracle at the stage saves; NaN where
         nothing is wasted.
@@ -137,10 +138,14 @@ class WasteMeter:
             name: outcome.wasted_executions(graphlets) for name, graphlets in sources.items()
         }
         self.total_ms = sum(float(graphlets.cost.sum()) for graphlets in sources.values())
+        self.overhead_ms = sum(
+            outcome.cost_of(graphlets, outcome.overhead_executions(graphlets))
+            for graphlets in sources.values()
+        )
         self.waste_ms = sum(
             outcome.cost_of(graphlets, self._wasted[name]) for name, graphlets in sources.items()
         )
-        oracle = {name: g.outcome == Outcome.UNPUSHED for name, g in sources.items()}
+        oracle = {name: ~g.needed for name, g in sources.items()}
         self.removable = self.removed(oracle)
         # By graphlet of each store; whatever is skipped, these stay.
         self._wasted_parts: dict[str, FloatArray] = {}
@@ -163,6 +168,14 @@ class WasteMeter:
             not_run = outcome.saved_executions(graphlets, skipped[name], self._stage)
             saved += outcome.cost_of(graphlets, self._wasted[name] & not_run)
         return saved / self.waste_ms
+
+    def net(self, removed: float) -> float:
+        """Waste removed less the overhead of gates and rehearsals, over all wasted cost.
+
+        Args:
+          removed: share of all wasted cost; NaN stays NaN.
+        """
+        return removed - self.overhead_ms / self.waste_ms if self.waste_ms > 0 else NAN
 
     def saved_ms(self, skipped: Mapping[str, BoolArray]) -> float:
         """Cost that these skips save, wasted or not, weighted milliseconds."""

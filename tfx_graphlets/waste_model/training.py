@@ -17,7 +17,7 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, NotEnoughHistoryError
 from tfx_graphlets.policy.freshness import check_freshness
-from tfx_graphlets.trace.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import (
@@ -110,7 +110,7 @@ def train_waste_model(
         scores = transfer_scores(labelled, seed, settings=settings)
     else:
         scores = forward_scores(labelled, seed, settings=settings, chaining=chaining)
-    forest = train_forest(labelled.table, labelled.pushed, settings, seed)
+    forest = train_forest(labelled.table, labelled.needed, settings, seed)
     scored = ~np.isnan(scores)
     model = new_model(
         forest,
@@ -127,8 +127,8 @@ def train_waste_model(
         settings=settings,
         seed=seed,
         freshness=freshness,
-        pushed_scores=scores[scored & labelled.pushed],
-        unpushed_scores=scores[scored & ~labelled.pushed],
+        pushed_scores=scores[scored & labelled.needed],
+        unpushed_scores=scores[scored & ~labelled.needed],
     )
     _logger.info("%s", model)
     return model
@@ -194,9 +194,9 @@ def transfer_scores(
         for at in range(len(_TRANSFER_EDGES) + 1):
             rows = order[((fold == held_out) & (block == at))[order]]
             known = order[((fold != held_out) | (block < at))[order]]
-            if len(rows) and enough(dataset, known):
+            if len(rows) and enough(dataset.needed[known]):
                 forest = train_forest(
-                    dataset.table.take(known), dataset.pushed[known], settings, seed
+                    dataset.table.take(known), dataset.needed[known], settings, seed
                 )
                 table = dataset.table.take(rows)
                 scores[rows] = with_prior(forest.predict(table), table)
@@ -221,20 +221,21 @@ def train_on_known(
     """
     order = dataset.time_order  # whatever order the rows came in
     known = order[(dataset.labelled & (dataset.known_ms < moment_ms))[order]]
-    if not enough(dataset, known):
+    labels = dataset.needed_before(moment_ms)[known]
+    if not enough(labels):
         return None
-    return train_forest(dataset.table.take(known), dataset.pushed[known], settings, seed)
+    return train_forest(dataset.table.take(known), labels, settings, seed)
 
 
-def enough(dataset: Dataset, rows: IntArray) -> bool:
-    """True if these labelled rows are enough to train on."""
-    pushed = int(dataset.pushed[rows].sum())
-    return len(rows) >= MIN_LABELLED and MIN_OF_EACH <= pushed <= len(rows) - MIN_OF_EACH
+def enough(labels: BoolArray) -> bool:
+    """True if rows with these labels (needed or not) are enough to train on."""
+    needed = int(labels.sum())
+    return len(labels) >= MIN_LABELLED and MIN_OF_EACH <= needed <= len(labels) - MIN_OF_EACH
 
 
 def check_enough(labelled: Dataset) -> None:
     """Raises NotEnoughHistoryError unless there is enough to train on."""
-    if enough(labelled, np.arange(len(labelled), dtype=np.int64)):
+    if enough(labelled.needed):
         return
     pushed, unpushed = int(labelled.pushed.sum()), int(labelled.unpushed.sum())
     raise NotEnoughHistoryError(
