@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 STAMP := .venv/.installed-$(shell (pwd; cat constraints.txt setup.py .ci/env.sh) | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test_long lint format bench build_file clean
+.PHONY: help env demo test test_long lint format bench build_file mutants clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ format: $(STAMP) ## let ruff mend what it can
 
 bench: $(STAMP) ## measure whole processes, time and memory (MODELS="1500 45000"); writes bench_output/
 	$(RUN) -m tests.benchmarks.bench $(if $(MODELS),--models $(MODELS))
+
+mutants: $(STAMP) ## do the nearest tests notice changes of the code? (ARGS="policy.decide --sample 60"); hours for all
+	nice $(RUN) -m tests.mutants $(ARGS)
 
 build_file: $(STAMP) ## write BUILD anew from the imports
 	$(RUN) -m tests.make_build

