@@ -7,17 +7,27 @@ archive says what happened in every run and why. `python -m pipelines.flights.hi
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyarrow import parquet
 
 from tfx_graphlets import Outcome, Stage, open_store, segment
+from tfx_graphlets.gate.unrecorded import raw_of
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.outcome import total_waste, waste_removable
+from tfx_graphlets.rehearsal import record
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.trace import PropertyKind, Trace
 from tfx_graphlets.waste_model import Dataset
 
 DIRECTORY = Path(__file__).parent / "history"
 LOG_NAME = "runs.jsonl"
+REHEARSALS_NAME = "rehearsals.parquet"
 
 
 def archives() -> tuple[Path, ...]:
@@ -32,16 +42,65 @@ def archives() -> tuple[Path, ...]:
     return found
 
 
-def datasets(stage: Stage) -> dict[str, Dataset]:
-    """The recorded graphlets of each variant with their features at a stage, by its name."""
+def datasets(stage: Stage, *, rehearsed: bool = False) -> dict[str, Dataset]:
+    """The recorded graphlets of each variant with their features at a stage, by its name.
+
+    Args:
+      stage: where the gate stands.
+      rehearsed: with what a rehearsal before each Trainer would have found
+        (pipelines.flights.rehearse), where that was worked out.
+    """
     parts = {}
     for archive in archives():
         name = archive.parent.name
         with open_store(archive) as store:
-            graphlets = segment(store.read_trace())
+            trace = store.read_trace()
+            if rehearsed and (archive.parent / REHEARSALS_NAME).is_file():
+                trace = with_rehearsals(trace, archive.parent / REHEARSALS_NAME)
+            graphlets = segment(trace)
             # An archive's payloads can be read on; nothing has to stay open.
             parts[name] = Dataset.describe(graphlets, stage, store.payloads, name)
     return parts
+
+
+def with_rehearsals(trace: Trace, file: Path) -> Trace:
+    """The trace as if a Rehearsal of stage `input` had stood in every run.
+
+    Args:
+      trace: of one variant.
+      file: what pipelines.flights.rehearse wrote of it.
+    """
+    raw = raw_of(trace)
+    columns: Any = raw
+    moment = dict(zip(trace.executions.id.tolist(), trace.executions.create_ms.tolist()))
+    taken = max(raw.artifact_id, default=0)
+    for row in parquet.read_table(file).to_pylist():
+        taken += 1
+        columns.artifact_id.append(taken)
+        columns.artifact_type.append(f"tfx_graphlets.{record.ARTIFACT_TYPE}")
+        columns.artifact_state.append(2)  # LIVE
+        # The run's own data come before it; that nothing later is read is the file's affair.
+        first_ms = min(_run_starts(trace, row[record.RUN]), moment[row["trainer"]])
+        columns.artifact_create_ms.append(first_ms)
+        columns.artifact_update_ms.append(first_ms)
+        columns.artifact_uri.append("")
+        add = columns.artifact_properties.add
+        add(taken, record.REHEARSED, True, PropertyKind.INT, 1)
+        for name, text in (
+            (record.RUN, row[record.RUN]), (record.STAGE, "input"), (record.MODE, "scout"),
+        ):  # fmt: skip
+            add(taken, name, True, PropertyKind.STRING, text)
+        for name in (record.SECONDS, *record.MARGINS):
+            if row[name] is not None and not math.isnan(row[name]):
+                add(taken, name, True, PropertyKind.DOUBLE, row[name])
+    return assemble(raw)
+
+
+def _run_starts(trace: Trace, run: str) -> int:
+    """When the first execution of a run was created."""
+    executions, contexts = trace.run_memberships()
+    mine = np.array([trace.contexts.name[at] == run for at in contexts.tolist()], bool)
+    return int(trace.executions.create_ms[executions[mine]].min())
 
 
 def dataset(stage: Stage) -> Dataset:

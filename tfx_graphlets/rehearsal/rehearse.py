@@ -133,6 +133,7 @@ def rehearse(
     judged: Split,
     *,
     serving: FloatArray | None = None,
+    serving_metrics: Mapping[str, float] | None = None,
     previous: Scout | None = None,
     probe: FloatArray | None = None,
     seed: int = 0,
@@ -144,6 +145,7 @@ def rehearse(
       train: the examples that the model would be trained on.
       judged: the examples that it would be judged on.
       serving: what the serving model predicts of ``judged``, see Task.
+      serving_metrics: in its place, its metrics by name, where they are known.
       previous: the scout of the last blessed model; one that does not fit the
         columns any more is left out.
       probe: what the user's code, trained in short, predicts of ``judged``.
@@ -162,7 +164,9 @@ def rehearse(
             classes=_classes(demand.task, known.label, serving), seed=seed,
         )  # fmt: skip
         values = _values(demand, known, scout.predict(known.columns))
-        serves = {} if serving is None else _values(demand, known, serving[mask])
+        serves = dict(serving_metrics or {})
+        if serving is not None:
+            serves = _values(demand, known, serving[mask])
         probed = {} if probe is None else _values(demand, known, probe[mask])
     except InvalidArgumentError as error:
         raise NotCoveredError([f"The examples are not covered: {error}."]) from error
