@@ -39,6 +39,8 @@ bench: $(STAMP) ## measure whole processes, time and memory (MODELS="1500 45000"
 
 mutants: $(STAMP) ## do the nearest tests notice changes of the code? (ARGS="policy.decide --sample 60"); hours for all
 	nice $(RUN) -m tests.mutants $(ARGS)
+fuzz: $(STAMP) ## damaged stores, archives, models, payloads and URIs (SECONDS=600)
+	$(RUN) -W ignore -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
 
 build_file: $(STAMP) ## write BUILD anew from the imports
 	$(RUN) -m tests.make_build

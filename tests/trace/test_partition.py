@@ -149,3 +149,29 @@ def test_real_stores_are_described_as_at_once(store: Path) -> None:
         trace = opened.read_trace()
     whole = describe(segment(without_gates(trace)), Stage.PRE)
     assert_same(describe_trace(trace, Stage.PRE, max_executions=1), whole)
+
+
+def test_a_fingerprint_without_a_text_joins_nothing() -> None:
+    """A property of that name that is a number, of executions or of artifacts, says nothing."""
+    build = TraceBuilder()
+    for run in ("r0", "r1"):
+        examples, model = build.artifact("Examples", input_fingerprint=7), build.artifact("Model")
+        build.execution(
+            "CsvExampleGen", outputs={"examples": [examples]}, run=run, pipeline=run,
+            input_fingerprint=7,
+        )  # fmt: skip
+        build.execution(
+            "Trainer", inputs={"examples": [examples]}, outputs={"model": [model]}, run=run,
+            pipeline=run,
+        )  # fmt: skip
+    trace = build.trace()
+    assert len(list(Shards(trace, max_executions=1))) == 2
+    assert len(describe_trace(trace, Stage.INPUT, max_executions=1)) == 2
+
+
+def test_a_store_without_artifacts_is_cut_all_the_same() -> None:
+    """Its executions may still carry fingerprints, as those of older TFX do."""
+    build = TraceBuilder()
+    build.execution("CsvExampleGen", run="r0", input_fingerprint="split:s,x:1")
+    build.execution("Trainer", run="r0")
+    assert len(describe_trace(build.trace(), Stage.INPUT, max_executions=1)) == 1

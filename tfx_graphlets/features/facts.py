@@ -11,7 +11,6 @@ import bisect
 import dataclasses
 import functools
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Sequence
 
@@ -22,6 +21,7 @@ from tfx_graphlets.features.rehearsals import Rehearsals
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.series import Lanes
 from tfx_graphlets.graphlets.timeline import NEVER, Edges, Timeline
+from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.trace.adjacency import Adjacency
@@ -240,10 +240,7 @@ class Facts:
     def anomalous_splits(self, artifact: int) -> float:
         """Number of splits that ExampleValidator did not bless; NaN if not recorded."""
         blessed = self._artifact_texts(PropertyName.BLESSED)[artifact]
-        try:
-            splits = json.loads(blessed) if blessed else None
-        except ValueError:
-            splits = None
+        splits = parsed_json(blessed)
         if not isinstance(splits, dict):
             return math.nan
         return float(sum(1 for value in splits.values() if value == 0))

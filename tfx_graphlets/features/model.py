@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
 
 from tfx_graphlets.features.registry import FeatureGroup, Value, category, numbers
 from tfx_graphlets.features.view import View
+from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.vocabulary import (
     ArtifactType,
     ExecutionState,
@@ -108,16 +108,13 @@ GROUP = FeatureGroup(FEATURES, describe)
 
 def num_steps(train_args: str | None) -> float:
     """Training steps of a Trainer's ``train_args`` (JSON); NaN where not given."""
-    try:
-        parsed = json.loads(train_args) if train_args else None
-    except ValueError:
-        parsed = None
+    parsed = parsed_json(train_args)
     if not isinstance(parsed, dict):
         return math.nan
     value = parsed.get("num_steps", parsed.get("numSteps"))
     try:
         return float(value) if value is not None else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 

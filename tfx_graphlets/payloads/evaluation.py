@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tfx_graphlets.payloads.bounds import left_out
 from tfx_graphlets.payloads.statistics import Payloads, tfrecords
 from tfx_graphlets.payloads.thresholds import (
     MetricThreshold,
@@ -26,8 +26,6 @@ from tfx_graphlets.payloads.thresholds import (
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-
-_LOG = logging.getLogger(__name__)
 
 _CONFIG_FILE = "eval_config.json"
 _PACKAGE = "tfx_graphlets_tfma"
@@ -201,7 +199,7 @@ def _records(
             for record in tfrecords(content):
                 yield _message_classes()[message_name].FromString(record)
         except (message.DecodeError, ValueError) as error:
-            _LOG.warning("%s of %r is left out: %s", name, uri, error)
+            left_out(name, uri, error)
 
 
 def _is_overall(record: Message) -> bool:

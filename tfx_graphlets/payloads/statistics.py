@@ -11,23 +11,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import gzip
 import hashlib
-import logging
 import re
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from tfx_graphlets.payloads.bounds import (
+    MAX_FEATURES,
+    MAX_NAME,
+    check_nesting,
+    decompressed,
+    left_out,
+)
 from tfx_graphlets.trace.trace import FloatArray
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
-
-_LOG = logging.getLogger(__name__)
 
 _SPLIT_PREFIX = "Split-"
 _STATISTICS_FILES = ("FeatureStats.pb", "stats_tfrecord")
@@ -195,11 +197,17 @@ def _datasets(
         try:
             record = next(tfrecords(content), b"") if name == "stats_tfrecord" else content
             parsed = statistics_pb2.DatasetFeatureStatisticsList.FromString(record)
+            _check_size(parsed)
         except (message.DecodeError, ValueError) as error:
-            _LOG.warning("%s of %r is left out: %s", name, uri, error)
+            left_out(name, uri, error)
             continue
         if parsed.datasets:
             yield split, parsed.datasets[0]
+
+
+def _check_size(parsed: statistics_pb2.DatasetFeatureStatisticsList) -> None:
+    if any(len(one.features) > MAX_FEATURES for one in parsed.datasets[:1]):
+        raise ValueError(f"more than {MAX_FEATURES:,} features")
 
 
 def anomalies(payloads: Payloads, uri: str) -> dict[str, SplitAnomalies] | None:
@@ -215,11 +223,12 @@ def anomalies(payloads: Payloads, uri: str) -> dict[str, SplitAnomalies] | None:
         found = anomalies_pb2.Anomalies()
         try:
             if name.endswith(".pbtxt"):
+                check_nesting(content)
                 text_format.Parse(content, found, allow_unknown_field=True)
             else:
                 found.ParseFromString(content)
-        except (message.DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
-            _LOG.warning("%s of %r is left out: %s", name, uri, error)
+        except (message.DecodeError, text_format.ParseError, ValueError) as error:
+            left_out(name, uri, error)
             continue
         result[split] = _anomalies(found)
     return result or None
@@ -230,7 +239,7 @@ def schema_summary(payloads: Payloads, uri: str) -> SchemaSummary | None:
     content = payloads.read(uri, _SCHEMA_FILE)
     summary = None if content is None else _schema(content)
     if content is not None and summary is None:
-        _LOG.warning("%s of %r is left out: it is no schema", _SCHEMA_FILE, uri)
+        left_out(_SCHEMA_FILE, uri, ValueError("it is no schema"))
     return summary
 
 
@@ -266,8 +275,9 @@ def _parsed_schema(content: bytes) -> SchemaSummary | None:
 
     schema = schema_pb2.Schema()
     try:
+        check_nesting(content)
         text_format.Parse(content, schema, allow_unknown_field=True)
-    except (text_format.ParseError, UnicodeDecodeError):
+    except (text_format.ParseError, ValueError):
         return None
     types = {feature.name: schema_pb2.FeatureType.Name(feature.type) for feature in schema.feature}
     digest = hashlib.sha256(schema.SerializeToString(deterministic=True)).hexdigest()
@@ -285,10 +295,7 @@ def tfrecords(content: bytes) -> Iterator[bytes]:
       ValueError: the file is cut off or is no TFRecord file.
     """
     if content.startswith(_GZIP_MAGIC):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError("not a readable gzip file") from error
+        content = decompressed(content)
     offset = 0
     while offset < len(content):
         if offset + 12 > len(content):
@@ -323,6 +330,7 @@ def _split_files(
 
 def _dataset(dataset: statistics_pb2.DatasetFeatureStatistics) -> DatasetStatistics:
     features = [_feature(feature) for feature in dataset.features]
+    features = [feature for feature in features if len(feature.name) <= MAX_NAME]
     return DatasetStatistics(
         int(dataset.num_examples), {feature.name: feature for feature in features}
     )

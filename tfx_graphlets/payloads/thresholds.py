@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+
+from tfx_graphlets.payloads.bounds import parsed_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ def asked_metrics(text: str) -> tuple[AskedMetric, ...]:
         scope = _scope(spec)
         for metric in _items(spec, "metrics"):
             class_name = str(metric.get("class_name", ""))
-            given = _json(metric.get("config", ""))
+            given = parsed_json(metric.get("config", ""))
             config = given if isinstance(given, dict) else {}
             name = str(config.get("name") or class_name)
             thresholds = [metric.get("threshold"), *_overall_thresholds(metric)]
@@ -193,17 +194,10 @@ def _threshold(metric: str, threshold: object) -> MetricThreshold | None:
 
 
 def _config(text: str) -> Mapping[str, object]:
-    config = _snake(_json(text))
+    config = _snake(parsed_json(text))
     if isinstance(config, dict) and isinstance(config.get("eval_config"), dict):
         config = config["eval_config"]
     return config if isinstance(config, dict) else {}
-
-
-def _json(text: object) -> object:
-    try:
-        return json.loads(text) if isinstance(text, str) and text else None
-    except ValueError:
-        return None
 
 
 def _snake(value: object) -> object:

@@ -168,10 +168,19 @@ def _open_server(server: connection.Server, *, by_api: bool) -> Store:
     return MlmdStore.from_server(server)
 
 
+def _exists(place: Path) -> bool:
+    try:
+        return place.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 def _open_path(path: str, name: str) -> Store:
     from tfx_graphlets.stores.archive.format import MANIFEST
 
     place = Path(path).expanduser()
+    if connection.is_server_like(path) and not _exists(place):
+        raise InvalidArgumentError("uri", connection.redacted(name), ACCEPTED)
     if not place.is_dir():
         from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
 

@@ -41,6 +41,7 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.graphlets import gate_nodes as own_nodes
+from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.trace.assembly import RawProperties, RawTables
 from tfx_graphlets.trace.trace import BoolArray, PropertyKind
 from tfx_graphlets.vocabulary import ContextType, ExecutionState, PropertyName, SystemType
@@ -260,8 +261,8 @@ class _Rows:
         )  # fmt: skip
         for owner, name, kind, value in zip(table.owner, table.name, table.kind, table.value):
             is_inputs = name == PropertyName.INPUTS and kind == PropertyKind.STRUCT
-            parameters = json.loads(value) if is_inputs and owner in self.tasks else {}
-            for parameter, content in parameters.items():
+            parsed = parsed_json(value) if is_inputs and owner in self.tasks else None
+            for parameter, content in parsed.items() if isinstance(parsed, dict) else ():
                 if content is not None and (owner, parameter) not in known:
                     known.add((owner, parameter))
                     result.add(owner, parameter, True, *property_value(content))

@@ -61,10 +61,38 @@ class Server:
         return text.replace(self.password, "***") if self.password else text
 
 
+# What a server's URI begins with, however it is misspelt.
+_SERVER_LIKE: Final = re.compile(
+    r"\W*(?:mysql|maria|postgres|grpc|kfp)|.*:[^@]*@", re.IGNORECASE | re.DOTALL
+)
+
+
+def is_server_like(text: str) -> bool:
+    """Whether a text that names no file may be meant for a server, and hold a password.
+
+    >>> is_server_like("mysql:/me:secret@host/db"), is_server_like("runs/metadata.sqlite")
+    (True, False)
+    """
+    return _SERVER_LIKE.match(text) is not None
+
+
 def redacted(uri: str) -> str:
-    """The URI without user, password and query, however it is misspelt."""
-    uri = re.sub(r"://.*@", "://", uri, flags=re.DOTALL)
-    return re.sub(r"[?#].*", "", uri, flags=re.DOTALL)
+    """The URI without user, password and query, however it is misspelt.
+
+    >>> redacted("mysql://me:secret@host:3306/db"), redacted("mysql:/me:secret@host/db")
+    ('mysql://host:3306/db', 'mysql:***@host/db')
+    >>> redacted("postgresql://me:secret.host:1/db"), redacted("grpc://host:8080")
+    ('postgresql://me:***/db', 'grpc://host:8080')
+    """
+    whole = re.sub(r"://.*@", "://", uri, flags=re.DOTALL)
+    whole = re.sub(r"[?#].*", "", whole, flags=re.DOTALL)
+    if "@" in whole:
+        scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", whole)
+        whole = f"{scheme[0] if scheme else ''}***@{whole.rpartition('@')[2]}"
+    if is_server_like(whole):
+        # A colon before anything but slashes or a port may introduce a password.
+        whole = re.sub(r":(?!/|\*{3}|\d{1,5}(?:/|$)|$)[^/]*", ":***", whole)
+    return whole
 
 
 def parse_server(uri: str, environment: Mapping[str, str]) -> Server:

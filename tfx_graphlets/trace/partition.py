@@ -259,16 +259,17 @@ def _content(trace: Trace) -> CodeArray | None:
     own, executions = trace.artifacts.properties, trace.executions.properties
     rows = own.rows(PropertyName.INPUT_FINGERPRINT)
     of_execution = executions.rows(PropertyName.INPUT_FINGERPRINT)
-    if not len(rows) and not len(of_execution):
+    rows = rows[own.string_code[rows] >= 0]  # a row without a text says nothing
+    of_execution = of_execution[executions.string_code[of_execution] >= 0]
+    if not len(trace.artifacts) or not (len(rows) or len(of_execution)):
         return None
     result = np.full(len(trace.artifacts), -1, np.int32)
     if len(of_execution):
         # Texts that both tables have get the same number, others one of their own.
         place = places_in(executions.strings, own.strings)
         place = np.where(place >= 0, place, len(own.strings) + np.arange(len(place)))
-        code = executions.string_code[of_execution]
         by_execution = np.full(len(trace.executions), -1, np.int32)
-        by_execution[executions.owner[of_execution]] = np.where(code >= 0, place[code], -1)
+        by_execution[executions.owner[of_execution]] = place[executions.string_code[of_execution]]
         theirs = by_execution[trace.events.execution]
         result[trace.events.artifact[theirs >= 0]] = theirs[theirs >= 0]
     result[own.owner[rows]] = own.string_code[rows]

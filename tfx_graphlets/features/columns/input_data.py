@@ -6,7 +6,6 @@ them is missing.
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -17,6 +16,7 @@ from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.seen import Spans
 from tfx_graphlets.features.columns.windows import ratio
 from tfx_graphlets.features.contents import text_codes
+from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role, Stage
 
@@ -192,10 +192,7 @@ def _unblessed_splits(entries: Entries, artifact: IntArray) -> FloatArray:
 
 
 def _count(blessed: str) -> float:
-    try:
-        splits = json.loads(blessed) if blessed else None
-    except ValueError:
-        splits = None
+    splits = parsed_json(blessed)
     if not isinstance(splits, dict):
         return math.nan
     return float(sum(1 for value in splits.values() if value == 0))

@@ -1,0 +1,248 @@
+"""Damaged input: a store, an archive, a waste model, payloads and URIs, from a seed.
+
+Each maker writes below a folder and returns the command lines to try on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pyarrow
+import pyarrow.parquet
+
+from tests.corpus import CORPUS
+from tests.import_graph import ROOT
+
+Commands = list[list[str]]
+HISTORY: Final = ROOT / "pipelines/flights/history"
+# Values that a column can hold in SQLite, whatever its declared type.
+ODD: Final = (
+    None, 0, -1, 2**31, 2**63 - 1, -(2**63), 1e300, float("inf"), "", "x", "1e999", b"\xff\xfe\x00",
+    "a\nb\x1b[31m", '{"a":' * 50, "[" * 5_000, "5" * 400, "NaN", 3.7, "<b>", "\u202e\U0001f600",
+)  # fmt: skip
+LARGEST: Final = 1_500_000  # bytes of a store that is damaged
+
+
+def store(randomness: random.Random, folder: Path) -> Commands:
+    """A SQLite store with odd values, lost, doubled and foreign rows, and lost columns."""
+    target = folder / "metadata.sqlite"
+    shutil.copy(randomness.choice(stores()), target)
+    with contextlib.closing(sqlite3.connect(target)) as connection:
+        connection.text_factory = bytes
+        names = "select name from sqlite_master where type='table' and name not like 'sqlite%'"
+        tables = [row[0].decode() for row in connection.execute(names)]
+        for _ in range(randomness.choice((1, 1, 2, 4, 10))):
+            with contextlib.suppress(sqlite3.Error, OverflowError):
+                _damage(randomness, connection, randomness.choice(tables))
+        connection.commit()
+    if randomness.random() < 0.1:
+        _damage_bytes(randomness, target)
+    return _commands(str(target), folder)
+
+
+def _damage(randomness: random.Random, connection: sqlite3.Connection, table: str) -> None:
+    columns = [row[1].decode() for row in connection.execute(f'pragma table_info("{table}")')]
+    rows = [row[0] for row in connection.execute(f'select rowid from "{table}"')]
+    column, value = randomness.choice(columns), randomness.choice(ODD)
+    kind = randomness.choice(("set", "set", "set", "all", "delete", "double", "drop"))
+    if kind == "set" and rows:
+        row = randomness.choice(rows)
+        connection.execute(f'update "{table}" set "{column}"=? where rowid=?', (value, row))
+    elif kind == "all":
+        connection.execute(f'update "{table}" set "{column}"=?', (value,))
+    elif kind == "delete":
+        lost = randomness.sample(rows, min(len(rows), randomness.choice((1, 5, 10_000))))
+        connection.executemany(f'delete from "{table}" where rowid=?', [(row,) for row in lost])
+    elif kind == "double":
+        connection.execute(f'insert into "{table}" select * from "{table}" limit 3')
+    elif randomness.random() < 0.3:
+        connection.execute(f'alter table "{table}" drop column "{column}"')
+
+
+def archive(randomness: random.Random, folder: Path) -> Commands:
+    """An archive with damaged bytes, odd columns, an odd manifest, lost files."""
+    target = folder / "archive"
+    shutil.copytree(randomness.choice(sorted(HISTORY.glob("*/archive"))), target)
+    for _ in range(randomness.choice((1, 1, 2))):
+        file = randomness.choice(sorted(target.iterdir()))
+        kind = randomness.choice(("bytes", "column", "manifest", "lost"))
+        if kind == "manifest":
+            _damage_json(randomness, target / "manifest.json")
+        elif kind == "lost":
+            file.unlink()
+        elif kind == "column" and file.suffix == ".parquet":
+            _damage_column(randomness, file)
+        else:
+            _damage_bytes(randomness, file)
+    return _commands(str(target), folder)
+
+
+def _damage_column(randomness: random.Random, file: Path) -> None:
+    table = pyarrow.parquet.read_table(file)
+    if not table.num_columns:
+        return
+    at = randomness.randrange(table.num_columns)
+    kind = randomness.choice(("lose", "nulls", "text", "shuffle"))
+    if kind == "lose":
+        table = table.remove_column(at)
+    elif kind == "shuffle":
+        order = list(range(table.num_rows))
+        randomness.shuffle(order)
+        table = table.take(order)
+    else:
+        name, of = table.column_names[at], table.column(at).type
+        values = [None] * table.num_rows if kind == "nulls" else ["x"] * table.num_rows
+        new = pyarrow.array(values, of if kind == "nulls" else pyarrow.string())
+        table = table.set_column(at, name, new)
+    pyarrow.parquet.write_table(table, file)
+
+
+def waste_model(randomness: random.Random, folder: Path) -> Commands:
+    """A waste model with damaged bytes, an odd manifest, lost files."""
+    target = folder / "model"
+    shutil.copytree(_trained(), target)
+    files = sorted(path for path in target.rglob("*") if path.is_file())
+    kind = randomness.choice(("bytes", "manifest", "manifest", "lost"))
+    file = randomness.choice(files)
+    if kind == "manifest":
+        _damage_json(randomness, target / "manifest.json")
+    elif kind == "lost":
+        file.unlink()
+    else:
+        _damage_bytes(randomness, file)
+    history = str(min(HISTORY.glob("*/archive")))
+    pipeline = Path(history).parent.name
+    return [
+        ["evaluate", str(target), history],
+        ["gate", history, "--pipeline", pipeline, "--model", str(target)],
+    ]
+
+
+@functools.lru_cache(maxsize=1)
+def _trained() -> Path:
+    import tempfile
+
+    from tests.components.waste_models import saved
+
+    return Path(saved(Path(tempfile.mkdtemp()) / "model"))
+
+
+def payload(randomness: random.Random, folder: Path) -> Commands:
+    """A real run whose statistics, anomalies, schemas and metrics are damaged; else an archive."""
+    runs = sorted((CORPUS / "real_runs").glob("*/metadata.sqlite"))
+    if not runs:
+        return archive(randomness, folder)
+    target = folder / "run"
+    shutil.copytree(randomness.choice(runs).parent, target, copy_function=shutil.copyfile)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    files = sorted(path for path in (target / "root").rglob("*") if path.is_file())
+    for file in randomness.sample(files, min(len(files), 200)):
+        _damage_bytes(randomness, file)
+    place = str(target / "metadata.sqlite")
+    return [["features", place, "--stage", "validation", "--output", str(folder / "f.parquet")]]
+
+
+def uri(randomness: random.Random, folder: Path) -> Commands:
+    """A URI with a password in it, of a known or unknown scheme, somehow misspelt."""
+    del folder
+    scheme = randomness.choice(
+        ("mysql", "postgresql", "grpc", "kfp+http", "mysql+mlmd", "ftp", "mysql:", "")
+    )
+    text = f"{scheme}://user:{PASSWORD}@127.0.0.1:1/db?x=%zz"
+    letters = list(text)
+    for _ in range(randomness.choice((0, 1, 1, 2, 3))):
+        at = randomness.randrange(len(letters))
+        if text.find(PASSWORD) <= at < text.find(PASSWORD) + len(PASSWORD):
+            continue  # a password that is another one is no secret of ours
+        letters[at] = randomness.choice(("", "/", ":", "@", "?", "#", "%", "\0", "é", " ", "//"))
+    return [["segment", "".join(letters)]]
+
+
+PASSWORD: Final = "s3cretPassw0rd"  # noqa: S105 - looked for in everything that is printed
+KINDS: Final[dict[str, Callable[[random.Random, Path], Commands]]] = {
+    "store": store,
+    "archive": archive,
+    "model": waste_model,
+    "payload": payload,
+    "uri": uri,
+}
+
+
+@functools.lru_cache(maxsize=1)
+def stores() -> tuple[Path, ...]:
+    """Stores to damage: those of the corpus where they are at hand, and one of our own."""
+    found = [
+        path
+        for path in sorted((CORPUS / "public").glob("*.sqlite"))
+        if path.stat().st_size <= LARGEST
+    ]
+    return (*found, _own_store())
+
+
+def _own_store() -> Path:
+    import tempfile
+
+    from tests.benchmarks.synthetic import StoreParameters, write_store
+
+    target = Path(tempfile.mkdtemp()) / "metadata.sqlite"
+    write_store(target, StoreParameters(models=60, seed=1))
+    return target
+
+
+def _commands(place: str, folder: Path) -> Commands:
+    return [
+        ["segment", place, "--format", "json"],
+        ["features", place, "--stage", "validation", "--processes", "1",
+         "--output", str(folder / "features.parquet")],
+        ["archive", place, "--output", str(folder / "kept")],
+        ["monitor", place],
+        ["report", place, "--no-replay", "--format", "json"],
+    ]  # fmt: skip
+
+
+def _damage_bytes(randomness: random.Random, file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    if not content:
+        return
+    for _ in range(randomness.choice((1, 3, 30))):
+        content[randomness.randrange(len(content))] = randomness.randrange(256)
+    if randomness.random() < 0.3:
+        del content[randomness.randrange(len(content)) :]
+    file.write_bytes(bytes(content))
+
+
+def _damage_json(randomness: random.Random, file: Path) -> None:
+    if not file.is_file():
+        return
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:  # damaged already
+        return
+    places = list(_places(document))
+    holder, key = randomness.choice(places)
+    kind = randomness.choice(("odd", "lost", "nested"))
+    if kind == "lost":
+        del holder[key]  # type: ignore[attr-defined]
+    else:
+        odd = randomness.choice([one for one in ODD if not isinstance(one, bytes)])
+        holder[key] = [[[odd]]] if kind == "nested" else odd  # type: ignore[index]
+    file.write_text(json.dumps(document), encoding="utf-8", errors="replace")
+
+
+def _places(value: object) -> Iterator[tuple[object, object]]:
+    pairs = (
+        value.items() if isinstance(value, dict)
+        else enumerate(value) if isinstance(value, list) else ()
+    )  # fmt: skip
+    for key, inner in pairs:
+        yield value, key
+        yield from _places(inner)

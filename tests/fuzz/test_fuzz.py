@@ -1,0 +1,26 @@
+"""A short run of the fuzzer over every kind of input; `make fuzz SECONDS=600` is a long one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fuzz.__main__ import fuzz
+from tests.fuzz.inputs import KINDS
+
+pytest.importorskip("tfx")
+
+# Seeds that showed a fault once, by kind: each is tried again, whatever the time.
+KEPT = {"uri": (1,)}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_damaged_input_ends_in_a_result_or_in_one_line(kind: str) -> None:
+    """No traceback, no password, no more than one reason, nothing that takes 20 s."""
+    assert fuzz([kind], 100_000, seconds=25, count=300) == {}
+
+
+@pytest.mark.parametrize(("kind", "seed"), [(kind, one) for kind in KEPT for one in KEPT[kind]])
+def test_what_was_mended_stays_mended(kind: str, seed: int) -> None:
+    """The very input that showed the fault."""
+    assert fuzz([kind], seed, seconds=60, count=1) == {}

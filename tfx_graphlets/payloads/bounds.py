@@ -1,0 +1,104 @@
+"""Bounds on what a payload may make of this process: bytes, nesting, names.
+
+A store and its files are written by others. Past a bound a payload is missing,
+as one that cannot be decoded is, and the log says so once for each kind.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from typing import Final
+
+import numpy as np
+
+MAX_DECOMPRESSED: Final = 256 * 2**20  # bytes of one file, once it is unpacked
+MAX_NESTING: Final = 100  # levels of a JSON or a text-format message; real ones have ten
+MAX_FEATURES: Final = 20_000  # of one dataset
+MAX_NAME: Final = 1_000  # characters of a feature's or metric's name
+
+_LOG = logging.getLogger(__name__)
+_GZIP: Final = 16 + zlib.MAX_WBITS
+_OPENING, _CLOSING = np.frombuffer(b"{[<", np.uint8), np.frombuffer(b"}]>", np.uint8)
+_told: set[tuple[str, str]] = set()
+
+
+def decompressed(content: bytes, most: int = MAX_DECOMPRESSED) -> bytes:
+    """What a gzip file holds.
+
+    Args:
+      content: of the file, one member or several.
+      most: bytes that it may hold.
+
+    Raises:
+      ValueError: it is no gzip file, is cut off, or holds more.
+
+    >>> import gzip
+    >>> decompressed(gzip.compress(b"abc"))
+    b'abc'
+    """
+    parts: list[bytes] = []
+    size = 0
+    while content:
+        member = zlib.decompressobj(_GZIP)
+        try:
+            part = member.decompress(content, most - size + 1)
+        except zlib.error as error:
+            raise ValueError("not a readable gzip file") from error
+        size += len(part)
+        if size > most:
+            raise ValueError(f"a gzip file that holds more than {most:,} bytes")
+        if not member.eof:
+            raise ValueError("not a readable gzip file: it is cut off")
+        parts.append(part)
+        content = member.unused_data.lstrip(b"\0")
+    return b"".join(parts)
+
+
+def check_nesting(text: str | bytes, most: int = MAX_NESTING) -> None:
+    """Refuses a text whose brackets nest too deeply for a parser that recurses.
+
+    Args:
+      text: JSON or a text-format message; brackets inside strings count.
+      most: levels.
+
+    Raises:
+      ValueError: it has more levels.
+    """
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    codes = np.frombuffer(raw, np.uint8)
+    step = np.isin(codes, _OPENING).astype(np.int8) - np.isin(codes, _CLOSING).astype(np.int8)
+    depth = np.cumsum(step[step != 0], dtype=np.int64)
+    if len(depth) and int(depth.max() - min(0, int(depth.min()))) > most:
+        raise ValueError(f"nested more than {most} levels deep")
+
+
+def parsed_json(text: object) -> object:
+    """The value of a JSON text; None for what is no text, no JSON, or nested too deeply.
+
+    >>> parsed_json('{"a": [1]}'), parsed_json("["), parsed_json(None)
+    ({'a': [1]}, None, None)
+    """
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        check_nesting(text)
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def left_out(what: str, uri: str, error: Exception) -> None:
+    """Logs that a file is left out: the first of a kind as a warning, others as information.
+
+    Args:
+      what: name of the file.
+      uri: of its artifact.
+      error: why.
+    """
+    kind = (what.rpartition("/")[2], type(error).__name__)
+    level = logging.INFO if kind in _told else logging.WARNING
+    more = "" if kind in _told else " (further ones of this kind are logged as information)"
+    _told.add(kind)
+    _LOG.log(level, "%s of %.200r is left out: %.200s%s", what, uri, error, more)
