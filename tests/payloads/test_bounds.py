@@ -16,11 +16,11 @@ from tests.strategies import deterministic
 from tfx_graphlets.payloads import bounds
 from tfx_graphlets.payloads.bounds import check_nesting, decompressed, parsed_json
 from tfx_graphlets.payloads.evaluation import evaluation_metrics
+from tfx_graphlets.payloads.records import tfrecords
 from tfx_graphlets.payloads.statistics import (
     anomalies,
     dataset_statistics,
     schema_summary,
-    tfrecords,
 )
 from tfx_graphlets.payloads.thresholds import thresholds_of_config
 

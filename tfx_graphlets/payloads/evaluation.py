@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tfx_graphlets.payloads.bounds import left_out
-from tfx_graphlets.payloads.statistics import Payloads, tfrecords
+from tfx_graphlets.payloads.records import tfrecords
+from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.payloads.thresholds import (
     MetricThreshold,
     baseline_names_of_config,

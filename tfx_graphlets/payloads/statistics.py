@@ -13,7 +13,6 @@ import dataclasses
 import functools
 import hashlib
 import re
-import struct
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -23,9 +22,9 @@ from tfx_graphlets.payloads.bounds import (
     MAX_FEATURES,
     MAX_NAME,
     check_nesting,
-    decompressed,
     left_out,
 )
+from tfx_graphlets.payloads.records import tfrecords
 from tfx_graphlets.trace.trace import FloatArray
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ _FEATURE_START = re.compile(r"^feature\b", re.MULTILINE)
 _FEATURE_BLOCK = re.compile(r"^feature \{\n((?:  .*\n)*)\}$", re.MULTILINE)
 _FEATURE_NAME = re.compile(r'^  name: "([^"]*)"$', re.MULTILINE)
 _FEATURE_TYPE = re.compile(r"^  type: (\w+)$", re.MULTILINE)
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Payloads(Protocol):
@@ -282,30 +280,6 @@ def _parsed_schema(content: bytes) -> SchemaSummary | None:
     types = {feature.name: schema_pb2.FeatureType.Name(feature.type) for feature in schema.feature}
     digest = hashlib.sha256(schema.SerializeToString(deterministic=True)).hexdigest()
     return SchemaSummary(digest, types)
-
-
-def tfrecords(content: bytes) -> Iterator[bytes]:
-    """Records of a TFRecord file, plain or gzip; checksums are not checked.
-
-    Args:
-      content: the file's bytes: per record its length (uint64, little
-        endian), the length's checksum (4 bytes), the data, its checksum.
-
-    Raises:
-      ValueError: the file is cut off or is no TFRecord file.
-    """
-    if content.startswith(_GZIP_MAGIC):
-        content = decompressed(content)
-    offset = 0
-    while offset < len(content):
-        if offset + 12 > len(content):
-            raise ValueError("cut off within a record's length")
-        (length,) = struct.unpack_from("<Q", content, offset)
-        offset += 12
-        if offset + length + 4 > len(content):
-            raise ValueError("cut off within a record")
-        yield content[offset : offset + length]
-        offset += length + 4
 
 
 def _split_files(
