@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 STAMP := .venv/.installed-$(shell (pwd; cat constraints.txt setup.py .ci/env.sh) | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test_long lint format bench build_file mutants clean
+.PHONY: help env demo test test_long lint format bench fuzz build_file mutants clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
