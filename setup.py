@@ -11,17 +11,33 @@ from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).resolve().parent
 
+OLDER, NEWER = '; python_version < "3.11"', '; python_version >= "3.11"'  # TFX 1.16, TFX 1.21
+
+
+def by_python(name: str, older: str, newer: str) -> list[str]:
+    """One package in two ranges: beside TFX 1.16 (Python 3.9, 3.10) and TFX 1.21 (from 3.11)."""
+    return [f"{name}{older}{OLDER}", f"{name}{newer}{NEWER}"]
+
+
+ML_METADATA = by_python("ml-metadata", ">=1.16,<1.17", ">=1.21,<1.22")
+# Beside TFX 1.16: later ones come without dill, which its tfx-bsl imports.
+BEAM = by_python("apache-beam", ">=2.59,<2.62", ">=2.75,<3")
+# Beside TFX 1.16: later ones need protobuf 6, which it does not accept.
+YDF = by_python("ydf", ">=0.9,<0.10", ">=0.16,<0.17")
+SCIKIT_LEARN = ["scikit-learn>=1.5,<1.6"]  # what both TFX pin
+
 CORE = [
     "absl-py>=1.4,<3",
-    "numpy>=1.24,<2",  # pyarrow 10, which TFX 1.16 asks for, is built against numpy 1
-    "protobuf>=3.20.3,<5",
-    "pyarrow>=10.0.1,<18",
-    "tensorflow-metadata>=1.16,<1.18",
+    # pyarrow 10, which TFX 1.16 asks for, is built against numpy 1.
+    *by_python("numpy", ">=1.24,<2", ">=1.26,<3"),
+    *by_python("protobuf", ">=3.20.3,<5", ">=6,<7"),
+    *by_python("pyarrow", ">=10.0.1,<18", ">=18,<19"),
+    *by_python("tensorflow-metadata", ">=1.16,<1.18", ">=1.21,<1.22"),
     "tqdm>=4.60,<5",
 ]
 EXTRAS = {
     # Metadata stores other than a SQLite file: MySQL, PostgreSQL, gRPC.
-    "mlmd": ["ml-metadata>=1.16,<1.17"],
+    "mlmd": ML_METADATA,
     # Large stores in columns: SQLite by ADBC, MySQL and PostgreSQL by ConnectorX.
     "bulk": [
         "adbc-driver-manager>=1.6,<2",
@@ -30,31 +46,34 @@ EXTRAS = {
         'connectorx>=0.4,<0.5; python_version >= "3.10"',
     ],
     # Training a waste model, and scoring with one.
-    "ydf": ["ydf>=0.9,<0.10"],  # later ones need protobuf 6, which TFX 1.16 does not accept
+    "ydf": YDF,
     # Corpora larger than a machine.
-    "beam": [
-        "apache-beam>=2.59,<2.62",  # later ones come without dill, which tfx-bsl imports
+    "beam": BEAM,
+    # The same on a cluster of Dask, by releases of the time of each apache-beam.
+    "dask": [
+        *BEAM,
+        *by_python("dask", ">=2024.4,<2024.9", ">=2026.8"),
+        *by_python("distributed", ">=2024.4,<2024.9", ">=2026.8"),
     ],
-    # The same on a cluster of Dask, by releases of the time of apache-beam 2.61.
-    "dask": ["apache-beam>=2.59,<2.62", "dask>=2024.4,<2024.9", "distributed>=2024.4,<2024.9"],
     # The components, and the pipelines of this repository. tf-keras: the models
     # that TFX 1.16 exports are of Keras 2.
     "tfx": [
-        "tfx>=1.16,<1.17",
-        "ml-metadata>=1.16,<1.17",
-        "apache-beam>=2.59,<2.62",
-        "tf-keras>=2.16,<2.17",
+        *by_python("tfx", ">=1.16,<1.17", ">=1.21,<1.22"),
+        *ML_METADATA,
+        *BEAM,
+        f"tf-keras>=2.16,<2.17{OLDER}",
     ],
-    # Compiling for Kubeflow Pipelines v2 and Vertex AI: the release that tfx[kfp] pins.
-    "kfp": ["kfp==2.5.0"],
+    # Compiling for Kubeflow Pipelines v2 and Vertex AI: the releases that tfx[kfp] names
+    # (tfx 1.21 names it for Python 3.11 alone; it works on later ones too).
+    "kfp": by_python("kfp", "==2.5.0", ">=2.16,<2.17"),
     # The report as one HTML page: the template engine, and what the page embeds (DataTables
     # from itables, Vega from vl-convert).
     "report": ["itables>=2.4,<3", "jinja2>=3.1,<4", "vl-convert-python>=1.8,<2"],
     # Figures of the benchmark and of the study.
     "plot": ["matplotlib>=3.8,<4"],
     # The offline study: a logistic regression to compare with, and plots.
-    "rehearsal": ["scikit-learn>=1.5,<1.6"],
-    "study": ["matplotlib>=3.8,<4", "scikit-learn>=1.5,<1.6", "ydf>=0.9,<0.10"],
+    "rehearsal": SCIKIT_LEARN,
+    "study": ["matplotlib>=3.8,<4", *SCIKIT_LEARN, *YDF],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 EXTRAS["dev"] = [
@@ -73,7 +92,7 @@ EXTRAS["dev"] = [
     "selenium>=4.20,<5",  # drives the headless Chromium that reads the report's page
     "setuptools>=77",
     "tqdm>=4.66",
-    "types-protobuf>=3.20,<4",  # of the protobuf that TFX 1.16 brings
+    *by_python("types-protobuf", ">=3.20,<4", ">=6,<7"),  # of the protobuf that TFX brings
     "wheel>=0.45",
 ]
 
@@ -92,13 +111,16 @@ setup(
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.9",
         "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],
     keywords="tfx mlmd ml-metadata tensorflow pipelines continuous-training",
     packages=find_packages(include=["tfx_graphlets", "tfx_graphlets.*"]),
-    package_data={"tfx_graphlets": ["py.typed"]},
-    python_requires=">=3.9,<3.11",
+    package_data={"tfx_graphlets": ["constraints.txt", "py.typed"]},
+    python_requires=">=3.9,<3.14",
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["tfx-graphlets = tfx_graphlets.cli:main"]},

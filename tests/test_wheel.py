@@ -65,6 +65,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     }
     assert names == expected
     assert f"{PACKAGE}/py.typed" in names
+    with zipfile.ZipFile(wheel) as archive:
+        pins = archive.read(f"{PACKAGE}/constraints.txt")
+    assert pins == (ROOT / "constraints.txt").read_bytes()
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
@@ -77,9 +80,9 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
         scripts = archive.read(entry_points).decode("utf-8")
     assert metadata["Name"] == "tfx-graphlets"
     assert metadata["Version"] == tfx_graphlets.__version__
-    assert set(metadata["Requires-Python"].split(",")) == {">=3.9", "<3.11"}
+    assert set(metadata["Requires-Python"].split(",")) == {">=3.9", "<3.14"}
     extras = {"all", "beam", "bulk", "dask", "dev", "kfp", "mlmd", "plot", "report", "study"}
-    extras |= {"tfx", "ydf"}
+    extras |= {"rehearsal", "tfx", "ydf"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
     assert metadata["License-Expression"] == "Apache-2.0"
     assert any(name.endswith("/LICENSE") for name in names)

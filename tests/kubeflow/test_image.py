@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-import shlex
 import subprocess
 import sys
 from unittest import mock
@@ -52,19 +51,35 @@ def test_setup_needs_nothing_that_is_not_copied() -> None:
 
 
 def test_versions_are_the_pinned_ones() -> None:
-    """Each version that is named stands in constraints.txt, and Python is a supported one."""
-    pins = (ROOT / "constraints.txt").read_text().splitlines()
-    named = [
-        word
+    """Whatever is installed is held to constraints.txt, which pins what is named."""
+    pins = (ROOT / "constraints.txt").read_text()
+    installs = [
+        step.split()[2:]
         for name, rest in instructions()
         if name == "RUN"
-        for word in shlex.split(rest)
-        if "==" in word
+        for step in rest.split("&&")
+        if step.split()[:2] == ["pip", "install"]
     ]
-    assert len(named) == 4
-    assert [pin for pin in named if not any(line.split(" ;")[0] == pin for line in pins)] == []
-    [base] = [rest for name, rest in instructions() if name == "FROM"]
-    assert base.startswith("python:3.10-")
+    assert len(installs) == 2
+    held = ["--no-cache-dir", "-c", "constraints.txt"]
+    assert [words[:3] for words in installs] == [held, held]
+    assert [name for name in installs[0][3:] if f"\n{name}==" not in pins] == []
+
+
+def test_there_is_an_image_for_each_tfx() -> None:
+    """A stage for each, the newest unless told, on a Python and a Debian that TFX runs on."""
+    found = instructions()
+    stages = dict(
+        reversed(rest.split(" AS "))  # type: ignore[arg-type]
+        for word, rest in found
+        if word == "FROM" and " AS " in rest
+    )
+    assert stages == {
+        "tfx-1.16": "python:3.10-slim-bookworm",
+        "tfx-1.21": "python:3.12-slim-trixie",
+    }
+    assert ("ARG", "TFX=1.21") in found
+    assert [rest for word, rest in found if word == "FROM"][-1] == "tfx-${TFX}"
 
 
 def test_extras_that_are_installed_exist() -> None:
