@@ -98,7 +98,8 @@ class Reference:
         if policy.threshold is None:
             choice = self.choice(learnt, mine, skips)
             policy = dataclasses.replace(policy, threshold=choice.threshold)
-        names = dataset.store[row], dataset.pipeline[row], str(dataset.table.trainer[row])
+        content = dataset.content_of_store[dataset.store[row]]
+        names = content, dataset.pipeline[row], str(dataset.table.trainer[row])
         state = GateState(
             labelled=len(mine),
             pushes=len(pushes),
@@ -229,7 +230,8 @@ def test_a_row_is_learnt_as_it_was_described_when_it_was_decided_about() -> None
             self.scored: dict[int, FeatureTable] = {}
             self.learnt: dict[int, FeatureTable] = {}
 
-        def learn(self, row: int, features: FeatureTable) -> None:
+        def learn(self, row: int, features: FeatureTable, needed: bool) -> None:
+            assert needed is bool(dataset.pushed[row])
             self.learnt[row] = features
 
         def score(self, row: int, features: FeatureTable) -> float:
