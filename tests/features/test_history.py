@@ -172,3 +172,98 @@ def test_a_rerun_of_what_was_pushed_is_open_without_thresholds() -> None:
     runs.run(span=1, eval_config="")
     runs.run(span=1)
     assert runs.last(Stage.INPUT)["history.rerun_expected"] is None
+
+
+# -- the least that a figure needs --------------------------------------------------------
+
+
+def history_after(*pushed: bool, waits_h: tuple[float, ...] = ()) -> dict[str, object]:
+    """What the next graphlet knows after these, each so many hours after the one before."""
+    runs = Runs()
+    for at, was_pushed in enumerate(pushed):
+        wait_s = waits_h[at] * HOUR - SECONDS_PER_RUN if at < len(waits_h) else 0
+        runs.run(pushed=was_pushed, wait_ms=int(wait_s * 1000))
+    runs.run(wait_ms=(HOUR - SECONDS_PER_RUN) * 1000)
+    row = runs.last(Stage.PRE)
+    return {name.partition(".")[2]: row[name] for name in row if name.startswith("history.")}
+
+
+@pytest.mark.parametrize(
+    ("pushed", "since", "ratio"),
+    [
+        ((False, False), None, None),
+        ((True,), 0.0, None),
+        ((True, False), 1.0, None),
+        ((True, True), 0.0, 1.0),
+        ((True, False, True), 0.0, 0.5),
+        ((True, False, True, True, False, False), 2.0, 2.0),
+    ],
+)
+def test_a_gap_between_pushes_needs_two_of_them(
+    pushed: tuple[bool, ...], since: float | None, ratio: float | None
+) -> None:
+    """One push has a distance and no gap; two are enough."""
+    row = history_after(*pushed)
+    assert row["runs_since_push"] == since
+    assert row["push_gap_ratio"] == (None if ratio is None else pytest.approx(ratio))
+
+
+def test_a_rhythm_needs_two_earlier_graphlets() -> None:
+    """With one there is a gap and nothing to compare it with."""
+    one = history_after(True)
+    assert one["hours_since_previous"] == pytest.approx(1.0)
+    assert one["rhythm_ratio"] is None
+    two = history_after(True, True, waits_h=(1, 4))
+    assert two["rhythm_ratio"] == pytest.approx(1 / 4)
+
+
+def test_the_rhythm_is_that_of_the_last_ten_gaps() -> None:
+    """Five gaps of two hours and five of four: three; an eleventh before them does not count."""
+    waits = (1, 99, *[2] * 5, *[4] * 5)
+    row = history_after(*[True] * len(waits), waits_h=waits)
+    assert row["rhythm_ratio"] == pytest.approx(1 / 3)
+    row = history_after(*[True] * (len(waits) + 1), waits_h=(*waits, 4))
+    assert row["rhythm_ratio"] == pytest.approx(1 / 4)
+
+
+def test_windows_of_5_10_and_20_end_at_the_last() -> None:
+    """Of 25 labelled: the last one was pushed, and those that are 5, 10, 20 and 21 back."""
+    pushed = [back in (1, 5, 6, 10, 11, 20, 21) for back in range(25, 0, -1)]
+    row = history_after(*pushed)
+    assert (row["labelled"], row["push_rate"]) == (25.0, 7 / 25)
+    rates = [row[f"push_rate_{window}"] for window in (5, 10, 20)]
+    assert rates == [2 / 5, 4 / 10, 6 / 20]
+    assert (row["pushes_3"], row["pushed_1"], row["pushed_2"], row["pushed_3"]) == (1, 1, 0, 0)
+    assert (row["unpushed_streak"], row["failures_5"], row["failed_1"]) == (0, 0, 0)
+
+
+def test_a_streak_ends_at_a_push_and_goes_back_to_the_first() -> None:
+    """Without any push every labelled graphlet counts."""
+    assert history_after(True, False, False)["unpushed_streak"] == 2
+    assert history_after(False, False, False)["unpushed_streak"] == 3
+
+
+def test_failures_among_the_last_five_are_counted() -> None:
+    """The sixth before does not count, the fifth does."""
+    runs = Runs()
+    for failed in (True, True, False, False, False, True):
+        runs.run(trainer_state=FAILED if failed else ExecutionState.COMPLETE)
+    runs.run()
+    names = ("failures_5", "failed_1", "labelled", "pushed_1", "pushed_2")
+    assert some(runs.last(Stage.PRE), "history", *names) == {
+        "failures_5": 2.0, "failed_1": 1.0, "labelled": 3.0, "pushed_1": 0.0, "pushed_2": 1.0,
+    }  # fmt: skip
+
+
+def test_the_previous_cost_is_the_mean_of_five() -> None:
+    """A short run counts while it is the fifth before, and not when it is the sixth."""
+    runs = Runs()
+    runs.run(trainer_state=FAILED)
+    for _ in range(4):
+        runs.run()
+    runs.run()
+    short = runs.last()["history.previous_cost_ms"]
+    assert isinstance(short, float)
+    assert short < 8000.0
+    runs.run()
+    assert runs.last()["history.previous_cost_ms"] == 8000.0

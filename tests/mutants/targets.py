@@ -31,7 +31,7 @@ TARGETS: Final = {
     ),
     "graphlets.current": ("graphlets/test_current.py", "gate/test_unrecorded.py"),
     "gate.run": ("gate/test_run.py", "gate/test_record.py"),
-    "gate.record": ("gate/test_record.py",),
+    "gate.record": ("gate/test_record.py", "gate/test_run.py"),
 }
 
 
