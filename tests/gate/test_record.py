@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from tfx_graphlets.gate.record import consecutive_skips, past_decisions, skipped_runs
+import pytest
+
+from tfx_graphlets.gate.record import (
+    account_of,
+    consecutive_skips,
+    decisions_of_runs,
+    past_decisions,
+    skipped_runs,
+)
 from tfx_graphlets.gate.run import custom_properties
 from tfx_graphlets.policy.decide import GateDecision
 from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.policy.freshness import FreshnessLedger
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Stage
 
@@ -104,3 +113,89 @@ def test_in_shadow_mode_what_would_have_been_skipped_counts() -> None:
     ]
     assert consecutive_skips(past, stage=Stage.PRE, shadow=True, trained_ms=[1, 2, 3]) == 2
     assert consecutive_skips(past, stage=Stage.PRE, shadow=False) == 0
+
+
+def test_what_an_artifact_does_not_state_is_not_made_up() -> None:
+    """A decision of its property ``proceed`` alone, that no execution is known to have written."""
+    build = TraceBuilder()
+    build.artifact("tfx_graphlets.GateDecision", proceed=0, create_ms=5)
+    build.artifact("tfx_graphlets.GateDecision", proceed=1, create_ms=6)
+    build.execution("Trainer", run="r")  # the last execution is nobody's producer
+    assert past_decisions(build.trace()) == (
+        PastDecision(5, "", "", "", proceed=False, would_skip=True, shadow=False),
+        PastDecision(6, "", "", "", proceed=True, would_skip=False, shadow=False),
+    )
+
+
+def test_a_gate_outside_a_run_and_a_pipeline_has_neither() -> None:
+    """The names are "" where an execution has no such context."""
+    build = TraceBuilder()
+    artifact = build.artifact("tfx_graphlets.GateDecision", proceed=1, create_ms=5)
+    build.execution(GATE, outputs={"decision": [artifact]}, run=None, pipeline=None)
+    [read] = past_decisions(build.trace())
+    assert (read.run, read.pipeline) == ("", "")
+
+
+@pytest.mark.parametrize("reader", ["Resolver", "Trainer"])
+def test_a_decision_is_of_the_run_whose_gate_wrote_it(reader: str) -> None:
+    """Neither a Resolver that finds it later nor a node that takes it in was its gate."""
+    build = TraceBuilder()
+    artifact = build.artifact("tfx_graphlets.GateDecision", proceed=1, create_ms=5)
+    build.execution(GATE, outputs={"decision": [artifact]}, run="r1")
+    if reader == "Resolver":
+        build.execution(reader, outputs={"decision": [artifact]}, run="r2")
+    else:
+        build.execution(reader, inputs={"decision": [artifact]}, run="r2")
+    [read] = past_decisions(build.trace())
+    assert read.run == "r1"
+
+
+def test_the_oldest_decision_stands_first() -> None:
+    """Whatever the order of their artifacts."""
+    build = TraceBuilder()
+    for moment in (30, 10, 20):
+        build.artifact("tfx_graphlets.GateDecision", proceed=1, create_ms=moment)
+    assert [one.time_ms for one in past_decisions(build.trace())] == [10, 20, 30]
+
+
+def test_each_run_has_its_last_decision_of_this_gate() -> None:
+    """In the order of the runs; those of other gates and stages, and of no run, are left out."""
+    past = [
+        decision(4, True, run="b"),
+        decision(3, False, run="a"),
+        decision(1, True, run="a"),
+        decision(5, False, run="c", gate="Other"),
+        decision(6, False, run="d", stage="input"),
+        decision(7, False, run="b", stage="input"),
+        decision(8, False, run=""),
+        decision(2, False, run="e", stage="", gate=""),
+    ]
+    runs = ["e", "c", "b", "", "d", "a", "unknown"]
+    found = decisions_of_runs(past, runs, stage=Stage.PRE, gate="WasteGate")
+    assert [(one.run, one.time_ms) for one in found] == [("e", 2), ("b", 4), ("a", 3)]
+    found = decisions_of_runs(past, runs, stage=Stage.PRE)
+    assert [one.run for one in found] == ["e", "c", "b", "a"]
+
+
+def test_the_account_sums_the_risks_of_the_pushes() -> None:
+    """A skip of a live gate hides what it missed, one in shadow mode does not."""
+    risks = [decision(1, True, risk=0.2), decision(2, True, risk=0.2, shadow=True)]
+    ledger = account_of(risks, 0.9)
+    assert (ledger.freshness, ledger.pushes) == (0.9, 2)
+    assert ledger.spent == pytest.approx(0.2 / 0.8 + 0.2)
+    assert account_of([], 0.9) == FreshnessLedger(0.9)
+
+
+def test_a_training_ends_the_skips_before_it_alone() -> None:
+    """At the very moment of a skip nothing has ended; shadow gates' skips of a live one count."""
+    past = [decision(10, False), decision(20, False)]
+    assert consecutive_skips(past, stage=Stage.PRE, trained_ms=[20]) == 1
+    assert consecutive_skips(past, stage=Stage.PRE, trained_ms=[10]) == 2
+    assert consecutive_skips([decision(0, False)], stage=Stage.PRE) == 1
+    assert consecutive_skips([decision(0, False)], stage=Stage.PRE, shadow=True) == 1
+    assert consecutive_skips([], stage=Stage.PRE) == 0
+
+
+def test_a_skip_without_a_run_cuts_no_known_run_short() -> None:
+    """It has no name to be known by."""
+    assert skipped_runs([decision(1, False, run="", pipeline="p")]) == frozenset()
