@@ -237,3 +237,34 @@ def test_a_copied_directory_is_the_same_model(model: WasteModel, saved: Path) ->
     shutil.copytree(saved, saved.parent / "elsewhere")
     copy = load_waste_model(saved.parent / "elsewhere", known_features=KNOWN)
     assert copy.fingerprint == model.fingerprint
+
+
+@pytest.mark.parametrize("text", ['{"kind": "archive"}', "{}", "not json", "[]"])
+def test_a_folder_with_another_manifest_is_never_removed(
+    text: str, model: WasteModel, tmp_path: Path
+) -> None:
+    """An archive has a manifest.json, too; the error comes before anything is touched."""
+    place = tmp_path / "archive"
+    place.mkdir()
+    (place / "manifest.json").write_text(text)
+    (place / "events.parquet").write_text("years of history")
+    with pytest.raises(InvalidArgumentError, match="no waste model"):
+        model.save(place)
+    assert sorted(path.name for path in place.iterdir()) == ["events.parquet", "manifest.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+
+
+@pytest.mark.parametrize(
+    "scores", [[float("nan")], [float("inf")], [-0.1, 0.5], [0.5, 0.2], [None]]
+)
+def test_scores_that_are_no_probabilities_are_refused(
+    scores: list[float], saved: Path, tmp_path: Path
+) -> None:
+    """A threshold follows from them: NaN would let every comparison fail."""
+    place = tmp_path / "model"
+    shutil.copytree(saved, place)
+    document = json.loads((place / "manifest.json").read_text())
+    document["calibration"]["pushed_scores"] = scores
+    (place / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(ModelFormatError, match="damaged"):
+        load_waste_model(place, known_features=KNOWN)

@@ -10,7 +10,7 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from tfx_graphlets.analysis.corpus import describe_store
 from tfx_graphlets.cli.render import Result, table
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
+from tfx_graphlets.files import replaced_file
 from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
@@ -64,7 +65,7 @@ def write_features(options: argparse.Namespace) -> Result:
             executions_in_memory=options.executions_in_memory, role_of_type=dict(options.role),
             progress=lambda shards, count: tqdm(shards, "shards", count, disable=None, leave=False),
         )  # fmt: skip
-    with _replacing(target) as draft:
+    with replaced_file(target) as draft:
         _write_table(features, draft, target.suffix)
     document = {
         "output": options.output,
@@ -79,7 +80,9 @@ def write_features(options: argparse.Namespace) -> Result:
 def train(options: argparse.Namespace) -> Result:
     """``train STORE...``: a waste model in a directory."""
     from tfx_graphlets.waste_model import train_waste_model
+    from tfx_graphlets.waste_model.model import check_replaceable
 
+    check_replaceable(options.output)  # before the time is spent
     dataset = _dataset(options.stores, options.stage, options)
     model = train_waste_model(dataset, options.stage, options.freshness, options.seed)
     model.save(options.output)
@@ -326,17 +329,6 @@ def _limits(options: argparse.Namespace) -> dict[str, Any]:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A temporary name beside ``target`` that takes its place if all goes well."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        yield draft
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _write_table(features: FeatureTable, target: Path, suffix: str) -> None:

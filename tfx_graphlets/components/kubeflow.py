@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final, cast
 
 from tfx import v1 as tfx
@@ -27,6 +26,7 @@ from tfx_graphlets.components.conditions import check_gated
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.kubeflow_executor import RUN_DRIVER_FIRST
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError, MissingDependencyError
+from tfx_graphlets.files import replaced_file
 from tfx_graphlets.gate import keys
 
 VERTEX: Final = "vertex"
@@ -111,10 +111,8 @@ def compile_for_kubeflow(
     if backend == KFP:
         _run_drivers(spec)
     result = spec if backend == KFP else job
-    place = Path(target)
-    draft = place.with_name(place.name + ".draft")
-    draft.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    draft.replace(place)
+    with replaced_file(target) as draft:
+        draft.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return result
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Final
 
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.files import replaced_directory
 from tfx_graphlets.study.document import markdown
 from tfx_graphlets.study.plots import write_plots
 from tfx_graphlets.study.run import KIND, Study
@@ -47,19 +47,11 @@ def write_study(study: Study, directory: str | os.PathLike[str]) -> tuple[str, .
       OSError: it cannot be written.
     """
     target = check_target(directory)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.parent / f".{target.name}.{os.getpid()}"
-    try:
-        draft.mkdir()
+    with replaced_directory(target) as draft:
         text = json.dumps(study.to_dict(), indent=1, allow_nan=False)
         (draft / JSON_FILE).write_text(text + "\n", encoding="utf-8")
         (draft / MARKDOWN_FILE).write_text(markdown(study), encoding="utf-8")
         plots = write_plots(study, draft)
-        if target.exists():
-            shutil.rmtree(target)
-        draft.rename(target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return (JSON_FILE, MARKDOWN_FILE, *plots)
 
 

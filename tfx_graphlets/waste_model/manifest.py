@@ -140,11 +140,24 @@ class Manifest:
         """
         _check_format(document, directory)
         try:
-            return _parse(document)
+            return _checked(_parse(document))
         except (KeyError, TypeError, ValueError, InvalidArgumentError) as error:
             raise ModelFormatError(
                 directory, f"the manifest is damaged ({error}); train the model anew"
             ) from error
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """The manifest, if its scores are probabilities, ascending: thresholds follow from them."""
+    for name in ("pushed_scores", "unpushed_scores"):
+        scores = getattr(manifest, name)
+        if not all(0 <= score <= 1 for score in scores):  # NaN is not, either
+            raise ValueError(f"{name} must be within 0 and 1")
+        if list(scores) != sorted(scores):
+            raise ValueError(f"{name} must ascend")
+    if not 0 < manifest.freshness <= 1:
+        raise ValueError(f"freshness={manifest.freshness!r} must be above 0 and at most 1")
+    return manifest
 
 
 def short_digests(digests: Sequence[bytes]) -> list[str]:

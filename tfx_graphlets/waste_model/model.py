@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
+from tfx_graphlets.files import replaced_directory
 from tfx_graphlets.policy.evidence import Contribution, Judgement, SimilarGraphlet
 from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice, choose_threshold
 from tfx_graphlets.trace.trace import FloatArray
@@ -219,25 +219,29 @@ class WasteModel:
           InvalidArgumentError: it exists and holds something else.
           OSError: it cannot be written.
         """
-        target = Path(directory)
-        if target.exists() and not _may_be_replaced(target):
-            raise InvalidArgumentError(
-                "directory", str(target), "holds something that is no waste model; name another"
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.parent / f".{target.name}.{self.fingerprint[:12]}.{os.getpid()}"
-        try:
-            (draft / FOREST_DIRECTORY).mkdir(parents=True)
+        target = check_replaceable(directory)
+        with replaced_directory(target) as draft:
+            (draft / FOREST_DIRECTORY).mkdir()
             for name, content in self.forest.files.items():
                 (draft / FOREST_DIRECTORY / name).write_bytes(content)
             document = self.manifest.to_dict(manifests.checksums(self.forest.files))
             text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
             (draft / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
-            if target.exists():
-                shutil.rmtree(target)
-            draft.rename(target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+
+
+def check_replaceable(directory: str | os.PathLike[str]) -> Path:
+    """The directory, if a waste model may be written there.
+
+    Raises:
+      InvalidArgumentError: it exists, is not empty, and holds no waste model:
+        nothing of this project ever removes what it did not write.
+    """
+    target = Path(directory)
+    if target.exists() and not _may_be_replaced(target):
+        raise InvalidArgumentError(
+            "directory", str(target), "holds something that is no waste model; name another"
+        )
+    return target
 
 
 def load_waste_model(
@@ -329,7 +333,16 @@ def usual_value(table: FeatureTable, feature: Feature) -> Value:
 
 
 def _may_be_replaced(target: Path) -> bool:
-    return target.is_dir() and (not any(target.iterdir()) or (target / MANIFEST_FILE).is_file())
+    """Whether a path is an empty directory, or one that a waste model says is its own."""
+    if not target.is_dir():
+        return False
+    if not any(target.iterdir()):
+        return True
+    try:
+        document = json.loads((target / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("kind") == manifests.KIND
 
 
 def _read_manifest(place: Path) -> dict[str, object]:

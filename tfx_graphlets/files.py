@@ -1,0 +1,129 @@
+"""Files and directories that appear whole or not at all.
+
+What is written stands beside its target under a name that carries this
+project's sign and the process's id, and takes its place in one step. A process
+that was killed leaves such a draft behind; the next call for the same target
+removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+SIGN: Final = ".tfx-graphlets-draft."
+_EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux's renameat2
+_AT_FDCWD: Final = -100
+
+
+@contextlib.contextmanager
+def replaced_file(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path to write to, which takes the target's place when the block ends well.
+
+    ::
+
+        with replaced_file("decision.json") as draft:
+            draft.write_text("{}")
+
+    Args:
+      target: a file, which may exist; its folder must.
+
+    Raises:
+      OSError: the draft cannot be written, or cannot take the target's place;
+        the target is what it was.
+    """
+    place = Path(target)
+    draft = _draft_of(place)
+    try:
+        yield draft
+        _synchronise(draft)
+        draft.replace(place)
+        _synchronise(place.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replaced_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """A new directory, which takes the target's place when the block ends well.
+
+    A target that exists is exchanged in one step where the file system can do
+    that (Linux), so that at every moment there is a whole one; elsewhere it is
+    moved aside for the moment between two renames.
+
+    Args:
+      target: a directory, which may exist; its folder is made.
+
+    Raises:
+      OSError: as for ``replaced_file``.
+    """
+    place = Path(target)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = _draft_of(place)
+    try:
+        draft.mkdir()
+        yield draft
+        for path in (*draft.rglob("*"), draft):
+            _synchronise(path)
+        if place.exists():
+            _exchange(draft, place)
+        else:
+            draft.rename(place)
+        _synchronise(place.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # after an exchange: what was there before
+
+
+def _draft_of(target: Path) -> Path:
+    """Name of a draft; drafts of the same target that ended processes left are removed."""
+    prefix = f".{target.name}{SIGN}"
+    with contextlib.suppress(OSError):
+        for left in target.parent.iterdir():
+            if left.name.startswith(prefix) and not _is_alive(left.name[len(prefix) :]):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
+    return target.with_name(f"{prefix}{os.getpid()}")
+
+
+def _is_alive(process: str) -> bool:
+    if not process.isdigit() or int(process) == os.getpid():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _synchronise(path: Path) -> None:
+    """Sees to it that a file, or the names in a folder, outlive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is not None:
+        names = (os.fsencode(one), os.fsencode(other))
+        if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE) == 0:
+            return
+    aside = one.with_name(f"{one.name}.aside")
+    other.rename(aside)
+    try:
+        one.rename(other)
+    except OSError:
+        aside.rename(other)
+        raise
+    aside.rename(one)
