@@ -261,7 +261,7 @@ def test_scores_that_are_no_probabilities_are_refused(
     scores: list[float], saved: Path, tmp_path: Path
 ) -> None:
     """A threshold follows from them: NaN would let every comparison fail."""
-    place = tmp_path / "model"
+    place = tmp_path / "copy"
     shutil.copytree(saved, place)
     document = json.loads((place / "manifest.json").read_text())
     document["calibration"]["pushed_scores"] = scores
