@@ -20,6 +20,7 @@ from tfx_graphlets.errors import (
     StoreError,
     TraceNotFoundError,
 )
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
@@ -112,7 +113,7 @@ def test_a_pipeline_is_read_alone(reader: Reader, tmp_path: Path) -> None:
     """Of a pipeline: its executions, what their events name, and the contexts they stand in."""
     raw = raw_of(two_pipelines(), attribution=[(1, 1), (5, 2), (5, 1)])
     with reader(write_store(tmp_path / "store.sqlite", raw)) as store:
-        trace = store.read_trace(pipeline="second")
+        trace = store.read_trace(pipelines=["second"])
     assert trace.executions.id.tolist() == [2]
     assert trace.artifacts.id.tolist() == [1, 2]
     assert len(trace.events) == 2
@@ -128,12 +129,61 @@ def test_several_pipelines_are_read_at_once(reader: Reader, tmp_path: Path) -> N
     build.execution("Trainer", run="r3", pipeline="third")
     with reader(write_store(tmp_path / "store.sqlite", build.raw())) as store:
         trace = store.read_trace(pipelines=["second", "first"])
-        assert first_difference(
-            store.read_trace(pipelines=["second"]), store.read_trace(pipeline="second")
-        ) is None  # fmt: skip
     assert trace.executions.id.tolist() == [1, 2]
     assert len(trace.events) == 3
     assert "third" not in trace.contexts.name
+
+
+@all_readers
+@pytest.mark.parametrize(
+    "columns", [Columns.ALL, Columns.FOR_FEATURES, Columns(context_types=frozenset())]
+)
+def test_a_pipeline_by_name_selects_graphlets_and_cuts_nothing(
+    reader: Reader, tmp_path: Path, columns: Columns
+) -> None:
+    """Ingestion, deployment and what was fine-tuned on its models stand in other pipelines."""
+    build = spread()
+    with reader(write_store(tmp_path / "store.sqlite", build.raw())) as store:
+        whole = segment(store.read_trace())
+        part = segment(store.read_trace(pipeline="train", columns=columns))
+        with pytest.raises(TraceNotFoundError, match="'deploy', 'finetune', 'ingest'"):
+            store.read_trace(pipeline="trian")
+    mine = [whole[number].to_dict() for number in whole.of(pipeline="train")]
+    assert [part[number].to_dict() for number in part.of(pipeline="train")] == mine
+    assert [one["outcome"] for one in mine] == ["pushed", "unpushed", "unpushed"]
+    assert [one["needed"] for one in mine] == [True, True, False]
+    names = set(part.trace.executions.type_names)
+    assert "acme.Unrelated" not in names
+    assert "acme.Deployer" in names
+
+
+def spread() -> TraceBuilder:
+    """Runs whose data come from a pipeline, and whose models go to two others."""
+    build = TraceBuilder()
+    for number in range(3):
+        data, model = build.artifact("Examples", span=number), build.artifact("Model")
+        build.execution(
+            "CsvExampleGen", outputs={"examples": [data]}, run=f"i{number}", pipeline="ingest"
+        )
+        build.execution(
+            "StatisticsGen", inputs={"examples": [data]}, run=f"i{number}", pipeline="ingest"
+        )
+        build.execution(
+            "Trainer", inputs={"examples": [data]}, outputs={"model": [model]}, run=f"t{number}",
+            pipeline="train", node="train.Trainer",
+        )  # fmt: skip
+        tuned = build.artifact("Model")
+        build.execution(
+            "Trainer", inputs={"examples": [data], "base_model": [model]},
+            outputs={"model": [tuned]}, run=f"f{number}", pipeline="finetune",
+        )  # fmt: skip
+        build.execution(
+            "acme.Deployer", inputs={"model": [tuned if number else model]}, run=f"d{number}",
+            outputs={"pushed": [build.artifact("PushedModel", pushed=int(number < 2))]},
+            pipeline="deploy",
+        )  # fmt: skip
+        build.execution("acme.Unrelated", run=f"u{number}", pipeline="other")
+    return build
 
 
 @all_readers
@@ -170,14 +220,15 @@ def test_columns_that_are_not_asked_for_are_empty(
     build.event(2, 1, EventType.INPUT, "baseline_model", 12)
     raw = raw_of(build, attribution=[(1, 1), (5, 2), (5, 1)])
     with reader(write_store(tmp_path / "store.sqlite", raw)) as store:
-        whole = store.read_trace(pipeline=pipeline)
-        part = store.read_trace(pipeline=pipeline, columns=Columns.FOR_FEATURES)
+        names = None if pipeline is None else [pipeline]
+        whole = store.read_trace(pipelines=names)
+        part = store.read_trace(pipelines=names, columns=Columns.FOR_FEATURES)
         bare = store.read_trace(
-            pipeline=pipeline,
+            pipelines=names,
             columns=Columns(event_keys=frozenset(), context_types=frozenset({"node"})),
         )
         some = store.read_trace(
-            pipeline=pipeline, columns=Columns(uri_types=frozenset({"Examples", "Statistics"}))
+            pipelines=names, columns=Columns(uri_types=frozenset({"Examples", "Statistics"}))
         )
     assert list(part.artifacts.uri) == [""] * len(whole.artifacts)
     is_examples = whole.artifacts_of_types(["Examples"])

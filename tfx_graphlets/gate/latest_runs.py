@@ -15,6 +15,7 @@ known to be the same as one that only older runs took in.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,6 +29,8 @@ from tfx_graphlets.stores.neighbourhood import read_neighbourhood
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import BoolArray, Trace
 
+_LOGGER = logging.getLogger(__name__)
+
 # So that half of them have a full look-back.
 DEFAULT_RUNS: Final = 2 * LOOK_BACK
 
@@ -40,7 +43,8 @@ class Recent:
       trace: its executions.
       pipeline: its name.
       around: the trace holds the runs that were read, and what belongs to them
-        of other runs and pipelines; else it holds the pipeline.
+        of other runs and pipelines; else it holds all that belongs to the
+        pipeline's graphlets.
       complete: no run of the pipeline was left out.
     """
 
@@ -50,12 +54,13 @@ class Recent:
     complete: bool = True
 
     def is_past(self, graphlets: Graphlets) -> BoolArray:
-        """Graphlets of the runs that were read, bool [n]; others may be there in part."""
-        if not self.around:
-            return np.ones(len(graphlets), bool)
-        read = self.trace.run_of_execution[graphlets.trainer] >= 0
-        names = [self.trace.context_name(at) for at in graphlets.pipeline.tolist()]
-        return read & np.array([name == self.pipeline for name in names], bool)
+        """Graphlets of the pipeline's runs that were read, bool [n]; others may lack a part."""
+        mine = np.ones(len(graphlets), bool)
+        if self.pipeline:
+            mine = np.isin(graphlets.trainer, self.trace.members_of_pipeline(self.pipeline))
+        if self.around:
+            mine &= self.trace.run_of_execution[graphlets.trainer] >= 0
+        return mine
 
     def has_look_back(self, graphlets: Graphlets) -> BoolArray:
         """Graphlets before which all that their features look at was read, bool [n]."""
@@ -92,4 +97,8 @@ def read_recent(
             )
         if found:
             return Recent(found.trace, pipeline, around=True, complete=found.complete)
+        _LOGGER.warning(
+            "runs=%d cannot hold: %s does not tell by an index which runs %s has, so all of it is "
+            "read", runs, store.name, pipeline,
+        )  # fmt: skip
     return Recent(store.read_trace(pipeline=pipeline or None), pipeline)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tfx_graphlets.errors import StoreError
 from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.mlmd.store import MlmdStore
+from tfx_graphlets.stores.sql.server_store import ServerStore
 from tfx_graphlets.stores.sql.sqlite_lookups import SqliteLookups
 from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
 from tfx_graphlets.stores.store import Store
@@ -44,6 +45,12 @@ def lookups_of(store: Store) -> Iterator[Lookups | None]:
                 from tfx_graphlets.stores.mlmd.lookups import MlmdLookups
 
                 yield MlmdLookups(stack.enter_context(store.connected()))
+        elif isinstance(store, ServerStore):
+            # Look-ups go by the MLMD API, which asks for a few rows by their keys.
+            from tfx_graphlets.stores.mlmd.lookups import MlmdLookups
+
+            by_api = stack.enter_context(MlmdStore.from_server(store.server))
+            yield MlmdLookups(stack.enter_context(by_api.connected()))
         else:
             yield None
 

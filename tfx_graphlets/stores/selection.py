@@ -44,6 +44,15 @@ class Columns:
     context_types: frozenset[str] | None = None
     attributions: bool = True
 
+    def for_belonging(self) -> Columns:
+        """These columns, and those by which what belongs to a pipeline is told."""
+        kinds, keys = self.context_types, self.event_keys
+        return dataclasses.replace(
+            self,
+            context_types=None if kinds is None else kinds | frozenset(WHERE_CONTEXTS),
+            event_keys=None if keys is None else keys | {vocabulary.BASELINE_MODEL_KEY},
+        )
+
     ALL: ClassVar[Columns]
     FOR_FEATURES: ClassVar[Columns]
 

@@ -52,11 +52,16 @@ class Store(Protocol):
 
         Args:
           pipeline: name of a pipeline context (MLMD type ``pipeline`` or
-            ``system.Pipeline``); None for the whole store. The trace then
-            holds the executions of that context, their events, the artifacts
-            that these name, and the pipeline, run and node contexts that hold
-            one of the executions; ``events.dropped`` is 0.
-          pipelines: names of several such contexts, in place of ``pipeline``.
+            ``system.Pipeline``); None for the whole store. It selects
+            graphlets and cuts nothing: the trace holds what the graphlets of
+            that pipeline are made of, in whatever pipeline it stands (see
+            ``belonging.belonging_to``); ``events.dropped`` is 0. The whole
+            store is read for it.
+          pipelines: names of such contexts, of which the rows alone are read:
+            a part of a store that is larger than memory. The trace holds the
+            executions of these contexts, their events, the artifacts that
+            these name, and the pipeline, run and node contexts that hold one
+            of the executions; what stands in other pipelines is cut off.
           properties: names of the properties to keep, of executions and
             artifacts alike; None for all.
           columns: what is read beside them; the rest is empty, 0 or -1.

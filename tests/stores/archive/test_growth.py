@@ -79,7 +79,7 @@ def _names(raw: RawTables) -> list[str]:
 def _in_pipeline(store: Path, name: str) -> Trace | None:
     with by_sql(store) as opened:
         try:
-            return opened.read_trace(pipeline=name)
+            return opened.read_trace(pipelines=[name])
         except EmptyStoreError:
             return None
 
@@ -332,14 +332,15 @@ def test_other_options_are_refused(tmp_path: Path) -> None:
 
 @by_each
 def test_one_pipeline_is_continued(reader: Reader, tmp_path: Path) -> None:
-    """An archive of one pipeline gets what is new in that pipeline."""
+    """An archive of one pipeline gets what is new in its graphlets, in whatever pipeline."""
     build, directory = two_runs(), tmp_path / "archive"
     update(stored(tmp_path, build), directory, reader, pipeline="second")
     build.execution("Pusher", inputs={"model": [2]}, run="r2", pipeline="second")
     build.execution("Pusher", inputs={"model": [2]}, run="r1", pipeline="first")
+    build.execution("CsvExampleGen", run="r1", pipeline="first")
     store = stored(tmp_path, build)
     result = update(store, directory, reader, pipeline="second")
-    assert result.new_executions == 1
+    assert result.new_executions == 2
     with by_sql(store) as opened:
         wanted = opened.read_trace(pipeline="second")
     assert first_difference(trace_of(directory), wanted) is None

@@ -116,7 +116,7 @@ def test_a_pipeline_is_read_alone(server: tuple[str, Behaviour]) -> None:
     with opened(uri) as store:
         whole = store.read_trace()
         behaviour.calls.clear()
-        part = store.read_trace(pipeline="taxi", properties=["span"])
+        part = store.read_trace(pipelines=["taxi"], properties=["span"])
         assert sum("/tasks" in call for call in behaviour.calls) == 4
         both = store.read_trace(pipelines=["taxi", "penguin"])
         with pytest.raises(TraceNotFoundError, match="'penguin', 'taxi'"):

@@ -19,6 +19,7 @@ from tfx_graphlets.stores import rows, system_types
 from tfx_graphlets.stores.archive.format import Manifest
 from tfx_graphlets.stores.archive.payloads import ArchivePayloads
 from tfx_graphlets.stores.archive.tables import ArchiveTables
+from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.trace.assembly import assemble
 from tfx_graphlets.trace.ordering import positions_of
@@ -83,6 +84,9 @@ class ArchiveStore:
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
+        if pipeline is not None:
+            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
+            return belonging_to(whole, pipeline, self.name)
         self._check_open()
         trace = rows.finish(self._raw(selection), self._name, selection)
         if selection.pipelines is not None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Callable, Final
 from tfx_graphlets.errors import StoreError
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows
+from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.kubeflow import spec as kfp_spec
 from tfx_graphlets.stores.kubeflow.address import Address, parse_address
@@ -93,11 +94,14 @@ class KfpStore:
     ) -> Trace:  # fmt: skip
         """Reads the server; see ``Store.read_trace``.
 
-        Of named pipelines only the runs are asked for their tasks.
+        Of ``pipelines`` only the runs are asked for their tasks.
         """
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
+        if pipeline is not None:
+            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
+            return belonging_to(whole, pipeline, self.name)
         objects = self._read(selection)
         return rows.finish(raw_tables(objects, self.name), self.name, selection)
 

@@ -20,6 +20,7 @@ from tfx_graphlets.errors import (
 )
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows
+from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.mlmd import reader as mlmd_reader
 from tfx_graphlets.stores.selection import Columns, Selection
@@ -156,6 +157,9 @@ class MlmdStore:
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
+        if pipeline is not None:
+            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
+            return belonging_to(whole, pipeline, self.name)
         with self._open() as api:
             reader = mlmd_reader.Reader(api, columns)
             chosen = selection.pipelines

@@ -24,6 +24,7 @@ from tfx_graphlets.errors import (
 )
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows
+from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.stores.sql import queries as queries_module
@@ -84,6 +85,11 @@ class ServerStore:
         return self._server.name
 
     @property
+    def server(self) -> Server:
+        """Where it answers."""
+        return self._server
+
+    @property
     def payloads(self) -> Payloads:
         """The files below the artifacts' URIs."""
         return self._payloads
@@ -96,6 +102,9 @@ class ServerStore:
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
+        if pipeline is not None:
+            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
+            return belonging_to(whole, pipeline, self.name)
         queries = self._queries(
             columns=columns, properties=selection.properties,
             chosen=None if selection.pipelines is None else self._chosen(selection),

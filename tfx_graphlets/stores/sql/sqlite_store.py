@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows
+from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.stores.sql import queries as queries_module
@@ -86,6 +87,9 @@ class SqliteStore:
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
+        if pipeline is not None:
+            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
+            return belonging_to(whole, pipeline, self.name)
         if self._in_bulk():
             try:
                 return self._trace(selection, self._fetched_in_bulk)
