@@ -15,7 +15,7 @@ import numpy as np
 
 from tfx_graphlets.analysis.causes import NOT_WASTED, Cause
 from tfx_graphlets.analysis.prices import Prices
-from tfx_graphlets.analysis.tables import Cell, Column, Table, known, made, share
+from tfx_graphlets.analysis.tables import Cell, Column, Table, known, made, share, stretches
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.outcome import wasted_executions
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray
@@ -36,7 +36,6 @@ OPERATORS: Final = (
 _OPERATOR_OF_ROLE: Final = {
     int(role): number for number, (_, roles) in enumerate(OPERATORS) for role in roles
 }
-_DAY_MS: Final = 86_400_000
 
 
 class Fate(enum.IntEnum):
@@ -183,7 +182,7 @@ def _fates(graphlets: Graphlets) -> SmallArray:
 
 def cuts(account: Account) -> tuple[Table, ...]:
     """The account by operator, pipeline, outcome, cause and time."""
-    by_time, unit = _by_time(account)
+    stretch, stretch_names, unit = stretches(account.start_ms)
     return (
         _cut(
             account, "cost_by_operator", "Cost by operator", account.operator,
@@ -207,22 +206,10 @@ def cuts(account: Account) -> tuple[Table, ...]:
             "; ".join(f"{cause.title}: {cause.definition}" for cause in Cause),
         ),
         _cut(
-            account, "cost_by_time", "Cost over time", by_time[0], by_time[1], "time",
+            account, "cost_by_time", "Cost over time", stretch, stretch_names, "time",
             f"{unit} (UTC) in which the execution was created.",
         ),
     )  # fmt: skip
-
-
-def _by_time(account: Account) -> tuple[tuple[IntArray, list[str]], str]:
-    """Number and name of each execution's stretch of time, and what such a stretch is."""
-    start = account.start_ms
-    there = start > 0
-    span = int(start[there].max() - start[there].min()) if there.any() else 0
-    unit = "D" if span <= 92 * _DAY_MS else "M"
-    stretch = start.astype("datetime64[ms]").astype(f"datetime64[{unit}]")
-    names, number = np.unique(np.where(there, stretch, np.datetime64("NaT")), return_inverse=True)
-    known_names = ["unknown" if np.isnat(name) else str(name) for name in names]
-    return (number.reshape(-1).astype(np.int64), known_names), "Day" if unit == "D" else "Month"
 
 
 def _cut(

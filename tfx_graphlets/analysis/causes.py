@@ -185,9 +185,9 @@ def _more_than_usual(graphlets: Graphlets, count: FloatArray) -> BoolArray:
     Where none was pushed, or none has the count, any is more than usual.
     """
     usual = np.zeros(len(graphlets))
-    for pipeline in np.unique(graphlets.pipeline).tolist():
-        mine = graphlets.pipeline == pipeline
-        of_pushed = count[mine & graphlets.pushed]
+    order = np.argsort(graphlets.pipeline, kind="stable")
+    for mine in np.split(order, np.flatnonzero(np.diff(graphlets.pipeline[order])) + 1):
+        of_pushed = count[mine][graphlets.pushed[mine]]
         of_pushed = of_pushed[~np.isnan(of_pushed)]
         usual[mine] = np.median(of_pushed) if len(of_pushed) else 0.0
     return np.asarray(count > usual)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.analysis.account import OPERATORS
@@ -36,6 +38,7 @@ class Described:
       table: features at stage ``validation``, row-aligned.
       payloads: files below artifact URIs.
       own: bool [num_executions], nodes of this project, which are left out.
+      pipeline: count the graphlets and executions of this one alone; None: of all.
     """
 
     store: str
@@ -43,16 +46,39 @@ class Described:
     table: FeatureTable
     payloads: Payloads
     own: BoolArray
+    pipeline: str | None = None
+
+    @functools.cached_property
+    def numbers(self) -> IntArray:
+        """Numbers of the graphlets that count, int64 [n], ascending."""
+        return np.flatnonzero(self._of_pipeline(self.graphlets.pipeline)).astype(np.int64)
+
+    @functools.cached_property
+    def counted(self) -> BoolArray:
+        """Executions that count, bool [num_executions]."""
+        return ~self.own & self._of_pipeline(self.graphlets.trace.pipeline_of_execution)
+
+    def _of_pipeline(self, context: IntArray) -> BoolArray:
+        if self.pipeline is None:
+            return np.ones(len(context), bool)
+        names = np.array(
+            [name == self.pipeline for name in (*self.graphlets.trace.contexts.name, "")]
+        )
+        return names[context]  # the last, -1: without a pipeline
+
+    def feature(self, name: str) -> FloatArray:
+        """A feature of the graphlets that count, float64 [n], NaN where missing."""
+        return self.table.numbers(name)[self.numbers]
 
     def by_pipeline(self) -> Mapping[str, IntArray]:
         """Numbers of the graphlets of each pipeline, int64 [k], in the order of their Trainers."""
-        found, number = np.unique(self.graphlets.pipeline, return_inverse=True)
-        order = np.argsort(number.reshape(-1), kind="stable")
+        found, number = np.unique(self.graphlets.pipeline[self.numbers], return_inverse=True)
+        order = self.numbers[np.argsort(number.reshape(-1), kind="stable")]
         parts = np.split(order, np.cumsum(np.bincount(number.reshape(-1)))[:-1])
         names = [
             self.graphlets.trace.context_name(int(at)) or "" if at >= 0 else "" for at in found
         ]
-        return dict(zip(names, parts)) if len(self.graphlets) else {}
+        return dict(zip(names, parts)) if len(self.numbers) else {}
 
 
 def operators(sources: Sequence[Described]) -> Table:
@@ -61,7 +87,7 @@ def operators(sources: Sequence[Described]) -> Table:
     for name, roles in OPERATORS:
         states = np.concatenate([
             one.graphlets.trace.executions.state[
-                ~one.own & np.isin(one.graphlets.role, list(map(int, roles)))
+                one.counted & np.isin(one.graphlets.role, list(map(int, roles)))
             ]
             for one in sources
         ])  # fmt: skip
@@ -124,13 +150,15 @@ def pipelines(sources: Sequence[Described]) -> Table:
 
 def graphlet_statistics(sources: Sequence[Described]) -> Table:
     """Sizes, durations and overlaps of graphlets, as quantiles."""
-    size = _joined(one.graphlets.executions.counts() for one in sources)
-    duration = _joined((one.graphlets.end_ms - one.graphlets.start_ms) for one in sources)
+    size = _joined(one.graphlets.executions.counts()[one.numbers] for one in sources)
+    duration = _joined(
+        (one.graphlets.end_ms - one.graphlets.start_ms)[one.numbers] for one in sources
+    )
     measures = {
         "Executions": ("count", "Executions of a graphlet.", size),
         "Duration": ("ms", "First create to last update time of its executions.", duration),
         **{
-            title: (unit, definition, _joined(one.table.numbers(name) for one in sources))
+            title: (unit, definition, _joined(one.feature(name) for one in sources))
             for title, unit, definition, name in (
                 ("Spans", "count", "Spans of Examples that it was trained on.", "input_data.spans"),
                 (
@@ -190,7 +218,8 @@ def data(sources: Sequence[Described]) -> Table:
     for one in sources:
         trace = one.graphlets.trace
         is_statistics = trace.artifacts_of_types([ArtifactType.EXAMPLE_STATISTICS])
-        for name, numbers in list(one.by_pipeline().items())[:MOST_STATISTICS]:
+        largest = sorted(one.by_pipeline().items(), key=lambda found: -len(found[1]))
+        for name, numbers in largest[:MOST_STATISTICS]:
             members = one.graphlets.artifacts.of(int(numbers[-1]))
             found = None
             for at in members[is_statistics[members]][::-1].tolist():
@@ -210,7 +239,8 @@ def data(sources: Sequence[Described]) -> Table:
             ])  # fmt: skip
     return made(
         "data", "Data",
-        "A row is a pipeline, by the latest statistics of its last graphlet that are still there.",
+        "A row is a pipeline, by the latest statistics of its last graphlet that are still there; "
+        f"of each store the {MOST_STATISTICS} pipelines with most graphlets.",
         [
             _STORE, _PIPELINE,
             Column("examples", "Examples", "count", "Of the split that is trained on."),
@@ -228,10 +258,10 @@ def models(sources: Sequence[Described]) -> Table:
     """What is trained: types of Trainers, their outcome and how long they take."""
     rows: list[list[Cell]] = []
     kinds = [_kinds(one) for one in sources]
-    everything = sum(len(one.graphlets) for one in sources)
-    for kind in sorted({name for names in kinds for name in names}):
-        chosen = [np.array([name == kind for name in names], bool) for names in kinds]
-        count = sum(int(mine.sum()) for mine in chosen)
+    everything = sum(len(one.numbers) for one in sources)
+    for kind in sorted({str(name) for names in kinds for name in np.unique(names)}):
+        chosen = [one.numbers[names == kind] for one, names in zip(sources, kinds)]
+        count = sum(map(len, chosen))
         outcome = np.concatenate(
             [one.graphlets.outcome[mine] for one, mine in zip(sources, chosen)]
         )
@@ -258,10 +288,11 @@ def models(sources: Sequence[Described]) -> Table:
     )  # fmt: skip
 
 
-def _kinds(one: Described) -> list[str]:
+def _kinds(one: Described) -> NDArray[np.str_]:
+    """Class of the Trainer of each graphlet that counts, str [n]."""
     executions = one.graphlets.trace.executions
-    names = [vocabulary.base_name(name) for name in executions.type_names]
-    return [names[code] for code in executions.type[one.graphlets.trainer].tolist()]
+    names = np.array([vocabulary.base_name(name) for name in (*executions.type_names, "")])
+    return names[executions.type[one.graphlets.trainer[one.numbers]]]
 
 
 def pushes(sources: Sequence[Described]) -> Table:
@@ -299,11 +330,11 @@ def pushes(sources: Sequence[Described]) -> Table:
 def pushed_against_unpushed(sources: Sequence[Described]) -> Table:
     """Features in which pushed and unpushed graphlets differ most."""
     features = [f for f in sources[0].table.features if f.kind is FeatureKind.NUMBER]
-    pushed = np.concatenate([one.graphlets.pushed for one in sources])
-    unpushed = np.concatenate([one.graphlets.outcome == Outcome.UNPUSHED for one in sources])
+    pushed = np.concatenate([one.graphlets.pushed[one.numbers] for one in sources])
+    unpushed = np.concatenate([one.graphlets.unpushed[one.numbers] for one in sources])
     rows: list[list[Cell]] = []
     for feature in features:
-        values = _joined(one.table.numbers(feature.name) for one in sources)
+        values = _joined(one.feature(feature.name) for one in sources)
         there = ~np.isnan(values)
         yes, no = values[pushed & there], values[unpushed & there]
         if len(yes) < 2 or len(no) < 2:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
-from typing import Union
+from typing import Final, Union
+
+import numpy as np
+
+from tfx_graphlets.trace.trace import IntArray
 
 Cell = Union[str, float, int, bool, None]
+
+_DAY_MS: Final = 86_400_000
+_MOST_DAYS: Final = 92  # beyond, time is told in months
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,3 +99,29 @@ def known(value: Cell) -> Cell:
 def share(part: float, whole: float) -> float | None:
     """``part / whole``; None where the whole is nothing."""
     return part / whole if whole > 0 else None
+
+
+def stretches(times_ms: IntArray) -> tuple[IntArray, list[str], str]:
+    """Days, or months where the times span more than 92 days, in UTC.
+
+    >>> stretches(np.array([0, 86_400_000, 86_400_001]))
+    (array([0, 1, 1]), ['unknown', '1970-01-02'], 'Day')
+
+    Args:
+      times_ms: int64 [n], milliseconds since the epoch; 0 where missing.
+
+    Returns:
+      Number of each one's stretch, int64 [n]; names of the stretches, the
+      missing first as ``unknown``; ``Day`` or ``Month``.
+    """
+    there = times_ms > 0
+    span = int(times_ms[there].max() - times_ms[there].min()) if there.any() else 0
+    unit = "D" if span <= _MOST_DAYS * _DAY_MS else "M"
+    stretch = times_ms.astype("datetime64[ms]").astype(f"datetime64[{unit}]").astype(np.int64)
+    missing = np.iinfo(np.int64).min
+    found, number = np.unique(np.where(there, stretch, missing), return_inverse=True)
+    names = [
+        "unknown" if value == missing else str(np.datetime64(value, unit))
+        for value in found.tolist()
+    ]
+    return number.reshape(-1).astype(np.int64), names, "Day" if unit == "D" else "Month"

@@ -11,7 +11,11 @@ import numpy as np
 
 from tfx_graphlets.analysis.tables import known
 from tfx_graphlets.backtest.backtest import backtest
+from tfx_graphlets.features import Describer
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.policy.decide import GatePolicy
+from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import LearnerSettings
@@ -32,8 +36,9 @@ class WouldSave:
       freshness: share of pushes that it would have promised to keep, 0..1.
       graphlets, pushes: replayed.
       skipped, pushes_missed: of these.
-      waste_removed: share of the wasted cost of the replayed stores, 0..1; None
-        where nothing is wasted.
+      waste_removed: share of the waste of the replayed graphlets, 0..1; None
+        where nothing is wasted. An execution that graphlets share is split
+        evenly among them.
       low, high: its 95 % interval (bootstrap over pipelines and blocks of
         time); None where none was drawn.
       waste_removable: the same for an oracle.
@@ -98,7 +103,7 @@ def would_save(
         )  # fmt: skip
         done += len(dataset)
     chosen = found[freshness]
-    interval = None if chosen.gate.intervals is None else chosen.gate.intervals.waste_removed
+    interval = None if chosen.gate.intervals is None else chosen.gate.intervals.waste_removed_of_own
     return WouldSave(
         stage=str(dataset.stage),
         freshness=freshness,
@@ -106,16 +111,34 @@ def would_save(
         pushes=pushed,
         skipped=chosen.gate.skipped,
         pushes_missed=chosen.gate.pushes_missed,
-        waste_removed=_number(chosen.gate.waste_removed),
+        waste_removed=_number(chosen.gate.waste_removed_of_own),
         low=None if interval is None else _number(interval[0]),
         high=None if interval is None else _number(interval[1]),
-        waste_removable=_number(chosen.waste_removable),
+        waste_removable=_number(chosen.gate.waste_removable_of_own),
         saved_ms=chosen.gate.cost_saved_ms,
         curve=tuple(
-            (target, _number(one.gate.waste_removed), one.gate.pushes_missed)
+            (target, _number(one.gate.waste_removed_of_own), one.gate.pushes_missed)
             for target, one in found.items()
         ),
     )
+
+
+def replayable(
+    graphlets: Graphlets, numbers: IntArray, stage: Stage, payloads: Payloads, store: str
+) -> Dataset:
+    """Some graphlets of a store as a dataset that can be replayed; no others are described.
+
+    Args:
+      graphlets: of the store.
+      numbers: int64 [k], ascending, those that are wanted.
+      stage: where the gate would have stood.
+      payloads: files of the store.
+      store: its name.
+    """
+    describer = Describer(graphlets, stage, payloads=payloads)
+    table = describer.describe(rows=numbers)
+    dataset = Dataset.from_graphlets(graphlets, table, store, rows=numbers)
+    return dataclasses.replace(dataset, describers={store: describer})
 
 
 def _number(value: float) -> float | None:
@@ -129,12 +152,14 @@ def most_wasteful(waste: Sequence[float], graphlets: Sequence[int]) -> tuple[int
     Args:
       waste, graphlets: of each pipeline.
 
-    Returns: their numbers, ascending; one that alone has more is left out.
+    Returns:
+      Their numbers, ascending. One with more than MOST_GRAPHLETS is chosen only
+      if it wastes most of all, and then alone; its latest are to be replayed.
     """
     chosen: list[int] = []
     count = 0
     for at in np.argsort(-np.asarray(waste, np.float64), kind="stable").tolist():
-        if waste[at] > 0 and count + graphlets[at] <= MOST_GRAPHLETS:
+        if waste[at] > 0 and (not chosen or count + graphlets[at] <= MOST_GRAPHLETS):
             chosen.append(at)
             count += graphlets[at]
     return tuple(sorted(chosen))

@@ -32,7 +32,10 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
     if not len(found):
         return ()
     number = {key: artifacts.properties.numbers(key, len(artifacts)) for key in (*_FLAGS, *_SHARES)}
-    text = {key: artifacts.properties.texts(key, len(artifacts)) for key in (keys.STAGE, keys.GATE)}
+    text = {
+        key: artifacts.properties.texts(key, len(artifacts))
+        for key in (keys.STAGE, keys.GATE, keys.REASON)
+    }
     # Own nodes have no edges, so their events are looked at; a Resolver produced nothing.
     puts_out = roles.among(trace.events.type, vocabulary.OUTPUT_EVENTS)
     puts_out &= (roles.roles_of_executions(trace) != Role.RESOLVER)[trace.events.execution]
@@ -66,6 +69,7 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
                 threshold=share.get(keys.THRESHOLD),
                 freshness=share.get(keys.FRESHNESS),
                 failed_open=values[keys.FAILED_OPEN] == 1,
+                reason=text[keys.REASON][at] or "",
             )
         )
     return tuple(sorted(decisions, key=lambda decision: decision.time_ms))

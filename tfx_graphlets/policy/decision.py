@@ -33,6 +33,7 @@ class PastDecision:
       freshness: share of pushes that the threshold was chosen to keep, 0..1;
         None where it was not chosen for one.
       failed_open: whether the gate broke and let the run through.
+      reason: its sentence; "" where the trace was read without.
     """
 
     time_ms: int
@@ -50,6 +51,7 @@ class PastDecision:
     threshold: float | None = None
     freshness: float | None = None
     failed_open: bool = False
+    reason: str = ""
 
     @property
     def followed(self) -> bool:

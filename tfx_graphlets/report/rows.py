@@ -26,8 +26,21 @@ def rows_of(
     causes: Sequence[SmallArray],
     account: Account,
     prices: Prices,
-) -> list[dict[str, Any]]:
-    """A document for every pipeline that has graphlets or cost."""
+    pipeline: str | None = None,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """A document for every pipeline that has graphlets or cost.
+
+    Args:
+      sources: the stores.
+      causes: of the graphlets of each store.
+      account: of all stores.
+      prices: of an hour.
+      pipeline: only this one; None: all.
+
+    Returns:
+      The documents, what wastes most first, and sentences about what was left
+      out: graphlets are shown one by one for the first pipelines, MOST_ENTRIES at most.
+    """
     rows = []
     by_pipeline = _positions(account)
     graphlets_of = {
@@ -40,21 +53,34 @@ def rows_of(
         for one in sources
     }
     for at, key in enumerate(account.pipelines):
+        if pipeline not in (None, key[1]):
+            continue
         mine = by_pipeline[at]
         row = _costs(account, mine)
         row["store"], row["pipeline"] = key
         if key in graphlets_of:
             one, found, numbers = graphlets_of[key]
             row |= _of_graphlets(one, found, numbers, account, mine)
-            row |= _details(one, found, numbers, key[1], money_of[key[0]])
         else:
             row |= {
                 "graphlets": 0, "outcomes": {str(outcome): 0 for outcome in Outcome}, "useful": 0,
-                "push_rate": None, "from_ms": None, "to_ms": None, "causes": [], "timeline": None,
-                "decisions": [], "decisions_of": 0, "graphs": [],
+                "push_rate": None, "from_ms": None, "to_ms": None, "causes": [],
             }  # fmt: skip
+        row |= {"timeline": None, "decisions": [], "decisions_of": 0, "graphs": []}
         rows.append(row)
-    return rows
+    rows.sort(key=lambda row: (-row["wasted_ms"], row["store"], row["pipeline"]))
+    budget, left_out = MOST_ENTRIES, 0
+    for row in filter(lambda row: row["graphlets"], rows):
+        if row["graphlets"] > budget:
+            left_out += 1
+            continue
+        budget -= row["graphlets"]
+        one, found, numbers = graphlets_of[row["store"], row["pipeline"]]
+        row.update(_details(one, found, numbers, row["pipeline"], money_of[row["store"]]))
+    if not left_out:
+        return rows, []
+    note = f"Graphlets are shown one by one for the pipelines that waste most, {MOST_ENTRIES:,} "
+    return rows, [f"{note}at most; {left_out:,} pipelines show their sums alone."]
 
 
 def _positions(account: Account) -> list[IntArray]:
@@ -183,24 +209,8 @@ def _decision(found: PastDecision) -> dict[str, Any]:
         "failed_open": found.failed_open,
         "probability": found.probability,
         "threshold": found.threshold,
-        "reason": getattr(found, "reason", ""),
+        "reason": found.reason,
     }
-
-
-def thinned(rows: list[dict[str, Any]]) -> list[str]:
-    """Leaves the details of the least wasteful pipelines out where there are too many."""
-    budget, left_out = MOST_ENTRIES, 0
-    for row in rows:
-        entries = 0 if row["timeline"] is None else row["timeline"]["of"]
-        if entries <= budget:
-            budget -= entries
-        else:
-            row["timeline"], row["graphs"], row["decisions"] = None, [], []
-            left_out += 1
-    if not left_out:
-        return []
-    note = f"Graphlets are shown one by one for the pipelines that waste most, {MOST_ENTRIES:,} "
-    return [f"{note}at most; {left_out:,} pipelines show their sums alone."]
 
 
 def _outcomes(outcome: SmallArray) -> dict[str, int]:

@@ -10,8 +10,10 @@ import numpy as np
 from tfx_graphlets.analysis.statistics import Described
 from tfx_graphlets.features import describe
 from tfx_graphlets.gate.record import past_decisions
+from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.outcome import cost_of
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
@@ -29,19 +31,30 @@ class ReportSource:
     Attributes:
       described: its graphlets with features at stage ``validation``.
       decisions: of its gates, in the order of time.
-      overhead_ms: what its gates and other nodes of this project cost.
       notes: what was left out, in sentences.
     """
 
     described: Described
     decisions: tuple[PastDecision, ...]
-    overhead_ms: float
     notes: tuple[str, ...] = ()
 
     @property
     def graphlets(self) -> Graphlets:
         """The graphlets."""
         return self.described.graphlets
+
+    def overhead_ms(self, pipeline: str | None = None) -> float:
+        """What gates and other nodes of this project cost, milliseconds.
+
+        Args:
+          pipeline: those of this pipeline alone; None: all.
+        """
+        trace = self.graphlets.trace
+        own = self.described.own.copy()
+        if pipeline is not None:
+            names = np.array([name == pipeline for name in (*trace.contexts.name, "")])
+            own &= names[trace.pipeline_of_execution]  # the last, -1: without a pipeline
+        return cost_of(self.graphlets, own)
 
     @classmethod
     def read(
@@ -85,14 +98,12 @@ class ReportSource:
                 "among the unexplained."
             )
             notes = (note,)
-        everything = segment(trace, role_of_type=role_of_type).cost
-        own = ~np.isin(trace.executions.id, plain.executions.id)
+        own = roles.own_executions(plain)
         return cls(
             Described(
                 name, graphlets, describe(graphlets, Stage.VALIDATION, payloads=payloads), payloads,
-                np.zeros(len(plain.executions), bool),
+                own,
             ),
             tuple(past_decisions(trace)),
-            float(everything[own].sum()),
             notes,
         )  # fmt: skip

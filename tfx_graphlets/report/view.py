@@ -14,13 +14,14 @@ import numpy as np
 
 from tfx_graphlets.analysis import what_if
 from tfx_graphlets.analysis.account import Account, cuts
+from tfx_graphlets.analysis.activity import activity, gates_table, over_pipelines
 from tfx_graphlets.analysis.causes import causes_of
 from tfx_graphlets.analysis.prices import MS_PER_HOUR, Prices
 from tfx_graphlets.analysis.statistics import all_statistics
 from tfx_graphlets.analysis.tables import share
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.monitor import monitor
-from tfx_graphlets.report.rows import rows_of, thinned
+from tfx_graphlets.report.rows import rows_of
 from tfx_graphlets.report.source import ReportSource
 from tfx_graphlets.trace.trace import BoolArray
 from tfx_graphlets.vocabulary import Outcome, Stage
@@ -46,7 +47,8 @@ GLOSSARY: Final[Mapping[str, str]] = {
     "overhead": "Cost of this project's own nodes (gates, rehearsals); in no other sum.",
     "gate": "A node that decides before the Trainer whether the run is worth its cost.",
     "freshness": "Share of pushes that a gate keeps.",
-    "waste removed": "Cost of wasted executions that a gate would have saved, by all wasted cost.",
+    "waste removed": "Cost of wasted executions that a gate saves, by all wasted cost; of a replay "
+    "by the wasted cost of the replayed graphlets.",
     "waste removable": "The same for an oracle that skips exactly what is not needed.",
     "interval": "95 % bootstrap interval over pipelines and blocks of time.",
 }
@@ -94,9 +96,8 @@ def view_of(
         Account.of(one.described.store, one.graphlets, found, prices, one.described.own)
         for one, found in zip(sources, causes)
     ])  # fmt: skip
-    rows = rows_of(sources, causes, account, prices)
+    rows, notes = rows_of(sources, causes, account, prices, pipeline)
     if pipeline is not None:
-        rows = [row for row in rows if row["pipeline"] == pipeline]
         if not rows:
             known = sorted({name for _, name in account.pipelines})
             raise InvalidArgumentError("pipeline", pipeline, f"must be one of {', '.join(known)}")
@@ -105,15 +106,21 @@ def view_of(
             [at for at, (_, name) in enumerate(account.pipelines) if name == pipeline],
         )
         account = _among(account, chosen)
-    rows.sort(key=lambda row: (-row["wasted_ms"], row["store"], row["pipeline"]))
-    notes = [note for one in sources for note in one.notes] + thinned(rows)
-    saved = _would_save(sources, rows, stage, freshness, seed, progress) if replay else None
-    if replay and saved is None:
-        notes.append(
-            "What a gate would have saved is not said: that takes "
-            f"{what_if.FEWEST_LABELLED} labelled graphlets, pushed and unpushed ones."
-        )
-    gates = [_gates(one, now_ms) for one in sources]
+    notes = [note for one in sources for note in one.notes] + notes
+    saved = None
+    if replay:
+        saved, limits = _would_save(sources, rows, stage, freshness, seed, progress)
+        if saved is None:
+            needed = f"{what_if.FEWEST_LABELLED} labelled graphlets, pushed and unpushed ones"
+            limits = [f"What a gate would have saved is not said: that takes at least {needed}."]
+        notes += limits
+    gates = [
+        {"store": one.described.store, "cost_ms": one.overhead_ms(gate["pipeline"]), **gate}
+        for one in sources
+        for gate in _gates(one, now_ms)
+        if pipeline in (None, gate["pipeline"])
+    ]
+    described = [dataclasses.replace(one.described, pipeline=pipeline) for one in sources]
     return {
         "version": VERSION,
         "generated_ms": now_ms,
@@ -127,20 +134,18 @@ def view_of(
         },
         "first": {
             **_sums(rows, account),
-            "overhead_ms": sum(one.overhead_ms for one in sources),
+            "overhead_ms": sum(one.overhead_ms(pipeline) for one in sources),
             "worst": [_worst(row, account) for row in rows[:WORST] if row["wasted_ms"] > 0],
             "would_save": None if saved is None else _saved(saved, account),
             "did_save": _did_save(gates, account),
         },
         "tables": [
             *(table.to_dict() for table in cuts(account)),
-            *(table.to_dict() for table in all_statistics([one.described for one in sources])),
+            *(table.to_dict() for table in all_statistics(described)),
+            *(table.to_dict() for table in (activity(described), over_pipelines(described))),
+            gates_table(gates).to_dict(),
         ],
-        "gates": [
-            {"store": one.described.store, **gate}
-            for one, found in zip(sources, gates)
-            for gate in found
-        ],
+        "gates": gates,
         "pipelines": rows,
         "glossary": [
             {"term": term, "definition": definition} for term, definition in GLOSSARY.items()
@@ -205,7 +210,7 @@ def _would_save(
     freshness: float,
     seed: int,
     progress: Callable[[int, int], None] | None,
-) -> what_if.WouldSave | None:
+) -> tuple[what_if.WouldSave | None, list[str]]:
     chosen = what_if.most_wasteful(
         [row["wasted_ms"] for row in rows], [row["graphlets"] for row in rows]
     )
@@ -213,14 +218,26 @@ def _would_save(
     datasets = []
     for one in sources:
         of = one.described
-        if any(store == of.store for store, _ in wanted):
-            whole = Dataset.describe(of.graphlets, stage, of.payloads, of.store)
-            mine = [at for at, name in enumerate(whole.pipeline) if (of.store, name) in wanted]
-            datasets.append(whole.take(np.array(mine, np.int64)))
+        mine = [
+            numbers[-what_if.MOST_GRAPHLETS :]
+            for name, numbers in of.by_pipeline().items()
+            if (of.store, name) in wanted
+        ]
+        if mine:
+            numbers = np.sort(np.concatenate(mine))
+            datasets.append(what_if.replayable(of.graphlets, numbers, stage, of.payloads, of.store))
     if not datasets:
-        return None
+        return None, []
     dataset = Dataset.concatenate(datasets)
-    return what_if.would_save(dataset, freshness, seed=seed, progress=progress)
+    notes = []
+    there = sum(row["graphlets"] for row in rows)
+    if len(dataset) < there:
+        notes.append(
+            f"What a gate would have saved was replayed for {len(dataset):,} of {there:,} "
+            f"graphlets, those of {len(wanted):,} of {len(rows):,} pipelines, among them those "
+            "that waste most; its shares are of the waste of these."
+        )
+    return what_if.would_save(dataset, freshness, seed=seed, progress=progress), notes
 
 
 def _saved(saved: what_if.WouldSave, account: Account) -> dict[str, Any]:
@@ -255,8 +272,7 @@ def _gates(one: ReportSource, now_ms: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _did_save(gates: Sequence[Sequence[Mapping[str, Any]]], account: Account) -> Any:
-    found = [gate for of_store in gates for gate in of_store]
+def _did_save(found: Sequence[Mapping[str, Any]], account: Account) -> Any:
     if not found:
         return None
     savings = [gate["savings"] for gate in found]

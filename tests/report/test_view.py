@@ -1,0 +1,270 @@
+"""The document of a report: its sums, its parts, and what it leaves out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from tests.conftest import Golden
+from tests.import_graph import ROOT
+from tests.strategies import deterministic, rows
+from tfx_graphlets.analysis import what_if
+from tfx_graphlets.analysis.prices import Prices
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.gate import keys
+from tfx_graphlets.report import rows as report_rows
+from tfx_graphlets.report.source import ReportSource
+from tfx_graphlets.report.view import view_of
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.testing import TraceBuilder
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.raw_tables import RawTables
+from tfx_graphlets.trace.trace import Trace
+
+HISTORIES = sorted((ROOT / "pipelines/flights/history").glob("*/archive"))
+PUBLIC = sorted((ROOT.parent / "shared/corpus/public").glob("*.sqlite"))
+GOLDEN = ROOT / "tests/report/golden_view.json"
+
+
+def add_run(
+    build: TraceBuilder, pipeline: str, run: str, *, pushed: int, trainer_ms: int = 1000
+) -> None:
+    """A run of ExampleGen, Trainer and Pusher."""
+    examples, model = build.artifact("Examples"), build.artifact("Model")
+    put = build.artifact("PushedModel", pushed=pushed)
+    of: Mapping[str, Any] = {"pipeline": pipeline, "run": run}
+    build.execution("CsvExampleGen", outputs={"examples": [examples]}, duration_ms=50, **of)
+    build.execution(
+        "Trainer", inputs={"examples": [examples]}, outputs={"model": [model]},
+        duration_ms=trainer_ms, **of,
+    )  # fmt: skip
+    build.execution(
+        "Pusher", inputs={"model": [model]}, outputs={"pushed_model": [put]}, duration_ms=10, **of
+    )
+
+
+def two_pipelines() -> Trace:
+    """``small`` pushes one of two, ``large`` none of three, each of which takes longer."""
+    build = TraceBuilder()
+    for number in (0, 1):
+        add_run(build, "small", f"s{number}", pushed=number)
+    for number in range(3):
+        add_run(build, "large", f"l{number}", pushed=0, trainer_ms=10_000)
+    return build.trace()
+
+
+def gated() -> Trace:
+    """A run that a gate let train, and one that it skipped; each gate takes 7 ms."""
+    build = TraceBuilder()
+    for run, proceed in (("r0", 1), ("r1", 0)):
+        decision = build.artifact(
+            keys.GATE_DECISION_TYPE,
+            stage="pre",
+            proceed=proceed,
+            would_skip=1 - proceed,
+            probability=0.01,
+            threshold=0.3,
+            reason=f"Because of {run}.",
+        )
+        build.execution(
+            "tfx_graphlets.components.waste_gate.WasteGate", outputs={"decision": [decision]},
+            pipeline="gated", run=run, duration_ms=7,
+        )  # fmt: skip
+        if proceed:
+            add_run(build, "gated", run, pushed=1)
+    add_run(build, "other", "o", pushed=1)
+    return build.trace()
+
+
+def table(view: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """One of the document's tables."""
+    (found,) = (one for one in view["tables"] if one["name"] == name)
+    return found  # type: ignore[no-any-return]
+
+
+def column(view: Mapping[str, Any], name: str, key: str) -> list[Any]:
+    """Cells of one column of a table."""
+    found = table(view, name)
+    at = [one["name"] for one in found["columns"]].index(key)
+    return [row[at] for row in found["rows"]]
+
+
+def check_sums(view: Mapping[str, Any]) -> None:
+    """Every way to cut the cost and the waste gives the sum of the first screen."""
+    first = view["first"]
+    for key in ("cost_ms", "wasted_ms"):
+        whole = pytest.approx(first[key], rel=1e-9, abs=1e-6)
+        for name in ("operator", "pipeline", "outcome", "cause", "time"):
+            assert sum(column(view, f"cost_by_{name}", key)) == whole, (key, name)
+        assert sum(row[key] for row in view["pipelines"]) == whole
+        assert sum(one[key] for row in view["pipelines"] for one in row["operators"]) == whole
+    causes = [one for row in view["pipelines"] for one in row["causes"]]
+    assert sum(one["wasted_ms"] for one in causes) == pytest.approx(first["wasted_ms"])
+    assert sum(first["outcomes"].values()) == first["graphlets"]
+    assert sum(row["graphlets"] for row in view["pipelines"]) == first["graphlets"]
+    assert sum(column(view, "activity", "graphlets")) == first["graphlets"]
+    assert sum(column(view, "models", "graphlets")) == first["graphlets"]
+    for row in view["pipelines"]:
+        entries = row["timeline"]["entries"] if row["timeline"] else []
+        assert len(entries) in (0, row["graphlets"])
+        assert sum(one["outcome"] == "pushed" for one in entries) in (0, row["outcomes"]["pushed"])
+
+
+def of_trace(*traces: Trace, **arguments: Any) -> dict[str, Any]:
+    """The document of traces, without a replay unless asked."""
+    sources = [ReportSource.of(f"store{at}", trace) for at, trace in enumerate(traces)]
+    return view_of(sources, **{"now_ms": 1, "replay": False, **arguments})
+
+
+@deterministic
+@given(rows(), rows())
+def test_whatever_two_stores_hold_the_sums_agree(left: RawTables, right: RawTables) -> None:
+    """By operator, pipeline, outcome, cause and time; and the document is plain JSON."""
+    view = of_trace(assemble(left), assemble(right), prices=Prices.parse(["2/h"]))
+    check_sums(view)
+    json.dumps(view, allow_nan=False)
+    assert view["first"]["money"] == pytest.approx(view["first"]["cost_ms"] / 1_800_000)
+
+
+@pytest.mark.skipif(not PUBLIC, reason="the public stores are not here")
+@pytest.mark.parametrize("path", PUBLIC, ids=lambda path: path.stem)
+def test_a_public_store_has_a_report(path: Path) -> None:
+    """Without an error, in plain JSON, with sums that agree."""
+    with open_store(str(path)) as store:
+        view = view_of([ReportSource.read(store)], now_ms=1, replay=False)
+    check_sums(view)
+    json.dumps(view, allow_nan=False)
+
+
+@pytest.mark.parametrize("archive", HISTORIES, ids=lambda path: path.parent.name)
+def test_a_recorded_history_has_a_report(archive: Path) -> None:
+    """Its waste has causes; hardly any of it is unexplained."""
+    with open_store(str(archive)) as store:
+        view = view_of([ReportSource.read(store)], now_ms=1, replay=False)
+    check_sums(view)
+    assert view["first"]["wasted_ms"] > 0
+    causes = {one["cause"]: one["share"] for one in view["pipelines"][0]["causes"]}
+    assert causes.get("unexplained", 0) < 0.2
+
+
+def test_the_report_of_a_small_store_is_the_golden_one(golden: Golden) -> None:
+    """Every value of the document."""
+    view = of_trace(two_pipelines(), prices=Prices.parse(["1/h", "trainer=2/h"], "EUR"))
+    golden(GOLDEN, json.dumps(view, indent=1) + "\n")
+
+
+def test_the_pipeline_that_wastes_most_comes_first() -> None:
+    """With the operator that costs it most; shares are of the waste of all."""
+    first = of_trace(two_pipelines())["first"]
+    assert [one["pipeline"] for one in first["worst"]] == ["large", "small"]
+    worst = first["worst"][0]
+    assert worst["operator"] == "training"
+    assert worst["wasted_ms"] == 3 * (50 + 10_000 + 10)
+    assert worst["wasted_share_of_all"] == pytest.approx(30_180 / (30_180 + 1060))
+
+
+def test_a_pipeline_given_by_name_is_the_only_one_in_every_table() -> None:
+    """Sums, statistics and activity are those of its graphlets."""
+    view = of_trace(two_pipelines(), pipeline="large")
+    check_sums(view)
+    assert view["first"]["graphlets"] == 3
+    assert view["first"]["cost_ms"] == 30_180
+    for one in view["tables"]:
+        names = [found["name"] for found in one["columns"]]
+        if "pipeline" in names:
+            assert {row[names.index("pipeline")] for row in one["rows"]} <= {"large"}, one["name"]
+    assert column(view, "operators", "executions") == [3, 3, 3]
+    assert column(view, "graphlets", "known")[0] == 3
+
+
+def test_what_gates_cost_is_apart() -> None:
+    """It is the overhead, in no other sum, and stands beside what the gate saved."""
+    view = of_trace(gated())
+    check_sums(view)
+    assert view["first"]["overhead_ms"] == 14
+    assert view["first"]["cost_ms"] == 2 * (50 + 1000 + 10)
+    assert column(view, "gates", "cost_ms") == [14]
+    assert column(view, "gates", "saved_ms") == [1010]
+    assert view["first"]["did_save"]["skips"] == 1
+    other = of_trace(gated(), pipeline="other")
+    assert other["first"]["overhead_ms"] == 0
+    assert other["first"]["did_save"] is None
+
+
+def test_a_decision_stands_with_its_reason() -> None:
+    """As the artifact states it; the run's graphlet points at it."""
+    (row,) = (one for one in of_trace(gated())["pipelines"] if one["pipeline"] == "gated")
+    assert [one["reason"] for one in row["decisions"]] == ["Because of r0.", "Because of r1."]
+    assert [one["proceed"] for one in row["decisions"]] == [True, False]
+    assert row["timeline"]["entries"][0]["decision"] == 0
+
+
+def test_too_many_graphlets_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipelines that waste most keep their timelines, a note says how many do not."""
+    monkeypatch.setattr(report_rows, "MOST_ENTRIES", 3)
+    view = of_trace(two_pipelines())
+    check_sums(view)
+    assert [row["timeline"] is None for row in view["pipelines"]] == [False, True]
+    (note,) = view["notes"]
+    assert note.endswith("waste most, 3 at most; 1 pipelines show their sums alone.")
+
+
+@pytest.mark.parametrize(
+    ("waste", "graphlets", "chosen"),
+    [
+        ([1, 3, 2], [10, 20, 30], (0, 1, 2)),
+        ([1, 3, 2], [400, 500, 400], (1,)),
+        ([1, 3, 2], [300, 500, 400], (0, 1)),
+        ([5, 3, 0], [9000, 500, 4], (0,)),
+        ([0, 0], [5, 5], ()),
+    ],
+)
+def test_a_replay_is_bounded(
+    waste: Sequence[float], graphlets: Sequence[int], chosen: tuple[int, ...]
+) -> None:
+    """What wastes most is always replayed, others as long as there is room."""
+    assert what_if.most_wasteful(waste, graphlets) == chosen
+
+
+def test_a_larger_pipeline_is_replayed_by_its_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a note says how many of how many."""
+    pytest.importorskip("ydf")
+    monkeypatch.setattr(what_if, "MOST_GRAPHLETS", 30)
+    build = TraceBuilder()
+    for number in range(40):
+        add_run(build, "p", f"r{number:02}", pushed=number % 2)
+    view = of_trace(build.trace(), replay=True)
+    assert view["first"]["would_save"]["graphlets"] == 30
+    assert view["first"]["would_save"]["pushes"] == 15
+    assert "replayed for 30 of 40 graphlets" in view["notes"][0]
+
+
+def test_too_little_for_a_replay_is_said() -> None:
+    """With what it takes."""
+    view = of_trace(two_pipelines(), replay=True)
+    assert view["first"]["would_save"] is None
+    assert "takes at least 20 labelled graphlets" in view["notes"][-1]
+
+
+def test_two_stores_of_one_name_are_refused() -> None:
+    """And so are none at all."""
+    source = ReportSource.of("s", two_pipelines())
+    with pytest.raises(InvalidArgumentError, match=r"stores=\['s', 's'\]"):
+        view_of([source, source], now_ms=1)
+    with pytest.raises(InvalidArgumentError, match="stores"):
+        view_of([], now_ms=1)
+
+
+def test_every_term_that_is_a_column_of_money_or_time_has_a_definition() -> None:
+    """No column and no term is without words."""
+    view = of_trace(two_pipelines())
+    assert all(one["definition"] for one in view["glossary"])
+    for one in view["tables"]:
+        assert one["definition"]
+        assert all(found["definition"] and found["unit"] for found in one["columns"])
+        assert all(len(row) == len(one["columns"]) for row in one["rows"])
