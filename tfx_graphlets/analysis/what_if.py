@@ -21,6 +21,7 @@ from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import LearnerSettings
 
 MOST_GRAPHLETS: Final = 800  # of the pipelines that waste most
+FEWEST_OF_ONE: Final = 200  # of a pipeline that is replayed, where it has as many
 FEWEST_LABELLED: Final = 20  # with fewer nothing is asked: no gate would have begun to skip
 CURVE: Final = (0.9, 0.95, 0.99)
 _TRAININGS: Final = 12
@@ -146,23 +147,29 @@ def _number(value: float) -> float | None:
     return None if plain is None else float(plain)
 
 
-def most_wasteful(waste: Sequence[float], graphlets: Sequence[int]) -> tuple[int, ...]:
-    """Pipelines that waste most and together have at most MOST_GRAPHLETS graphlets.
+def most_wasteful(waste: Sequence[float], graphlets: Sequence[int]) -> dict[int, int]:
+    """Which pipelines are replayed: those that waste most, MOST_GRAPHLETS graphlets together.
+
+    Of one pipeline at most its share of MOST_GRAPHLETS counts, or FEWEST_OF_ONE where that
+    is more: a corpus is not judged by a single pipeline.
+
+    >>> most_wasteful([1.0, 3.0], [500, 20])
+    {0: 400, 1: 20}
 
     Args:
       waste, graphlets: of each pipeline.
 
-    Returns:
-      Their numbers, ascending. One with more than MOST_GRAPHLETS is chosen only
-      if it wastes most of all, and then alone; its latest are to be replayed.
+    Returns: number of each chosen pipeline, ascending, and how many of its latest graphlets.
     """
-    chosen: list[int] = []
-    count = 0
+    most = max(FEWEST_OF_ONE, MOST_GRAPHLETS // max(len(waste), 1))
+    left = MOST_GRAPHLETS
+    chosen: dict[int, int] = {}
     for at in np.argsort(-np.asarray(waste, np.float64), kind="stable").tolist():
-        if waste[at] > 0 and (not chosen or count + graphlets[at] <= MOST_GRAPHLETS):
-            chosen.append(at)
-            count += graphlets[at]
-    return tuple(sorted(chosen))
+        count = min(graphlets[at], most)
+        if waste[at] > 0 and count <= left:
+            chosen[at] = count
+            left -= count
+    return dict(sorted(chosen.items()))
 
 
 STAGE: Final = Stage.PRE  # asked by default

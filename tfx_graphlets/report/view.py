@@ -214,12 +214,12 @@ def _would_save(
     chosen = what_if.most_wasteful(
         [row["wasted_ms"] for row in rows], [row["graphlets"] for row in rows]
     )
-    wanted = {(rows[at]["store"], rows[at]["pipeline"]) for at in chosen}
+    wanted = {(rows[at]["store"], rows[at]["pipeline"]): count for at, count in chosen.items()}
     datasets = []
     for one in sources:
         of = one.described
         mine = [
-            numbers[-what_if.MOST_GRAPHLETS :]
+            numbers[-wanted[of.store, name] :]
             for name, numbers in of.by_pipeline().items()
             if (of.store, name) in wanted
         ]
@@ -234,7 +234,7 @@ def _would_save(
     if len(dataset) < there:
         notes.append(
             f"What a gate would have saved was replayed for {len(dataset):,} of {there:,} "
-            f"graphlets, those of {len(wanted):,} of {len(rows):,} pipelines, among them those "
+            f"graphlets, the latest of {len(wanted):,} of {len(rows):,} pipelines, of those "
             "that waste most; its shares are of the waste of these."
         )
     return what_if.would_save(dataset, freshness, seed=seed, progress=progress), notes
