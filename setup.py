@@ -119,7 +119,10 @@ setup(
     ],
     keywords="tfx mlmd ml-metadata tensorflow pipelines continuous-training",
     packages=find_packages(include=["tfx_graphlets", "tfx_graphlets.*"]),
-    package_data={"tfx_graphlets": ["constraints.txt", "py.typed"]},
+    package_data={
+        "tfx_graphlets": ["constraints.txt", "py.typed"],
+        "tfx_graphlets.report": ["templates/*"],
+    },
     python_requires=">=3.9,<3.14",
     install_requires=CORE,
     extras_require=EXTRAS,

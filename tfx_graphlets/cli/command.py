@@ -219,6 +219,9 @@ def report(options: argparse.Namespace) -> Result:
     from tfx_graphlets.report.view import view_of
 
     prices = Prices.parse(options.price, options.currency)
+    target = None if options.output is None else Path(options.output)
+    if target is not None and target.suffix not in (".html", ".htm"):
+        raise InvalidArgumentError("output", options.output, "its ending must be .html")
     with contextlib.ExitStack() as stores:  # the replay reads on
         sources = [
             ReportSource.read(stores.enter_context(open_store(uri)), dict(options.role))
@@ -235,7 +238,13 @@ def report(options: argparse.Namespace) -> Result:
                 pipeline=options.pipeline, now_ms=_now_ms(), replay=not options.no_replay,
                 seed=options.seed, progress=progress,
             )  # fmt: skip
-    return Result(view, summary(view))
+        if target is None:
+            return Result(view, summary(view))
+        from tfx_graphlets.report.page import page_of
+
+        with replaced_file(target) as draft:
+            draft.write_text(page_of(view, sources), encoding="utf-8")
+    return Result(view, f"{summary(view)}\n{options.output}: the report")
 
 
 def monitor_store(options: argparse.Namespace) -> Result:

@@ -138,6 +138,9 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
     report.add_argument("--pipeline", help="only this pipeline")
     report.add_argument(
+        "--output", metavar="FILE", help="write the report as one HTML page, which loads nothing"
+    )
+    report.add_argument(
         "--price", metavar="[ROLE|TYPE=]AMOUNT/h", action="append", default=[],
         help="what an hour of compute costs, for example 0.35/h or trainer=2.48/h; may be repeated",
     )  # fmt: skip
