@@ -18,14 +18,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.flights import tasks
+from pipelines.flights.tasks import ARRIVAL, WEATHER_COLUMNS, Task
+
 AIRPORTS = ("EWR", "JFK", "LGA")
 FIRST_DAY = dt.date(2013, 1, 1)
 LAST_DAY = dt.date(2013, 12, 31)
 
-LABEL = "delayed"
+LABEL = ARRIVAL.label
+COLUMNS = ARRIVAL.columns
 DELAY_MINUTES = 15  # the US Department of Transportation's own bound for "delayed"
-WEATHER_COLUMNS = ("temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib")
-COLUMNS = ("origin", "carrier", "dest", "weekday", "hour", "distance", *WEATHER_COLUMNS, LABEL)
+MINUTES_BOUNDS = (-60.0, 180.0)  # what is earlier or later than this counts as this
+RAIN_HOURS = 3
 
 # Span directories: TFX turns {YYYY}-{MM}-{DD} into the span number, days since 1970-01-01.
 SPAN_PATTERN = "day-{YYYY}-{MM}-{DD}/version-{VERSION}/*.csv"
@@ -36,14 +40,15 @@ _EPOCH = dt.date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class DayRows:
-    """The flights of one day that were not cancelled.
+    """The examples of one day.
 
-    rows: one tuple of strings per flight, in the order of COLUMNS and of scheduled departure; an
-      empty string is a missing value.
+    rows: one tuple of strings per flight (per hour and airport for the task RAIN), in the order of
+      `columns` and of scheduled departure; an empty string is a missing value.
     """
 
     day: dt.date
     rows: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...] = COLUMNS
 
 
 def span_of(day: dt.date) -> int:
@@ -74,12 +79,22 @@ def package_data() -> Path:
 class FlightDays:
     """The year by day, for some airports; reads the package's files once (about two seconds)."""
 
-    def __init__(self, airports: Sequence[str], folder: Path | None = None) -> None:
-        """Reads the flights of `airports`.
+    def __init__(
+        self,
+        airports: Sequence[str],
+        folder: Path | None = None,
+        *,
+        task: Task = ARRIVAL,
+        carriers: Sequence[str] = (),
+    ) -> None:
+        """Reads the examples of `airports`.
 
         Args:
           airports: origin airports, a non-empty selection of AIRPORTS.
           folder: folder with flights.csv.zip and weather.csv; the installed package's by default.
+          task: what is predicted. Flights without what its label needs are left out: cancelled ones
+            unless the cancellation is the label.
+          carriers: keep the flights of these alone; all by default. Hours of weather have none.
 
         Raises:
           ValueError: an airport that the data does not have.
@@ -93,22 +108,32 @@ class FlightDays:
         folder = package_data() if folder is None else folder
         weather = _read_weather(folder, airports)
         by_day: dict[dt.date, list[tuple[str, ...]]] = defaultdict(list)
-        for flight in _read_flights(folder):
-            if flight["origin"] not in airports or flight["arr_delay"] in _MISSING:
-                continue
-            day = dt.date(int(flight["year"]), int(flight["month"]), int(flight["day"]))
-            by_day[day].append(_row(flight, day, weather))
-        hour = COLUMNS.index("hour")
+        self._columns = task.columns
+        if task == tasks.RAIN:
+            for moment, row in _hours(weather):
+                by_day[moment].append(row)
+        else:
+            for flight in _read_flights(folder):
+                label = _label(flight, task)
+                if (
+                    flight["origin"] not in airports
+                    or label is None
+                    or (carriers and flight["carrier"] not in carriers)
+                ):
+                    continue
+                day = dt.date(int(flight["year"]), int(flight["month"]), int(flight["day"]))
+                by_day[day].append(_row(flight, day, weather, label))
+        hour = self._columns.index("hour")
         self._rows = {
             day: tuple(sorted(rows, key=lambda row: int(row[hour]))) for day, rows in by_day.items()
         }
 
     def day(self, day: dt.date, *, before_hour: int = 24, without: Iterable[str] = ()) -> DayRows:
-        """The flights of one day as they arrived from upstream.
+        """The examples of one day as they arrived from upstream.
 
         Args:
           day: a day of 2013.
-          before_hour: keep only flights scheduled to leave before this hour, 0 to 24.
+          before_hour: keep only what is scheduled to leave before this hour, 0 to 24.
           without: columns that upstream delivers empty (an outage).
 
         Raises:
@@ -120,16 +145,18 @@ class FlightDays:
                 "choose one of its days"
             )
         empty = frozenset(without)
-        if not empty <= set(COLUMNS):
-            raise ValueError(f"without={sorted(empty)!r}: every name must be one of {COLUMNS!r}")
-        hour = COLUMNS.index("hour")
+        columns = self._columns
+        if not empty <= set(columns):
+            raise ValueError(f"without={sorted(empty)!r}: every name must be one of {columns!r}")
+        hour = columns.index("hour")
         kept = (row for row in self._rows[day] if int(row[hour]) < before_hour)
         return DayRows(
             day,
             tuple(
-                tuple("" if name in empty else value for name, value in zip(COLUMNS, row))
+                tuple("" if name in empty else value for name, value in zip(columns, row))
                 for row in kept
             ),
+            columns,
         )
 
 
@@ -145,7 +172,7 @@ def write_span(rows: DayRows, data_root: Path) -> Path:
     temporary.mkdir(parents=True)
     with (temporary / "flights.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(rows.columns)
         writer.writerows(rows.rows)
     os.replace(temporary, target)
     return target / "flights.csv"
@@ -172,10 +199,23 @@ def _read_weather(
         }
 
 
+def _label(flight: Mapping[str, str], task: Task) -> str | None:
+    """The label of a flight; None if what it is taken from is missing."""
+    if task == tasks.CANCELLATION:
+        return str(int(flight["dep_time"] in _MISSING))
+    if flight["arr_delay"] in _MISSING:
+        return None
+    delay = float(flight["arr_delay"])
+    if task == tasks.MINUTES:
+        return str(min(max(delay, MINUTES_BOUNDS[0]), MINUTES_BOUNDS[1]))
+    return str(int(delay > DELAY_MINUTES))
+
+
 def _row(
     flight: Mapping[str, str],
     day: dt.date,
     weather: Mapping[tuple[str, int, int, int], tuple[str, ...]],
+    label: str,
 ) -> tuple[str, ...]:
     hour = int(flight["hour"])
     conditions = weather.get(
@@ -189,5 +229,29 @@ def _row(
         str(hour),
         flight["distance"],
         *conditions,
-        str(int(float(flight["arr_delay"]) > DELAY_MINUTES)),
+        label,
     )
+
+
+def _hours(
+    weather: Mapping[tuple[str, int, int, int], tuple[str, ...]],
+) -> Iterator[tuple[dt.date, tuple[str, ...]]]:
+    """One example an hour and airport: the weather now, and whether it rains in the next hours.
+
+    Hours after which none of the next ones was observed are left out.
+    """
+    precipitation = WEATHER_COLUMNS.index("precip")
+    for (origin, month, number, hour), conditions in weather.items():
+        now = dt.datetime(FIRST_DAY.year, month, number, hour)  # noqa: DTZ001 - local, as the data
+        following = [now + dt.timedelta(hours=ahead) for ahead in range(1, RAIN_HOURS + 1)]
+        observed = [
+            weather[key]
+            for one in following
+            if (key := (origin, one.month, one.day, one.hour)) in weather
+        ]
+        if observed:
+            rain = any(float(one[precipitation] or 0.0) > 0 for one in observed)
+            yield (
+                now.date(),
+                (origin, str(now.isoweekday()), str(hour), *conditions, str(int(rain))),
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import datetime as dt
 import json
 import math
 import os
@@ -16,14 +17,17 @@ from pathlib import Path
 
 import tensorflow_model_analysis as tfma
 from absl import logging
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
 from tfx.dsl.compiler import constants
 from tfx.orchestration.portable import runtime_parameter_utils, tfx_runner
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipelines.flights import data, operations
+from pipelines.flights import data, holds, operations
 from pipelines.flights.pipeline import HOLD_PARAMETER, Gate, PipelinePaths, create_pipeline
 from pipelines.flights.schedule import CodeRevision, PlannedRun
+from pipelines.flights.tasks import ARRIVAL, Task
 from pipelines.flights.variants import VariantConfig
 
 _SOURCES = Path(__file__).parent
@@ -36,6 +40,7 @@ class RunRecord:
     """One line of the log beside the store.
 
     day: the calendar day of the run, ISO 8601. causes: names of schedule.Cause.
+    at: its start by the schedule's clock, ISO 8601; empty if the schedule has none.
     revision: commit number. seconds: wall time.
     state: "complete" or "failed". error: first line of what was raised, or empty.
     held: the throttle withheld its blessing.
@@ -59,6 +64,7 @@ class RunRecord:
     cached_nodes: tuple[str, ...]
     metrics: dict[str, float]
     node_seconds: dict[str, float]
+    at: str = ""
 
 
 class LivePipeline:
@@ -99,11 +105,17 @@ class LivePipeline:
         self._gate = gate
         self._clock = clock
         self._runner = tfx.orchestration.LocalDagRunner() if runner == "local" else _beam_runner()
-        self._days = data.FlightDays(variant.airports) if days is None else days
+        self._days = (
+            data.FlightDays(variant.airports, task=variant.task, carriers=variant.carriers)
+            if days is None
+            else days
+        )
         self._compiled: dict[CodeRevision, pipeline_pb2.Pipeline] = {}
         for name in ("code", "schema", "data", "serving"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_SOURCES / "schema.pbtxt", self.folder / self.paths.schema_file)
+        (self.folder / self.paths.schema_file).write_text(
+            schema_source(variant.task), encoding="utf-8"
+        )
 
     @property
     def metadata_file(self) -> Path:
@@ -126,7 +138,7 @@ class LivePipeline:
         run_id = f"{planned.day.isoformat()}-run-{planned.index:03d}"
         error = ""
         with _working_directory(self.folder):
-            hold = self._hold_push()
+            hold = self._hold_push(planned)
             pipeline = self._compile(planned.revision)
             runtime_parameter_utils.substitute_runtime_parameter(
                 pipeline,
@@ -142,6 +154,8 @@ class LivePipeline:
                 except Exception as raised:  # noqa: BLE001 - a component may raise anything
                     error = (str(raised).strip() or type(raised).__name__).splitlines()[0][:200]
                     logging.warning("run %s failed: %s", run_id, error)
+            if planned.at is not None:
+                operations.move_to_clock(self.paths.metadata_file, started, planned.at)
             store = operations.connect(self.paths.metadata_file)
             outcome = operations.run_outcome(store, run_id)
             metrics = _metrics(outcome.evaluation_uri)
@@ -163,19 +177,26 @@ class LivePipeline:
             cached_nodes=outcome.cached_nodes,
             metrics=metrics,
             node_seconds=dict(outcome.node_seconds),
+            at="" if planned.at is None else planned.at.isoformat(),
         )
 
-    def _hold_push(self) -> bool:
-        if not self.variant.push_interval or not Path(self.paths.metadata_file).exists():
+    def _hold_push(self, planned: PlannedRun) -> bool:
+        rule, interval = self.variant.rule, self.variant.push_interval
+        if rule is not None and planned.at is not None:
+            pushes = [one.at for one in read_log(self.folder) if one.pushed and one.at]
+            last = dt.datetime.fromisoformat(pushes[-1]) if pushes else None
+            if rule.holds(holds.Moment(planned.at, planned.index, self.variant.seed, last)):
+                return True
+        if not interval or not Path(self.paths.metadata_file).exists():
             return False
-        return operations.hold_push(
-            operations.connect(self.paths.metadata_file), self.variant.push_interval
-        )
+        return operations.hold_push(operations.connect(self.paths.metadata_file), interval)
 
     def _compile(self, revision: CodeRevision) -> pipeline_pb2.Pipeline:
         """The pipeline with the code of a revision; packed into wheels once for each."""
         if revision not in self._compiled:
-            Path(self.paths.module_file).write_text(module_source(revision), encoding="utf-8")
+            Path(self.paths.module_file).write_text(
+                module_source(revision, self.variant.task), encoding="utf-8"
+            )
             compiled = tfx_runner._make_pipeline_proto(  # noqa: SLF001 - run() packs every time
                 create_pipeline(self.variant, self.paths, gate=self._gate)
             )
@@ -222,14 +243,15 @@ def _from_json(line: str) -> RunRecord:
     )
 
 
-def module_source(revision: CodeRevision) -> str:
-    """The user's module as of a revision.
+def module_source(revision: CodeRevision, task: Task = ARRIVAL) -> str:
+    """The user's module of a task as of a revision.
 
     Raises:
       ValueError: the revision sets what the module's settings block does not have.
     """
     source = (_SOURCES / "user_code" / "flights_model.py").read_text(encoding="utf-8")
-    for name, value in (("REVISION", revision.number), *revision.settings):
+    fixed = (("REVISION", revision.number), ("LABEL", task.label))
+    for name, value in (*fixed, *revision.settings):
         source, count = re.subn(
             rf"^{name} = .*$", f"{name} = {value!r}", source, flags=re.MULTILINE
         )
@@ -238,6 +260,30 @@ def module_source(revision: CodeRevision) -> str:
                 f"revision sets {name!r}: the settings block of flights_model.py has no such name"
             )
     return source
+
+
+def schema_source(task: Task) -> str:
+    """The curated schema of a task as text: the columns of the flights' that it has, and its label.
+
+    The label's presence and shape are those of the arrival's label.
+    """
+    schema = text_format.Parse(
+        (_SOURCES / "schema.pbtxt").read_text(encoding="utf-8"), schema_pb2.Schema()
+    )
+    if task == ARRIVAL:
+        return (_SOURCES / "schema.pbtxt").read_text(encoding="utf-8")
+    by_name = {feature.name: feature for feature in schema.feature}
+    label = by_name[ARRIVAL.label]
+    label.name = task.label
+    if not task.binary:
+        label.type = schema_pb2.FLOAT
+        label.ClearField("int_domain")
+    kept = [*(by_name[name] for name in task.features), label]
+    domains = {feature.domain for feature in kept}
+    result = schema_pb2.Schema(
+        feature=kept, string_domain=[one for one in schema.string_domain if one.name in domains]
+    )
+    return text_format.MessageToString(result)
 
 
 def _metrics(evaluation_uri: str) -> dict[str, float]:

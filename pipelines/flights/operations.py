@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
+import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import ml_metadata
 from ml_metadata.proto import metadata_store_pb2
 
 _RUN_CONTEXT = "pipeline_run"
+_DAY_MS = 24 * 3600 * 1000
+# Every column of ML Metadata's schema that holds a time, milliseconds since the epoch.
+_TIME_COLUMNS = (
+    *(
+        (table, column)
+        for table in ("Artifact", "Execution", "Context")
+        for column in ("create_time_since_epoch", "last_update_time_since_epoch")
+    ),
+    ("Event", "milliseconds_since_epoch"),
+)
 _FAILED = metadata_store_pb2.Execution.FAILED
 
 
@@ -118,6 +132,30 @@ def hold_push(store: ml_metadata.MetadataStore, push_interval: int) -> bool:
     """Whether a push in the next run is too soon: fewer than `push_interval` runs lie between."""
     passed = runs_since_push(store)
     return passed is not None and passed < push_interval
+
+
+def move_to_clock(metadata_file: str, started: float, at: dt.datetime) -> None:
+    """Moves what a run has left in a SQLite store to the schedule's clock, durations kept.
+
+    ML Metadata stamps executions, artifacts, contexts and events with the time of the recording.
+    What lies more than a day after `at` is of this run (or of an interrupted attempt at it), since
+    earlier runs were moved and a recording is later than the days it replays.
+
+    Args:
+      metadata_file: path of the store; nothing happens without one.
+      started: when the run started by the wall clock, seconds since the epoch.
+      at: when it starts by the schedule's clock; taken as UTC.
+    """
+    if not os.path.exists(metadata_file):
+        return
+    at_ms = round(at.replace(tzinfo=dt.timezone.utc).timestamp() * 1000)
+    offset = at_ms - round(started * 1000)
+    with closing(sqlite3.connect(metadata_file)) as connection, connection:
+        for table, column in _TIME_COLUMNS:
+            connection.execute(
+                f"UPDATE {table} SET {column} = {column} + ? WHERE {column} > ?",  # noqa: S608
+                (offset, at_ms + _DAY_MS),
+            )
 
 
 def latest_blessed_model(store: ml_metadata.MetadataStore) -> str:

@@ -153,7 +153,7 @@ def _training_nodes(
     )
     nodes: list[BaseNode] = [trainer, evaluator]
     infra_blessing = None
-    if variant.push_interval:
+    if variant.throttled:
         throttle = PushThrottle(
             model=trainer.outputs["model"],
             model_blessing=evaluator.outputs["blessing"],
@@ -174,6 +174,7 @@ def _training_nodes(
 
 def evaluation_config(variant: VariantConfig) -> tfma.EvalConfig:
     """What the Evaluator demands: good enough by itself, and better than the blessed model."""
+    task = variant.task
     loss = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(upper_bound={"value": variant.maximum_loss})
     )
@@ -183,22 +184,21 @@ def evaluation_config(variant: VariantConfig) -> tfma.EvalConfig:
     auc = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(lower_bound={"value": variant.minimum_auc})
     )
+    metrics = [tfma.MetricConfig(class_name=task.loss, threshold=loss)]
+    if task.binary:
+        metrics.append(
+            tfma.MetricConfig(
+                class_name="AUC", config=json.dumps({"num_thresholds": 200}), threshold=auc
+            )
+        )
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(
-                signature_name="serving_default", label_key=data.LABEL, model_type="tf_generic"
+                signature_name="serving_default", label_key=task.label, model_type="tf_generic"
             )
         ],
         slicing_specs=[tfma.SlicingSpec()],
         metrics_specs=[
-            tfma.MetricsSpec(
-                metrics=[
-                    tfma.MetricConfig(class_name="BinaryCrossEntropy", threshold=loss),
-                    tfma.MetricConfig(
-                        class_name="AUC", config=json.dumps({"num_thresholds": 200}), threshold=auc
-                    ),
-                    tfma.MetricConfig(class_name="ExampleCount"),
-                ]
-            )
+            tfma.MetricsSpec(metrics=[*metrics, tfma.MetricConfig(class_name="ExampleCount")])
         ],
     )

@@ -6,6 +6,7 @@ result can be broken down by cause afterwards.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import enum
 import random
@@ -72,6 +73,8 @@ class PlannedRun:
 
     day: the calendar day on which it runs, also when that day's data is late.
     deliveries: what arrives before it, in order; empty for none.
+    at: when it starts by the schedule's clock, without a time zone; None for a variant that has no
+      clock. The day's data are complete at its end, so that it starts on a later calendar day.
     """
 
     index: int
@@ -81,6 +84,7 @@ class PlannedRun:
     deliveries: tuple[Delivery, ...] = ()
     upstream_missing: bool = False
     serving_fails: bool = False
+    at: dt.datetime | None = None
 
 
 GOOD_COMMITS: tuple[dict[str, Setting], ...] = (
@@ -110,6 +114,7 @@ _RATES: tuple[tuple[Cause, float], ...] = (
     (Cause.MISSING_UPSTREAM, 0.02),
     (Cause.SERVING_FAILURE, 0.02),
 )
+_LONGEST_QUIET = 7  # runs after the first one in which nothing happens, however long the window
 
 
 @dataclass
@@ -129,19 +134,57 @@ class _State:
 def plan(variant: VariantConfig, number_of_runs: int | None = None) -> tuple[PlannedRun, ...]:
     """The schedule of a variant: a pure function of its seed, its first day and the number of runs.
 
-    The first runs, one more than the window is long, are plain new days. A longer schedule begins
-    with the shorter one.
+    The first runs, one more than the window is long and at most eight, are plain new days. A longer
+    schedule begins with the shorter one.
     """
     draw = random.Random(variant.seed)
     state = _State(day=variant.first_day)
     count = variant.number_of_runs if number_of_runs is None else number_of_runs
+    quiet_runs = min(variant.window, _LONGEST_QUIET)
+    runs = tuple(
+        _next_run(index, state, draw, variant.trouble, quiet=index <= quiet_runs)
+        for index in range(count)
+    )
+    return _with_clock(_with_broken_deployment(runs, variant), variant)
+
+
+def _with_broken_deployment(
+    runs: tuple[PlannedRun, ...], variant: VariantConfig
+) -> tuple[PlannedRun, ...]:
+    """The runs with a serving folder that cannot be written in the variant's broken runs."""
+    first, last = variant.broken_deployment or (1, 0)
     return tuple(
-        _next_run(index, state, draw, quiet=index <= variant.window) for index in range(count)
+        run
+        if not first <= run.index <= last or run.serving_fails
+        else dataclasses.replace(
+            run, serving_fails=True, causes=(*run.causes, Cause.SERVING_FAILURE)
+        )
+        for run in runs
     )
 
 
-def _next_run(index: int, state: _State, draw: random.Random, *, quiet: bool) -> PlannedRun:
-    event = None if quiet else _draw_event(draw)
+def _with_clock(runs: tuple[PlannedRun, ...], variant: VariantConfig) -> tuple[PlannedRun, ...]:
+    """The runs with their start: at one of the variant's hours, or some hours after the last."""
+    if not variant.trigger_hours:
+        return runs
+    draw = random.Random(f"clock-{variant.seed}")
+    timed: list[PlannedRun] = []
+    for run in runs:
+        hour, minute = draw.choice(variant.trigger_hours), draw.randrange(60)
+        again = dt.timedelta(hours=draw.randint(1, 5), minutes=minute)
+        start = dt.datetime.combine(run.day + dt.timedelta(days=1), dt.time(hour, minute))
+        previous = timed[-1] if timed else None
+        if previous is not None and previous.at is not None:
+            follows = previous.at + again
+            start = follows if run.day == previous.day else max(start, follows)
+        timed.append(dataclasses.replace(run, at=start))
+    return tuple(timed)
+
+
+def _next_run(
+    index: int, state: _State, draw: random.Random, trouble: float, *, quiet: bool
+) -> PlannedRun:
+    event = None if quiet else _draw_event(draw, trouble)
     causes: list[Cause] = []
     if state.healthy is not None:
         causes += _progress_of_bad_code(state, state.healthy)
@@ -186,10 +229,10 @@ def _next_run(index: int, state: _State, draw: random.Random, *, quiet: bool) ->
     )
 
 
-def _draw_event(draw: random.Random) -> Cause | None:
+def _draw_event(draw: random.Random, trouble: float) -> Cause | None:
     value = draw.random()
     for cause, rate in _RATES:
-        value -= rate
+        value -= rate * trouble
         if value < 0:
             return cause
     return None

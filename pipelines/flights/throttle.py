@@ -17,9 +17,10 @@ def PushThrottle(
 ):
     """Writes an InfraBlessing that is positive unless `hold` is 1.
 
-    Operations decide `hold` from the pushes of earlier runs (operations.hold_push). The verdict is
+    Operations decide `hold` from the pushes of earlier runs and from the schedule's clock
+    (operations.hold_push, holds). The verdict is
     an artifact, so that the Pusher itself leaves a PushedModel with pushed = 0.
     """
     blessing.set_int_custom_property("blessed", 0 if hold else 1)
     if hold:
-        logging.info("PushThrottle holds model %s: the last push is too recent.", model.id)
+        logging.info("PushThrottle holds model %s back.", model.id)

@@ -5,24 +5,35 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from pipelines.flights import holds
+from pipelines.flights.tasks import ARRIVAL, CANCELLATION, MINUTES, RAIN, Task
+
 
 @dataclass(frozen=True)
 class VariantConfig:
     """One variant of the pipeline.
 
     airports: origin airports whose flights it learns from.
-    model: "linear" or "dnn"; hidden_units: layer widths of the dnn, empty for linear.
+    model: "linear", "dnn" or "wide_deep" (their sum); hidden_units: layer widths of the deep part,
+      empty for linear.
     window: spans (days) that one model is trained on.
     train_steps: upper bound on training steps of a run.
-    minimum_auc: value threshold; a model below it is not blessed.
-    maximum_loss: value threshold on the mean binary cross-entropy, nats.
-    minimum_gain: change threshold; by how many nats the mean binary cross-entropy must fall below
+    minimum_auc: value threshold of a binary task; a model below it is not blessed.
+    maximum_loss: value threshold on the task's loss, nats or minutes.
+    minimum_gain: change threshold; by how much (nats or minutes) the task's loss must fall below
       that of the latest blessed model on the same evaluation examples; None: no change threshold,
       what is good enough by itself is pushed.
     warm_start: the Trainer starts from the latest blessed model.
     push_interval: runs that must pass after a push before the next one; 0 is no throttle.
     cache: everything before the Trainer may be answered from the cache.
     first_day, number_of_runs, seed: what the recorder replays.
+    task: what is predicted. carriers: learn from the flights of these alone; empty for all.
+    rule: what else holds a push back, by the schedule's clock.
+    trigger_hours: hours of the day at which a run may start; empty: the schedule has no clock, and
+      the store keeps the time of the recording.
+    trouble: factor on the chances of all that can happen to a run (schedule).
+    broken_deployment: number of the first and of the last run in which nothing can be pushed to
+      serving.
     """
 
     name: str
@@ -40,13 +51,30 @@ class VariantConfig:
     push_interval: int = 0
     cache: bool = False
     number_of_runs: int = 48
+    task: Task = ARRIVAL
+    carriers: tuple[str, ...] = ()
+    rule: holds.Rule | None = None
+    trigger_hours: tuple[int, ...] = ()
+    trouble: float = 1.0
+    broken_deployment: tuple[int, int] | None = None
+
+    @property
+    def throttled(self) -> bool:
+        """Whether a good model may be held back."""
+        return bool(self.push_interval) or self.rule is not None
 
     def __post_init__(self) -> None:
-        if self.model not in ("linear", "dnn"):
-            raise ValueError(f"model={self.model!r}: must be 'linear' or 'dnn'")
-        if (self.model == "dnn") != bool(self.hidden_units):
+        if self.model not in ("linear", "dnn", "wide_deep"):
+            raise ValueError(f"model={self.model!r}: must be 'linear', 'dnn' or 'wide_deep'")
+        if (self.model == "linear") == bool(self.hidden_units):
             raise ValueError(
-                f"hidden_units={self.hidden_units!r}: a dnn needs some, a linear model has none"
+                f"hidden_units={self.hidden_units!r}: a deep model needs some, a linear model has "
+                "none"
+            )
+        if self.rule is not None and not self.trigger_hours:
+            raise ValueError(
+                f"rule={self.rule!r}: needs a clock; name the hours at which runs start "
+                "(trigger_hours)"
             )
         if self.window < 1:
             raise ValueError(f"window={self.window!r}: must be at least 1 span")
@@ -162,6 +190,80 @@ VARIANTS = {
             816,
             minimum_auc=0.62,
             minimum_gain=None,
+        ),
+        # Recorded later: more tasks, a clock of the schedule's own, throttles that go by it.
+        VariantConfig(
+            "flights-ua-linear-w3-hours", ALL, "linear", 3, dt.date(2013, 3, 11), 901,
+            carriers=("UA",), minimum_gain=0.004, trigger_hours=(1, 6, 11, 17), trouble=0.8,
+            rule=holds.HoursBetween(60), number_of_runs=30,
+        ),
+        VariantConfig(
+            "minutes-lga-linear-w2-canary", ("LGA",), "linear", 2, dt.date(2013, 5, 6), 902,
+            task=MINUTES, maximum_loss=40.0, minimum_gain=0.25, trigger_hours=(2, 8, 14, 20),
+            rule=holds.Canary(20.0, 70.0, 0.2, 72.0), number_of_runs=30,
+        ),
+        VariantConfig(
+            "cancelled-all-linear-w5-weekdays", ALL, "linear", 5, dt.date(2013, 1, 28), 903,
+            task=CANCELLATION, minimum_auc=0.55, minimum_gain=0.004, trigger_hours=(3, 5),
+            rule=holds.WorkingTime((1, 2, 4)), number_of_runs=30,
+        ),
+        VariantConfig(
+            "rain-all-wide-w10-seldom", ALL, "wide_deep", 10, dt.date(2013, 3, 25), 904, (16,),
+            train_steps=200, task=RAIN, minimum_auc=0.8, minimum_gain=0.05, trigger_hours=(0, 12),
+            number_of_runs=30,
+        ),
+        VariantConfig(
+            "flights-ev-dnn-w1-always", ALL, "dnn", 1, dt.date(2013, 9, 9), 905, (16,),
+            train_steps=100, carriers=("EV",), minimum_auc=0.5, maximum_loss=1.5,
+            minimum_gain=None, trigger_hours=(4,), trouble=0.4, number_of_runs=30,
+        ),
+        VariantConfig(
+            "minutes-b6-wide-w3-business", ALL, "wide_deep", 3, dt.date(2013, 6, 3), 906, (16, 8),
+            train_steps=150, carriers=("B6",), task=MINUTES, maximum_loss=60.0, minimum_gain=0.1,
+            trigger_hours=(5, 9, 11, 15, 19), rule=holds.WorkingTime(from_hour=9, to_hour=17),
+            number_of_runs=30,
+        ),
+        VariantConfig(
+            "flights-jfk-wide-w5-experiment", ("JFK",), "wide_deep", 5, dt.date(2013, 7, 1), 907,
+            (24,), train_steps=100, minimum_gain=0.004, trigger_hours=(7, 13),
+            rule=holds.Experiment((4, 9, 22, 23)), number_of_runs=30,
+        ),
+        VariantConfig(
+            "cancelled-ewr-dnn-w7-approval", ("EWR",), "dnn", 7, dt.date(2013, 6, 10), 908, (16,),
+            train_steps=100, task=CANCELLATION, minimum_auc=0.55, minimum_gain=0.002,
+            trigger_hours=(6, 10, 14, 16), number_of_runs=30,
+            rule=holds.Approval(0.7, holds.WorkingTime(from_hour=8, to_hour=18)),
+        ),
+        VariantConfig(
+            "flights-dl-linear-w2-broken", ALL, "linear", 2, dt.date(2013, 10, 7), 909,
+            carriers=("DL",), minimum_gain=0.0, trigger_hours=(2, 22), broken_deployment=(11, 27),
+            number_of_runs=30,
+        ),
+        VariantConfig(
+            "rain-jfk-linear-w7-value", ("JFK",), "linear", 7, dt.date(2013, 8, 12), 910,
+            task=RAIN, minimum_auc=0.6, minimum_gain=None, trigger_hours=(3, 15), trouble=0.7,
+            number_of_runs=30,
+        ),
+        # The dear ones: a Trainer of 30 seconds and more on two busy cores.
+        VariantConfig(
+            "flights-all-deep-w7-dear", ALL, "dnn", 7, dt.date(2013, 2, 18), 921, (256, 128),
+            train_steps=1500, minimum_gain=0.006, trigger_hours=(1, 4), number_of_runs=30,
+        ),
+        VariantConfig(
+            "cancelled-all-wide-w7-dear", ALL, "wide_deep", 7, dt.date(2013, 6, 17), 922,
+            (256, 128), train_steps=1500, task=CANCELLATION, minimum_auc=0.55,
+            minimum_gain=0.003, trigger_hours=(3, 9, 15), number_of_runs=30,
+            rule=holds.HoursBetween(44),
+        ),
+        VariantConfig(
+            "minutes-all-deep-w5-dear", ALL, "dnn", 5, dt.date(2013, 4, 8), 923, (256, 128),
+            train_steps=1500, task=MINUTES, maximum_loss=60.0, minimum_gain=0.15,
+            trigger_hours=(5, 23), number_of_runs=30,
+        ),
+        VariantConfig(
+            "flights-lga-wide-w7-dear", ("LGA",), "wide_deep", 7, dt.date(2013, 11, 4), 924,
+            (256, 128), train_steps=1500, minimum_gain=0.01, trigger_hours=(8, 12, 18),
+            rule=holds.WorkingTime(from_hour=8, to_hour=18), number_of_runs=30,
         ),
     )
 }

@@ -12,6 +12,7 @@ import tensorflow_transform as tft
 
 # --- settings: rewritten by code changes (schedule.CodeRevision) ---
 REVISION = 0
+LABEL = "delayed"
 LEARNING_RATE = 0.01
 STEPS_FACTOR = 1.0
 BATCH_SIZE = 256
@@ -23,11 +24,17 @@ SCALE_AT_TRAINING = 1.0
 FAIL_WITH = ""
 # --- end of settings ---
 
-LABEL = "delayed"
 WEATHER = ("temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib")
+HOURS_OF_WEATHER = LABEL == "rain_soon"  # an example is an hour at an airport, not a flight
+REGRESSION = LABEL == "minutes_late"
+SCALE = 30.0  # minutes: what a regression predicts in units of
+STRINGS = ("origin",) if HOURS_OF_WEATHER else ("carrier", "dest", "origin")
 VOCABULARY_SIZES = {"carrier": 32, "dest": 128, "origin": 8, "weekday": 8, "hour": 24}
-NUMBERS = 1 + len(WEATHER)
-ONLY_DISTANCE = [1.0] + [0.0] * len(WEATHER)
+if HOURS_OF_WEATHER:
+    VOCABULARY_SIZES = {"origin": 8, "weekday": 8, "hour": 24}
+FLIGHT_NUMBERS = () if HOURS_OF_WEATHER else ("distance",)
+NUMBERS = len(FLIGHT_NUMBERS) + len(WEATHER)
+WITHOUT_WEATHER = [1.0] * len(FLIGHT_NUMBERS) + [0.0] * len(WEATHER)
 SEED = 20131
 WEIGHTS_FILE = os.path.join("assets.extra", "weights.npz")  # TF Serving ignores assets.extra
 
@@ -44,18 +51,26 @@ def preprocessing_fn(inputs):
 
     One analyzer in all (the scaling), so that a window is analysed in a single pass.
     """
-    numbers = [tf.cast(_dense(inputs["distance"], 0), tf.float32)]
+    numbers = [tf.cast(_dense(inputs[name], 0), tf.float32) for name in FLIGHT_NUMBERS]
     numbers += [tf.cast(_dense(inputs[name], 0.0), tf.float32) for name in WEATHER]
     outputs = {"numbers": tft.scale_to_z_score(tf.stack(numbers, axis=1), elementwise=True)}
-    for name in ("carrier", "dest", "origin"):
+    for name in STRINGS:
         outputs[name] = tft.hash_strings(_dense(inputs[name], ""), VOCABULARY_SIZES[name])
     for name in ("weekday", "hour"):
         outputs[name] = tf.clip_by_value(_dense(inputs[name], 0), 0, VOCABULARY_SIZES[name] - 1)
     return outputs
 
 
+def _losses(label, logits):
+    """Cross-entropy; of a regression Huber's loss in units of SCALE."""
+    if not REGRESSION:
+        return tf.nn.sigmoid_cross_entropy_with_logits(label, logits)
+    error = tf.abs(label / SCALE - logits)
+    return tf.where(error < 0.5, error**2, error - 0.25)
+
+
 class Network(tf.Module):
-    """A linear or a deep model over the transformed features."""
+    """A linear or a deep model over the transformed features, or the sum of both."""
 
     def __init__(self, kind, hidden_units):
         super().__init__()
@@ -77,10 +92,16 @@ class Network(tf.Module):
             kernel = tf.Variable(random.normal(0.0, scale, (inputs, units)).astype("float32"))
             self.layers.append((kernel, tf.Variable(tf.zeros([units]))))
             inputs = units
+        if kind == "wide_deep":
+            self.wide_embeddings = {
+                name: tf.Variable(tf.zeros([VOCABULARY_SIZES[name], 1])) for name in names
+            }
+            self.wide_kernel = tf.Variable(tf.zeros([NUMBERS, 1]))
+        self.wide = kind == "wide_deep"
 
     def logits(self, features):
-        """The log-odds of a delay, float32 [num_examples]."""
-        numbers = features["numbers"] if USE_WEATHER else features["numbers"] * ONLY_DISTANCE
+        """The log-odds of the label (a regression: its value in units of SCALE), [num_examples]."""
+        numbers = features["numbers"] if USE_WEATHER else features["numbers"] * WITHOUT_WEATHER
         embedded = [tf.gather(table, features[name]) for name, table in self.embeddings.items()]
         values = numbers if self.linear else tf.concat([numbers, *embedded], axis=1)
         for index, (kernel, bias) in enumerate(self.layers):
@@ -89,6 +110,10 @@ class Network(tf.Module):
                 values = tf.nn.relu(values)
         if self.linear:
             values += tf.add_n(embedded)
+        if self.wide:
+            values += tf.matmul(numbers, self.wide_kernel) + tf.add_n(
+                [tf.gather(table, features[name]) for name, table in self.wide_embeddings.items()]
+            )
         return tf.reshape(values, [-1])
 
     def train(self, features, label, steps):
@@ -108,9 +133,7 @@ class Network(tf.Module):
                 batch = {name: tf.gather(values, rows) for name, values in features.items()}
                 with tf.GradientTape() as tape:
                     loss = tf.reduce_mean(
-                        tf.nn.sigmoid_cross_entropy_with_logits(
-                            tf.gather(label, rows), self.logits(batch)
-                        )
+                        _losses(tf.gather(label, rows), self.logits(batch))
                     ) + REGULARIZATION * tf.add_n([tf.reduce_sum(value**2) for value in variables])
                 count = tf.cast(step, tf.float32)
                 rate = LEARNING_RATE * tf.sqrt(1 - 0.999**count) / (1 - 0.9**count)
@@ -146,13 +169,16 @@ class Serving(tf.Module):
         return self.transform_layer(tf.io.parse_example(examples, self._raw()))
 
     def label(self, examples):
-        """1 for a delayed flight, else 0; float32 [num_examples]."""
+        """The label: 0 or 1, or minutes; float32 [num_examples]."""
         return tf.cast(_dense(tf.io.parse_example(examples, self._label())[LABEL], 0), tf.float32)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serve(self, examples):
-        """The probability of a delay, float32 [num_examples, 1]."""
+        """The probability of the label (a regression: minutes), float32 [num_examples, 1]."""
         logits = self.network.logits(self.transform(examples))
+        if REGRESSION:
+            minutes = tf.clip_by_value(logits * SCALE, -60.0, 180.0)
+            return {"predictions": tf.reshape(minutes, [-1, 1])}
         # A probability of exactly 0 or 1 has no logarithm: one such answer makes the loss NaN, and
         # a blessed model whose loss is NaN can never be improved upon.
         logits = tf.clip_by_value(logits, -9.0, 9.0)
@@ -186,7 +212,7 @@ def run_fn(fn_args):
     features, label = dict(serving.transform(examples)), serving.label(examples)
     features["numbers"] = features["numbers"] * SCALE_AT_TRAINING
     if LABEL_SIGN < 0:
-        label = 1.0 - label
+        label = -label if REGRESSION else 1.0 - label
     network = Network(configuration["model"], configuration["hidden_units"])
     if fn_args.base_model:
         _warm_start(network, fn_args.base_model)
