@@ -11,10 +11,9 @@ import datetime as dt
 import enum
 import random
 from dataclasses import dataclass, field
-from typing import Union
 
 from pipelines.flights import data
-from pipelines.flights.variants import VariantConfig
+from pipelines.flights.variants import Setting, VariantConfig
 
 
 class Cause(str, enum.Enum):
@@ -36,7 +35,6 @@ class Cause(str, enum.Enum):
     SERVING_FAILURE = "serving_failure"  # the serving folder cannot be written: Pusher fails
 
 
-Setting = Union[int, float, bool, str]
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,6 @@ _RATES: tuple[tuple[Cause, float], ...] = (
     (Cause.MISSING_UPSTREAM, 0.02),
     (Cause.SERVING_FAILURE, 0.02),
 )
-_LONGEST_QUIET = 7  # runs after the first one in which nothing happens, however long the window
 
 
 @dataclass
@@ -134,15 +131,14 @@ class _State:
 def plan(variant: VariantConfig, number_of_runs: int | None = None) -> tuple[PlannedRun, ...]:
     """The schedule of a variant: a pure function of its seed, its first day and the number of runs.
 
-    The first runs, one more than the window is long and at most eight, are plain new days. A longer
-    schedule begins with the shorter one.
+    The first runs, one more than the window is long, are plain new days. A longer schedule begins
+    with the shorter one.
     """
     draw = random.Random(variant.seed)
-    state = _State(day=variant.first_day)
+    state = _State(day=variant.first_day, revision=CodeRevision(0, variant.settings))
     count = variant.number_of_runs if number_of_runs is None else number_of_runs
-    quiet_runs = min(variant.window, _LONGEST_QUIET)
     runs = tuple(
-        _next_run(index, state, draw, variant.trouble, quiet=index <= quiet_runs)
+        _next_run(index, state, draw, variant.trouble, quiet=index <= variant.window)
         for index in range(count)
     )
     return _with_clock(_with_broken_deployment(runs, variant), variant)

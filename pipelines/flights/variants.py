@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Union
 
 from pipelines.flights import holds
 from pipelines.flights.tasks import ARRIVAL, CANCELLATION, MINUTES, RAIN, Task
+
+Setting = Union[int, float, bool, str]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class VariantConfig:
     trouble: factor on the chances of all that can happen to a run (schedule).
     broken_deployment: number of the first and of the last run in which nothing can be pushed to
       serving.
+    settings: what the first commit sets in the settings block of the user's module.
     """
 
     name: str
@@ -57,6 +61,7 @@ class VariantConfig:
     trigger_hours: tuple[int, ...] = ()
     trouble: float = 1.0
     broken_deployment: tuple[int, int] | None = None
+    settings: tuple[tuple[str, Setting], ...] = ()
 
     @property
     def throttled(self) -> bool:
@@ -81,6 +86,8 @@ class VariantConfig:
 
 
 ALL = ("EWR", "JFK", "LGA")
+
+_LARGE_BATCHES = (("BATCH_SIZE", 16384),)
 
 VARIANTS = {
     variant.name: variant
@@ -208,62 +215,41 @@ VARIANTS = {
             rule=holds.WorkingTime((1, 2, 4)), number_of_runs=30,
         ),
         VariantConfig(
-            "rain-all-wide-w10-seldom", ALL, "wide_deep", 10, dt.date(2013, 3, 25), 904, (16,),
-            train_steps=200, task=RAIN, minimum_auc=0.8, minimum_gain=0.05, trigger_hours=(0, 12),
-            number_of_runs=30,
-        ),
-        VariantConfig(
             "flights-ev-dnn-w1-always", ALL, "dnn", 1, dt.date(2013, 9, 9), 905, (16,),
-            train_steps=100, carriers=("EV",), minimum_auc=0.5, maximum_loss=1.5,
-            minimum_gain=None, trigger_hours=(4,), trouble=0.4, number_of_runs=30,
+            train_steps=100, carriers=("EV",), minimum_auc=0.3, maximum_loss=1.2,
+            minimum_gain=None, trigger_hours=(4,), trouble=0.4, number_of_runs=28,
         ),
         VariantConfig(
-            "minutes-b6-wide-w3-business", ALL, "wide_deep", 3, dt.date(2013, 6, 3), 906, (16, 8),
-            train_steps=150, carriers=("B6",), task=MINUTES, maximum_loss=60.0, minimum_gain=0.1,
-            trigger_hours=(5, 9, 11, 15, 19), rule=holds.WorkingTime(from_hour=9, to_hour=17),
-            number_of_runs=30,
+            "rain-all-wide-w4-experiment", ALL, "wide_deep", 4, dt.date(2013, 4, 22), 904, (16,),
+            train_steps=200, task=RAIN, minimum_auc=0.55, minimum_gain=0.005,
+            trigger_hours=(7, 13), rule=holds.Experiment((2, 22)), number_of_runs=28,
+        ),
+        # The dear ones: a Trainer of 30 seconds and more on two busy cores, by batches that are
+        # larger than the window.
+        VariantConfig(
+            "flights-all-deep-w3-dear-seldom", ALL, "dnn", 3, dt.date(2013, 2, 18), 921,
+            (256, 128), train_steps=120, minimum_gain=0.06, trigger_hours=(1, 4),
+            number_of_runs=20, settings=_LARGE_BATCHES,
         ),
         VariantConfig(
-            "flights-jfk-wide-w5-experiment", ("JFK",), "wide_deep", 5, dt.date(2013, 7, 1), 907,
-            (24,), train_steps=100, minimum_gain=0.004, trigger_hours=(7, 13),
-            rule=holds.Experiment((4, 9, 22, 23)), number_of_runs=30,
-        ),
-        VariantConfig(
-            "cancelled-ewr-dnn-w7-approval", ("EWR",), "dnn", 7, dt.date(2013, 6, 10), 908, (16,),
-            train_steps=100, task=CANCELLATION, minimum_auc=0.55, minimum_gain=0.002,
-            trigger_hours=(6, 10, 14, 16), number_of_runs=30,
+            "cancelled-all-wide-w3-dear-approval", ALL, "wide_deep", 3, dt.date(2013, 6, 17), 922,
+            (256, 128), train_steps=120, task=CANCELLATION, minimum_auc=0.55,
+            minimum_gain=0.002, trigger_hours=(3, 9, 12, 15), number_of_runs=20,
             rule=holds.Approval(0.7, holds.WorkingTime(from_hour=8, to_hour=18)),
+            settings=_LARGE_BATCHES,
         ),
         VariantConfig(
-            "flights-dl-linear-w2-broken", ALL, "linear", 2, dt.date(2013, 10, 7), 909,
-            carriers=("DL",), minimum_gain=0.0, trigger_hours=(2, 22), broken_deployment=(11, 27),
-            number_of_runs=30,
+            "minutes-b6-deep-w3-dear-business", ALL, "dnn", 3, dt.date(2013, 6, 3), 923,
+            (256, 128), train_steps=120, carriers=("B6",), task=MINUTES, maximum_loss=60.0,
+            minimum_gain=0.1, trigger_hours=(5, 9, 11, 15, 19),
+            rule=holds.WorkingTime(from_hour=9, to_hour=17), number_of_runs=20,
+            settings=_LARGE_BATCHES,
         ),
         VariantConfig(
-            "rain-jfk-linear-w7-value", ("JFK",), "linear", 7, dt.date(2013, 8, 12), 910,
-            task=RAIN, minimum_auc=0.6, minimum_gain=None, trigger_hours=(3, 15), trouble=0.7,
-            number_of_runs=30,
-        ),
-        # The dear ones: a Trainer of 30 seconds and more on two busy cores.
-        VariantConfig(
-            "flights-all-deep-w7-dear", ALL, "dnn", 7, dt.date(2013, 2, 18), 921, (256, 128),
-            train_steps=1500, minimum_gain=0.006, trigger_hours=(1, 4), number_of_runs=30,
-        ),
-        VariantConfig(
-            "cancelled-all-wide-w7-dear", ALL, "wide_deep", 7, dt.date(2013, 6, 17), 922,
-            (256, 128), train_steps=1500, task=CANCELLATION, minimum_auc=0.55,
-            minimum_gain=0.003, trigger_hours=(3, 9, 15), number_of_runs=30,
-            rule=holds.HoursBetween(44),
-        ),
-        VariantConfig(
-            "minutes-all-deep-w5-dear", ALL, "dnn", 5, dt.date(2013, 4, 8), 923, (256, 128),
-            train_steps=1500, task=MINUTES, maximum_loss=60.0, minimum_gain=0.15,
-            trigger_hours=(5, 23), number_of_runs=30,
-        ),
-        VariantConfig(
-            "flights-lga-wide-w7-dear", ("LGA",), "wide_deep", 7, dt.date(2013, 11, 4), 924,
-            (256, 128), train_steps=1500, minimum_gain=0.01, trigger_hours=(8, 12, 18),
-            rule=holds.WorkingTime(from_hour=8, to_hour=18), number_of_runs=30,
+            "flights-ua-wide-w2-dear-broken", ALL, "wide_deep", 2, dt.date(2013, 11, 4), 924,
+            (256, 128), train_steps=120, carriers=("UA", "DL"), minimum_gain=0.0,
+            trigger_hours=(2, 22), broken_deployment=(5, 12), number_of_runs=20,
+            settings=_LARGE_BATCHES,
         ),
     )
 }
