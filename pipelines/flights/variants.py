@@ -87,7 +87,7 @@ class VariantConfig:
 
 ALL = ("EWR", "JFK", "LGA")
 
-_LARGE_BATCHES = (("BATCH_SIZE", 16384), ("LEARNING_RATE", 0.001), ("REGULARIZATION", 3e-3))
+_LARGE_BATCHES = (("BATCH_SIZE", 16384), ("LEARNING_RATE", 0.0004), ("REGULARIZATION", 3e-3))
 
 VARIANTS = {
     variant.name: variant
@@ -228,26 +228,26 @@ VARIANTS = {
         # larger than the window.
         VariantConfig(
             "flights-all-deep-w3-dear-seldom", ALL, "dnn", 3, dt.date(2013, 2, 18), 921,
-            (256, 128), train_steps=220, minimum_gain=0.12, trigger_hours=(1, 4),
+            (256, 128), train_steps=660, minimum_gain=0.12, trigger_hours=(1, 4),
             number_of_runs=20, settings=_LARGE_BATCHES,
         ),
         VariantConfig(
             "cancelled-all-wide-w3-dear-approval", ALL, "wide_deep", 3, dt.date(2013, 6, 17), 922,
-            (256, 128), train_steps=220, task=CANCELLATION, minimum_auc=0.55,
+            (256, 128), train_steps=660, task=CANCELLATION, minimum_auc=0.55,
             minimum_gain=0.002, trigger_hours=(3, 9, 12, 15), number_of_runs=20,
             rule=holds.Approval(0.7, holds.WorkingTime(from_hour=8, to_hour=18)),
             settings=_LARGE_BATCHES,
         ),
         VariantConfig(
             "minutes-b6-deep-w3-dear-business", ALL, "dnn", 3, dt.date(2013, 6, 3), 923,
-            (256, 128), train_steps=220, carriers=("B6",), task=MINUTES, maximum_loss=60.0,
+            (256, 128), train_steps=660, carriers=("B6",), task=MINUTES, maximum_loss=60.0,
             minimum_gain=0.1, trigger_hours=(5, 9, 11, 15, 19),
             rule=holds.WorkingTime(from_hour=9, to_hour=17), number_of_runs=20,
             settings=_LARGE_BATCHES,
         ),
         VariantConfig(
             "flights-ua-wide-w2-dear-broken", ALL, "wide_deep", 2, dt.date(2013, 11, 4), 924,
-            (256, 128), train_steps=220, carriers=("UA", "DL"), minimum_gain=0.0,
+            (256, 128), train_steps=660, carriers=("UA", "DL"), minimum_gain=0.0,
             trigger_hours=(2, 22), broken_deployment=(5, 12), number_of_runs=20,
             settings=_LARGE_BATCHES,
         ),
