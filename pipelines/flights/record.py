@@ -48,21 +48,25 @@ def _progress(
     variant: variants.VariantConfig, done: Sequence[live.RunRecord], number_of_runs: int
 ) -> str:
     last = done[-1]
-    verdict = "pushed" if last.pushed else last.failed_node + " failed" if last.failed_node else _unpushed(last)
+    verdict = _verdict(last)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     trained = [one for one in done if one.trained]
     rate = sum(one.pushed for one in trained) / max(len(trained), 1)
     loss = last.metrics.get(variant.task.loss_key, float("nan"))
     auc = last.metrics.get("auc", float("nan"))
     return (
-        f"{variant.name} {len(done)}/{number_of_runs} {last.at or last.day} {'+'.join(last.causes):<28} "
-        f"{verdict:<16} loss {loss:.4f} auc {auc:.3f} {last.seconds:5.1f} s  "
-        f"pushed {rate:.0%} of {len(trained)}  {memory} MB"
+        f"{variant.name} {len(done)}/{number_of_runs} {last.at or last.day} "
+        f"{'+'.join(last.causes):<28} {verdict:<16} loss {loss:.4f} auc {auc:.3f} "
+        f"{last.seconds:5.1f} s  pushed {rate:.0%} of {len(trained)}  {memory} MB"
     )
 
 
-def _unpushed(last: live.RunRecord) -> str:
-    return "held" if last.blessed and last.held else "-"
+def _verdict(run: live.RunRecord) -> str:
+    if run.pushed:
+        return "pushed"
+    if run.failed_node:
+        return f"{run.failed_node} failed"
+    return "held" if run.blessed and run.held else "-"
 
 
 def push_rates(records: Sequence[live.RunRecord]) -> dict[str, tuple[int, int]]:

@@ -35,8 +35,6 @@ class Cause(str, enum.Enum):
     SERVING_FAILURE = "serving_failure"  # the serving folder cannot be written: Pusher fails
 
 
-
-
 @dataclass(frozen=True)
 class CodeRevision:
     """A state of the user's module: what it sets in the module's settings block.

@@ -1,4 +1,4 @@
-"""What a model predicts: the label, the columns beside it, and the loss that the Evaluator compares."""
+"""What a model predicts: the label, the columns beside it, and the loss that is compared."""
 
 from __future__ import annotations
 

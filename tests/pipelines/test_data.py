@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.flights import data
+from pipelines.flights import data, tasks
 
 FLIGHTS = """\
 year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,\
@@ -94,6 +94,51 @@ def test_an_unknown_day_or_column_is_refused(days: data.FlightDays) -> None:
         days.day(dt.date(2014, 1, 1))
     with pytest.raises(ValueError, match=r"without=\['snow'\]"):
         days.day(DAY, without=("snow",))
+
+
+def of(folder: Path, task: tasks.Task, **selection: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels of the day for a task."""
+    rows = data.FlightDays(("JFK",), folder, task=task, **selection).day(DAY).rows
+    return tuple(row[-1] for row in rows)
+
+
+def test_a_task_takes_its_label(days: data.FlightDays, tmp_path: Path) -> None:
+    """A cancelled flight is an example of cancellations alone; minutes are those of arrival."""
+    del days
+    assert of(tmp_path, tasks.ARRIVAL) == ("0", "1")
+    assert of(tmp_path, tasks.CANCELLATION) == ("0", "1", "0")
+    assert of(tmp_path, tasks.MINUTES) == ("-1.0", "16.0")
+
+
+def test_a_delay_of_a_day_counts_as_three_hours(days: data.FlightDays, tmp_path: Path) -> None:
+    """Minutes are clipped to the bounds on either side."""
+    del days
+    with zipfile.ZipFile(tmp_path / "flights.csv.zip", "w") as archive:
+        archive.writestr(
+            "flights.csv", FLIGHTS.replace(",16,B6", ",1272,B6").replace("-1,", "-90,")
+        )
+    assert of(tmp_path, tasks.MINUTES) == ("-60.0", "180.0")
+
+
+def test_a_carrier_is_a_selection(days: data.FlightDays, tmp_path: Path) -> None:
+    """The flights of the named carriers alone are kept."""
+    del days
+    assert of(tmp_path, tasks.CANCELLATION, carriers=("B6",)) == ("0",)
+
+
+def test_rain_is_looked_up_in_the_next_three_hours(tmp_path: Path) -> None:
+    """An hour is an example if an hour after it was observed, and rain four hours later is none."""
+    with zipfile.ZipFile(tmp_path / "flights.csv.zip", "w") as archive:
+        archive.writestr("flights.csv", FLIGHTS)
+    header, line = WEATHER.splitlines()
+    lines = [
+        line.replace(",3,1,6,", f",3,1,{hour},").replace("NA,0,NA,10", f"NA,{rain},NA,10")
+        for hour, rain in ((5, "0"), (6, "0"), (9, "NA"), (10, "0.02"))
+    ]
+    (tmp_path / "weather.csv").write_text("\n".join([header, *lines]), encoding="utf-8")
+    rows = data.FlightDays(("JFK",), tmp_path, task=tasks.RAIN).day(DAY)
+    assert rows.columns == tasks.RAIN.columns
+    assert [(row[2], row[-1]) for row in rows.rows] == [("5", "0"), ("6", "0"), ("9", "1")]
 
 
 @pytest.mark.skipif(
