@@ -18,6 +18,7 @@ from tfx_graphlets.analysis.prices import Prices
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
 from tfx_graphlets.report import rows as report_rows
+from tfx_graphlets.report import source as report_source
 from tfx_graphlets.report.source import ReportSource
 from tfx_graphlets.report.view import view_of
 from tfx_graphlets.stores.store import open_store
@@ -165,6 +166,8 @@ def test_the_pipeline_that_wastes_most_comes_first() -> None:
     worst = first["worst"][0]
     assert worst["operator"] == "training"
     assert worst["wasted_ms"] == 3 * (50 + 10_000 + 10)
+    entry = of_trace(two_pipelines())["pipelines"][0]["timeline"]["entries"][0]
+    assert (entry["wasted_ms"], entry["needed"], entry["outcome"]) == (10_060, False, "unpushed")
     assert worst["wasted_share_of_all"] == pytest.approx(30_180 / (30_180 + 1060))
 
 
@@ -243,6 +246,16 @@ def test_a_larger_pipeline_is_replayed_by_its_latest(monkeypatch: pytest.MonkeyP
     assert view["first"]["would_save"]["graphlets"] == 30
     assert view["first"]["would_save"]["pushes"] == 15
     assert "replayed for 30 of 40 graphlets" in view["notes"][0]
+
+
+def test_a_large_store_is_described_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The document is the same but for its note, where there are no files to read anyway."""
+    whole = of_trace(two_pipelines())
+    monkeypatch.setattr(report_source, "MOST_WITH_PAYLOADS", 4)
+    parts = of_trace(two_pipelines())
+    assert parts.pop("notes")[0].startswith("store0 holds 5 graphlets")
+    assert whole.pop("notes") == []
+    assert parts == whole
 
 
 def test_too_little_for_a_replay_is_said() -> None:

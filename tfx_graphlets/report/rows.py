@@ -134,11 +134,11 @@ def _of_graphlets(
                 "wasted_ms": lost, "share": share(lost, waste), "advice": which.advice,
             })  # fmt: skip
     found.sort(key=lambda each: -float(each["wasted_ms"]))  # type: ignore[arg-type]
-    start, end = graphlets.start_ms[numbers], graphlets.end_ms[numbers]
+    start, end = (times[numbers] for times in one.span_ms)
     return {
         "graphlets": len(numbers),
         "outcomes": _outcomes(outcome),
-        "useful": int(graphlets.useful[numbers].sum()),
+        "useful": int((one.needed[numbers] & (outcome != Outcome.PUSHED)).sum()),
         "push_rate": share(pushed, labelled),
         "from_ms": _moment(start[start > 0].min() if (start > 0).any() else 0),
         "to_ms": _moment(end.max() if len(end) else 0),
@@ -189,8 +189,9 @@ def _entry(
         "start_ms": _moment(graphlet.start_ms),
         "end_ms": _moment(graphlet.end_ms),
         "outcome": str(graphlet.outcome),
-        "needed": bool(one.graphlets.pushed[number] or one.graphlets.useful[number]),
+        "needed": bool(one.needed[number]),
         "cost_ms": float(one.graphlets.cost[members].sum()),
+        "wasted_ms": float(one.graphlets.cost[members[one.wasted[members]]].sum()),
         "money": None if money is None else _amount(float(money[members].sum())),
         "cause": None if cause == NOT_WASTED else Cause(cause).name.lower(),
         "decision": at_run.get(run or "") if run else None,

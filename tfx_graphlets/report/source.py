@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
 
+from tfx_graphlets.analysis.corpus import describe_trace
 from tfx_graphlets.analysis.statistics import Described
 from tfx_graphlets.features import describe
 from tfx_graphlets.gate.record import past_decisions
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.graphlets.outcome import cost_of
+from tfx_graphlets.graphlets.outcome import cost_of, wasted_executions
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.stores.store import Store
-from tfx_graphlets.trace.trace import Trace
+from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.vocabulary import Role, Stage
 
 MOST_WITH_PAYLOADS = 20_000  # graphlets; decoding their files takes 10 to 45 ms each
@@ -42,6 +44,21 @@ class ReportSource:
     def graphlets(self) -> Graphlets:
         """The graphlets."""
         return self.described.graphlets
+
+    @functools.cached_property
+    def needed(self) -> BoolArray:
+        """Graphlets that are pushed or useful, bool [num_graphlets]."""
+        return self.graphlets.needed
+
+    @functools.cached_property
+    def span_ms(self) -> tuple[IntArray, IntArray]:
+        """Start and end of every graphlet, two of int64 [num_graphlets], see ``Graphlets``."""
+        return self.graphlets.start_ms, self.graphlets.end_ms
+
+    @functools.cached_property
+    def wasted(self) -> BoolArray:
+        """Executions that are wasted, bool [num_executions]."""
+        return wasted_executions(self.graphlets)
 
     def overhead_ms(self, pipeline: str | None = None) -> float:
         """What gates and other nodes of this project cost, milliseconds.
@@ -98,11 +115,13 @@ class ReportSource:
                 "among the unexplained."
             )
             notes = (note,)
+            table = describe_trace(plain, Stage.VALIDATION, role_of_type=role_of_type)
+        else:
+            table = describe(graphlets, Stage.VALIDATION, payloads=payloads)
         own = roles.own_executions(plain)
         return cls(
             Described(
-                name, graphlets, describe(graphlets, Stage.VALIDATION, payloads=payloads), payloads,
-                own,
+                name, graphlets, table, payloads, own,
             ),
             tuple(past_decisions(trace)),
             notes,
