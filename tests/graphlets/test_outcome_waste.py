@@ -11,6 +11,7 @@ from tests.agreement import both, train
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.trace import BoolArray
 from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
@@ -246,3 +247,14 @@ def test_what_another_skipped_graphlet_took_in_is_saved_with_its_maker() -> None
     ):
         saved = outcome.saved_executions(graphlets, np.array(skipped), Stage.PRE)
         assert ids(graphlets, saved) == expected
+
+
+def test_the_share_of_a_millisecond_of_waste_is_a_share() -> None:
+    """However little is wasted, skipping it saves all; where nothing is, there is no share."""
+    build = TraceBuilder()
+    build.execution("Trainer", outputs={"model": [build.artifact("Model")]}, run="r", duration_ms=1)
+    graphlets = segment(build.trace())
+    assert outcome.total_waste(graphlets) == 1.0
+    assert outcome.waste_removed(graphlets, np.array([True]), Stage.INPUT) == 1.0
+    build = TraceBuilder()
+    assert np.isnan(outcome.waste_removed(segment(build.trace()), np.zeros(0, bool), Stage.INPUT))
