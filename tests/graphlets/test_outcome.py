@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.agreement import both, cut, train
+from tfx_graphlets.graphlets.graphlet import NEVER
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder, Value
 from tfx_graphlets.trace.trace import PropertyKind
 from tfx_graphlets.vocabulary import ExecutionState
@@ -180,3 +182,16 @@ def test_a_baseline_is_no_warm_start() -> None:
     new = train(build, pushed=1)
     build.execution("Evaluator", inputs={"model": [new], "baseline_model": [old]})
     assert useful(build) == [False, False]
+
+
+def test_models_that_start_from_each_other_are_needed_from_the_first_push_on() -> None:
+    """No pipeline writes such a circle; a store that holds one is read all the same."""
+    build = TraceBuilder()
+    one, other = build.artifact("Model"), build.artifact("Model")
+    for taken, made in ((other, one), (one, other)):
+        build.execution("Trainer", inputs={"base_model": [taken]}, outputs={"model": [made]})
+    served = build.artifact("PushedModel", pushed=1)
+    build.execution("Pusher", inputs={"model": [other]}, outputs={"pushed_model": [served]})
+    graphlets = segment(build.trace())
+    assert len(set(graphlets.needed_ms.tolist())) == 1
+    assert graphlets.needed_ms[0] != NEVER
