@@ -33,6 +33,9 @@ from pipelines.flights.schedule import Cause, CodeRevision, Delivery, PlannedRun
 from pipelines.flights.variants import VariantConfig
 from tfx_graphlets import Stage, open_store, segment
 from tfx_graphlets.gate import keys
+from tfx_graphlets.report.page import page_of
+from tfx_graphlets.report.source import ReportSource
+from tfx_graphlets.report.view import view_of
 from tfx_graphlets.waste_model import WasteModel, train_waste_model
 
 FRESHNESS = 0.95
@@ -108,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show.flush()
     model = train(output / "waste_model", show)
     rows = run_live(model, output, planned_runs()[: options.runs], show)
+    write_report(output)
     summarise(rows, output, time.monotonic() - started, show)
     return 0
 
@@ -145,6 +149,14 @@ def run_live(model: Path, output: Path, planned: Sequence[PlannedRun], show: Tex
     return rows
 
 
+def write_report(output: Path) -> None:
+    """The page of what the pipeline cost, what was wasted, and what the gate saved."""
+    with open_store(output / "pipeline" / "metadata.sqlite") as store:
+        source = ReportSource.read(store, name=VARIANT.name)
+        view = view_of([source], now_ms=time.time_ns() // 1_000_000, replay=False)
+        (output / "report.html").write_text(page_of(view, [source]), encoding="utf-8")
+
+
 def summarise(rows: Sequence[Row], output: Path, seconds: float, show: TextIO) -> None:
     """Totals, and where everything lies."""
     skipped = [row for row in rows if not row.proceed]
@@ -156,6 +168,7 @@ def summarise(rows: Sequence[Row], output: Path, seconds: float, show: TextIO) -
         f"{sum(row.saved_seconds for row in rows):.0f} s saved.\n"
         "(saved: what Trainer, Evaluator and Pusher cost on average in the runs before)\n"
         f"All of this took {seconds:.0f} s.\n\n"
+        f"report         {store.parent.parent / 'report.html'}  (open it in a browser)\n"
         f"store          {store}\nserving model  {store.parent / 'serving'}\n"
         f"waste model    {store.parent.parent / 'waste_model'}\n"
         f"log of TFX     {store.parent.parent / 'tfx.log'}\n\n"

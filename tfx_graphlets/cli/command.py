@@ -32,13 +32,17 @@ from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 _TABLE_SUFFIXES = (".csv", ".parquet")
+_MOST_DRAWN = 20  # graphlets in one drawing
 
 
 def segment_store(options: argparse.Namespace) -> Result:
     """``segment STORE``: the graphlets, one row each."""
     with open_store(options.store) as store:
         graphlets = _graphlets(store, options, options.pipeline)
-    rows = [graphlet.to_dict() for graphlet in graphlets]
+    chosen = [graphlets.of_trainer(trainer) for trainer in options.trainer] or list(graphlets)
+    rows = [graphlet.to_dict() for graphlet in chosen]
+    if options.format == "dot":
+        return Result(rows, _drawn(graphlets, [graphlet.number for graphlet in chosen]))
     shown = [
         {
             **row,
@@ -46,10 +50,25 @@ def segment_store(options: argparse.Namespace) -> Result:
             "artifacts": len(graphlet.artifacts),
             "cost_s": graphlet.cost_ms / 1000,
         }
-        for row, graphlet in zip(rows, graphlets)
+        for row, graphlet in zip(rows, chosen)
     ]
     columns = ("trainer", "pipeline", "run", "executions", "artifacts", "outcome", "cost_s")
     return Result(rows, f"{table(shown, columns)}\n\n{_summary(graphlets)}")
+
+
+def _drawn(graphlets: Graphlets, numbers: Sequence[int]) -> str:
+    """The graphlets in Graphviz's language."""
+    from tfx_graphlets.gate.record import past_decisions
+    from tfx_graphlets.report.dot import to_dot
+    from tfx_graphlets.report.graph import Graphs
+
+    if len(numbers) > _MOST_DRAWN:
+        raise InvalidArgumentError(
+            "format", "dot", f"draws {_MOST_DRAWN} graphlets at most, and these are "
+            f"{len(numbers)}: name some by --trainer ID"
+        )  # fmt: skip
+    graphs = Graphs(graphlets, past_decisions(graphlets.trace))
+    return to_dot([graphs.of(number) for number in numbers]).rstrip()
 
 
 def write_features(options: argparse.Namespace) -> Result:

@@ -26,9 +26,14 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    segment = _command(commands, "segment", "print the graphlets of a store")
+    segment = _command(commands, "segment", "print the graphlets of a store", "table", "dot")
     segment.add_argument("store", metavar="STORE", help=STORE_HELP)
     segment.add_argument("--pipeline", help="only the graphlets of this pipeline")
+    segment.add_argument(
+        "--trainer", type=_whole(1), metavar="ID", action="append", default=[],
+        help="only the graphlet of this Trainer execution; may be repeated; with --format dot it "
+        "is drawn by Graphviz: ... --format dot | dot -Tsvg",
+    )  # fmt: skip
     _add_cost_weights(segment)
     _add_roles(segment)
 
@@ -200,10 +205,11 @@ def _command(
     name: str,
     help_text: str,
     default_format: str = "table",
+    *further_formats: str,
 ) -> argparse.ArgumentParser:
     one = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
     one.add_argument(
-        "--format", choices=("table", "json"), default=default_format,
+        "--format", choices=("table", "json", *further_formats), default=default_format,
         help=f"json: one document on standard output, nothing else (default: {default_format})",
     )  # fmt: skip
     one.add_argument("--verbose", action="store_true", help="log what is done to standard error")

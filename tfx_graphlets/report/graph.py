@@ -1,8 +1,7 @@
 """One graphlet as a graph: executions and artifacts, what is shared, where a gate stood.
 
-``graph_of`` gives plain values, ``to_dot`` the text that Graphviz draws
-(``tfx-graphlets segment STORE --trainer ID --format dot | dot -Tsvg``);
-``report.drawing`` draws the same values as SVG, for a page.
+``graph_of`` gives plain values; ``report.dot`` writes them for Graphviz, and
+``report.drawing`` draws them as SVG, for a page.
 
 >>> from tfx_graphlets import segment
 >>> from tfx_graphlets.testing import TraceBuilder
@@ -219,11 +218,12 @@ class Graphs:
     def _artifact_nodes(self, number: int) -> list[Node]:
         artifacts, nodes = self.graphlets.trace.artifacts, []
         texts, numbers = self._spans
-        for at in self.graphlets.artifacts.of(number).tolist():
+        own = set(self.graphlets.artifacts.of(number).tolist())
+        for at in sorted(own | set(self.graphlets.warm_start.of(number).tolist())):
             label = base_name(artifacts.type_names[int(artifacts.type[at])])
             span = texts[at] or ("" if np.isnan(numbers[at]) else f"{numbers[at]:g}")
             detail = f"span {span}" if span and label == ArtifactType.EXAMPLES else ""
-            shared = int(self._holders_of_artifact[at]) - 1
+            shared = int(self._holders_of_artifact[at]) - (at in own)
             identity = int(artifacts.id[at])
             nodes.append(Node(f"a{identity}", "artifact", identity, label, detail, shared=shared))
         return nodes
@@ -280,81 +280,11 @@ def merge_alike(graph: Graph, most: int = MAX_ALIKE) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes), edges=tuple(edges.values()))
 
 
-def to_dot(graphs: Sequence[Graph]) -> str:
-    """Graphviz's language: one cluster a graphlet, in one digraph.
-
-    What several graphlets hold is drawn once, outside of their clusters.
-    """
-    lines = [
-        "digraph graphlets {",
-        "  rankdir=LR;",
-        '  node [fontname="Helvetica", fontsize=10, style=filled, color="#8a8f98"];',
-        '  edge [color="#8a8f98", fontname="Helvetica", fontsize=8];',
-    ]
-    held = [node.key for graph in graphs for node in graph.nodes if node.kind != "gate"]
-    several = {key for key in held if held.count(key) > 1} if len(graphs) > 1 else set()
-    drawn: set[str] = set()
-    edges: dict[str, None] = {}
-    for graph in graphs:
-        title = ", ".join(filter(None, (graph.pipeline, graph.run, f"Trainer {graph.trainer}")))
-        lines.append(f"  subgraph {_quoted(f'cluster_{graph.trainer}')} {{")
-        lines.append(f"    label={_quoted(f'{title}: {graph.outcome}')};")
-        own = {
-            node.key: node.key if node.kind != "gate" else f"{node.key} of {graph.trainer}"
-            for node in graph.nodes
-        }
-        outside = []
-        for node in graph.nodes:
-            line = f"{_quoted(own[node.key])} [{_attributes(node)}];"
-            if node.key not in several:
-                lines.append(f"    {line}")
-            elif node.key not in drawn:
-                outside.append(f"  {line}")
-            drawn.add(node.key)
-        lines += ["  }", *outside]
-        for edge in graph.edges:
-            style = {"gate": ", style=dashed", "warm start": ", style=bold"}.get(edge.kind, "")
-            ends = f"{_quoted(own[edge.source])} -> {_quoted(own[edge.target])}"
-            edges[f"  {ends} [tooltip={_quoted(edge.label or edge.kind)}{style}];"] = None
-    return "\n".join([*lines, *edges, "}", ""])
-
-
-_SHAPES = {"execution": "box", "artifact": "ellipse", "gate": "diamond"}
-_FILLS = {"failed": "#f4c7c3", "cached": "#e8eaed", "complete": "#d2e3fc"}
-
-
-def _attributes(node: Node) -> str:
-    fill = {"artifact": "#ffffff", "gate": "#fde293"}.get(node.kind)
-    fill = fill or ("#aecbfa" if node.role == "trainer" else _FILLS.get(node.state, "#fce8b2"))
-    if node.kind == "execution" and node.state == "failed":
-        fill = _FILLS["failed"]
-    title = f"{node.label} {node.id}" if node.id else node.label
-    cost = f"{node.cost_ms / 1000:.1f} s" if node.kind == "execution" else ""
-    more = f"and {node.alike} alike" if node.alike else ""
-    shared = f"also in {node.shared} other{'s' if node.shared > 1 else ''}" if node.shared else ""
-    text = "\n".join(
-        filter(None, (title, node.detail, ", ".join(filter(None, (cost, shared, more)))))
-    )
-    style = '"filled,dashed"' if node.shared else "filled"
-    return (
-        f"label={_quoted(text)}, shape={_SHAPES[node.kind]}, style={style}, "
-        f"fillcolor={_quoted(fill)}"
-    )
-
-
-def _quoted(text: str) -> str:
-    """A string of Graphviz's language; what no XML can hold is replaced, long text is cut."""
-    text = "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    text = text if len(text) <= 200 else f"{text[:199]}\N{HORIZONTAL ELLIPSIS}"
-    # Graphviz reads HTML entities inside of strings: an ampersand has to be one.
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
-    return '"' + escaped.replace("\n", "\\n") + '"'
-
-
 def _edges(graphlets: Graphlets, number: int) -> list[Edge]:
     trace = graphlets.trace
-    members, artifacts = graphlets.executions.of(number), graphlets.artifacts.of(number)
-    warm = set(graphlets.warm_start.of(number).tolist())
+    members, warm_start = graphlets.executions.of(number), graphlets.warm_start.of(number)
+    artifacts = np.union1d(graphlets.artifacts.of(number), warm_start)
+    warm = set(warm_start.tolist())
     trainer = int(graphlets.trainer[number])
     found: dict[tuple[str, str], Edge] = {}
     for inputs, adjacency in (
