@@ -27,6 +27,7 @@ DRAWS = 2000
 # What a Rehearsal of mode `scout` takes in this pipeline, its node's overhead among it; median of
 # live runs with LocalDagRunner on two cores. Reading and fitting alone take 0.1 s.
 REHEARSAL_SECONDS = 1.2
+PUSH_RATE_BANDS = (0.0, 0.1, 0.3, 0.6, 1.01)
 SHOWN = (
     "gate", "same_spans", "same_spans_rule", "drift", "drift_last_push", "repeat_last", "push_rate",
     "model_type", "every_kth", "random", "oracle",
@@ -71,6 +72,27 @@ def table(results: dict[str, BacktestResult]) -> str:
         "|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *(row for name in SHOWN if (row := _over_all(name, results)))])
+
+
+def by_push_rate(results: dict[str, BacktestResult]) -> str:
+    """The gate's row for the variants of each band of push rate that has some.
+
+    The rate is the share of pushes in the pushed and unpushed graphlets of a variant.
+    """
+    lines = [
+        "| pushed | variants | skipped | missed | freshness | removed | of removable |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for low, high in zip(PUSH_RATE_BANDS, PUSH_RATE_BANDS[1:]):
+        band = {
+            name: one
+            for name, one in results.items()
+            if low <= one.pushed / (one.pushed + one.unpushed) < high
+        }
+        if band:
+            row = _over_all("gate", band).removeprefix("| gate ")
+            lines.append(f"| {low:.0%} to {min(high, 1):.0%} | {len(band)} {row}")
+    return "\n".join(lines)
 
 
 def _over_all(name: str, results: dict[str, BacktestResult]) -> str:
@@ -171,7 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for freshness in options.freshness:
             results = leave_one_out(parts, freshness, censored=not options.uncensored)
             sys.stdout.write(f"Stage {stage}, target freshness {freshness:g}\n\n")
-            sys.stdout.write(f"{table(results)}\n\n{known_causes(parts, freshness)}\n\n")
+            sys.stdout.write(f"{table(results)}\n\n{by_push_rate(results)}\n\n")
+            sys.stdout.write(f"{known_causes(parts, freshness)}\n\n")
             if options.rehearsed:
                 sys.stdout.write(f"{net_of_rehearsals(results)}\n\n")
             sys.stdout.flush()

@@ -10,8 +10,21 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from pipelines.flights import history
+from pipelines.flights.variants import VARIANTS
+
 RELATIVE, ABSOLUTE = 1e-9, 1e-12  # a sum may be taken in another order
 _SHOWN = 10  # columns
+
+
+def first_recorded() -> tuple[Path, ...]:
+    """The archives that the golden tables were made of: those without a clock of the schedule's.
+
+    Histories that are recorded later do not change what is golden of these.
+    """
+    return tuple(
+        archive for archive in history.archives() if not VARIANTS[archive.parent.name].trigger_hours
+    )
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipelines.flights import history
-from tests.golden.tables import differences, message, read_table, write_table
+from tests.golden.tables import differences, first_recorded, message, read_table, write_table
 from tfx_graphlets import GatePolicy, Stage, open_store, segment
 from tfx_graphlets.backtest.backtest import BacktestResult, backtest
 from tfx_graphlets.waste_model import Dataset
@@ -34,7 +33,7 @@ RELATIVE, ABSOLUTE = 1e-6, 1e-7
 def parts(stage: Stage) -> dict[str, Dataset]:
     """Every third recorded history with its features at a stage, payloads read, by name."""
     datasets = {}
-    for archive in history.archives()[1::3]:
+    for archive in first_recorded()[1::3]:
         with open_store(archive) as store:
             graphlets = segment(store.read_trace())
             name = archive.parent.name

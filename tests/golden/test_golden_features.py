@@ -12,10 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.flights import history
 from tests.corpus import needs_corpus, public_stores, real_runs
 from tests.golden.digests import Digests, changed, digests, name_of
-from tests.golden.tables import differences, message, read_table, write_table
+from tests.golden.tables import differences, first_recorded, message, read_table, write_table
 from tfx_graphlets import FeatureTable, Stage, describe, open_store, segment
 
 GOLDEN = Path(__file__).parent
@@ -41,7 +40,7 @@ def test_features_of_the_recorded_histories_are_the_golden_ones(
     """All columns of a stage, payloads read, equal the golden table but for rounding."""
     path = GOLDEN / f"features_{stage}.parquet"
     table = pa.concat_tables(
-        named(described(archive, stage), archive.parent.name) for archive in history.archives()
+        named(described(archive, stage), archive.parent.name) for archive in first_recorded()
     )
     if request.config.getoption("--update-golden"):
         write_table(path, table)
@@ -70,7 +69,7 @@ def test_features_without_payloads_are_the_golden_ones(
     """What is described from the metadata alone equals the golden digests."""
     tables = {
         archive.parent.name: described(archive, stage, payloads=False)
-        for archive in history.archives()
+        for archive in first_recorded()
     }
     hold(tables, "without_payloads", stage, request)
 
@@ -151,7 +150,7 @@ def without(table: FeatureTable, name: str) -> FeatureTable:
 
 def test_a_digest_that_differs_names_the_column_and_the_store(tmp_path: Path) -> None:
     """One value of one store changes one column and one store."""
-    archives = history.archives()[:2]
+    archives = first_recorded()[:2]
     tables = {path.parent.name: described(path, Stage.INPUT, payloads=False) for path in archives}
     path = tmp_path / "golden.json"
     golden: Digests = digests(tables)
