@@ -25,6 +25,32 @@ BEAM = by_python("apache-beam", ">=2.59,<2.62", ">=2.75,<3")
 # Beside TFX 1.16: later ones need protobuf 6, which it does not accept.
 YDF = by_python("ydf", ">=0.9,<0.10", ">=0.16,<0.17")
 SCIKIT_LEARN = ["scikit-learn>=1.5,<1.6"]  # what both TFX pin
+# Beside TFX 1.16, the only ones that fit its family, and of Google's clients, which
+# apache-beam[gcp] asks for in any version, the last that accept its protobuf 3.20. uv finds them
+# by itself; pip tries older and older versions of the others, and comes to no end.
+BESIDE_TFX_116 = [
+    "absl-py<1.5",
+    "google-apitools<0.5.32",
+    "google-api-core<2.30",
+    "google-cloud-bigquery-storage<2.37",
+    "google-cloud-bigtable<2.37",
+    "google-cloud-datastore<2.24",
+    "google-cloud-dlp<3.35",
+    "google-cloud-language<2.20",
+    "google-cloud-monitoring<2.30",
+    "google-cloud-pubsub<2.37",
+    "google-cloud-resource-manager<1.17",
+    "google-cloud-spanner<3.65",
+    "google-cloud-videointelligence<2.19",
+    "google-cloud-vision<3.13",
+    "googleapis-common-protos<1.74",
+    "grpc-google-iam-v1<0.14.4",
+    "grpcio-status<1.49",
+    "proto-plus<1.28",
+    "protobuf<3.21",
+    "pyarrow<11",
+    "tensorflow-metadata<1.17",
+]
 
 CORE = [
     "absl-py>=1.4,<3",
@@ -62,6 +88,7 @@ EXTRAS = {
         *ML_METADATA,
         *BEAM,
         f"tf-keras>=2.16,<2.17{OLDER}",
+        *(f"{requirement}{OLDER}" for requirement in BESIDE_TFX_116),
     ],
     # Compiling for Kubeflow Pipelines v2 and Vertex AI: the releases that tfx[kfp] names
     # (tfx 1.21 names it for Python 3.11 alone; it works on later ones too).

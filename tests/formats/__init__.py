@@ -1,0 +1,1 @@
+"""Files of every saved format, written under each TFX."""
