@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final, Union
+from typing import Final, Literal, Union
 
 import numpy as np
 
@@ -116,7 +116,7 @@ def stretches(times_ms: IntArray) -> tuple[IntArray, list[str], str]:
     """
     there = times_ms > 0
     span = int(times_ms[there].max() - times_ms[there].min()) if there.any() else 0
-    unit = "D" if span <= _MOST_DAYS * _DAY_MS else "M"
+    unit: Literal["D", "M"] = "D" if span <= _MOST_DAYS * _DAY_MS else "M"
     stretch = times_ms.astype("datetime64[ms]").astype(f"datetime64[{unit}]").astype(np.int64)
     missing = np.iinfo(np.int64).min
     found, number = np.unique(np.where(there, stretch, missing), return_inverse=True)

@@ -131,7 +131,7 @@ def _model_type(dataset: Dataset, seed: int) -> FloatArray | None:
 
 def _same_spans(dataset: Dataset, seed: int) -> FloatArray | None:
     similarity = _number(dataset, SAME_SPANS)
-    return None if similarity is None else _untied(1.0 - (similarity >= 1.0), seed)
+    return None if similarity is None else _untied(np.where(similarity >= 1.0, 0.0, 1.0), seed)
 
 
 def _same_spans_rule(dataset: Dataset, freshness: float, seed: int) -> BoolArray | None:

@@ -98,7 +98,7 @@ def cut_trace(
         artifact_state=trace.artifacts.state[artifact_kept].astype(np.int64),
         artifact_create_ms=trace.artifacts.create_ms[artifact_kept],
         artifact_update_ms=trace.artifacts.update_ms[artifact_kept],
-        artifact_uri=[trace.artifacts.uri[row] for row in np.flatnonzero(artifact_kept)],
+        artifact_uri=[trace.artifacts.uri[row] for row in np.flatnonzero(artifact_kept).tolist()],
         context_id=trace.contexts.id,
         context_type=[trace.contexts.type_names[code] for code in trace.contexts.type],
         context_name=trace.contexts.name,

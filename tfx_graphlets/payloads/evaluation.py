@@ -287,4 +287,5 @@ def _message_classes() -> Mapping[str, type[Message]]:
     if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
         return {n: message_factory.GetMessageClass(d) for n, d in descriptors.items()}
     factory = message_factory.MessageFactory(pool)
-    return {n: factory.GetPrototype(d) for n, d in descriptors.items()}
+    prototype = getattr(factory, "GetPrototype")  # noqa: B009  # newer stubs have it no more
+    return {n: prototype(d) for n, d in descriptors.items()}

@@ -154,7 +154,9 @@ class Shards:
             create_ms=contexts.create_ms[kept],
             type_names=contexts.type_names,
             association_context=place[: len(of_execution)],
-            association_execution=self._execution_place[contexts.association_execution[associated]],
+            association_execution=self._execution_place[
+                contexts.association_execution[associated]
+            ].astype(np.int64),
             attribution_context=place[len(of_execution) :],
             attribution_artifact=self._artifact_place[
                 contexts.attribution_artifact[attributed]

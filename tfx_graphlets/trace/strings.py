@@ -223,7 +223,7 @@ class Coded:
         if isinstance(self.values, Texts):
             rank, values = _ranked(self.values.take(kept))
         else:
-            texts = [self.values[row] for row in kept]
+            texts = [self.values[row] for row in kept.tolist()]
             values = tuple(sorted(set(texts)))
             place = {text: number for number, text in enumerate(values)}
             rank = np.fromiter((place[text] for text in texts), np.int32, len(texts))

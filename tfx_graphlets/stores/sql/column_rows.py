@@ -143,7 +143,7 @@ def _structs_told(values: Any) -> tuple[Any, NDArray[np.bool_]]:
         found = pc.starts_with(values.to_arrow(), vocabulary.STRUCT_PREFIX)
         rows = np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist()
     else:
-        rows = range(len(values))
+        rows = list(range(len(values)))
     told: Mapping[int, str | None] = {row: struct_to_json(values[row]) for row in rows}
     if not any(text is not None for text in told.values()):
         return values, is_struct
