@@ -27,16 +27,15 @@ standard = tfx.types.standard_artifacts
 
 
 def pipeline_of(
-    nodes: Sequence[tfx.types.BaseNode], folder: Path | str = "folder"
+    nodes: Sequence[tfx.types.BaseNode], folder: Path | None = None
 ) -> tfx.dsl.Pipeline:
-    """A pipeline of these nodes below a folder."""
+    """A pipeline of these nodes; below a folder it can run."""
+    connect = tfx.orchestration.metadata.sqlite_metadata_connection_config
     return tfx.dsl.Pipeline(
         pipeline_name=PIPELINE,
         pipeline_root=f"{folder}/root",
         components=list(nodes),
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            f"{folder}/metadata.sqlite"
-        ),
+        metadata_connection_config=folder and connect(f"{folder}/metadata.sqlite"),
     )
 
 
