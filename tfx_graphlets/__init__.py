@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tfx_graphlets.components.artifacts import (
         Archive,
         GateDecision,
+        GateVerdict,
         Graphlets,
         Rehearsal,
         WasteModel,
@@ -71,6 +72,7 @@ _HOME: Final = {
     "Graphlets": "components.artifacts",
     "WasteModel": "components.artifacts",
     "GateDecision": "components.artifacts",
+    "GateVerdict": "components.artifacts",
     "Rehearsal": "components.artifacts",
     "Archiver": "components.archiver",
     "Archive": "components.artifacts",
@@ -83,6 +85,7 @@ __all__ = [
     "GateDecision",
     "GatePolicy",
     "GateState",
+    "GateVerdict",
     "GraphletGen",
     "Graphlets",
     "GraphletsError",

@@ -31,7 +31,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 
 pytestmark = pytest.mark.tfx
 
-CONDITION = "(inputs.artifacts['_WasteGate.decision'].artifacts[0].metadata['proceed'] == 1.0)"
+CONDITION = "(inputs.artifacts['_WasteGate.verdict'].artifacts[0].metadata['proceed'] == 1.0)"
 OWN = {"GraphletGen", "WasteGate"}
 
 
@@ -71,10 +71,10 @@ def test_every_gated_task_carries_the_condition(spec: dict[str, Any]) -> None:
 def test_every_gated_task_takes_the_decision_in(spec: dict[str, Any]) -> None:
     """What a condition asks is an input of the task, from the gate's output."""
     for name in ("Trainer", "Evaluator", "Pusher"):
-        source = tasks_of(spec)[name]["inputs"]["artifacts"]["_WasteGate.decision"]
+        source = tasks_of(spec)[name]["inputs"]["artifacts"]["_WasteGate.verdict"]
         assert source["taskOutputArtifact"] == {
             "producerTask": "WasteGate",
-            "outputArtifactKey": "decision",
+            "outputArtifactKey": "verdict",
         }
 
 

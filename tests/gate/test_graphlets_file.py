@@ -91,8 +91,8 @@ def test_a_newer_format_is_refused() -> None:
     """A format version of a later release is named in the error."""
     files = to_files(pipeline_history())
     summary = json.loads(files["summary.json"])
-    files["summary.json"] = json.dumps({**summary, "format_version": 3}).encode()
-    with pytest.raises(GraphletsFormatError, match=r"3.*reads.*1 and 2"):
+    files["summary.json"] = json.dumps({**summary, "format_version": 4}).encode()
+    with pytest.raises(GraphletsFormatError, match=r"4.*reads.*1 and 2 and 3"):
         from_files(files)
 
 

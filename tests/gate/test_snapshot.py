@@ -13,7 +13,8 @@ from tfx_graphlets.errors import InvalidArgumentError, StoreNotFoundError, Trace
 from tfx_graphlets.features import all_features
 from tfx_graphlets.gate import snapshot as collecting
 from tfx_graphlets.gate.graphlets_file import from_files, to_files
-from tfx_graphlets.gate.snapshot import Request, collect, collect_files
+from tfx_graphlets.gate.request import Request
+from tfx_graphlets.gate.snapshot import collect, collect_files
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.testing import TraceBuilder
@@ -297,5 +298,5 @@ def test_behind_the_trainer_the_model_says_which_run_it_is() -> None:
     history = collect(FixedStore(runs.build.trace()), request, runs.build.clock_ms)
     assert history.past_runs == ("r1",)
     lost = Request(Stage.VALIDATION, "pipeline", "", {"model": (Wired(1, "r9/model", "Model"),)})
-    with pytest.raises(TraceNotFoundError, match="trained no model"):
+    with pytest.raises(TraceNotFoundError, match="does not hold the Model"):
         collect(FixedStore(runs.build.trace()), lost, runs.build.clock_ms)

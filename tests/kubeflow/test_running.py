@@ -100,7 +100,7 @@ def test_on_vertex_a_run_that_is_worth_it_trains_and_pushes(tmp_path: Path, mode
     decision = runs["WasteGate"].metadata("decision")
     assert (decision["proceed"], decision["failed_open"]) == (1.0, 0.0)
     assert decision["probability"] >= decision["threshold"] == 0.5
-    asked = runs["Trainer"].executor_input["inputs"]["artifacts"]["_WasteGate.decision"]
+    asked = runs["Trainer"].executor_input["inputs"]["artifacts"]["_WasteGate.verdict"]
     assert asked["artifacts"][0]["metadata"]["proceed"] == 1.0
     assert [path.read_text() for path in (tmp_path / "serving").rglob("steps.txt")] == ["7"]
     assert runs["Pusher"].metadata("pushed_model")["pushed"] == 1.0

@@ -213,21 +213,38 @@ def archive(options: argparse.Namespace) -> Result:
 
 def gate(options: argparse.Namespace) -> Result:
     """``gate STORE``: whether to launch a run of a pipeline."""
+    from tfx_graphlets.gate.request import Request, TrainerWanted
     from tfx_graphlets.gate.run import GateSettings, run_gate
-    from tfx_graphlets.gate.snapshot import Request, collect
+    from tfx_graphlets.gate.snapshot import collect
     from tfx_graphlets.waste_model import load_waste_model
 
     model = load_waste_model(options.model)
-    request = Request(model.stage, options.pipeline, options.run or "", {})
+    request = Request(
+        model.stage, options.pipeline, options.run or "", {}, role_of_type=dict(options.role),
+        trainers=tuple(TrainerWanted(node) for node in options.node),
+        pushers=tuple(getattr(options, "pusher", ())) or None,
+    )  # fmt: skip
     with open_store(options.store) as store:
         history = collect(store, request, _now_ms())
+    for node in options.node:
+        if node not in history.past_nodes:
+            known = ", ".join(map(repr, sorted(set(history.past_nodes)))) or "none"
+            raise InvalidArgumentError(
+                "node", node, f"no Trainer of {options.pipeline} is this node; there are {known}"
+            )
     settings = GateSettings(
         model.stage, freshness=options.freshness, threshold=options.threshold, **_limits(options)
     )
     decision = run_gate(history, lambda: model, settings)
     document = {"pipeline": options.pipeline, **dataclasses.asdict(decision)}
     document["decision"] = "run" if decision.proceed else "skip"
-    return Result(document, str(decision), skip=not decision.proceed)
+    for one in document["nodes"]:
+        one["decision"] = "run" if one["proceed"] else "skip"
+    lines = [str(decision)]
+    if len(decision.nodes) > 1:
+        shown = [{**one, "P": one["probability"]} for one in document["nodes"]]
+        lines.append(table(shown, ("node", "decision", "P", "threshold", "reason")))
+    return Result(document, "\n".join(lines), skip=not decision.proceed)
 
 
 def report(options: argparse.Namespace) -> Result:

@@ -137,7 +137,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="P",
         help="skip below this probability of a push, in place of what the freshness gives",
     )
+    gate.add_argument(
+        "--node", metavar="ID", action="append", default=[],
+        help="only this Trainer node of the pipeline; may be repeated (default: each that trained "
+        "in the latest runs; the run is skipped only if all would be)",
+    )  # fmt: skip
     _add_policy(gate)
+    _add_roles(gate)
 
     report = _command(commands, "report", "what stores cost, what was wasted and why")
     report.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)

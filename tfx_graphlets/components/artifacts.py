@@ -38,3 +38,14 @@ class Rehearsal(tfx.dsl.Artifact):
     """What small models said before the Trainer ran; see ``tfx_graphlets.rehearsal``."""
 
     TYPE_NAME = "tfx_graphlets.Rehearsal"
+
+
+class GateVerdict(tfx.dsl.Artifact):
+    """Yes or no, and nothing else: the same artifact whenever a gate says yes.
+
+    TFX's cache key takes in the artifact that a condition asks. A GateDecision
+    is another one in every run; this one is put out again, so that what the gate
+    lets through is found in the cache as it would be without a gate.
+    """
+
+    TYPE_NAME = "tfx_graphlets.GateVerdict"

@@ -21,9 +21,10 @@ from tfx.dsl.placeholder.placeholder import Predicate
 from tfx.types import channel_utils
 from tfx.types.channel import BaseChannel
 
-from tfx_graphlets.components.artifacts import GateDecision
+from tfx_graphlets.components.artifacts import GateDecision, GateVerdict
 from tfx_graphlets.components.described import DescriptionError, problems_of
 from tfx_graphlets.components.graphlet_gen import GraphletGen
+from tfx_graphlets.components.trainers import is_gate
 from tfx_graphlets.components.wiring import Wiring, channels_of, parents_of, predicates_of
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.gate import keys
@@ -48,6 +49,10 @@ def proceed(gate: BaseNode) -> Predicate:
 
 
 def _decided(channel: BaseChannel) -> Predicate:
+    """Asks the verdict of the gate that puts out a decision, where it has one."""
+    gate = getattr(channel, "producer_component", None)
+    if isinstance(gate, BaseNode):
+        channel = gate.outputs.get(keys.VERDICT, channel)
     return channel.future()[0].custom_property(keys.PROCEED) == 1
 
 
@@ -221,7 +226,7 @@ class _Condition:
         asked = {
             channel.producer_component_id
             for channel in channel_utils.get_dependent_channels(self.predicate)
-            if channel.type is GateDecision
+            if channel.type in (GateDecision, GateVerdict)
         }
         return " and ".join(sorted(asked))
 
@@ -377,8 +382,3 @@ def _warn_of_idle_gates(
     for node in pipeline.components:
         if is_gate(node) and node.id not in asked:
             logging.warning("Gate %s gates nothing: no node stands under its condition.", node.id)
-
-
-def is_gate(node: BaseNode) -> bool:
-    """True for a node that puts out a GateDecision."""
-    return any(channel.type is GateDecision for channel in node.outputs.values())

@@ -7,8 +7,10 @@ execution properties is written to the store.
 
 from __future__ import annotations
 
+import copy
 import os
 import time
+from typing import Final
 
 from absl import logging
 from tfx.dsl.components.base import base_driver
@@ -18,9 +20,13 @@ from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.proto.orchestration import driver_output_pb2
 
 from tfx_graphlets.components.artifact_files import write_files
+from tfx_graphlets.components.executors import YES
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate import snapshot as collecting
+from tfx_graphlets.gate.request import Request
 from tfx_graphlets.stores.mlmd.store import MlmdStore
+
+_LIVE: Final = 2  # MLMD Artifact.State
 
 
 class FreshDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
@@ -44,6 +50,41 @@ class FreshDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
         return result
 
 
+class WasteGateDriver(FreshDriver):
+    """Hands the verdict "yes" of an earlier run to the gate, which puts it out again.
+
+    The artifact that a condition asks is part of TFX's cache key.
+    """
+
+    def run(self, execution_info: ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """As FreshDriver; also returns the verdict, and whether the pipeline is cached."""
+        result = super().run(execution_info)
+        options = execution_info.pipeline_node.execution_options.caching_options
+        result.exec_properties[keys.CACHING].int_value = int(options.enable_cache)
+        fresh = execution_info.output_dict[keys.VERDICT][0]
+        verdict = copy.deepcopy(fresh.mlmd_artifact)
+        verdict.uri = f"{fresh.uri.rstrip('/').rpartition('/')[0]}/{YES}"
+        try:
+            with self._mlmd_connection as handle:
+                before = handle.store.get_artifacts_by_uri(verdict.uri)
+        except Exception:  # noqa: BLE001 - without it the cache is lost, and nothing else
+            logging.exception(
+                "%s finds no earlier verdict", execution_info.pipeline_node.node_info.id
+            )
+            before = []
+        for found in sorted(before, key=lambda one: one.id):
+            said = found.custom_properties
+            if (
+                found.state == _LIVE
+                and said[keys.PROCEED].int_value == 1
+                and said[keys.PIPELINE].string_value == execution_info.pipeline_info.id
+            ):
+                verdict = found
+                break
+        result.output_artifacts[keys.VERDICT].artifacts.append(verdict)
+        return result
+
+
 class GraphletGenDriver(FreshDriver):
     """Reads the runner's metadata store, and leaves what it found in the output artifact."""
 
@@ -51,7 +92,7 @@ class GraphletGenDriver(FreshDriver):
         """Writes the artifact's files, unless the node names a store of its own."""
         if not execution_info.exec_properties.get(keys.STORE):
             artifact = execution_info.output_dict[keys.GRAPHLETS][0]
-            request = collecting.Request.of(
+            request = Request.of(
                 execution_info.exec_properties,
                 execution_info.input_dict,
                 pipeline=execution_info.pipeline_info.id,

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Union
+from typing import Union, cast
 
 from absl import logging
 from tfx.dsl.components.base import base_executor
@@ -25,6 +25,7 @@ from tfx_graphlets.components.artifact_files import (
     read_files,
     write_files,
 )
+from tfx_graphlets.components.artifacts import GateVerdict
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.gate import (
     graphlets_file as history,
@@ -40,6 +41,7 @@ from tfx_graphlets.gate import (
 )
 from tfx_graphlets.gate.checks import check_stage
 from tfx_graphlets.gate.rehearsals import with_rehearsal
+from tfx_graphlets.gate.request import Request
 from tfx_graphlets.policy.decide import GateDecision
 from tfx_graphlets.rehearsal import record
 from tfx_graphlets.stores.kubeflow.address import SCHEMES as KFP_SCHEMES
@@ -48,6 +50,7 @@ from tfx_graphlets.stores.uris import SERVER_SCHEMES
 from tfx_graphlets.waste_model import WasteModel, load_waste_model, train_waste_model
 
 DECISION_FILE = "decision.json"
+YES = "proceed"  # last part of the URI of a verdict to proceed; the driver of a gate sets it
 # What open_store opens itself; any other scheme is a file system.
 _STORE_SCHEMES = ("sqlite", "file", *SERVER_SCHEMES, *KFP_SCHEMES)
 
@@ -63,7 +66,7 @@ class GraphletGenExecutor(base_executor.BaseExecutor):
     ) -> None:
         """Writes the Graphlets artifact."""
         artifact = output_dict[keys.GRAPHLETS][0]
-        request = collecting.Request.of(
+        request = Request.of(
             exec_properties, input_dict, pipeline=_pipeline(self._context), run=_run(self._context)
         )
         try:
@@ -71,6 +74,7 @@ class GraphletGenExecutor(base_executor.BaseExecutor):
         except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
             _log("GraphletGen has nothing for the gate", error)
             found = collecting.broken(request, error, _now_ms())
+            _try_to_write(artifact.uri, history.to_files(found))  # so that the gate says it, too
         _set(artifact, collecting.custom_properties(found))
         logging.log(logging.WARNING if found.problem else logging.INFO, "GraphletGen: %s", found)
 
@@ -101,7 +105,22 @@ class WasteGateExecutor(base_executor.BaseExecutor):
         _set(artifact, properties)
         document = json.dumps(properties, indent=1, sort_keys=True) + "\n"
         _try_to_write(artifact.uri, {DECISION_FILE: document.encode()})
+        _put_verdict(output_dict, decision.proceed, _pipeline(self._context))
         logging.info("WasteGate: %s", decision)
+
+
+def _put_verdict(output_dict: Artifacts, proceed: bool, pipeline: str) -> None:
+    """Puts out the verdict: that of an earlier run which its driver has found, or a new one."""
+    if keys.VERDICT not in output_dict:
+        return
+    verdicts = cast("list[Artifact]", output_dict[keys.VERDICT])
+    place, _, last = verdicts[0].uri.rpartition("/")
+    if last == YES and not proceed:
+        verdicts[0] = GateVerdict()
+        verdicts[0].uri = f"{place}/skip"
+    elif verdicts[0].has_custom_property(keys.PROCEED):
+        return  # changed in nothing, it is the same to TFX's cache
+    _set(verdicts[0], {keys.PROCEED: int(proceed), keys.PIPELINE: pipeline})
 
 
 class WasteModelTrainerExecutor(base_executor.BaseExecutor):
@@ -127,7 +146,7 @@ class WasteModelTrainerExecutor(base_executor.BaseExecutor):
         _set(artifact, properties)
 
 
-def _finish(uri: str, store: str, request: collecting.Request) -> history.PipelineHistory:
+def _finish(uri: str, store: str, request: Request) -> history.PipelineHistory:
     """Reads what the driver wrote, or reads the named store and writes."""
     if store:
         if not request.run and not request.inputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from tfx import v1 as tfx
@@ -11,10 +11,18 @@ from tfx.types import component_spec
 
 from tfx_graphlets.components import artifacts, executors
 from tfx_graphlets.components.drivers import GraphletGenDriver
+from tfx_graphlets.components.trainers import gates_behind, to_property, trainers_behind
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import check_stage, check_store, given
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.gate.checks import (
+    check_stage,
+    check_store,
+    given,
+    pushers_to_text,
+    roles_of_text,
+    roles_to_text,
+)
+from tfx_graphlets.vocabulary import Role, Stage
 
 _standard = tfx.types.standard_artifacts
 # What the pending Trainer will take in, by the Trainer's own keys.
@@ -44,6 +52,9 @@ class GraphletGenSpec(component_spec.ComponentSpec):
         keys.STORE: component_spec.ExecutionParameter(type=str, optional=True),
         keys.PIPELINE_NAME: component_spec.ExecutionParameter(type=str, optional=True),
         keys.RUNS: component_spec.ExecutionParameter(type=int, optional=True),
+        keys.ROLE_OF_TYPE: component_spec.ExecutionParameter(type=str, optional=True),
+        keys.PUSHERS: component_spec.ExecutionParameter(type=str, optional=True),
+        keys.TRAINERS: component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         key: component_spec.ChannelParameter(type=artifact_type, optional=True)
@@ -98,6 +109,8 @@ class GraphletGen(tfx.types.BaseComponent):
         store: str | None = None,
         pipeline_name: str | None = None,
         runs: int | None = None,
+        role_of_type: Mapping[str, Role | str] | None = None,
+        pushers: Collection[str] | None = None,
     ) -> None:
         """Makes the node.
 
@@ -123,9 +136,14 @@ class GraphletGen(tfx.types.BaseComponent):
             costs grows with it, and not with the store. See
             ``gate.latest_runs`` for what older runs would add.
 
+          role_of_type: roles of custom components by full type name or class
+            name, as for ``segment``; ``{"MyFit": "trainer"}``.
+          pushers: node ids or type names of the pushers that count, as for
+            ``segment``; all by default.
+
         Raises:
-          InvalidArgumentError: ``stage`` is none, ``store`` holds a password, or
-            ``runs`` is negative.
+          InvalidArgumentError: ``stage`` is none, ``store`` holds a password,
+            ``runs`` is negative, or a role is none.
         """
         channels = {
             "examples": examples,
@@ -146,7 +164,23 @@ class GraphletGen(tfx.types.BaseComponent):
             graphlets=tfx.dsl.Channel(type=artifacts.Graphlets),
             stage=str(check_stage(stage)),
             **given(
-                store=check_store(store), pipeline_name=pipeline_name or None, runs=runs, **channels
+                store=check_store(store), pipeline_name=pipeline_name or None, runs=runs,
+                role_of_type=roles_to_text(role_of_type), pushers=pushers_to_text(pushers),
+                **channels,
             ),
-        )
+        )  # fmt: skip
         super().__init__(spec=spec)
+
+    @property
+    def exec_properties(self) -> dict[str, object]:
+        """The node's own, and the Trainers behind its gates as soon as its pipeline is made."""
+        found: dict[str, object] = dict(super().exec_properties)
+        if Stage(str(found[keys.STAGE])).order < Stage.TRAINER.order:
+            roles = roles_of_text(found.get(keys.ROLE_OF_TYPE))
+            behind = {one.node: one for gate in gates_behind(self)
+                      for one in trainers_behind(gate, roles)}  # fmt: skip
+            if behind:
+                found[keys.TRAINERS] = to_property(
+                    [behind[name] for name in sorted(behind)], self.inputs
+                )
+        return found

@@ -31,13 +31,14 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel_utils
 from tfx.types.channel import BaseChannel
 
-from tfx_graphlets.components.artifacts import GateDecision
-from tfx_graphlets.components.conditions import check_gated, is_gate, proceed
+from tfx_graphlets.components.artifacts import GateDecision, GateVerdict
+from tfx_graphlets.components.conditions import check_gated, proceed
 from tfx_graphlets.components.described import needed_of
 from tfx_graphlets.components.graphlet_gen import AWAITED, TRAINER_INPUTS, GraphletGen
 from tfx_graphlets.components.rehearsal import wiring as rehearsing
 from tfx_graphlets.components.rehearsal.component import check_mode
 from tfx_graphlets.components.rehearsal.wiring import halved
+from tfx_graphlets.components.trainers import is_gate
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.wiring import VALIDATION, Wiring, parents_of, unions
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
@@ -162,7 +163,10 @@ def _problems_of_nodes(
             yield f"{node.id} is a pipeline: make it inside `with tfx.dsl.Cond(proceed(gate))`."
         for predicate in _predicates(node, registry):
             for channel in channel_utils.get_dependent_channels(predicate):
-                if channel.type is not GateDecision and channel.producer_component_id in ids:
+                if (
+                    channel.type not in (GateDecision, GateVerdict)
+                    and channel.producer_component_id in ids
+                ):
                     yield (
                         f"{node.id} asks {channel.producer_component_id} in a condition of its "
                         "own, and TFX evaluates conditions in no fixed order: wire what it asks "

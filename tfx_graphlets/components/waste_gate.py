@@ -11,12 +11,13 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import component_spec
 
 from tfx_graphlets.components import artifacts, executors
-from tfx_graphlets.components.drivers import FreshDriver
+from tfx_graphlets.components.drivers import WasteGateDriver
+from tfx_graphlets.components.trainers import node_ids, trainers_behind
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import check_stage, given
+from tfx_graphlets.gate.checks import check_stage, given, roles_of_text, roles_to_text
 from tfx_graphlets.gate.run import GateSettings
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import Role, Stage
 
 _FLOATS = (
     "freshness", "threshold", "max_staleness_hours", "max_hours_without_attempt", "exploration",
@@ -40,6 +41,8 @@ class WasteGateSpec(component_spec.ComponentSpec):
         "exploration_seed": component_spec.ExecutionParameter(type=int, optional=True),
         "force_run": component_spec.ExecutionParameter(type=int),
         "shadow": component_spec.ExecutionParameter(type=int),
+        keys.ROLE_OF_TYPE: component_spec.ExecutionParameter(type=str, optional=True),
+        keys.TRAINERS: component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         keys.GRAPHLETS: component_spec.ChannelParameter(type=artifacts.Graphlets),
@@ -48,7 +51,8 @@ class WasteGateSpec(component_spec.ComponentSpec):
         keys.REHEARSAL: component_spec.ChannelParameter(type=artifacts.Rehearsal, optional=True),
     }
     OUTPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
-        keys.DECISION: component_spec.ChannelParameter(type=artifacts.GateDecision)
+        keys.DECISION: component_spec.ChannelParameter(type=artifacts.GateDecision),
+        keys.VERDICT: component_spec.ChannelParameter(type=artifacts.GateVerdict),
     }
 
 
@@ -71,13 +75,20 @@ class WasteGate(tfx.types.BaseComponent):
     promised ``freshness`` (0..1, absent where there is none), ``reason`` (a
     sentence), ``stage``, ``gate`` (node id), ``model_fingerprint``,
     ``top_features`` (JSON list of [feature, value, effect]),
-    ``similar_graphlets`` (JSON list of [run, pushed, similarity 0..1]) and
-    ``seconds``; its directory holds the same as ``decision.json``.
+    ``similar_graphlets`` (JSON list of [run, pushed, similarity 0..1]),
+    ``nodes`` (JSON list: what was found about each Trainer that stands behind
+    the gate) and ``seconds``; its directory holds the same as ``decision.json``.
+    A gate before several Trainers proceeds if it would for any of them.
+
+    Output ``verdict``: a GateVerdict, which ``proceed`` asks: yes or no, and in
+    every run that proceeds the same artifact, so that TFX's cache finds what is
+    behind the gate as it would without one. On Kubeflow it is a new one in every
+    run: there the nodes behind a gate are never found in the cache.
     """
 
     SPEC_CLASS = WasteGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executors.WasteGateExecutor)
-    DRIVER_CLASS = FreshDriver
+    DRIVER_CLASS = WasteGateDriver
 
     def __init__(
         self,
@@ -99,6 +110,7 @@ class WasteGate(tfx.types.BaseComponent):
         exploration_seed: int = 0,
         force_run: Union[bool, RuntimeParameter] = False,
         shadow: Union[bool, RuntimeParameter] = False,
+        role_of_type: Mapping[str, Role | str] | None = None,
     ) -> None:
         """Makes the node.
 
@@ -132,6 +144,8 @@ class WasteGate(tfx.types.BaseComponent):
           force_run: proceed whatever the model says; as a RuntimeParameter
             (ptype=int, default=0) it can be set per run.
           shadow: decide and record, never skip.
+          role_of_type: roles of custom components, as GraphletGen's: they tell
+            which nodes behind the gate are Trainers.
 
         Raises:
           InvalidArgumentError: a value is outside its range, or not exactly
@@ -163,6 +177,7 @@ class WasteGate(tfx.types.BaseComponent):
         spec = WasteGateSpec(
             graphlets=graphlets,
             decision=tfx.dsl.Channel(type=artifacts.GateDecision),
+            verdict=tfx.dsl.Channel(type=artifacts.GateVerdict),
             stage=str(check_stage(stage)),
             force_run=_flag("force_run", force_run),
             shadow=_flag("shadow", shadow),
@@ -171,10 +186,21 @@ class WasteGate(tfx.types.BaseComponent):
                 outer=outer,
                 rehearsal=rehearsal,
                 model_directory=model_directory or None,
+                role_of_type=roles_to_text(role_of_type),
                 **options,
             ),
         )
         super().__init__(spec=spec)
+
+    @property
+    def exec_properties(self) -> dict[str, object]:
+        """The node's own, and the Trainers behind the gate as soon as its pipeline is made."""
+        found: dict[str, object] = dict(super().exec_properties)
+        if Stage(str(found[keys.STAGE])).order < Stage.TRAINER.order:
+            behind = trainers_behind(self, roles_of_text(found.get(keys.ROLE_OF_TYPE)))
+            if behind:
+                found[keys.TRAINERS] = node_ids(behind)
+        return found
 
 
 def _flag(name: str, value: Union[bool, RuntimeParameter]) -> Union[int, RuntimeParameter]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
-from typing import Final, cast
+from collections.abc import Collection, Mapping
+from typing import Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,15 +21,16 @@ from pyarrow import parquet
 from tfx_graphlets.errors import GraphletsError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.gate.rehearsals import RehearsalPast
-from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.policy.decision import NodeDecision, PastDecision
 from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 KIND: Final = "tfx_graphlets.graphlets"
-# Since 2: the runs of past graphlets, and all that a PastDecision says.
-FORMAT_VERSION: Final = 2
-READ_VERSIONS: Final = (1, 2)
+# Since 2: the runs of past graphlets, and all that a PastDecision says. Since 3: the Trainer
+# nodes; the current graphlet has a row for each.
+FORMAT_VERSION: Final = 3
+READ_VERSIONS: Final = (1, 2, 3)
 SUMMARY_FILE: Final = "summary.json"
 CURRENT_FILE: Final = "current.parquet"
 HISTORY_FILE: Final = "history.parquet"
@@ -40,6 +41,7 @@ _NEEDED: Final = "needed_ms"
 _NUMBERS: Final = ("outcome", "decision_ms", "known_ms", "start_ms")
 _TEXTS: Final = ("pipeline", "store")
 _RUN: Final = "run"
+_NODE: Final = "node"
 
 
 class GraphletsFormatError(GraphletsError):
@@ -63,8 +65,8 @@ class PipelineHistory:
       pipeline: name of the pipeline; "" where it is not known.
       run: name of the current run; "" where it is not known.
       read_ms: when the store was read, milliseconds since the epoch.
-      current: features of the current graphlet, one row; None where there is
-        no current graphlet.
+      current: features of the current graphlet, one row for each of ``nodes``
+        (one where they are not known); None where there is no current graphlet.
       past: the pipeline's graphlets that have a Trainer, without the current
         one; None where the store could not be read.
       past_runs: name of the run of each past graphlet, [len(past)], "" where
@@ -73,6 +75,16 @@ class PipelineHistory:
       problem: why ``current`` or ``past`` is None; "" where neither is.
       release: version of this library that described the graphlets.
       rehearsals: what the runs before tell a rehearsal.
+      nodes: ids of the Trainer nodes that the rows of ``current`` are of; ""
+        for one that has no node context; empty where an earlier release did not
+        write them.
+      repeats: of each node, whether an earlier Trainer of it has finished with
+        exactly the same artifacts and code: TFX's cache would hold the training.
+      past_nodes: id of the node of each past graphlet, [len(past)]; likewise.
+      role_of_type: roles that were given for custom classes, by type.
+      pushers: the pushers that count; None for all.
+      pipeline_pushes: of a history of one node (``of_nodes``), how many pushes of
+        all nodes were known; not written.
     """
 
     stage: Stage
@@ -86,6 +98,44 @@ class PipelineHistory:
     release: str = __version__
     past_runs: tuple[str, ...] = ()
     rehearsals: RehearsalPast = dataclasses.field(default_factory=RehearsalPast)
+    nodes: tuple[str, ...] = ()
+    repeats: tuple[bool, ...] = ()
+    past_nodes: tuple[str, ...] = ()
+    role_of_type: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    pushers: tuple[str, ...] | None = None
+    pipeline_pushes: int | None = None
+
+    def of_nodes(self, wanted: Collection[str] = ()) -> tuple[PipelineHistory, ...]:
+        """The history of each Trainer node by itself: its row, its past, its decisions.
+
+        Args:
+          wanted: ids of nodes; those that are there, all where none of them is.
+
+        Returns: one history per node, in the order of ``nodes``; the whole as the
+          only one where nodes are not known, or nothing is described.
+        """
+        if not self.nodes or self.current is None or self.past is None:
+            return (self,)
+        chosen = [at for at, node in enumerate(self.nodes) if node in wanted]
+        return tuple(self._of_node(at) for at in chosen or range(len(self.nodes)))
+
+    def _of_node(self, at: int) -> PipelineHistory:
+        if self.current is None or self.past is None:
+            return self
+        node = self.nodes[at]
+        rows = [row for row, name in enumerate(self.past_nodes) if name == node]
+        seen = (decision.of_node(node) for decision in self.decisions)
+        return dataclasses.replace(
+            self,
+            current=self.current.take(np.array([at], np.int64)),
+            past=self.past.take(np.array(rows, np.int64)),
+            past_runs=tuple(self.past_runs[row] for row in rows) if self.past_runs else (),
+            past_nodes=(node,) * len(rows),
+            decisions=tuple(one for one in seen if one is not None),
+            nodes=(node,),
+            repeats=self.repeats[at : at + 1],
+            pipeline_pushes=int((self.past.pushed & (self.past.known_ms < self.read_ms)).sum()),
+        )
 
     def __str__(self) -> str:
         if self.problem:
@@ -115,6 +165,10 @@ def to_files(history: PipelineHistory) -> dict[str, bytes]:
         "problem": history.problem,
         "release": history.release,
         "rehearsals": history.rehearsals.to_dict(),
+        "nodes": list(history.nodes),
+        "repeats": list(history.repeats),
+        "role_of_type": dict(history.role_of_type),
+        "pushers": None if history.pushers is None else list(history.pushers),
     }
     text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False)
     files = {}
@@ -131,6 +185,8 @@ def to_files(history: PipelineHistory) -> dict[str, bytes]:
             rows = rows.append_column(name, column)
         if history.past_runs:
             rows = rows.append_column(_RUN, pa.array(history.past_runs, pa.string()))
+        if history.past_nodes:
+            rows = rows.append_column(_NODE, pa.array(history.past_nodes, pa.string()))
         files[HISTORY_FILE] = _to_parquet(rows)
     files[SUMMARY_FILE] = text.encode() + b"\n"
     return files
@@ -165,15 +221,21 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
     features = tuple(_feature_from_dict(document) for document in summary["features"])
     current = past = None
     past_runs: tuple[str, ...] = ()
+    past_nodes: tuple[str, ...] = ()
+    nodes = tuple(map(str, summary.get("nodes", ())))
     if CURRENT_FILE in files:
         current = _feature_table(_from_parquet(files[CURRENT_FILE]), stage, features)
-        if len(current) != 1:
-            raise GraphletsFormatError(f"{CURRENT_FILE} holds {len(current)} rows and not one")
+        if len(current) != max(len(nodes), 1):
+            raise GraphletsFormatError(
+                f"{CURRENT_FILE} holds {len(current)} rows and not {max(len(nodes), 1)}"
+            )
     if HISTORY_FILE in files:
         rows = _from_parquet(files[HISTORY_FILE])
         past = _dataset(rows, stage, features)
         if _RUN in rows.column_names:
             past_runs = tuple(rows.column(_RUN).to_pylist())
+        if _NODE in rows.column_names:
+            past_nodes = tuple(rows.column(_NODE).to_pylist())
     if not summary["problem"] and (current is None or past is None):
         raise GraphletsFormatError(f"{CURRENT_FILE} or {HISTORY_FILE} is missing")
     return PipelineHistory(
@@ -183,12 +245,22 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
         read_ms=int(summary["read_ms"]),
         current=current,
         past=past,
-        decisions=tuple(PastDecision(**document) for document in summary["decisions"]),
+        decisions=tuple(map(_decision_from_dict, summary["decisions"])),
         problem=summary["problem"],
         release=summary["release"],
         past_runs=past_runs,
         rehearsals=RehearsalPast.from_dict(summary.get("rehearsals", {})),
+        nodes=nodes,
+        repeats=tuple(map(bool, summary.get("repeats", ()))),
+        past_nodes=past_nodes,
+        role_of_type=summary.get("role_of_type", {}),
+        pushers=None if summary.get("pushers") is None else tuple(summary["pushers"]),
     )
+
+
+def _decision_from_dict(document: Mapping[str, Any]) -> PastDecision:
+    nodes = tuple(NodeDecision(**one) for one in document.get("nodes", ()))
+    return PastDecision(**{**document, "nodes": nodes})
 
 
 def _table(dataset: Dataset | None) -> FeatureTable | None:

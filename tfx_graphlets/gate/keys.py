@@ -11,6 +11,7 @@ from typing import Final
 GRAPHLETS: Final = "graphlets"
 MODEL: Final = "model"
 DECISION: Final = "decision"
+VERDICT: Final = "verdict"  # what Cond asks: the same artifact in every run that proceeds
 ARCHIVE: Final = "archive"
 OUTER: Final = "outer"  # decision of a gate at an earlier stage of the same pipeline
 REHEARSAL: Final = "rehearsal"
@@ -32,6 +33,10 @@ DIRECTORY: Final = "directory"  # of an archive; also a custom property of Archi
 FORCE_RUN: Final = "force_run"  # int: 1 to proceed whatever the model says
 FRESHNESS: Final = "freshness"  # float 0..1
 SEED: Final = "seed"
+TRAINERS: Final = "trainers"  # JSON: the Trainer nodes behind the gate; see components.trainers
+ROLE_OF_TYPE: Final = "role_of_type"  # JSON: role by execution type
+PUSHERS: Final = "pushers"  # JSON list: the pushers that count, by node or type
+CACHING: Final = "caching"  # int, from the driver: 1 where the pipeline has enable_cache
 INVOCATION: Final = "invocation"  # from the driver: another one in every execution
 
 # Execution properties of Rehearsal. Custom properties of its artifact: ``rehearsal.record``.
@@ -56,6 +61,8 @@ RISK: Final = "risk"  # float 0..1: the most by which a push was likely to be sk
 # FRESHNESS, as below: what the threshold was chosen for; absent where it was chosen for none
 REASON: Final = "reason"  # a sentence
 STAGE: Final = "stage"  # input, pre, trainer or validation
+NODES: Final = "nodes"  # JSON list: what was found about each Trainer node behind the gate
+PIPELINE: Final = "pipeline"  # of a verdict: name of the pipeline
 GATE: Final = "gate"  # node id of the gate; absent where the runner does not tell
 MODEL_FINGERPRINT: Final = "model_fingerprint"  # of the waste model; absent without one
 TOP_FEATURES: Final = "top_features"  # JSON list of [feature, value, effect], largest first

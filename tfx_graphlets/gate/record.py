@@ -5,6 +5,8 @@ A skipped run has no Trainer: its GateDecision artifact is its only trace.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,12 +14,13 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.gate import keys
 from tfx_graphlets.graphlets import roles
-from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.policy.decision import NodeDecision, PastDecision
 from tfx_graphlets.policy.freshness import FreshnessLedger
 from tfx_graphlets.trace.trace import IntArray, Trace
 from tfx_graphlets.vocabulary import Role, Stage
 
 _FLAGS = (keys.PROCEED, keys.WOULD_SKIP, keys.SHADOW, keys.EXPLORED, keys.FAILED_OPEN)
+_TEXTS = (keys.STAGE, keys.GATE, keys.NODES, keys.REASON)
 _SHARES = (keys.EXPLORATION, keys.RISK, keys.PROBABILITY, keys.THRESHOLD, keys.FRESHNESS)
 
 
@@ -32,10 +35,7 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
     if not len(found):
         return ()
     number = {key: artifacts.properties.numbers(key, len(artifacts)) for key in (*_FLAGS, *_SHARES)}
-    text = {
-        key: artifacts.properties.texts(key, len(artifacts))
-        for key in (keys.STAGE, keys.GATE, keys.REASON)
-    }
+    text = {key: artifacts.properties.texts(key, len(artifacts)) for key in _TEXTS}
     # Own nodes have no edges, so their events are looked at; a Resolver produced nothing.
     puts_out = roles.among(trace.events.type, vocabulary.OUTPUT_EVENTS)
     puts_out &= (roles.roles_of_executions(trace) != Role.RESOLVER)[trace.events.execution]
@@ -70,9 +70,35 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
                 freshness=share.get(keys.FRESHNESS),
                 failed_open=values[keys.FAILED_OPEN] == 1,
                 reason=text[keys.REASON][at] or "",
+                nodes=nodes_of_text(text[keys.NODES][at]),
             )
         )
     return tuple(sorted(decisions, key=lambda decision: decision.time_ms))
+
+
+def nodes_to_text(nodes: Sequence[NodeDecision]) -> str:
+    """What was found about Trainer nodes as a custom property: JSON, six digits, no reasons."""
+    documents = []
+    for one in nodes:
+        document = dataclasses.asdict(one)
+        del document["reason"]
+        documents.append({
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in document.items()
+        })  # fmt: skip
+    return json.dumps(documents)
+
+
+def nodes_of_text(text: str | None) -> tuple[NodeDecision, ...]:
+    """What ``nodes_to_text`` wrote; none where it cannot be read."""
+    known = {field.name for field in dataclasses.fields(NodeDecision)}
+    try:
+        found = json.loads(text or "[]")
+        return tuple(
+            NodeDecision(**{name: one[name] for name in one.keys() & known}) for one in found
+        )
+    except (ValueError, TypeError, AttributeError):
+        return ()
 
 
 def consecutive_skips(

@@ -14,7 +14,13 @@ from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.checks import check_stage
 from tfx_graphlets.gate.graphlets_file import PipelineHistory
-from tfx_graphlets.gate.record import account_of, consecutive_skips, decisions_of_runs
+from tfx_graphlets.gate.of_nodes import of_all
+from tfx_graphlets.gate.record import (
+    account_of,
+    consecutive_skips,
+    decisions_of_runs,
+    nodes_to_text,
+)
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, decide
 from tfx_graphlets.policy.evidence import Judgement
 from tfx_graphlets.policy.exploration import exploration_draw
@@ -81,6 +87,9 @@ class GateSettings:
         max_hours_without_attempt, exploration, shadow, force_run: see
         GatePolicy.
       exploration_seed: of the draw that decides which skips are explored.
+      trainers: ids of the Trainer nodes that the gate stands before; empty where
+        they are not known: then all that the history describes.
+      caching: whether TFX's cache is in use in the gate's pipeline.
     """
 
     stage: Stage
@@ -96,6 +105,8 @@ class GateSettings:
     exploration_seed: int = 0
     shadow: bool = False
     force_run: bool = False
+    trainers: tuple[str, ...] = ()
+    caching: bool = False
 
     @classmethod
     def of(cls, exec_properties: Mapping[str, object], gate: str = "") -> GateSettings:
@@ -114,6 +125,8 @@ class GateSettings:
             gate=gate,
             shadow=bool(exec_properties.get(keys.SHADOW)),
             force_run=bool(exec_properties.get(keys.FORCE_RUN)),
+            trainers=tuple(json.loads(str(exec_properties.get(keys.TRAINERS) or "[]"))),
+            caching=bool(exec_properties.get(keys.CACHING)),
         )
         return cls(**taken)  # type: ignore[arg-type]
 
@@ -135,7 +148,10 @@ class GateSettings:
 def run_gate(
     history: PipelineHistory, load_model: Callable[[], Predictor], settings: GateSettings
 ) -> GateDecision:
-    """Decides about the current graphlet.
+    """Decides about the current graphlet of each Trainer node behind the gate.
+
+    The run proceeds if it would for any of them (docs/graphlets.md, The unit of
+    a decision); history, threshold and account are those of the node.
 
     Args:
       history: the pipeline, read at the start of this run.
@@ -162,6 +178,14 @@ def run_gate(
             f"the waste model is of stage {model.stage} and the gate stands at stage "
             f"{settings.stage}: train one with stage {settings.stage}"
         )
+    own = history.of_nodes(settings.trainers)
+    return of_all([(one, _decide(one, model, settings)) for one in own], settings.caching)
+
+
+def _decide(history: PipelineHistory, model: Predictor, settings: GateSettings) -> GateDecision:
+    """Decides about the current graphlet of one node."""
+    if history.current is None or history.past is None:
+        raise GraphletsError("there is no current graphlet")
     choice = None if settings.threshold is not None else chosen_threshold(history, model, settings)
     state = gate_state(history, settings)
     judgement = model.judge(
@@ -195,8 +219,8 @@ def chosen_threshold(
     past, runs = history.past, history.past_runs
     if past is None or len(runs) != len(past):
         return model.threshold_for(freshness)
-    needed = past.needed_before(history.read_ms + 1)
-    known = np.flatnonzero(needed & (past.known_ms <= history.read_ms))
+    needed = past.needed_before(history.read_ms)
+    known = np.flatnonzero(needed & (past.known_ms < history.read_ms))
     pushes = decisions_of_runs(
         history.decisions, [runs[row] for row in known], stage=settings.stage, gate=settings.gate
     )
@@ -217,12 +241,13 @@ def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
     past = history.past
     if past is None:
         return GateState()
-    known = past.known_ms <= history.read_ms
+    known = past.known_ms < history.read_ms
     pushed = past.known_ms[past.pushed & known]
-    begun = past.decision_ms[past.decision_ms <= history.read_ms]
+    begun = past.decision_ms[past.decision_ms < history.read_ms]
     return GateState(
         labelled=int(np.count_nonzero(past.labelled & known)),
-        pushes=len(pushed),
+        # A model in serving is the pipeline's, whichever node trained it.
+        pushes=len(pushed) if history.pipeline_pushes is None else history.pipeline_pushes,
         consecutive_skips=_skips_in_a_row(history, settings),
         hours_since_last_push=_hours_since(pushed, history.read_ms),
         hours_since_last_attempt=_hours_since(begun, history.read_ms),
@@ -305,6 +330,7 @@ def custom_properties(
         keys.REASON: decision.reason,
         keys.STAGE: decision.stage,
         keys.GATE: gate or None,
+        keys.NODES: nodes_to_text(decision.nodes) if decision.nodes else None,
         keys.MODEL_FINGERPRINT: decision.model_fingerprint or None,
         keys.TOP_FEATURES: json.dumps(top),
         keys.SIMILAR_GRAPHLETS: json.dumps(similar),

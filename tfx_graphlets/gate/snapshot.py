@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from tfx_graphlets.features import all_features, describe
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate import run as gate_run
-from tfx_graphlets.gate.checks import check_stage
 from tfx_graphlets.gate.graphlets_file import (
     FILES,
     GraphletsFormatError,
@@ -23,15 +22,16 @@ from tfx_graphlets.gate.graphlets_file import (
     from_files,
     to_files,
 )
-from tfx_graphlets.gate.latest_runs import DEFAULT_RUNS, read_recent
+from tfx_graphlets.gate.latest_runs import read_recent
+from tfx_graphlets.gate.nodes import is_repeated, latest_trainer_nodes, segment_present
 from tfx_graphlets.gate.record import past_decisions, skipped_runs
 from tfx_graphlets.gate.rehearsals import rehearsal_past
+from tfx_graphlets.gate.request import InputArtifact, Request, TrainerWanted
 from tfx_graphlets.gate.unrecorded import RUN as UNRECORDED_RUN
 from tfx_graphlets.gate.unrecorded import LivePayloads, with_unrecorded_run
 from tfx_graphlets.graphlets.current import current_graphlet
 from tfx_graphlets.graphlets.gate_nodes import without_gates
-from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.stores.store import Store
@@ -42,58 +42,6 @@ from tfx_graphlets.waste_model.dataset import Dataset
 
 _LOGGER = logging.getLogger(__name__)
 NO_PAYLOADS: Final = NoPayloads()
-
-
-class InputArtifact(Protocol):
-    """What is asked of a TFX artifact."""
-
-    id: int
-    uri: str
-    type_name: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """Which graphlet is asked for.
-
-    Attributes:
-      stage: where the gate stands.
-      pipeline: name of the pipeline; "" where it is not known.
-      run: name of the current run; "" where it is not known or has not begun.
-      inputs: artifacts that are wired to GraphletGen, by key.
-      runs: how many runs before the current one are read; 0 for all.
-    """
-
-    stage: Stage
-    pipeline: str
-    run: str
-    inputs: Mapping[str, tuple[InputArtifact, ...]]
-    runs: int = DEFAULT_RUNS
-
-    @classmethod
-    def of(
-        cls,
-        exec_properties: Mapping[str, object],
-        input_dict: Mapping[str, Sequence[InputArtifact]],
-        *,
-        pipeline: str,
-        run: str,
-    ) -> Request:
-        """The request of a GraphletGen node.
-
-        Args:
-          exec_properties, input_dict: the node's.
-          pipeline: what the runner says; the execution property counts first.
-          run: the current run's name.
-        """
-        given = exec_properties.get(keys.RUNS)
-        return cls(
-            stage=check_stage(str(exec_properties.get(keys.STAGE))),
-            pipeline=str(exec_properties.get(keys.PIPELINE_NAME) or pipeline),
-            run=run,
-            inputs={key: tuple(artifacts) for key, artifacts in input_dict.items()},
-            runs=DEFAULT_RUNS if given is None else int(str(given)),
-        )
 
 
 def collect_files(
@@ -157,29 +105,32 @@ def collect(
         inputs = trainer_inputs(trace, request, store.name)
         if request.stage.order >= Stage.TRAINER.order:
             run = run or run_of_model(trace, request)
-    graphlet = current_graphlet(
-        trace,
-        moment_ms=now_ms,
-        stage=request.stage,
-        run=run,
-        input_artifacts=inputs,
-        pipeline=request.pipeline or None,
-    )
-    current = describe(
-        graphlet.graphlets,
-        request.stage,
-        payloads=payloads,
-        moment_ms=np.array([now_ms], np.int64),
-        rows=np.array([graphlet.number], np.int64),
-    )
-    pending = graphlet.trainer not in trace.executions.id
-    if pending:
-        current = dataclasses.replace(current, trainer=np.zeros(1, np.int64))
-    graphlets = segment(trace)
+    pending = [
+        current_graphlet(
+            trace,
+            moment_ms=now_ms,
+            stage=request.stage,
+            run=run,
+            input_artifacts=wanted.takes(inputs),
+            pipeline=request.pipeline or None,
+            node=wanted.node or None,
+            trainer_type=wanted.type or None,
+            role_of_type=request.role_of_type,
+            pushers=request.pushers,
+            model=_wired_model(trace, request, store.name),
+        )
+        for wanted in _wanted(trace, request)
+    ]
+    current = [_described(graphlet, request.stage, payloads, now_ms) for graphlet in pending]
+    names = tuple(_node_name(graphlet, request) for graphlet in pending)
+    graphlets = segment_present(trace, request.role_of_type, request.pushers)
     before = last_described(recorded, request, store.payloads)
-    wanted = recent.has_look_back(graphlets) | is_described(graphlets, before)
-    wanted &= recent.is_past(graphlets) & (graphlets.trainer_id != graphlet.trainer)
-    rows = np.flatnonzero(wanted).astype(np.int64)
+    wanted_rows = recent.has_look_back(graphlets) | is_described(graphlets, before)
+    nodes = tuple(_node_of(trace, int(at), names) for at in graphlets.trainer)
+    of_them = np.array([node in names for node in nodes], bool)
+    wanted_rows &= recent.is_past(graphlets) | of_them
+    wanted_rows &= ~np.isin(graphlets.trainer_id, [graphlet.trainer for graphlet in pending])
+    rows = np.flatnonzero(wanted_rows).astype(np.int64)
     table = describe_again(graphlets, request.stage, store.payloads, before, rows)
     decisions = past_decisions(recorded)
     runs = tuple(
@@ -187,19 +138,71 @@ def collect(
     )
     past = Dataset.from_graphlets(graphlets, table, rows=rows)
     past = without_cut_short(past, runs, decisions)
+    first = pending[0]
     return PipelineHistory(
         stage=request.stage,
-        pipeline=request.pipeline or graphlet.pipeline or "",
+        pipeline=request.pipeline or first.pipeline or "",
         run=request.run,
         read_ms=now_ms,
-        current=current,
+        current=FeatureTable.concatenate(current),
         past=dataclasses.replace(past, sources={}),
         decisions=decisions,
         past_runs=runs,
-        rehearsals=rehearsal_past(
-            graphlet.graphlets, graphlet.number, request.stage, payloads, now_ms
+        rehearsals=rehearsal_past(first.graphlets, first.number, request.stage, payloads, now_ms),
+        nodes=names,
+        repeats=tuple(
+            is_repeated(graphlet, wanted.code)
+            for graphlet, wanted in zip(pending, _wanted(trace, request))
         ),
+        past_nodes=tuple(nodes[row] for row in rows.tolist()),
+        role_of_type={name: role.name.lower() for name, role in request.role_of_type.items()},
+        pushers=request.pushers,
     )
+
+
+def _described(graphlet: Graphlet, stage: Stage, payloads: Payloads, now_ms: int) -> FeatureTable:
+    """Features of a current graphlet, one row; the id of a pending Trainer is 0."""
+    table = describe(
+        graphlet.graphlets,
+        stage,
+        payloads=payloads,
+        moment_ms=np.array([now_ms], np.int64),
+        rows=np.array([graphlet.number], np.int64),
+    )
+    if stage.order >= Stage.TRAINER.order:
+        return table
+    return dataclasses.replace(table, trainer=np.zeros(1, np.int64))
+
+
+def _wanted(trace: Trace, request: Request) -> tuple[TrainerWanted, ...]:
+    """The Trainers whose graphlets are described: one from stage ``trainer`` on."""
+    if request.stage.order >= Stage.TRAINER.order:
+        return (request.trainers or (TrainerWanted(""),))[:1]
+    if request.trainers:
+        return request.trainers
+    names = latest_trainer_nodes(trace, request.pipeline or None, request.role_of_type)
+    return tuple(TrainerWanted(name) for name in names) or (TrainerWanted(""),)
+
+
+def _node_name(graphlet: Graphlet, request: Request) -> str:
+    node = graphlet.node or ""
+    return next((one.node for one in request.trainers if one.node == node), node)
+
+
+def _node_of(trace: Trace, execution: int, names: Sequence[str]) -> str:
+    """Id of an execution's node; the name among those that are asked for, where it is one."""
+    context = trace.context_name(int(trace.node_of_execution[execution])) or ""
+    return context if context in names else trace.node_id(execution) or ""
+
+
+def _wired_model(trace: Trace, request: Request, store_name: str) -> int | None:
+    """Id of the wired model, or of what came of it; None where nothing is wired."""
+    if request.stage.order < Stage.TRAINER.order:
+        return None
+    for key in (keys.MODEL, "blessing", "evaluation", "infra_blessing"):
+        for wired in request.inputs.get(key, ()):
+            return _id_in(trace, wired, store_name)
+    return None
 
 
 def without_cut_short(

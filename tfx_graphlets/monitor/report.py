@@ -24,7 +24,7 @@ from tfx_graphlets.monitor.misses import (
     live_freshness,
     shadow_freshness,
 )
-from tfx_graphlets.monitor.observed import Observation, observe, pushed_runs
+from tfx_graphlets.monitor.observed import Observation, observe, pushed_runs, runs_decided
 from tfx_graphlets.monitor.probabilities import CalibrationDrift, calibration_drift
 from tfx_graphlets.monitor.savings import CostBook, Savings
 from tfx_graphlets.policy.decision import PastDecision
@@ -38,7 +38,8 @@ class GateReport:
     """How one gate is doing, or all of them.
 
     Attributes:
-      pipeline, stage, gate: which gate; all "" where it is about all of them.
+      pipeline, stage, gate, node: which gate, and for which of the Trainer nodes
+        behind it (its account is its own); all "" where it is about all of them.
       decisions: number of decisions; those that only followed the skip of a
         gate at an earlier stage are not among them.
       followed: number of those.
@@ -59,6 +60,7 @@ class GateReport:
     pipeline: str
     stage: str
     gate: str
+    node: str
     decisions: int
     followed: int
     runs: int
@@ -86,7 +88,10 @@ class GateReport:
         return document
 
     def __str__(self) -> str:
-        gate = ", ".join(filter(None, (self.pipeline, self.stage, self.gate))) or "all gates"
+        gate = (
+            ", ".join(filter(None, (self.pipeline, self.stage, self.gate, self.node)))
+            or "all gates"
+        )
         counts = ", ".join(
             f"{getattr(self, name)} {name.replace('_', ' ')}"
             for name in ("explored", "forced", "guarded", "failed_open", "shadow")
@@ -232,7 +237,7 @@ def monitor(
         reports.append(report)
         found = _judged(report, rules)
         found += behaviour_alarms(own, report.misses, rules)
-        found += silence_alarm(_pushes(graphlets, pipeline), now_ms, rules)
+        found += silence_alarm(_pushes(graphlets, pipeline, names[3]), now_ms, rules)
         alarms += [
             dataclasses.replace(alarm, pipeline=pipeline, stage=names[1], gate=names[2])
             for alarm in found
@@ -244,7 +249,7 @@ def monitor(
             )
     targets = {report.target for report in reports}
     overall = _report(
-        ("", "", ""),
+        ("", "", "", ""),
         recent,
         freshness if freshness is not None else targets.pop() if len(targets) == 1 else None,
         book.savings(recent, sorted({report.pipeline for report in reports}), since_ms),
@@ -256,8 +261,9 @@ def monitor(
     return MonitorReport(tuple(reports), overall, tuple(alarms), tuple(notes))
 
 
-def _gate_of(one: Observation) -> tuple[str, str, str]:
-    return one.decision.pipeline, one.decision.stage, one.decision.gate
+def _gate_of(one: Observation) -> tuple[str, str, str, str]:
+    decision = one.decision
+    return decision.pipeline, decision.stage, decision.gate, decision.node
 
 
 def _promised(observations: Sequence[Observation]) -> float | None:
@@ -265,9 +271,12 @@ def _promised(observations: Sequence[Observation]) -> float | None:
     return next((one for one in reversed(promised) if one is not None), None)
 
 
-def _pushes(graphlets: Graphlets, pipeline: str) -> IntArray:
+def _pushes(graphlets: Graphlets, pipeline: str, node: str) -> IntArray:
     names = [graphlets.trace.context_name(int(at)) or "" for at in graphlets.pipeline]
     mine = np.array([name == pipeline for name in names], bool)
+    if node:
+        of = [graphlets.trace.node_id(int(at)) for at in graphlets.trainer]
+        mine &= np.array([name == node for name in of], bool)
     return graphlets.end_ms[mine & graphlets.pushed]
 
 
@@ -281,17 +290,18 @@ def _judged(report: GateReport, rules: AlarmRules) -> list[Alarm]:
 
 
 def _report(
-    gate: tuple[str, str, str],
+    gate: tuple[str, str, str, str],
     observations: Sequence[Observation],
     target: float | None,
     savings: Savings,
 ) -> GateReport:
-    made = [one.decision for one in observations if not one.decision.followed]
+    decided = runs_decided(observations)
+    made = [one for one in decided if not one.followed]
     misses = estimate_misses(observations)
     return GateReport(
         *gate,
         decisions=len(made),
-        followed=len(observations) - len(made),
+        followed=len(decided) - len(made),
         runs=sum(one.proceed for one in made),
         skips=sum(not one.proceed for one in made),
         explored=sum(one.explored for one in made),

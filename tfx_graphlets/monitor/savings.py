@@ -54,6 +54,8 @@ class CostBook:
         trace = graphlets.trace
         names = [trace.context_name(int(at)) or "" for at in graphlets.pipeline]
         self._pipeline = np.array(names, object)
+        nodes = [trace.node_id(int(at)) or "" for at in graphlets.trainer]
+        self._node = np.array(nodes, object)
         # A graphlet that a gate behind its Trainer cut short does not show what one costs.
         runs = [trace.context_name(int(at)) for at in trace.run_of_execution[graphlets.trainer]]
         cut_short = {(o.decision.pipeline, o.decision.run) for o in observations if o.skipped}
@@ -77,7 +79,8 @@ class CostBook:
         """
         saved = saved_waste = 0.0
         for one in observations:
-            if one.skipped and not one.decision.shadow:
+            # What TFX's cache holds would have cost nothing.
+            if one.skipped and not one.decision.shadow and not one.decision.cache_hit:
                 cost = self._cost_of_skip(one)
                 saved += cost
                 saved_waste += cost * (1 - (one.decision.probability or 0.0))
@@ -98,6 +101,8 @@ class CostBook:
         except ValueError:  # an artifact that does not say where its gate stands
             return 0.0
         mine = (self._pipeline == one.decision.pipeline) & self._whole
+        if one.decision.node:
+            mine &= self._node == one.decision.node
         before = mine & (self._began_ms < one.decision.time_ms)
         chosen = after[before] if before.any() else after[mine]
         return float(chosen.mean()) if len(chosen) else 0.0

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.policy.decision import NodeDecision
 from tfx_graphlets.policy.evidence import (
     Contribution,
     SimilarGraphlet,
@@ -145,6 +146,8 @@ class GateDecision:
         skipped, 0..1; what a FreshnessLedger asks for.
       freshness: share of pushes that the threshold was chosen to keep, 0..1;
         None where it was not chosen for one.
+      nodes: what was found about each Trainer node that the gate stands before;
+        empty where ``decide`` was asked about one.
     """
 
     proceed: bool
@@ -160,6 +163,7 @@ class GateDecision:
     exploration: float = 0.0
     risk: float = 0.0
     freshness: float | None = None
+    nodes: tuple[NodeDecision, ...] = ()
 
     def __str__(self) -> str:
         return f"{'RUN' if self.proceed else 'SKIP'}: {self.reason}"
