@@ -52,7 +52,7 @@ def summary(view: Mapping[str, Any]) -> str:
 
 def _cost(cost_ms: float, money: float | None, currency: str | None) -> str:
     hours = f"{cost_ms / MS_PER_HOUR:,.2f} h"
-    return hours if money is None else f"{hours} ({money:,.2f} {currency})"
+    return hours if money is None or currency is None else f"{hours} ({money:,.2f} {currency})"
 
 
 def _percent(share: float | None) -> str:
