@@ -87,7 +87,8 @@ def test_segment_shows_people_a_table_with_the_waste(
     lines = out.splitlines()
     assert code == 0
     assert lines[0].split() == [
-        "trainer", "pipeline", "run", "executions", "artifacts", "outcome", "cost_s",
+        "trainer", "pipeline", "node", "run", "executions", "artifacts", "outcome", "needed",
+        "cost_s",
     ]  # fmt: skip
     assert lines[-1].startswith("60 graphlets (30 pushed, 30 unpushed")
     assert lines[-1].endswith("99.0 s of compute, 49.5 s wasted (50%)")

@@ -98,11 +98,27 @@ def test_lanes_do_not_mix() -> None:
     runs = Runs()
     runs.run(pushed=True)
     build = runs.build
-    for node in ("second", "second"):
+    for run in ("x", "y"):
         model = build.artifact("Model")
-        build.execution("Trainer", outputs={"m": [model]}, run="x", pipeline="p", node=node)
+        build.execution("Trainer", outputs={"m": [model]}, run=run, pipeline="p", node="second")
     table = runs.table()
     assert table.numbers("history.labelled").tolist() == [0.0, 0.0, 1.0]
+
+
+def test_an_attempt_that_was_retried_is_no_example() -> None:
+    """Its outcome is not known to the attempt that counts, nor to later runs."""
+    build = Runs().build
+    for run, attempts in (("x", 2), ("y", 1)):
+        data = build.artifact("Examples", span=1)
+        for _ in range(attempts):
+            build.execution(
+                "Trainer", inputs={"examples": [data]}, run=run, node="t",
+                outputs={"model": [build.artifact("Model")]},
+            )  # fmt: skip
+    graphlets = segment(build.trace())
+    table = describe(graphlets, Stage.PRE)
+    assert table.numbers("history.labelled").tolist() == [0.0, 0.0, 1.0]
+    assert table.numbers("history.unpushed_streak").tolist() == [0.0, 0.0, 1.0]
 
 
 def _overlapping(pusher_state: ExecutionState) -> dict[str, float | str | None]:

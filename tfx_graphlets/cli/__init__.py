@@ -6,6 +6,8 @@ Exit codes: 0 done (``gate``: run, ``monitor``: healthy), 3 ``gate``: skip,
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -39,7 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("tfx-graphlets: interrupted\n")
         return EXIT_FAILURE
-    render.show(result, options.format, sys.stdout)
+    try:
+        render.show(result, options.format, sys.stdout)
+    except BrokenPipeError:  # what reads us has seen enough
+        _let_go_of_stdout()
+    except OSError as error:  # a full disk behind standard output
+        _let_go_of_stdout()
+        render.warn(f"standard output cannot be written: {error.strerror or error}", sys.stderr)
+        return EXIT_FAILURE
     if result.alarm:
         return EXIT_ALARM
     return EXIT_SKIP if result.skip else EXIT_DONE
@@ -47,7 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _fail(error: Exception, output_format: str) -> int:
     reason = " ".join(str(error).split())
-    sys.stderr.write(f"tfx-graphlets: {reason}\n")
+    render.warn(reason, sys.stderr)
     if output_format == "json":
-        render.show_error(error, reason, sys.stdout)
+        try:
+            render.show_error(error, reason, sys.stdout)
+        except OSError:
+            _let_go_of_stdout()
     return EXIT_FAILURE
+
+
+def _let_go_of_stdout() -> None:
+    """Python flushes standard output once more at its end, which would fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -9,25 +9,28 @@ import dataclasses
 import io
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from tqdm import tqdm
 
 from tfx_graphlets.analysis.corpus import describe_store
-from tfx_graphlets.cli.render import Result, table
+from tfx_graphlets.cli.render import Result, table, warn
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.features import describe
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
 from tfx_graphlets.files import replaced_file
-from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets import outcome, roles
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.policy.decide import GatePolicy
 from tfx_graphlets.stores.store import Store, open_store
-from tfx_graphlets.trace.trace import Trace
+from tfx_graphlets.trace.trace import IntArray, Trace
 from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
@@ -38,11 +41,15 @@ _MOST_DRAWN = 20  # graphlets in one drawing
 def segment_store(options: argparse.Namespace) -> Result:
     """``segment STORE``: the graphlets, one row each."""
     with open_store(options.store) as store:
-        graphlets = _graphlets(store, options, options.pipeline)
-    chosen = [graphlets.of_trainer(trainer) for trainer in options.trainer] or list(graphlets)
+        graphlets = _cut(store.read_trace(), options)
+        numbers = _selected(graphlets, store, options)
+    _hint(graphlets)
+    if options.trainer:
+        numbers = np.array([graphlets.of_trainer(one).number for one in options.trainer], np.int64)
+    chosen = [graphlets[number] for number in numbers.tolist()]
     rows = [graphlet.to_dict() for graphlet in chosen]
     if options.format == "dot":
-        return Result(rows, _drawn(graphlets, [graphlet.number for graphlet in chosen]))
+        return Result(rows, _drawn(graphlets, numbers.tolist()))
     shown = [
         {
             **row,
@@ -52,8 +59,11 @@ def segment_store(options: argparse.Namespace) -> Result:
         }
         for row, graphlet in zip(rows, chosen)
     ]
-    columns = ("trainer", "pipeline", "run", "executions", "artifacts", "outcome", "cost_s")
-    return Result(rows, f"{table(shown, columns)}\n\n{_summary(graphlets)}")
+    columns = (
+        "trainer", "pipeline", "node", "run", "executions", "artifacts", "outcome", "needed",
+        "cost_s",
+    )  # fmt: skip
+    return Result(rows, f"{table(shown, columns)}\n\n{_summary(graphlets, numbers)}")
 
 
 def _drawn(graphlets: Graphlets, numbers: Sequence[int]) -> str:
@@ -79,7 +89,7 @@ def write_features(options: argparse.Namespace) -> Result:
             "output", options.output, f"its ending must be one of {', '.join(_TABLE_SUFFIXES)}"
         )
     with open_store(options.store) as store:
-        features = describe_store(
+        features = _features_of_selected(store, options) or describe_store(
             store, options.stage, processes=options.processes or len(os.sched_getaffinity(0)),
             executions_in_memory=options.executions_in_memory, role_of_type=dict(options.role),
             progress=lambda shards, count: tqdm(shards, "shards", count, disable=None, leave=False),
@@ -320,8 +330,34 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
 }
 
 
-def _graphlets(store: Store, options: argparse.Namespace, pipeline: str | None = None) -> Graphlets:
-    return _cut(store.read_trace(pipeline=pipeline), options)
+def _features_of_selected(store: Store, options: argparse.Namespace) -> FeatureTable | None:
+    """Features of the graphlets that the options select; None where they select all."""
+    selects = _pipeline(store, options) or options.node or options.pusher
+    if not selects or options.executions_in_memory:
+        return None
+    graphlets = _cut(without_gates(store.read_trace()), options)
+    rows = _selected(graphlets, store, options)
+    return describe(graphlets, options.stage, payloads=store.payloads, rows=rows)
+
+
+def _pipeline(store: Store, options: argparse.Namespace) -> str | None:
+    """The pipeline that is asked for; of an archive of one pipeline, that one."""
+    if options.pipeline is not None:
+        return str(options.pipeline)
+    selection = getattr(getattr(store, "manifest", None), "selection", None)
+    return None if selection is None else str(selection)
+
+
+def _selected(graphlets: Graphlets, store: Store, options: argparse.Namespace) -> IntArray:
+    """Numbers of the graphlets that ``--pipeline`` and ``--node`` select, int64 [k]."""
+    return graphlets.of(pipeline=_pipeline(store, options), node=options.node)
+
+
+def _hint(graphlets: Graphlets) -> None:
+    """Says what to do about a store that holds Models and no Trainer."""
+    hint = roles.no_trainer_hint(graphlets.trace, graphlets.role)
+    if hint is not None:
+        warn(hint, sys.stderr)
 
 
 def _cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
@@ -329,6 +365,7 @@ def _cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
     return segment(
         trace,
         role_of_type=dict(options.role),
+        pushers=getattr(options, "pusher", None) or None,
         cost_weight_of_role={name: w for name, w in weights if isinstance(name, Role)},
         cost_weight_of_type={name: w for name, w in weights if isinstance(name, str)},
     )
@@ -350,19 +387,27 @@ def _dataset(
             store = (keep_open or own).enter_context(open_store(uri))
             trace = store.read_trace()
             graphlets = _cut(without_gates(trace), options)
+            _hint(graphlets)
+            rows = _selected(graphlets, store, options)
             dataset = Dataset.describe(graphlets, stage, store.payloads, store.name)
             # What a gate behind the Trainer has cut short has no outcome to learn from.
             runs = [graphlet.run or "" for graphlet in graphlets]
-            datasets.append(without_cut_short(dataset, runs, past_decisions(trace)))
+            dataset = without_cut_short(dataset, runs, past_decisions(trace))
+            datasets.append(dataset.take(rows))
     return Dataset.concatenate(datasets)
 
 
-def _summary(graphlets: Graphlets) -> str:
-    held = sorted(set(graphlets.executions.index.tolist()))
-    cost = float(graphlets.cost[held].sum())
-    waste = outcome.total_waste(graphlets)
+def _summary(graphlets: Graphlets, numbers: IntArray) -> str:
+    """Outcomes, compute and waste; what a graphlet of another pipeline needs is no waste."""
+    held = np.zeros(len(graphlets.trace.executions), bool)
+    held[graphlets.executions.index[np.isin(graphlets.executions.rows(), numbers)]] = True
+    cost = outcome.cost_of(graphlets, held)
+    waste = outcome.cost_of(graphlets, held & outcome.wasted_executions(graphlets))
     share = f" ({waste / cost:.0%})" if cost else ""
-    return f"{graphlets}; {cost / 1000:.1f} s of compute, {waste / 1000:.1f} s wasted{share}"
+    text = f"{cost / 1000:.1f} s of compute, {waste / 1000:.1f} s wasted{share}"
+    text = f"{graphlets.counted(numbers)}; {text}"
+    overhead = outcome.cost_of(graphlets, outcome.overhead_executions(graphlets))
+    return f"{text}; gates and rehearsals {overhead / 1000:.1f} s" if overhead else text
 
 
 def _limits(options: argparse.Namespace) -> dict[str, Any]:

@@ -28,7 +28,6 @@ def parser() -> argparse.ArgumentParser:
 
     segment = _command(commands, "segment", "print the graphlets of a store", "table", "dot")
     segment.add_argument("store", metavar="STORE", help=STORE_HELP)
-    segment.add_argument("--pipeline", help="only the graphlets of this pipeline")
     segment.add_argument(
         "--trainer", type=_whole(1), metavar="ID", action="append", default=[],
         help="only the graphlet of this Trainer execution; may be repeated; with --format dot it "
@@ -36,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_cost_weights(segment)
     _add_roles(segment)
+    _add_selection(segment)
 
     features = _command(commands, "features", "write the features of all graphlets to a file")
     features.add_argument("store", metavar="STORE", help=STORE_HELP)
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         help="read a store that holds more some pipelines at a time (default: all at once)",
     )  # fmt: skip
     _add_roles(features)
+    _add_selection(features)
 
     train = _command(commands, "train", "train a waste model")
     train.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
@@ -58,11 +59,13 @@ def parser() -> argparse.ArgumentParser:
     _add_seed(train)
     train.add_argument("--output", required=True, metavar="DIR", help="the model's directory")
     _add_roles(train)
+    _add_selection(train)
 
     evaluate = _command(commands, "evaluate", "test a waste model on stores")
     evaluate.add_argument("model", metavar="DIR", help="a waste model's directory")
     evaluate.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
     _add_roles(evaluate)
+    _add_selection(evaluate)
 
     backtest = _command(
         commands, "backtest", "replay a gate over the past, knowing only what was known then"
@@ -82,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     _add_seed(backtest)
     _add_cost_weights(backtest)
     _add_roles(backtest)
+    _add_selection(backtest)
 
     study = _command(
         commands, "study", "compare learners, features, stages and amounts of data, offline"
@@ -98,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_cost_weights(study)
     _add_roles(study)
+    _add_selection(study)
 
     archive = _command(
         commands, "archive", "keep a store's history in a directory of Parquet; again: what is new"
@@ -192,6 +197,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_cost_weights(monitor)
     _add_roles(monitor)
+    _add_pushers(monitor)
     return top
 
 
@@ -264,6 +270,24 @@ def _add_cost_weights(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--cost-weight", metavar="ROLE|TYPE=W", action="append", default=[], type=_weight,
         help="factor on the cost of a role (trainer) or execution type; may be repeated",
+    )  # fmt: skip
+
+
+def _add_selection(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--pipeline",
+        help="only graphlets whose Trainer is of this pipeline; nothing is cut off them",
+    )
+    one.add_argument(
+        "--node", metavar="ID", help="only graphlets whose Trainer is this node, by its id"
+    )
+    _add_pushers(one)
+
+
+def _add_pushers(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--pusher", metavar="NODE|TYPE", action="append", default=[],
+        help="a pusher that counts, by its node's id or its type; may be repeated (default: all)",
     )  # fmt: skip
 
 

@@ -6,7 +6,12 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import Final, TextIO
+
+# Control characters and line separators, each as Python writes it: one row stays one line.
+_CONTROLS: Final = {
+    code: ascii(chr(code))[1:-1] for code in (*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029)
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +32,33 @@ class Result:
 
 
 def show(result: Result, output_format: str, stream: TextIO) -> None:
-    """Writes a result as JSON (one document) or as text."""
+    """Writes a result as JSON (one document) or as text.
+
+    What the stream's encoding cannot show is replaced: a terminal that is not UTF-8 gets ``?``.
+
+    Raises:
+      OSError: the stream cannot be written (``BrokenPipeError`` where nobody reads it).
+    """
     if output_format == "json":
-        json.dump(_plain(result.document), stream, indent=1, allow_nan=False)
-        stream.write("\n")
-    elif result.text:
-        stream.write(result.text + "\n")
+        text = json.dumps(_plain(result.document), indent=1, allow_nan=False)
+    else:
+        text = result.text
+    if text:
+        stream.write(_showable(text, stream) + "\n")
+    stream.flush()
+
+
+def warn(message: str, stream: TextIO) -> None:
+    """Writes one line of the program's own."""
+    line = " ".join(message.split())
+    stream.write(_showable(f"tfx-graphlets: {line}\n", stream))
+
+
+def _showable(text: str, stream: TextIO) -> str:
+    encoding = getattr(stream, "encoding", None)
+    if not encoding:
+        return text
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def show_error(error: Exception, reason: str, stream: TextIO) -> None:
@@ -70,7 +96,8 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}"
-    return str(value)
+    # A line break or a tab in a name would break the row.
+    return str(value).translate(_CONTROLS)
 
 
 def _plain(value: object) -> object:

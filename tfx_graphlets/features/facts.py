@@ -25,7 +25,7 @@ from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.trace.adjacency import Adjacency
-from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
 _SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)
@@ -136,11 +136,12 @@ class Facts:
         """A numeric property of an artifact; NaN where it has none."""
         return float(self._artifact_numbers(name)[artifact])
 
-    @functools.cached_property
-    def says_pushed(self) -> BoolArray:
-        """True for artifacts whose property ``pushed`` is 1, bool [num_artifacts]."""
-        artifacts = self.trace.artifacts
-        return artifacts.properties.has_number(PropertyName.PUSHED, 1, len(artifacts))
+    def retried_ms(self, graphlet: int) -> int:
+        """When the next attempt at a graphlet's training was created; NEVER if there is none."""
+        following = int(self.graphlets.retry[graphlet])
+        if following < 0:
+            return NEVER
+        return int(self.trace.executions.create_ms[self.graphlets.trainer[following]])
 
     def _texts(self, name: str) -> list[str | None]:
         if name not in self._execution_text:

@@ -19,7 +19,6 @@ from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, Prop
 # An execution that was left RUNNING by a crash is waited for no longer than this.
 ABANDONED_AFTER_MS = 24 * 3_600_000
 
-_PUSHING_STATES = (ExecutionState.COMPLETE, ExecutionState.CACHED)
 _VERDICT_OF_ROLE = {
     Role.MODEL_VALIDATOR: ArtifactType.MODEL_BLESSING,
     Role.INFRA_VALIDATOR: ArtifactType.INFRA_BLESSING,
@@ -106,7 +105,8 @@ class Past:
     def _settles(self, graphlet: int) -> int:
         """From when on all there is to know of a graphlet is known."""
         create_ms = self.facts.trace.executions.create_ms
-        latest = 0
+        retried = self.facts.retried_ms(graphlet)
+        latest = 0 if retried == NEVER else retried
         for member in self.facts.members(graphlet):
             if member.known_ms != NEVER:
                 latest = max(latest, member.known_ms)
@@ -135,18 +135,11 @@ class Past:
         )
 
     def _pushed_ms(self, members: tuple[Member, ...]) -> int:
-        state = self.facts.trace.executions.state
         return min(
             (
                 member.known_ms
                 for member in members
-                if member.part is Part.DOWNSTREAM
-                and member.role is Role.PUSHER
-                and state[member.execution] in _PUSHING_STATES
-                and any(
-                    self.facts.says_pushed[artifact]
-                    for artifact in self.facts.outputs(member.execution)
-                )
+                if member.part is Part.DOWNSTREAM and self.facts.graphlets.pushes[member.execution]
             ),
             default=NEVER,
         )
@@ -166,6 +159,8 @@ class Past:
             return Outcome.INCOMPLETE
         if executions.state[trainer] == ExecutionState.FAILED:
             return Outcome.FAILED
+        if self.facts.retried_ms(graphlet) <= moment_ms:
+            return Outcome.INCOMPLETE  # the attempt that counts is a later one
         finished = self.facts.timeline.finished_ms
         for member in self.facts.members(graphlet):
             # What is not downstream joined never.

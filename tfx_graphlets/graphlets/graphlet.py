@@ -130,8 +130,12 @@ class Graphlets:
         return Graphlet(self, number % len(self))
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{int((self.outcome == o).sum())} {o}" for o in _IN_ORDER)
-        return f"{len(self)} graphlets ({counts})"
+        return self.counted(np.arange(len(self), dtype=np.int64))
+
+    def counted(self, numbers: IntArray) -> str:
+        """Some graphlets, int64 [k], counted by outcome."""
+        counts = ", ".join(f"{int((self.outcome[numbers] == o).sum())} {o}" for o in _IN_ORDER)
+        return f"{len(numbers)} graphlets ({counts})"
 
     def of_trainer(self, execution_id: int) -> Graphlet:
         """The graphlet of the Trainer execution with this MLMD id.
@@ -182,8 +186,7 @@ class Graphlets:
     def needed_at(self, moment_ms: int | IntArray) -> BoolArray:
         """``needed`` as far as it was known at a moment, bool [n].
 
-        The label of an unpushed graphlet changes at the push that it turns out to be needed
-        for, not before.
+        The label of an unpushed graphlet changes at the push that it led to, not before.
 
         Args:
           moment_ms: one moment, or one per graphlet; a push that ended at it counts.
@@ -330,14 +333,13 @@ class Graphlet:
     @property
     def needed(self) -> bool:
         """Whether it is pushed, or its Model led to a push."""
-        return bool(self.graphlets.needed_ms[self.number] != NEVER)
+        return bool(self.graphlets.needed[self.number])
 
     @property
     def start_ms(self) -> int:
         """Earliest create time of its executions, milliseconds since the epoch; 0 if none."""
         known = self._times("create_ms")
-        known = known[known != 0]
-        return int(known.min()) if len(known) else 0
+        return int(min(known[known != 0], default=0))
 
     @property
     def end_ms(self) -> int:

@@ -110,14 +110,16 @@ class Entries:
     @functools.cached_property
     def _pushes(self) -> BoolArray:
         """True for entries that brought the model to serving."""
-        artifacts, states = self.trace.artifacts, self.trace.executions.state
-        says = artifacts.properties.has_number(PropertyName.PUSHED, 1, len(artifacts))
-        pusher = (self.part == Part.DOWNSTREAM) & (self.role == Role.PUSHER)
-        pusher &= np.isin(states[self.execution], (ExecutionState.COMPLETE, ExecutionState.CACHED))
-        result = np.zeros(len(self.execution), bool)
-        entry = np.flatnonzero(pusher)
-        index, artifact = self.edges.outputs.expand(self.execution[entry])
-        result[entry[index[says[artifact]]]] = True
+        pushes: BoolArray = self.graphlets.pushes[self.execution]
+        return pushes & (self.part == Part.DOWNSTREAM)
+
+    @functools.cached_property
+    def _retried_ms(self) -> IntArray:
+        """When the next attempt at each graphlet's training was created, int64 [n]; or NEVER."""
+        retry = self.graphlets.retry
+        result = np.full(len(retry), NEVER, np.int64)
+        some = np.flatnonzero(retry >= 0)
+        result[some] = self.trace.executions.create_ms[self.graphlets.trainer[retry[some]]]
         return result
 
     def text_codes(self, name: str) -> IntArray:
@@ -170,7 +172,8 @@ class Entries:
         if not len(self.graphlets):
             return np.zeros(0, np.int64)
         settled: IntArray = np.maximum.reduceat(latest, self.start[:-1])
-        return np.maximum(settled, 0)
+        retried = np.where(self._retried_ms == NEVER, 0, self._retried_ms)
+        return np.maximum(settled, np.maximum(retried, 0))
 
     @functools.cached_property
     def settled(self) -> Seen:
@@ -249,6 +252,8 @@ class Entries:
         state = executions.state[trainer]
         result = np.full(len(graphlet), Outcome.INCOMPLETE, np.int8)
         result[self.has_model[trainer] & ~waits] = Outcome.UNPUSHED
+        # The attempt that counts is a later one.
+        result[self._retried_ms[graphlet] <= moment_ms] = Outcome.INCOMPLETE
         result[state == ExecutionState.FAILED] = Outcome.FAILED
         result[finished[trainer] > moment_ms] = Outcome.INCOMPLETE
         result[pushed_ms != NEVER] = Outcome.PUSHED
