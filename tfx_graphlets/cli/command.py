@@ -9,7 +9,6 @@ import dataclasses
 import io
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,12 +18,13 @@ import numpy as np
 from tqdm import tqdm
 
 from tfx_graphlets.analysis.corpus import describe_store
-from tfx_graphlets.cli.render import Result, table, warn
+from tfx_graphlets.cli import selection
+from tfx_graphlets.cli.render import Result, table
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import describe
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
 from tfx_graphlets.files import replaced_file
-from tfx_graphlets.graphlets import outcome, roles
+from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
@@ -42,8 +42,8 @@ def segment_store(options: argparse.Namespace) -> Result:
     """``segment STORE``: the graphlets, one row each."""
     with open_store(options.store) as store:
         graphlets = _cut(store.read_trace(), options)
-        numbers = _selected(graphlets, store, options)
-    _hint(graphlets)
+        numbers = selection.selected(graphlets, store, options)
+    selection.hint(graphlets)
     if options.trainer:
         numbers = np.array([graphlets.of_trainer(one).number for one in options.trainer], np.int64)
     chosen = [graphlets[number] for number in numbers.tolist()]
@@ -89,7 +89,8 @@ def write_features(options: argparse.Namespace) -> Result:
             "output", options.output, f"its ending must be one of {', '.join(_TABLE_SUFFIXES)}"
         )
     with open_store(options.store) as store:
-        features = _features_of_selected(store, options) or describe_store(
+        chosen = _features_of_selected(store, options)
+        features = chosen if chosen is not None else describe_store(
             store, options.stage, processes=options.processes or len(os.sched_getaffinity(0)),
             executions_in_memory=options.executions_in_memory, role_of_type=dict(options.role),
             progress=lambda shards, count: tqdm(shards, "shards", count, disable=None, leave=False),
@@ -332,32 +333,12 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
 
 def _features_of_selected(store: Store, options: argparse.Namespace) -> FeatureTable | None:
     """Features of the graphlets that the options select; None where they select all."""
-    selects = _pipeline(store, options) or options.node or options.pusher
-    if not selects or options.executions_in_memory:
+    selects = selection.pipeline_of(store, options) or options.node or options.pusher
+    if not selects:
         return None
     graphlets = _cut(without_gates(store.read_trace()), options)
-    rows = _selected(graphlets, store, options)
+    rows = selection.selected(graphlets, store, options)
     return describe(graphlets, options.stage, payloads=store.payloads, rows=rows)
-
-
-def _pipeline(store: Store, options: argparse.Namespace) -> str | None:
-    """The pipeline that is asked for; of an archive of one pipeline, that one."""
-    if options.pipeline is not None:
-        return str(options.pipeline)
-    selection = getattr(getattr(store, "manifest", None), "selection", None)
-    return None if selection is None else str(selection)
-
-
-def _selected(graphlets: Graphlets, store: Store, options: argparse.Namespace) -> IntArray:
-    """Numbers of the graphlets that ``--pipeline`` and ``--node`` select, int64 [k]."""
-    return graphlets.of(pipeline=_pipeline(store, options), node=options.node)
-
-
-def _hint(graphlets: Graphlets) -> None:
-    """Says what to do about a store that holds Models and no Trainer."""
-    hint = roles.no_trainer_hint(graphlets.trace, graphlets.role)
-    if hint is not None:
-        warn(hint, sys.stderr)
 
 
 def _cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
@@ -387,8 +368,8 @@ def _dataset(
             store = (keep_open or own).enter_context(open_store(uri))
             trace = store.read_trace()
             graphlets = _cut(without_gates(trace), options)
-            _hint(graphlets)
-            rows = _selected(graphlets, store, options)
+            selection.hint(graphlets)
+            rows = selection.selected(graphlets, store, options)
             dataset = Dataset.describe(graphlets, stage, store.payloads, store.name)
             # What a gate behind the Trainer has cut short has no outcome to learn from.
             runs = [graphlet.run or "" for graphlet in graphlets]
