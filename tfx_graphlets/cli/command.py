@@ -27,11 +27,10 @@ from tfx_graphlets.files import replaced_file
 from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.policy.decide import GatePolicy
 from tfx_graphlets.stores.store import Store, open_store
-from tfx_graphlets.trace.trace import IntArray, Trace
-from tfx_graphlets.vocabulary import Role, Stage
+from tfx_graphlets.trace.trace import IntArray
+from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 _TABLE_SUFFIXES = (".csv", ".parquet")
@@ -41,7 +40,7 @@ _MOST_DRAWN = 20  # graphlets in one drawing
 def segment_store(options: argparse.Namespace) -> Result:
     """``segment STORE``: the graphlets, one row each."""
     with open_store(options.store) as store:
-        graphlets = _cut(store.read_trace(), options)
+        graphlets = selection.cut(store.read_trace(), options)
         numbers = selection.selected(graphlets, store, options)
     selection.hint(graphlets)
     if options.trainer:
@@ -307,7 +306,7 @@ def monitor_store(options: argparse.Namespace) -> Result:
         trace = store.read_trace(pipeline=options.pipeline)
     report = monitor(
         past_decisions(trace),
-        _cut(without_gates(trace), options),
+        selection.cut(without_gates(trace), options),
         now_ms=now_ms,
         since_ms=since_ms,
         stage=options.stage,
@@ -336,20 +335,9 @@ def _features_of_selected(store: Store, options: argparse.Namespace) -> FeatureT
     selects = selection.pipeline_of(store, options) or options.node or options.pusher
     if not selects:
         return None
-    graphlets = _cut(without_gates(store.read_trace()), options)
+    graphlets = selection.cut(without_gates(store.read_trace()), options)
     rows = selection.selected(graphlets, store, options)
     return describe(graphlets, options.stage, payloads=store.payloads, rows=rows)
-
-
-def _cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
-    weights: list[tuple[str | Role, float]] = getattr(options, "cost_weight", [])
-    return segment(
-        trace,
-        role_of_type=dict(options.role),
-        pushers=getattr(options, "pusher", None) or None,
-        cost_weight_of_role={name: w for name, w in weights if isinstance(name, Role)},
-        cost_weight_of_type={name: w for name, w in weights if isinstance(name, str)},
-    )
 
 
 def _dataset(
@@ -367,7 +355,7 @@ def _dataset(
         for uri in tqdm(stores, desc="stores", disable=None, leave=False):
             store = (keep_open or own).enter_context(open_store(uri))
             trace = store.read_trace()
-            graphlets = _cut(without_gates(trace), options)
+            graphlets = selection.cut(without_gates(trace), options)
             selection.hint(graphlets)
             rows = selection.selected(graphlets, store, options)
             dataset = Dataset.describe(graphlets, stage, store.payloads, store.name)

@@ -8,8 +8,10 @@ import sys
 from tfx_graphlets.cli.render import warn
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import Store
-from tfx_graphlets.trace.trace import IntArray
+from tfx_graphlets.trace.trace import IntArray, Trace
+from tfx_graphlets.vocabulary import Role
 
 
 def pipeline_of(store: Store, options: argparse.Namespace) -> str | None:
@@ -30,3 +32,15 @@ def hint(graphlets: Graphlets) -> None:
     message = roles.no_trainer_hint(graphlets.trace, graphlets.role)
     if message is not None:
         warn(message, sys.stderr)
+
+
+def cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
+    """The graphlets of a trace, by the roles, pushers and weights of the options."""
+    weights: list[tuple[str | Role, float]] = getattr(options, "cost_weight", [])
+    return segment(
+        trace,
+        role_of_type=dict(options.role),
+        pushers=getattr(options, "pusher", None) or None,
+        cost_weight_of_role={name: w for name, w in weights if isinstance(name, Role)},
+        cost_weight_of_type={name: w for name, w in weights if isinstance(name, str)},
+    )
