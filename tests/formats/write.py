@@ -29,7 +29,12 @@ from tfx_graphlets.waste_model.learner import LearnerSettings
 from tfx_graphlets.waste_model.model import WasteModel
 
 FOLDER = Path(__file__).parent
-TRAINED_ON, SCORED = history.archives()[:2], history.archives()[2]
+# By name: the history grows.
+TRAINED_ON = [
+    history.DIRECTORY / name / "archive"
+    for name in ("flights-all-dnn-w5-throttle", "flights-all-linear-w3")
+]
+SCORED = history.DIRECTORY / "flights-all-linear-w4-cached" / "archive"
 
 
 def graphlets_of(store: Store) -> list[dict[str, Any]]:
