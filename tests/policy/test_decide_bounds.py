@@ -150,6 +150,7 @@ def test_the_defaults_are_what_the_pages_say() -> None:
         "proceed": True, "would_skip": False, "probability": None, "threshold": None,
         "reason": "why", "stage": "", "model_fingerprint": "", "contributions": (), "similar": (),
         "explored": False, "exploration": 0.0, "risk": 0.0, "freshness": None,
+        "nodes": (),
     }  # fmt: skip
 
 
