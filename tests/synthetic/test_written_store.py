@@ -55,7 +55,8 @@ def test_the_generator_knows_the_outcome_of_every_model(made: Made) -> None:
     assert len(graphlets) == LIVELY.models
     assert graphlets.trainer_id.tolist() == made.written.trainer_id.tolist()
     assert graphlets.outcome.tolist() == made.written.outcome.tolist()
-    assert set(graphlets.outcome.tolist()) == set(Outcome)
+    # TFX's runners do not try a Trainer again within a run, so neither does the generator.
+    assert set(graphlets.outcome.tolist()) == set(Outcome) - {Outcome.RETRIED}
     assert graphlets.useful.any()
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import dataclasses
-import io
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +17,10 @@ from tqdm import tqdm
 from tfx_graphlets.analysis.corpus import describe_store
 from tfx_graphlets.cli import selection
 from tfx_graphlets.cli.render import Result, table
+from tfx_graphlets.cli.table_file import write_table
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import describe
-from tfx_graphlets.features.table import FeatureKind, FeatureTable
+from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.files import replaced_file
 from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.gate_nodes import without_gates
@@ -95,7 +93,7 @@ def write_features(options: argparse.Namespace) -> Result:
             progress=lambda shards, count: tqdm(shards, "shards", count, disable=None, leave=False),
         )  # fmt: skip
     with replaced_file(target) as draft:
-        _write_table(features, draft, target.suffix)
+        write_table(features, draft, target.suffix)
     document = {
         "output": options.output,
         "stage": str(options.stage),
@@ -388,27 +386,3 @@ def _limits(options: argparse.Namespace) -> dict[str, Any]:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _write_table(features: FeatureTable, target: Path, suffix: str) -> None:
-    if suffix == ".parquet":
-        import pyarrow.parquet
-
-        # Hardly a number repeats: dictionaries of them would cost time and space.
-        categories = [f.name for f in features.features if f.kind is FeatureKind.CATEGORY]
-        pyarrow.parquet.write_table(features.to_arrow(), target, use_dictionary=categories)
-        return
-    columns: list[Sequence[object]] = [features.trainer.tolist()]
-    for feature in features.features:
-        values = features.columns[feature.name]
-        if feature.kind is FeatureKind.NUMBER:
-            columns.append(
-                ["" if math.isnan(v) else v for v in features.numbers(feature.name).tolist()]
-            )
-        else:
-            columns.append(["" if value is None else value for value in values])
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trainer", *(feature.name for feature in features.features)])
-    writer.writerows(zip(*columns))
-    target.write_text(text.getvalue(), encoding="utf-8")

@@ -95,11 +95,16 @@ def _puts_out(edges: Edges, execution: BoolArray, wanted: BoolArray) -> BoolArra
 
 
 def _declared(trace: Trace, role_of_type: Mapping[str, Role] | None) -> BoolArray:
-    """Execution types that the user declared to be pushers, bool [num_types]."""
+    """Execution types that the user declared to be pushers, bool [num_types].
+
+    A class that is one by its name needs no declaration: TFX's says whether it pushed.
+    """
     given = role_of_type or {}
+    by_name = vocabulary.ROLE_OF_CLASS
     return np.array(
         [
             given.get(name, given.get(vocabulary.base_name(name))) is Role.PUSHER
+            and by_name.get(vocabulary.base_name(name)) is not Role.PUSHER
             for name in trace.executions.type_names
         ],
         bool,

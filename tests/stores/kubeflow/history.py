@@ -69,8 +69,13 @@ def opened(
     return KfpStore(address, sleep=naps or Naps(), timeout_seconds=timeout)
 
 
-def outline(graphlets: Graphlets) -> list[dict[str, object]]:
-    """The graphlets by what they are, without ids, which the API has others of."""
+def outline(graphlets: Graphlets, *, nodes: bool = True) -> list[dict[str, object]]:
+    """The graphlets by what they are, without ids, which the API has others of.
+
+    Args:
+      graphlets: the graphlets.
+      nodes: whether the Trainers' nodes are told, too.
+    """
     trace = graphlets.trace
     executions = dict(zip(trace.executions.id.tolist(), range(len(trace.executions))))
     result = []
@@ -86,5 +91,7 @@ def outline(graphlets: Graphlets) -> list[dict[str, object]]:
         )
         content["warm_start"] = len(graphlet.warm_start)
         del content["trainer"], content["run"]
+        if not nodes:
+            del content["node"]
         result.append(content)
     return sorted(result, key=lambda one: (one["start_ms"], one["pipeline"]))
