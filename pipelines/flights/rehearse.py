@@ -107,7 +107,7 @@ def _split(content: list[bytes], label: str) -> Split:
 
 def write_data(variant: variants.VariantConfig, data_root: Path) -> None:
     """Writes every delivery of a variant's schedule below a data root."""
-    days = data.FlightDays(variant.airports)
+    days = data.FlightDays(variant.airports, task=variant.task, carriers=variant.carriers)
     for planned in schedule.plan(variant):
         for delivery in planned.deliveries:
             rows = days.day(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -34,7 +33,6 @@ from tests.kubeflow.emulator import (
 )
 from tfx_graphlets.components import kubeflow_executor
 from tfx_graphlets.components.artifact_files import write_files
-from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.kubeflow import KFP, VERTEX, compile_for_kubeflow
 from tfx_graphlets.vocabulary import Stage
 
@@ -225,16 +223,13 @@ def test_an_example_gen_finds_its_span_on_both_back_ends(tmp_path: Path) -> None
     assert "num_files:1" in found[0][1]
 
 
-def test_the_penguin_pipeline_runs_on_open_source_kfp(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_penguin_pipeline_runs_on_open_source_kfp(tmp_path: Path, model: str) -> None:
     """TFX's own components up to the gate, on data that are not worth a training."""
-    at_hand = {"store": str(gated.ARCHIVE), "pipeline_name": gated.PIPELINE}
-    monkeypatch.setattr(penguin, "GraphletGen", functools.partial(GraphletGen, **at_hand))
     data.write_penguins(tmp_path / "data", 3_000, seed=1)
     pipeline = penguin.create_pipeline(
-        str(tmp_path), waste_model=model, threshold=0.5, min_labelled=0, min_pushes=0, exploration=0
-    )
+        str(tmp_path), waste_model=model, threshold=0.5, min_labelled=0, min_pushes=0,
+        exploration=0.0, store=str(gated.ARCHIVE), pipeline_name=gated.PIPELINE,
+    )  # fmt: skip
     spec = compile_for_kubeflow(pipeline, tmp_path / "p.yaml", image="image", backend=KFP)
     job = {"pipelineSpec": spec, "runtimeConfig": {}}
     runs = Emulator(job, tmp_path / "run", Backend.OPEN_SOURCE, launch=run_here).run()
@@ -250,3 +245,25 @@ def test_the_penguin_pipeline_runs_on_open_source_kfp(
         "Pusher": State.OMITTED,
     }
     assert runs["WasteGate"].metadata("decision")["failed_open"] == 0.0
+
+
+@pytest.mark.parametrize("backend", [VERTEX, KFP])
+def test_a_rehearsal_runs_as_a_container(tmp_path: Path, model: str, backend: str) -> None:
+    """Between two gates, as a process of its own: it measures, and the second gate reads it."""
+    data.write_penguins(tmp_path / "data", 40, seed=1)
+    pipeline = penguin.create_pipeline(
+        str(tmp_path), waste_model=model, threshold=0.5, min_labelled=0, min_pushes=0,
+        exploration=0.0, store=str(gated.ARCHIVE), pipeline_name=gated.PIPELINE,
+        rehearsal="scout",
+    )  # fmt: skip
+    spec = compile_for_kubeflow(pipeline, tmp_path / "p.json", image="image", backend=backend)
+    job = {"pipelineSpec": spec, "runtimeConfig": {}} if backend == KFP else spec
+    kind = [Backend.OPEN_SOURCE] if backend == KFP else []
+    launch = as_process("RehearsalExecutor")
+    runs = Emulator(job, tmp_path / "run", *kind, launch=launch).run()
+    assert states(runs)["Rehearsal"] is State.SUCCEEDED
+    found = runs["Rehearsal"].metadata("rehearsal")
+    assert (found["rehearsed"], found["mode"], found["stage"]) == (1.0, "scout", "pre")
+    assert found["scout_value_margin"] == pytest.approx(found["scout"] - 0.6)
+    decision = runs["WasteGate"].metadata("decision")
+    assert (decision["failed_open"], decision["proceed"]) == (0.0, 1.0)
