@@ -190,8 +190,14 @@ def _node_name(graphlet: Graphlet, request: Request) -> str:
 
 
 def _node_of(trace: Trace, execution: int, names: Sequence[str]) -> str:
-    """Id of an execution's node; the name among those that are asked for, where it is one."""
+    """Id of an execution's node; the name among those that are asked for, where it is one.
+
+    Look-ups through the MLMD API name no node contexts: where one node alone is asked for,
+    an execution without one counts as its.
+    """
     context = trace.context_name(int(trace.node_of_execution[execution])) or ""
+    if not context and len(names) == 1:
+        return names[0]
     return context if context in names else trace.node_id(execution) or ""
 
 
