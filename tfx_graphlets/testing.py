@@ -39,9 +39,14 @@ class TraceBuilder:
     _contexts: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)
 
     def artifact(
-        self, type_name: str = "Examples", *, artifact_id: int | None = None, uri: str = "",
-        create_ms: int | None = None, **properties: Value,
-    ) -> int:  # fmt: skip
+        self,
+        type_name: str = "Examples",
+        *,
+        artifact_id: int | None = None,
+        uri: str = "",
+        create_ms: int | None = None,
+        **properties: Value,
+    ) -> int:
         """Adds an artifact with custom properties; returns its id."""
         ids = self._column("artifact_id")
         new_id = len(ids) + 1 if artifact_id is None else artifact_id
@@ -56,12 +61,20 @@ class TraceBuilder:
         return new_id
 
     def execution(
-        self, type_name: str, *, inputs: Mapping[str, Sequence[int]] | None = None,
+        self,
+        type_name: str,
+        *,
+        inputs: Mapping[str, Sequence[int]] | None = None,
         outputs: Mapping[str, Sequence[int]] | None = None,
-        state: ExecutionState = ExecutionState.COMPLETE, run: str | None = None,
-        pipeline: str | None = "pipeline", node: str | None = None, duration_ms: int = 1000,
-        create_ms: int | None = None, execution_id: int | None = None, **properties: Value,
-    ) -> int:  # fmt: skip
+        state: ExecutionState = ExecutionState.COMPLETE,
+        run: str | None = None,
+        pipeline: str | None = "pipeline",
+        node: str | None = None,
+        duration_ms: int = 1000,
+        create_ms: int | None = None,
+        execution_id: int | None = None,
+        **properties: Value,
+    ) -> int:
         """Adds an execution, its events and its contexts; returns its id.
 
         Args:
@@ -101,9 +114,13 @@ class TraceBuilder:
         return new_id
 
     def event(
-        self, execution: int, artifact: int, event_type: EventType, key: str | None = None,
+        self,
+        execution: int,
+        artifact: int,
+        event_type: EventType,
+        key: str | None = None,
         time_ms: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Adds an event; the ids need not exist."""
         self._column("event_execution").append(execution)
         self._column("event_artifact").append(artifact)

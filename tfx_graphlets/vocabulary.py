@@ -239,11 +239,11 @@ class Stage(str, enum.Enum):
 class Outcome(enum.IntEnum):
     """What became of a graphlet (docs/graphlets.md, Outcome)."""
 
-    INCOMPLETE = 0
-    FAILED = 1
+    PUSHED = 3  # in the order in which outcomes are told; the numbers are stored
     UNPUSHED = 2
-    PUSHED = 3
+    FAILED = 1
     RETRIED = 4  # the same run trained the same node on the same artifacts again
+    INCOMPLETE = 0
 
     def __str__(self) -> str:
         return self.name.lower()

@@ -33,7 +33,7 @@ def test_in_a_terminal_it_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> 
     """Cost, waste, and the pipeline that wastes most with its cause and what to do."""
     assert main(["report", ARCHIVE, "--no-replay"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("48 graphlets of 1 pipelines (33 unpushed, 15 pushed)")
+    assert lines[0].startswith("48 graphlets of 1 pipelines (15 pushed, 33 unpushed)")
     assert "wasted 0.23 h (64%)" in lines[1]
     assert lines[2].lstrip().startswith("flights-jfk-linear-w5: 0.23 h wasted, most on ")
 

@@ -185,37 +185,66 @@ def cuts(account: Account) -> tuple[Table, ...]:
     stretch, stretch_names, unit = stretches(account.start_ms)
     return (
         _cut(
-            account, "cost_by_operator", "Cost by operator", account.operator,
-            [name for name, _ in OPERATORS], "operator", "Group of roles (docs/graphlets.md).",
+            account,
+            "cost_by_operator",
+            "Cost by operator",
+            account.operator,
+            [name for name, _ in OPERATORS],
+            "operator",
+            "Group of roles (docs/graphlets.md).",
         ),
         _cut(
-            account, "cost_by_pipeline", "Cost by pipeline", account.pipeline,
-            [name or "(no pipeline)" for _, name in account.pipelines], "pipeline",
-            "Pipeline context of the execution.", [store for store, _ in account.pipelines],
+            account,
+            "cost_by_pipeline",
+            "Cost by pipeline",
+            account.pipeline,
+            [name or "(no pipeline)" for _, name in account.pipelines],
+            "pipeline",
+            "Pipeline context of the execution.",
+            [store for store, _ in account.pipelines],
         ),
         _cut(
-            account, "cost_by_outcome", "Cost by outcome", account.fate,
-            [fate.name.lower() for fate in Fate], "outcome",
+            account,
+            "cost_by_outcome",
+            "Cost by outcome",
+            account.fate,
+            [fate.name.lower() for fate in Fate],
+            "outcome",
             "The best that became of a graphlet that holds the execution: "
-            + "; ".join(f"{fate.name.lower()}: {_FATE_WORDS[fate]}" for fate in Fate) + ".",
+            + "; ".join(f"{fate.name.lower()}: {_FATE_WORDS[fate]}" for fate in Fate)
+            + ".",
         ),
         _cut(
-            account, "cost_by_cause", "Cost by cause of waste",
+            account,
+            "cost_by_cause",
+            "Cost by cause of waste",
             np.where(account.cause == NOT_WASTED, len(Cause), account.cause),
-            [*(cause.title for cause in Cause), "not wasted"], "cause",
+            [*(cause.title for cause in Cause), "not wasted"],
+            "cause",
             "; ".join(f"{cause.title}: {cause.definition}" for cause in Cause),
         ),
         _cut(
-            account, "cost_by_time", "Cost over time", stretch, stretch_names, "time",
+            account,
+            "cost_by_time",
+            "Cost over time",
+            stretch,
+            stretch_names,
+            "time",
             f"{unit} (UTC) in which the execution was created.",
         ),
-    )  # fmt: skip
+    )
 
 
 def _cut(
-    account: Account, name: str, title: str, code: IntArray | SmallArray, names: Sequence[str],
-    key: str, definition: str, stores: Sequence[str] | None = None,
-) -> Table:  # fmt: skip
+    account: Account,
+    name: str,
+    title: str,
+    code: IntArray | SmallArray,
+    names: Sequence[str],
+    key: str,
+    definition: str,
+    stores: Sequence[str] | None = None,
+) -> Table:
     count = len(names)
 
     def total(weights: FloatArray) -> list[float]:
@@ -227,12 +256,19 @@ def _cut(
     whole = account.total()
     rows: list[list[Cell]] = [
         [
-            *([stores[at]] if stores is not None else []), names[at], number[at], cost[at],
-            share(cost[at], whole), waste[at], share(waste[at], cost[at]), money[at], lost[at],
+            *([stores[at]] if stores is not None else []),
+            names[at],
+            number[at],
+            cost[at],
+            share(cost[at], whole),
+            waste[at],
+            share(waste[at], cost[at]),
+            money[at],
+            lost[at],
         ]
         for at in range(count)
         if number[at]
-    ]  # fmt: skip
+    ]
     columns = [
         *(
             [Column("store", "Store", "name", "Where it is recorded.")]
@@ -261,9 +297,11 @@ COST: Final = Column(
     "cost_ms", "Cost", "ms", "Last update less create time of the executions; 0 for cache hits."
 )
 WASTED: Final = Column(
-    "wasted_ms", "Wasted", "ms",
+    "wasted_ms",
+    "Wasted",
+    "ms",
     "Cost of executions all of whose graphlets are unpushed and not useful.",
-)  # fmt: skip
+)
 WASTED_SHARE: Final = Column("wasted_share", "Wasted", "share", "Wasted of the row's cost.")
 MONEY: Final = Column("money", "Money", "money", "Cost at the given prices.")
 LOST: Final = Column("wasted_money", "Money wasted", "money", "Wasted cost at the given prices.")

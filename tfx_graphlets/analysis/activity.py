@@ -13,16 +13,22 @@ from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Outcome
 
 _SHOWN: Final = (
-    Outcome.PUSHED, Outcome.UNPUSHED, Outcome.FAILED, Outcome.RETRIED, Outcome.INCOMPLETE,
-)  # fmt: skip
+    Outcome.PUSHED,
+    Outcome.UNPUSHED,
+    Outcome.FAILED,
+    Outcome.RETRIED,
+    Outcome.INCOMPLETE,
+)
 
 
 def activity(sources: Sequence[Described]) -> Table:
     """How many graphlets began in each day or month, and what became of them."""
-    start = np.concatenate([
-        one.graphlets.trace.executions.create_ms[one.graphlets.trainer[one.numbers]]
-        for one in sources
-    ])  # fmt: skip
+    start = np.concatenate(
+        [
+            one.graphlets.trace.executions.create_ms[one.graphlets.trainer[one.numbers]]
+            for one in sources
+        ]
+    )
     outcome = np.concatenate([one.graphlets.outcome[one.numbers] for one in sources])
     offset, parts = 0, []
     for one in sources:
@@ -38,12 +44,19 @@ def activity(sources: Sequence[Described]) -> Table:
     rows: list[list[Cell]] = []
     for at, name in enumerate(names):
         pushed, unpushed = counts[Outcome.PUSHED][at], counts[Outcome.UNPUSHED][at]
-        rows.append([
-            name, active[at], sum(found[at] for found in counts.values()),
-            *(counts[one][at] for one in _SHOWN), share(pushed, pushed + unpushed),
-        ])  # fmt: skip
+        rows.append(
+            [
+                name,
+                active[at],
+                sum(found[at] for found in counts.values()),
+                *(counts[one][at] for one in _SHOWN),
+                share(pushed, pushed + unpushed),
+            ]
+        )
     return made(
-        "activity", "Activity over time", f"A row is a {unit.lower()} (UTC).",
+        "activity",
+        "Activity over time",
+        f"A row is a {unit.lower()} (UTC).",
         [
             Column("time", unit, "name", "In which the Trainer was created."),
             Column("pipelines", "Pipelines", "count", "That trained."),
@@ -55,7 +68,7 @@ def activity(sources: Sequence[Described]) -> Table:
             Column("push_rate", "Push rate", "share", "Pushed among pushed and unpushed."),
         ],
         rows,
-    )  # fmt: skip
+    )
 
 
 def over_pipelines(sources: Sequence[Described]) -> Table:
@@ -89,7 +102,9 @@ def over_pipelines(sources: Sequence[Described]) -> Table:
             quantiles = [float(there.mean()), *np.quantile(there, at).tolist()]
         rows.append([title, unit, definition, len(there), *quantiles])
     return made(
-        "over_pipelines", "How pipelines differ", "A row is a measure over all pipelines.",
+        "over_pipelines",
+        "How pipelines differ",
+        "A row is a measure over all pipelines.",
         [
             Column("measure", "Measure", "name", "What is measured of each pipeline."),
             Column("unit", "Unit", "name", "Of the row's values."),
@@ -97,13 +112,17 @@ def over_pipelines(sources: Sequence[Described]) -> Table:
             Column("known", "Known", "count", "Pipelines of which it is known."),
             Column("mean", "Mean", "as the row", "Over these pipelines."),
             *(
-                Column(f"q{round(share * 100)}", title, "as the row",
-                       f"{share:.0%} of these pipelines are at most this.")
+                Column(
+                    f"q{round(share * 100)}",
+                    title,
+                    "as the row",
+                    f"{share:.0%} of these pipelines are at most this.",
+                )
                 for share, title in _QUANTILES
             ),
         ],
         rows,
-    )  # fmt: skip
+    )
 
 
 _OF_PIPELINES: Final = (
@@ -115,9 +134,14 @@ _OF_PIPELINES: Final = (
     ("Hours between pushes", "hours", "Median time from one push to the next."),
 )
 _QUANTILES: Final = (
-    (0.0, "Least"), (0.1, "10 %"), (0.25, "25 %"), (0.5, "Median"), (0.75, "75 %"), (0.9, "90 %"),
+    (0.0, "Least"),
+    (0.1, "10 %"),
+    (0.25, "25 %"),
+    (0.5, "Median"),
+    (0.75, "75 %"),
+    (0.9, "90 %"),
     (1.0, "Most"),
-)  # fmt: skip
+)
 
 
 def _median(values: FloatArray) -> float:
@@ -135,14 +159,29 @@ def gates_table(gates: Sequence[Mapping[str, Any]]) -> Table:
     for gate in gates:
         kept = gate["freshness"] or {"value": None, "low": None, "high": None}
         savings = gate["savings"]
-        rows.append([
-            gate["store"], gate["pipeline"], gate["stage"], gate["gate"], gate["decisions"],
-            gate["skips"], gate["explored"], gate["failed_open"], savings["saved_ms"],
-            savings["waste_removed"], gate["cost_ms"], gate["target"], kept["value"], kept["low"],
-            kept["high"],
-        ])  # fmt: skip
+        rows.append(
+            [
+                gate["store"],
+                gate["pipeline"],
+                gate["stage"],
+                gate["gate"],
+                gate["decisions"],
+                gate["skips"],
+                gate["explored"],
+                gate["failed_open"],
+                savings["saved_ms"],
+                savings["waste_removed"],
+                gate["cost_ms"],
+                gate["target"],
+                kept["value"],
+                kept["low"],
+                kept["high"],
+            ]
+        )
     return made(
-        "gates", "Gates", "A row is a gate: a node of a pipeline at a stage.",
+        "gates",
+        "Gates",
+        "A row is a gate: a node of a pipeline at a stage.",
         [
             Column("store", "Store", "name", "Where it is recorded."),
             Column("pipeline", "Pipeline", "name", "Pipeline context of the gate."),
@@ -152,16 +191,25 @@ def gates_table(gates: Sequence[Mapping[str, Any]]) -> Table:
             Column("skips", "Skips", "count", "Runs that it did not let train."),
             Column("explored", "Explored", "count", "Runs that it let train only to explore."),
             Column("failed_open", "Failed open", "count", "Runs that it let train as it broke."),
-            Column("saved_ms", "Saved", "ms",
-                   "What the skipped runs would have cost behind it, by the mean of earlier ones."),
-            Column("waste_removed", "Waste removed", "share",
-                   "Saved waste, of wasted and saved waste."),
-            Column("cost_ms", "Cost of gates", "ms",
-                   "Of the pipeline's nodes that belong to this project: gates, rehearsals."),
+            Column(
+                "saved_ms",
+                "Saved",
+                "ms",
+                "What the skipped runs would have cost behind it, by the mean of earlier ones.",
+            ),
+            Column(
+                "waste_removed", "Waste removed", "share", "Saved waste, of wasted and saved waste."
+            ),
+            Column(
+                "cost_ms",
+                "Cost of gates",
+                "ms",
+                "Of the pipeline's nodes that belong to this project: gates, rehearsals.",
+            ),
             Column("promised", "Promised", "share", "Share of pushes that it promised to keep."),
             Column("kept", "Kept", "share", "Share of pushes that it kept, an estimate."),
             Column("kept_low", "Kept, low", "share", "Lower end of its interval."),
             Column("kept_high", "Kept, high", "share", "Upper end of its interval."),
         ],
         rows,
-    )  # fmt: skip
+    )

@@ -81,10 +81,14 @@ def describe_store(
         few = len(trace.executions) <= _FEW_EXECUTIONS
         tables.append(
             describe_trace(
-                trace, stage, processes=1 if few else processes, payloads=store.payloads,
-                role_of_type=found, progress=progress,
+                trace,
+                stage,
+                processes=1 if few else processes,
+                payloads=store.payloads,
+                role_of_type=found,
+                progress=progress,
             )
-        )  # fmt: skip
+        )
         del trace
     if unused:
         name = next(iter(unused))

@@ -98,10 +98,14 @@ def would_save(
                 progress(before + count, total * len(asked))
 
         found[target] = backtest(
-            dataset, GatePolicy(freshness=target), settings=_FOREST, seed=seed,
+            dataset,
+            GatePolicy(freshness=target),
+            settings=_FOREST,
+            seed=seed,
             retrain_every=max(1, math.ceil(labelled / _TRAININGS)),
-            draws=500 if target == freshness else 0, progress=told,
-        )  # fmt: skip
+            draws=500 if target == freshness else 0,
+            progress=told,
+        )
         done += len(dataset)
     chosen = found[freshness]
     interval = None if chosen.gate.intervals is None else chosen.gate.intervals.waste_removed_of_own

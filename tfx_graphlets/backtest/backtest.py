@@ -288,9 +288,14 @@ def backtest(
 
 
 def _against_best(
-    dataset: Dataset, policy: GatePolicy, skipped: BoolArray,
-    others: Sequence[tuple[Figures, BoolArray]], meter: WasteMeter, draws: int, seed: int,
-) -> tuple[str, PairedDifference] | None:  # fmt: skip
+    dataset: Dataset,
+    policy: GatePolicy,
+    skipped: BoolArray,
+    others: Sequence[tuple[Figures, BoolArray]],
+    meter: WasteMeter,
+    draws: int,
+    seed: int,
+) -> tuple[str, PairedDifference] | None:
     fair = [
         (figures.waste_removed, figures.name, skips)
         for figures, skips in others

@@ -111,10 +111,13 @@ class PairedDifference:
         """Plain values; None where a share has no denominator."""
         plain = dataclasses.asdict(self) | {"better": self.better}
         return {
-            key: None if isinstance(value, float) and math.isnan(value)
-            else list(value) if isinstance(value, tuple) else value
+            key: None
+            if isinstance(value, float) and math.isnan(value)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
             for key, value in plain.items()
-        }  # fmt: skip
+        }
 
 
 def attribute(dataset: Dataset, skipped: BoolArray, meter: WasteMeter) -> CostParts:

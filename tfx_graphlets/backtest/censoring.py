@@ -35,9 +35,11 @@ class World:
         lacking = sorted(set(dataset.store) - set(dataset.describers))
         if censored and lacking:
             raise InvalidArgumentError(
-                "dataset", lacking, "a censored replay describes graphlets anew: make the "
+                "dataset",
+                lacking,
+                "a censored replay describes graphlets anew: make the "
                 "dataset of each store by Dataset.describe, or replay uncensored",
-            )  # fmt: skip
+            )
         self._dataset, self.censored = dataset, censored
         self._becoming_known: list[tuple[int, int]] = []
         self._not_yet_needed: list[int] = []
@@ -96,9 +98,10 @@ class World:
         while self._becoming_known and self._becoming_known[0][0] < moment_ms:
             told.append(heapq.heappop(self._becoming_known)[1])
         self._not_yet_needed += [
-            row for row in told
+            row
+            for row in told
             if self._dataset.needed[row] and not self.needed_before(row, moment_ms)
-        ]  # fmt: skip
+        ]
         return told
 
     def needed_before(self, row: int, moment_ms: int) -> bool:

@@ -26,9 +26,14 @@ class ModelScores:
     """
 
     def __init__(
-        self, dataset: Dataset, past: Dataset | None, *, retrain_every: int, seed: int,
+        self,
+        dataset: Dataset,
+        past: Dataset | None,
+        *,
+        retrain_every: int,
+        seed: int,
         settings: LearnerSettings,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._dataset = dataset
         self._past = None if past is None else past.only_labelled()
         self._retrain_every, self._seed, self._settings = retrain_every, seed, settings

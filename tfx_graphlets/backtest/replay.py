@@ -60,9 +60,11 @@ class FixedScores:
     """A scorer whose scores are given, float64, by row."""
 
     def __init__(
-        self, scores: FloatArray,
-        history: FloatArray | None = None, history_pushed: Sequence[bool] = (),
-    ) -> None:  # fmt: skip
+        self,
+        scores: FloatArray,
+        history: FloatArray | None = None,
+        history_pushed: Sequence[bool] = (),
+    ) -> None:
         self._scores = scores
         self._history = np.zeros(0) if history is None else history
         self._history_pushed = history_pushed
@@ -162,9 +164,11 @@ def replay(
                 choice, pipeline.scores_of_pushes, pipeline.ledger, pipeline.consecutive_skips
             )
         draw = exploration_draw(
-            seed, dataset.content_of_store[dataset.store[row]], dataset.pipeline[row],
+            seed,
+            dataset.content_of_store[dataset.store[row]],
+            dataset.pipeline[row],
             str(dataset.table.trainer[row]),
-        )  # fmt: skip
+        )
         decision = decide(
             policy if choice is None else dataclasses.replace(policy, threshold=choice.threshold),
             score,

@@ -59,9 +59,12 @@ def run(options: argparse.Namespace, beam_options: Sequence[str]) -> TableOfFile
       Exception: what the runner raises when a part of the job failed.
     """
     write = StoreToParquet(
-        options.store, options.stage, options.output, model=options.model,
+        options.store,
+        options.stage,
+        options.output,
+        model=options.model,
         max_executions=options.max_executions,
-    )  # fmt: skip
+    )
     pipeline = apache_beam.Pipeline(options=PipelineOptions(list(beam_options)))
     _ = pipeline | write
     try:
@@ -85,20 +88,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("store", metavar="STORE", help="the store, which every worker can reach")
     parser.add_argument(
-        "--stage", required=True, type=Stage, choices=list(Stage),
+        "--stage",
+        required=True,
+        type=Stage,
+        choices=list(Stage),
         metavar="input|pre|trainer|validation",
         help="where the gate stands, and so what it may know",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--output", required=True, metavar="DIR",
+        "--output",
+        required=True,
+        metavar="DIR",
         help="the directory, of the machine or of a bucket; an earlier table in it is replaced",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--model", metavar="DIR", help="a waste model: adds a column with its probability of a push"
     )
     parser.add_argument(
-        "--max-executions", type=int, metavar="N",
+        "--max-executions",
+        type=int,
+        metavar="N",
         help="about how many executions are one element (default: by the size of the store)",
-    )  # fmt: skip
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the summary")
     return parser

@@ -164,9 +164,10 @@ def check_target(directory: str) -> None:
     wrong = [n for n in _names_in(directory) if n != SUMMARY and not _PART.fullmatch(n)]
     if wrong:
         raise InvalidArgumentError(
-            "directory", directory,
+            "directory",
+            directory,
             f"holds {wrong[0]!r}, which is no part of such a table; name another directory",
-        )  # fmt: skip
+        )
 
 
 def _names_in(directory: str) -> list[str]:

@@ -102,10 +102,11 @@ def groups_of_store(
     scheme = store.partition("://")[0].lower()
     if scheme in connection.SERVER_SCHEMES and connection.parse_server(store, {}).password:
         raise InvalidArgumentError(
-            "store", connection.redacted(store),
+            "store",
+            connection.redacted(store),
             "it must hold no password, which would go with every element; set "
             f"{connection.PASSWORD_VARIABLE} for the job and on every worker",
-        )  # fmt: skip
+        )
     with open_store(store) as opened:
         trace = opened.read_trace(properties=[PropertyName.INPUT_FINGERPRINT], columns=_COLUMNS)
     of_type = roles.roles_of_types(without_gates(trace), role_of_type)

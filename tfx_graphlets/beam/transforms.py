@@ -80,9 +80,12 @@ class ReadPipelines(apache_beam.PTransform):
     """
 
     def __init__(
-        self, store: str | os.PathLike[str], *, max_executions: int | None = None,
+        self,
+        store: str | os.PathLike[str],
+        *,
+        max_executions: int | None = None,
         role_of_type: Mapping[str, Role] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Divides the store.
 
         Args:
@@ -187,10 +190,15 @@ class StoreToParquet(apache_beam.PTransform):
     """
 
     def __init__(
-        self, store: str | os.PathLike[str], stage: Stage, directory: str | os.PathLike[str], *,
-        model: str | os.PathLike[str] | None = None, max_executions: int | None = None,
+        self,
+        store: str | os.PathLike[str],
+        stage: Stage,
+        directory: str | os.PathLike[str],
+        *,
+        model: str | os.PathLike[str] | None = None,
+        max_executions: int | None = None,
         role_of_type: Mapping[str, Role] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Looks at directory and model, and divides the store.
 
         Args:
@@ -207,8 +215,10 @@ class StoreToParquet(apache_beam.PTransform):
         self._directory = os.fspath(directory)
         files.check_target(self._directory)
         self._chain: list[steps.Step[Any, Any]] = [
-            steps.Read(), steps.Cut(), steps.DescribeAt(stage)
-        ]  # fmt: skip
+            steps.Read(),
+            steps.Cut(),
+            steps.DescribeAt(stage),
+        ]
         if model is not None:
             self._chain.append(score_step(model, stage))
         self._chain.append(files.WriteDraft(self._directory))

@@ -7,9 +7,9 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -19,17 +19,14 @@ from tfx_graphlets.cli import selection
 from tfx_graphlets.cli.render import Result, table
 from tfx_graphlets.cli.table_file import write_table
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features import describe
-from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.files import replaced_file
 from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.policy.decide import GatePolicy
-from tfx_graphlets.stores.store import Store, open_store
+from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
-from tfx_graphlets.waste_model.dataset import Dataset
 
 _TABLE_SUFFIXES = (".csv", ".parquet")
 _MOST_DRAWN = 20  # graphlets in one drawing
@@ -57,9 +54,16 @@ def segment_store(options: argparse.Namespace) -> Result:
         for row, graphlet in zip(rows, chosen)
     ]
     columns = (
-        "trainer", "pipeline", "node", "run", "executions", "artifacts", "outcome", "needed",
+        "trainer",
+        "pipeline",
+        "node",
+        "run",
+        "executions",
+        "artifacts",
+        "outcome",
+        "needed",
         "cost_s",
-    )  # fmt: skip
+    )
     return Result(rows, f"{table(shown, columns)}\n\n{_summary(graphlets, numbers)}")
 
 
@@ -71,9 +75,11 @@ def _drawn(graphlets: Graphlets, numbers: Sequence[int]) -> str:
 
     if len(numbers) > _MOST_DRAWN:
         raise InvalidArgumentError(
-            "format", "dot", f"draws {_MOST_DRAWN} graphlets at most, and these are "
-            f"{len(numbers)}: name some by --trainer ID"
-        )  # fmt: skip
+            "format",
+            "dot",
+            f"draws {_MOST_DRAWN} graphlets at most, and these are "
+            f"{len(numbers)}: name some by --trainer ID",
+        )
     graphs = Graphs(graphlets, past_decisions(graphlets.trace))
     return to_dot([graphs.of(number) for number in numbers]).rstrip()
 
@@ -86,12 +92,21 @@ def write_features(options: argparse.Namespace) -> Result:
             "output", options.output, f"its ending must be one of {', '.join(_TABLE_SUFFIXES)}"
         )
     with open_store(options.store) as store:
-        chosen = _features_of_selected(store, options)
-        features = chosen if chosen is not None else describe_store(
-            store, options.stage, processes=options.processes or len(os.sched_getaffinity(0)),
-            executions_in_memory=options.executions_in_memory, role_of_type=dict(options.role),
-            progress=lambda shards, count: tqdm(shards, "shards", count, disable=None, leave=False),
-        )  # fmt: skip
+        chosen = selection.features_of_selected(store, options)
+        features = (
+            chosen
+            if chosen is not None
+            else describe_store(
+                store,
+                options.stage,
+                processes=options.processes or len(os.sched_getaffinity(0)),
+                executions_in_memory=options.executions_in_memory,
+                role_of_type=dict(options.role),
+                progress=lambda shards, count: tqdm(
+                    shards, "shards", count, disable=None, leave=False
+                ),
+            )
+        )
     with replaced_file(target) as draft:
         write_table(features, draft, target.suffix)
     document = {
@@ -110,7 +125,7 @@ def train(options: argparse.Namespace) -> Result:
     from tfx_graphlets.waste_model.model import check_replaceable
 
     check_replaceable(options.output)  # before the time is spent
-    dataset = _dataset(options.stores, options.stage, options)
+    dataset = selection.dataset(options.stores, options.stage, options)
     model = train_waste_model(dataset, options.stage, options.freshness, options.seed)
     model.save(options.output)
     document = {
@@ -133,7 +148,7 @@ def evaluate(options: argparse.Namespace) -> Result:
     from tfx_graphlets.waste_model import evaluate_model, load_waste_model
 
     model = load_waste_model(options.model)
-    dataset = _dataset(options.stores, model.stage, options)
+    dataset = selection.dataset(options.stores, model.stage, options)
     evaluation = evaluate_model(model, dataset)
     return Result(evaluation.to_dict(), str(evaluation))
 
@@ -144,20 +159,19 @@ def backtest(options: argparse.Namespace) -> Result:
 
     policy = dataclasses.replace(GatePolicy(freshness=options.freshness), **_limits(options))
     with contextlib.ExitStack() as stores:  # a censored replay reads on
-        dataset = _dataset(options.stores, options.stage, options, stores)
+        dataset = selection.dataset(options.stores, options.stage, options, stores)
         history = None
         if options.history:
-            history = _dataset(options.history, options.stage, options, stores)
-        with tqdm(desc="decisions", disable=None, leave=False) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+            history = selection.dataset(options.history, options.stage, options, stores)
+        with _progress("decisions") as progress:
             result = replay(
-                dataset, policy, history=history, censored=not options.uncensored,
-                seed=options.seed, progress=progress,
-            )  # fmt: skip
+                dataset,
+                policy,
+                history=history,
+                censored=not options.uncensored,
+                seed=options.seed,
+                progress=progress,
+            )
     return Result(result.to_dict(), str(result))
 
 
@@ -169,14 +183,8 @@ def study(options: argparse.Namespace) -> Result:
 
     check_target(options.output)
     stages = [stage for stage in Stage if stage in (options.stage or Stage)]
-    datasets = {stage: _dataset(options.stores, stage, options) for stage in stages}
-    with tqdm(desc="study", disable=None, leave=False) as bar:
-
-        def progress(done: int, total: int, part: str) -> None:
-            bar.total = total
-            bar.set_description(part, refresh=False)
-            bar.update(done - bar.n)
-
+    datasets = {stage: selection.dataset(options.stores, stage, options) for stage in stages}
+    with _progress("study") as progress:
         result = run_study(datasets, StudySettings(seed=options.seed), progress)
     files = write_study(result, options.output)
     return Result(result.to_dict(), f"{summary(result)}\n{options.output}: {', '.join(files)}")
@@ -187,18 +195,16 @@ def archive(options: argparse.Namespace) -> Result:
     from tfx_graphlets.payloads.statistics import NoPayloads
     from tfx_graphlets.stores.archive.archive import compact_archive, update_archive
 
-    with tqdm(desc="archive", disable=None, leave=False) as bar, open_store(options.store) as store:
-
-        def progress(done: int, total: int, part: str) -> None:
-            bar.total = total
-            bar.set_description(part, refresh=False)
-            bar.update(done - bar.n)
-
+    with _progress("archive") as progress, open_store(options.store) as store:
         update = update_archive(
-            store, NoPayloads() if options.no_payloads else store.payloads, options.output,
-            created_ms=_now_ms(), pipeline=options.pipeline, replace=options.replace,
+            store,
+            NoPayloads() if options.no_payloads else store.payloads,
+            options.output,
+            created_ms=_now_ms(),
+            pipeline=options.pipeline,
+            replace=options.replace,
             progress=progress,
-        )  # fmt: skip
+        )
         manifest = update.manifest
         if options.compact:
             manifest = compact_archive(options.output, progress=progress)
@@ -228,10 +234,14 @@ def gate(options: argparse.Namespace) -> Result:
 
     model = load_waste_model(options.model)
     request = Request(
-        model.stage, options.pipeline, options.run or "", {}, role_of_type=dict(options.role),
+        model.stage,
+        options.pipeline,
+        options.run or "",
+        {},
+        role_of_type=dict(options.role),
         trainers=tuple(TrainerWanted(node) for node in options.node),
         pushers=tuple(getattr(options, "pusher", ())) or None,
-    )  # fmt: skip
+    )
     with open_store(options.store) as store:
         history = collect(store, request, _now_ms())
     for node in options.node:
@@ -271,17 +281,18 @@ def report(options: argparse.Namespace) -> Result:
             ReportSource.read(stores.enter_context(open_store(uri)), dict(options.role))
             for uri in tqdm(options.stores, desc="stores", disable=None, leave=False)
         ]
-        with tqdm(desc="decisions", disable=None, leave=False) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with _progress("decisions") as progress:
             view = view_of(
-                sources, prices=prices, freshness=options.freshness, stage=options.stage,
-                pipeline=options.pipeline, now_ms=_now_ms(), replay=not options.no_replay,
-                seed=options.seed, progress=progress,
-            )  # fmt: skip
+                sources,
+                prices=prices,
+                freshness=options.freshness,
+                stage=options.stage,
+                pipeline=options.pipeline,
+                now_ms=_now_ms(),
+                replay=not options.no_replay,
+                seed=options.seed,
+                progress=progress,
+            )
         if target is None:
             return Result(view, summary(view))
         from tfx_graphlets.report.page import page_of
@@ -328,42 +339,6 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
 }
 
 
-def _features_of_selected(store: Store, options: argparse.Namespace) -> FeatureTable | None:
-    """Features of the graphlets that the options select; None where they select all."""
-    selects = selection.pipeline_of(store, options) or options.node or options.pusher
-    if not selects:
-        return None
-    graphlets = selection.cut(without_gates(store.read_trace()), options)
-    rows = selection.selected(graphlets, store, options)
-    return describe(graphlets, options.stage, payloads=store.payloads, rows=rows)
-
-
-def _dataset(
-    stores: Sequence[str],
-    stage: Stage,
-    options: argparse.Namespace,
-    keep_open: contextlib.ExitStack | None = None,
-) -> Dataset:
-    """Graphlets of several stores, described; these stay open where a stack is given."""
-    from tfx_graphlets.gate.record import past_decisions
-    from tfx_graphlets.gate.snapshot import without_cut_short
-
-    datasets = []
-    with contextlib.ExitStack() as own:
-        for uri in tqdm(stores, desc="stores", disable=None, leave=False):
-            store = (keep_open or own).enter_context(open_store(uri))
-            trace = store.read_trace()
-            graphlets = selection.cut(without_gates(trace), options)
-            selection.hint(graphlets)
-            rows = selection.selected(graphlets, store, options)
-            dataset = Dataset.describe(graphlets, stage, store.payloads, store.name)
-            # What a gate behind the Trainer has cut short has no outcome to learn from.
-            runs = [graphlet.run or "" for graphlet in graphlets]
-            dataset = without_cut_short(dataset, runs, past_decisions(trace))
-            datasets.append(dataset.take(rows))
-    return Dataset.concatenate(datasets)
-
-
 def _summary(graphlets: Graphlets, numbers: IntArray) -> str:
     """Outcomes, compute and waste; what a graphlet of another pipeline needs is no waste."""
     held = np.zeros(len(graphlets.trace.executions), bool)
@@ -377,10 +352,32 @@ def _summary(graphlets: Graphlets, numbers: IntArray) -> str:
     return f"{text}; gates and rehearsals {overhead / 1000:.1f} s" if overhead else text
 
 
+class _Report(Protocol):
+    """What long work calls: how much of all is done, and which part is being worked on."""
+
+    def __call__(self, done: int, total: int, part: str = ..., /) -> None: ...
+
+
+@contextlib.contextmanager
+def _progress(part: str) -> Iterator[_Report]:
+    """A bar on standard error, where that is a terminal, from the moment that work reports."""
+    with tqdm(desc=part, disable=None, leave=False) as bar:
+
+        def report(done: int, total: int, part: str = part, /) -> None:
+            bar.total = total
+            bar.set_description(part, refresh=False)
+            bar.update(done - bar.n)
+
+        yield report
+
+
 def _limits(options: argparse.Namespace) -> dict[str, Any]:
     names = (
-        "max_consecutive_skips", "max_staleness_hours", "max_hours_without_attempt", "exploration",
-    )  # fmt: skip
+        "max_consecutive_skips",
+        "max_staleness_hours",
+        "max_hours_without_attempt",
+        "exploration",
+    )
     return {name: value for name in names if (value := getattr(options, name, None)) is not None}
 
 

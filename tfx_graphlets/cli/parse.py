@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable
 
-from tfx_graphlets.vocabulary import Role, Stage
+from tfx_graphlets.cli import values
+from tfx_graphlets.vocabulary import Stage
 
 STORE_HELP = (
     "a SQLite file, sqlite://PATH, mysql://USER@HOST:PORT/DB, "
@@ -29,10 +29,14 @@ def parser() -> argparse.ArgumentParser:
     segment = _command(commands, "segment", "print the graphlets of a store", "table", "dot")
     segment.add_argument("store", metavar="STORE", help=STORE_HELP)
     segment.add_argument(
-        "--trainer", type=_whole(1), metavar="ID", action="append", default=[],
+        "--trainer",
+        type=values.whole(1),
+        metavar="ID",
+        action="append",
+        default=[],
         help="only the graphlet of this Trainer execution; may be repeated; with --format dot it "
         "is drawn by Graphviz: ... --format dot | dot -Tsvg",
-    )  # fmt: skip
+    )
     _add_cost_weights(segment)
     _add_roles(segment)
     _add_selection(segment)
@@ -42,13 +46,17 @@ def parser() -> argparse.ArgumentParser:
     _add_stage(features)
     features.add_argument("--output", required=True, metavar="FILE", help="a .csv or .parquet file")
     features.add_argument(
-        "--processes", type=_whole(1), metavar="N",
+        "--processes",
+        type=values.whole(1),
+        metavar="N",
         help="processes that work at the same time (default: one per core)",
-    )  # fmt: skip
+    )
     features.add_argument(
-        "--executions-in-memory", type=_whole(1), metavar="N",
+        "--executions-in-memory",
+        type=values.whole(1),
+        metavar="N",
         help="read a store that holds more some pipelines at a time (default: all at once)",
-    )  # fmt: skip
+    )
     _add_roles(features)
     _add_selection(features)
 
@@ -74,13 +82,18 @@ def parser() -> argparse.ArgumentParser:
     _add_stage(backtest)
     _add_freshness(backtest)
     backtest.add_argument(
-        "--history", metavar="STORE", nargs="+", default=[], action="extend",
+        "--history",
+        metavar="STORE",
+        nargs="+",
+        default=[],
+        action="extend",
         help="stores of other pipelines, labelled and known from the start",
-    )  # fmt: skip
+    )
     backtest.add_argument(
-        "--uncensored", action="store_true",
+        "--uncensored",
+        action="store_true",
         help="show the outcomes of skipped runs to later decisions, as in shadow mode",
-    )  # fmt: skip
+    )
     _add_policy(backtest)
     _add_seed(backtest)
     _add_cost_weights(backtest)
@@ -92,14 +105,21 @@ def parser() -> argparse.ArgumentParser:
     )
     study.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
     study.add_argument(
-        "--stage", type=Stage, choices=list(Stage), nargs="+", action="extend",
-        metavar="input|pre|trainer|validation", help="stages to study (default: all)",
-    )  # fmt: skip
+        "--stage",
+        type=Stage,
+        choices=list(Stage),
+        nargs="+",
+        action="extend",
+        metavar="input|pre|trainer|validation",
+        help="stages to study (default: all)",
+    )
     _add_seed(study)
     study.add_argument(
-        "--output", required=True, metavar="DIR",
+        "--output",
+        required=True,
+        metavar="DIR",
         help="directory for study.json, study.md and plots; one that holds a study is replaced",
-    )  # fmt: skip
+    )
     _add_cost_weights(study)
     _add_roles(study)
     _add_selection(study)
@@ -111,21 +131,25 @@ def parser() -> argparse.ArgumentParser:
     archive.add_argument("--output", required=True, metavar="DIR", help="the archive's directory")
     archive.add_argument("--pipeline", help="only the history of this pipeline")
     archive.add_argument(
-        "--no-payloads", action="store_true",
+        "--no-payloads",
+        action="store_true",
         help="leave out statistics, anomalies, schemas and metrics",
-    )  # fmt: skip
+    )
     archive.add_argument(
-        "--replace", action="store_true",
+        "--replace",
+        action="store_true",
         help="write the archive anew; what the store no longer holds is lost",
-    )  # fmt: skip
+    )
     archive.add_argument(
         "--compact", action="store_true", help="merge the files of earlier writes afterwards"
     )
 
     gate = _command(
-        commands, "gate", "decide before a run is launched; exit code 0 run, 3 skip",
+        commands,
+        "gate",
+        "decide before a run is launched; exit code 0 run, 3 skip",
         default_format="json",
-    )  # fmt: skip
+    )
     gate.add_argument("store", metavar="STORE", help=STORE_HELP)
     gate.add_argument("--pipeline", required=True, help="name of the pipeline to be launched")
     gate.add_argument("--model", required=True, metavar="DIR", help="a waste model's directory")
@@ -133,20 +157,25 @@ def parser() -> argparse.ArgumentParser:
         "--run", help="a run that has begun: its outputs so far are the inputs; else none is known"
     )
     gate.add_argument(
-        "--freshness", type=_number(0, 1), metavar="F",
+        "--freshness",
+        type=values.number(0, 1),
+        metavar="F",
         help="share of pushes to keep, 0 to 1 (default: what the model was trained for)",
-    )  # fmt: skip
+    )
     gate.add_argument(
         "--threshold",
-        type=_number(0, 1),
+        type=values.number(0, 1),
         metavar="P",
         help="skip below this probability of a push, in place of what the freshness gives",
     )
     gate.add_argument(
-        "--node", metavar="ID", action="append", default=[],
+        "--node",
+        metavar="ID",
+        action="append",
+        default=[],
         help="only this Trainer node of the pipeline; may be repeated (default: each that trained "
         "in the latest runs; the run is skipped only if all would be)",
-    )  # fmt: skip
+    )
     _add_policy(gate)
     _add_roles(gate)
 
@@ -157,23 +186,33 @@ def parser() -> argparse.ArgumentParser:
         "--output", metavar="FILE", help="write the report as one HTML page, which loads nothing"
     )
     report.add_argument(
-        "--price", metavar="[ROLE|TYPE=]AMOUNT/h", action="append", default=[],
+        "--price",
+        metavar="[ROLE|TYPE=]AMOUNT/h",
+        action="append",
+        default=[],
         help="what an hour of compute costs, for example 0.35/h or trainer=2.48/h; may be repeated",
-    )  # fmt: skip
+    )
     report.add_argument("--currency", default="USD", help="of the prices (default: USD)")
     report.add_argument(
-        "--freshness", type=_number(0, 1), metavar="F", default=0.95,
+        "--freshness",
+        type=values.number(0, 1),
+        metavar="F",
+        default=0.95,
         help="share of pushes that the gate would keep, 0 to 1 (default: 0.95)",
-    )  # fmt: skip
+    )
     report.add_argument(
-        "--stage", type=Stage, choices=list(Stage), default=Stage.PRE,
+        "--stage",
+        type=Stage,
+        choices=list(Stage),
+        default=Stage.PRE,
         metavar="input|pre|trainer|validation",
         help="where the gate would stand (default: pre)",
-    )  # fmt: skip
+    )
     report.add_argument(
-        "--no-replay", action="store_true",
+        "--no-replay",
+        action="store_true",
         help="do not ask what a gate would have saved, which takes minutes",
-    )  # fmt: skip
+    )
     _add_seed(report)
     _add_roles(report)
 
@@ -183,18 +222,25 @@ def parser() -> argparse.ArgumentParser:
     monitor.add_argument("store", metavar="STORE", help=STORE_HELP)
     monitor.add_argument("--pipeline", help="only the gates of this pipeline")
     monitor.add_argument(
-        "--stage", type=Stage, choices=list(Stage), metavar="input|pre|trainer|validation",
+        "--stage",
+        type=Stage,
+        choices=list(Stage),
+        metavar="input|pre|trainer|validation",
         help="only gates at this stage",
-    )  # fmt: skip
+    )
     monitor.add_argument("--gate", metavar="ID", help="only gates of this node id")
     monitor.add_argument(
-        "--since-hours", type=_number(0, math.inf), metavar="H",
+        "--since-hours",
+        type=values.number(0, math.inf),
+        metavar="H",
         help="only decisions of the last so many hours (default: all)",
-    )  # fmt: skip
+    )
     monitor.add_argument(
-        "--freshness", type=_number(0, 1), metavar="F",
+        "--freshness",
+        type=values.number(0, 1),
+        metavar="F",
         help="share of pushes that must be kept (default: what the gate promised)",
-    )  # fmt: skip
+    )
     _add_cost_weights(monitor)
     _add_roles(monitor)
     _add_pushers(monitor)
@@ -221,26 +267,34 @@ def _command(
 ) -> argparse.ArgumentParser:
     one = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
     one.add_argument(
-        "--format", choices=("table", "json", *further_formats), default=default_format,
+        "--format",
+        choices=("table", "json", *further_formats),
+        default=default_format,
         help=f"json: one document on standard output, nothing else (default: {default_format})",
-    )  # fmt: skip
+    )
     one.add_argument("--verbose", action="store_true", help="log what is done to standard error")
     return one
 
 
 def _add_stage(one: argparse.ArgumentParser) -> None:
     one.add_argument(
-        "--stage", required=True, type=Stage, choices=list(Stage),
+        "--stage",
+        required=True,
+        type=Stage,
+        choices=list(Stage),
         metavar="input|pre|trainer|validation",
         help="where the gate stands, and so what it may know",
-    )  # fmt: skip
+    )
 
 
 def _add_freshness(one: argparse.ArgumentParser) -> None:
     one.add_argument(
-        "--freshness", required=True, type=_number(0, 1), metavar="F",
+        "--freshness",
+        required=True,
+        type=values.number(0, 1),
+        metavar="F",
         help="share of pushes that must be kept, 0 to 1, for example 0.95",
-    )  # fmt: skip
+    )
 
 
 def _add_seed(one: argparse.ArgumentParser) -> None:
@@ -249,28 +303,40 @@ def _add_seed(one: argparse.ArgumentParser) -> None:
 
 def _add_policy(one: argparse.ArgumentParser) -> None:
     one.add_argument(
-        "--max-consecutive-skips", type=_whole(1), metavar="N",
+        "--max-consecutive-skips",
+        type=values.whole(1),
+        metavar="N",
         help="run after so many skips in a row, whatever the prediction",
-    )  # fmt: skip
+    )
     one.add_argument(
-        "--max-staleness-hours", type=_number(0, math.inf), metavar="H",
+        "--max-staleness-hours",
+        type=values.number(0, math.inf),
+        metavar="H",
         help="run when the last push is longer ago, whatever the prediction",
-    )  # fmt: skip
+    )
     one.add_argument(
-        "--max-hours-without-attempt", type=_number(0, math.inf), metavar="H",
+        "--max-hours-without-attempt",
+        type=values.number(0, math.inf),
+        metavar="H",
         help="run when the last run that went on to train is longer ago, whatever the prediction",
-    )  # fmt: skip
+    )
     one.add_argument(
-        "--exploration", type=_number(0, 1), metavar="SHARE",
+        "--exploration",
+        type=values.number(0, 1),
+        metavar="SHARE",
         help="share of predicted skips that run anyway (default: 0.05)",
-    )  # fmt: skip
+    )
 
 
 def _add_cost_weights(one: argparse.ArgumentParser) -> None:
     one.add_argument(
-        "--cost-weight", metavar="ROLE|TYPE=W", action="append", default=[], type=_weight,
+        "--cost-weight",
+        metavar="ROLE|TYPE=W",
+        action="append",
+        default=[],
+        type=values.weight,
         help="factor on the cost of a role (trainer) or execution type; may be repeated",
-    )  # fmt: skip
+    )
 
 
 def _add_selection(one: argparse.ArgumentParser) -> None:
@@ -286,66 +352,20 @@ def _add_selection(one: argparse.ArgumentParser) -> None:
 
 def _add_pushers(one: argparse.ArgumentParser) -> None:
     one.add_argument(
-        "--pusher", metavar="NODE|TYPE", action="append", default=[],
+        "--pusher",
+        metavar="NODE|TYPE",
+        action="append",
+        default=[],
         help="a pusher that counts, by its node's id or its type; may be repeated (default: all)",
-    )  # fmt: skip
+    )
 
 
 def _add_roles(one: argparse.ArgumentParser) -> None:
     one.add_argument(
-        "--role", metavar="TYPE=ROLE", action="append", default=[], type=_role_of_type,
+        "--role",
+        metavar="TYPE=ROLE",
+        action="append",
+        default=[],
+        type=values.role_of_type,
         help="role of a custom execution type, for example MyFit=trainer; may be repeated",
-    )  # fmt: skip
-
-
-def _number(low: float, high: float) -> Callable[[str], float]:
-    def convert(text: str) -> float:
-        value = float(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not within {low} and {high}")
-        return value
-
-    convert.__name__ = "number"
-    return convert
-
-
-def _whole(low: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        value = int(text)
-        if value < low:
-            raise argparse.ArgumentTypeError(f"{text!r} is less than {low}")
-        return value
-
-    convert.__name__ = "whole number"
-    return convert
-
-
-def _role(name: str) -> Role:
-    try:
-        return Role[name.strip().upper()]
-    except KeyError:
-        roles = ", ".join(role.name.lower() for role in Role)
-        raise argparse.ArgumentTypeError(f"{name!r} is no role; roles are {roles}") from None
-
-
-def _role_of_type(text: str) -> tuple[str, Role]:
-    name, equals, role = text.rpartition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form TYPE=ROLE")
-    return name, _role(role)
-
-
-def _weight(text: str) -> tuple[str | Role, float]:
-    name, equals, weight = text.rpartition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form ROLE=W or TYPE=W")
-    try:
-        factor = float(weight)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{weight!r} in {text!r} is no number") from None
-    if not (math.isfinite(factor) and factor >= 0):
-        raise argparse.ArgumentTypeError(f"{weight!r} in {text!r} is not a number of 0 or more")
-    # A role is written in lower case (trainer), a type as its class (Trainer).
-    if name.islower() and name.upper() in Role.__members__:
-        return Role[name.upper()], factor
-    return name, factor
+    )

@@ -42,9 +42,10 @@ def proceed(gate: BaseNode) -> Predicate:
     channel = gate.outputs.get(keys.DECISION) if isinstance(gate, BaseNode) else None
     if channel is None or channel.type is not GateDecision:
         raise InvalidArgumentError(
-            "gate", getattr(gate, "id", gate),
+            "gate",
+            getattr(gate, "id", gate),
             f"must be a node with an output {keys.DECISION!r} of type GateDecision: a WasteGate",
-        )  # fmt: skip
+        )
     return _decided(channel)
 
 

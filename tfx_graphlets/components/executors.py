@@ -99,9 +99,12 @@ class WasteGateExecutor(base_executor.BaseExecutor):
             decision = gate_run.failed_open(str(exec_properties.get(keys.STAGE) or ""), error)
         artifact = output_dict[keys.DECISION][0]
         properties = gate_run.custom_properties(
-            decision, gate=gate, shadow=bool(exec_properties.get(keys.SHADOW)),
-            failed_open=failed, seconds=time.monotonic() - start,
-        )  # fmt: skip
+            decision,
+            gate=gate,
+            shadow=bool(exec_properties.get(keys.SHADOW)),
+            failed_open=failed,
+            seconds=time.monotonic() - start,
+        )
         _set(artifact, properties)
         document = json.dumps(properties, indent=1, sort_keys=True) + "\n"
         _try_to_write(artifact.uri, {DECISION_FILE: document.encode()})

@@ -164,11 +164,14 @@ class GraphletGen(tfx.types.BaseComponent):
             graphlets=tfx.dsl.Channel(type=artifacts.Graphlets),
             stage=str(check_stage(stage)),
             **given(
-                store=check_store(store), pipeline_name=pipeline_name or None, runs=runs,
-                role_of_type=roles_to_text(role_of_type), pushers=pushers_to_text(pushers),
+                store=check_store(store),
+                pipeline_name=pipeline_name or None,
+                runs=runs,
+                role_of_type=roles_to_text(role_of_type),
+                pushers=pushers_to_text(pushers),
                 **channels,
             ),
-        )  # fmt: skip
+        )
         super().__init__(spec=spec)
 
     @property
@@ -177,8 +180,9 @@ class GraphletGen(tfx.types.BaseComponent):
         found: dict[str, object] = dict(super().exec_properties)
         if Stage(str(found[keys.STAGE])).order < Stage.TRAINER.order:
             roles = roles_of_text(found.get(keys.ROLE_OF_TYPE))
-            behind = {one.node: one for gate in gates_behind(self)
-                      for one in trainers_behind(gate, roles)}  # fmt: skip
+            behind = {
+                one.node: one for gate in gates_behind(self) for one in trainers_behind(gate, roles)
+            }
             if behind:
                 found[keys.TRAINERS] = to_property(
                     [behind[name] for name in sorted(behind)], self.inputs

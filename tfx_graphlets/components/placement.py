@@ -93,9 +93,10 @@ def gate_downstream(
     predicate = proceed(gate)
     if of not in components:
         raise InvalidArgumentError(
-            "of", of.id if isinstance(of, BaseNode) else of,
+            "of",
+            of.id if isinstance(of, BaseNode) else of,
             f"must be one of the components {[node.id for node in components]}",
-        )  # fmt: skip
+        )
     registry = dsl_context_registry.get()
     if of in registry.all_nodes and any(
         found.internal_equals(predicate) for found in conditional.get_predicates(of, registry)
@@ -273,9 +274,12 @@ def gate_pipeline(
             of = f".{group[0]}" if len(groups) > 1 else ""
             chosen = _chosen(wiring, group, stage)
             generator = GraphletGen(
-                stage=stage, store=store, pipeline_name=pipeline_name, runs=runs,
+                stage=stage,
+                store=store,
+                pipeline_name=pipeline_name,
+                runs=runs,
                 **_channels(wiring, group, stage),
-            ).with_id(f"GraphletGen{of}")  # fmt: skip
+            ).with_id(f"GraphletGen{of}")
             before = {one for name in group for one in wiring.precedes(name, stage)}
             for name in sorted(before - {node.id for node in chosen}):
                 generator.add_upstream_node(wiring.nodes[name])

@@ -99,11 +99,14 @@ def gates_behind(node: BaseNode) -> tuple[BaseNode, ...]:
     """Gates that take in what a node (a GraphletGen) puts out."""
     return tuple(
         sorted(
-            (after for after in node.downstream_nodes
-             if is_gate(after) and _takes_from(after, node.id)),
+            (
+                after
+                for after in node.downstream_nodes
+                if is_gate(after) and _takes_from(after, node.id)
+            ),
             key=lambda after: after.id,
         )
-    )  # fmt: skip
+    )
 
 
 def node_ids(trainers: Collection[TrainerNode]) -> str:
@@ -123,10 +126,17 @@ def to_property(trainers: Collection[TrainerNode], own: Mapping[str, BaseChannel
       Trainer's key the key of the GraphletGen's input that is wired to the same
       output, else of its input of the same name. Keys without one are left out.
     """
-    return json.dumps([
-        {"node": one.node, "type": one.type, "code": one.code, "inputs": _mapped(one.inputs, own)}
-        for one in trainers
-    ])  # fmt: skip
+    return json.dumps(
+        [
+            {
+                "node": one.node,
+                "type": one.type,
+                "code": one.code,
+                "inputs": _mapped(one.inputs, own),
+            }
+            for one in trainers
+        ]
+    )
 
 
 def _mapped(inputs: Mapping[str, BaseChannel], own: Mapping[str, BaseChannel]) -> dict[str, str]:

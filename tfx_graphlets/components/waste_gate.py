@@ -20,8 +20,12 @@ from tfx_graphlets.gate.run import GateSettings
 from tfx_graphlets.vocabulary import Role, Stage
 
 _FLOATS = (
-    "freshness", "threshold", "max_staleness_hours", "max_hours_without_attempt", "exploration",
-)  # fmt: skip
+    "freshness",
+    "threshold",
+    "max_staleness_hours",
+    "max_hours_without_attempt",
+    "exploration",
+)
 
 
 class WasteGateSpec(component_spec.ComponentSpec):
@@ -155,9 +159,10 @@ class WasteGate(tfx.types.BaseComponent):
         """
         if (model is None) == (not model_directory):
             raise InvalidArgumentError(
-                "model_directory", model_directory,
+                "model_directory",
+                model_directory,
                 "give exactly one of model (a channel) and model_directory (a path)",
-            )  # fmt: skip
+            )
         options = {
             "freshness": freshness,
             "threshold": threshold,

@@ -68,11 +68,20 @@ def all_features(stage: Stage, groups: Sequence[FeatureGroup] = GROUPS) -> tuple
 def properties_read(stage: Stage) -> frozenset[str]:
     """Names of the MLMD properties that segmentation and the features of a stage read."""
     names = {
-        PropertyName.STATE, PropertyName.SPAN, PropertyName.VERSION,
-        PropertyName.INPUT_FINGERPRINT, PropertyName.BLESSED, PropertyName.PUSHED,
-        PropertyName.MODULE_PATH, PropertyName.EVAL_CONFIG,
-        record.REHEARSED, record.STAGE, record.RUN, record.TRAINER, *record.MARGINS,
-    }  # fmt: skip
+        PropertyName.STATE,
+        PropertyName.SPAN,
+        PropertyName.VERSION,
+        PropertyName.INPUT_FINGERPRINT,
+        PropertyName.BLESSED,
+        PropertyName.PUSHED,
+        PropertyName.MODULE_PATH,
+        PropertyName.EVAL_CONFIG,
+        record.REHEARSED,
+        record.STAGE,
+        record.RUN,
+        record.TRAINER,
+        *record.MARGINS,
+    }
     if stage.order >= Stage.TRAINER.order:
         names |= {PropertyName.TRAIN_ARGS, PropertyName.CUSTOM_CONFIG}
     return frozenset(names)

@@ -213,7 +213,10 @@ def _properties(properties: Properties, ids: IntArray, kept: BoolArray) -> assem
         else:
             value = properties.strings[properties.string_code[row]]
         raw.add(
-            int(ids[owner]), properties.names[properties.name[row]],
-            bool(properties.is_custom[row]), kind, value,
-        )  # fmt: skip
+            int(ids[owner]),
+            properties.names[properties.name[row]],
+            bool(properties.is_custom[row]),
+            kind,
+            value,
+        )
     return raw

@@ -102,12 +102,15 @@ class Facts:
             self._members[graphlet] = tuple(
                 Member(execution, Role(role), Part(part), *rest)
                 for execution, role, part, *rest in zip(
-                    index.tolist(), self.graphlets.role[index].tolist(),
-                    self.graphlets.part[rows].tolist(), times.known_ms[rows].tolist(),
-                    times.own_known_ms[rows].tolist(), times.joined_ms[rows].tolist(),
+                    index.tolist(),
+                    self.graphlets.role[index].tolist(),
+                    self.graphlets.part[rows].tolist(),
+                    times.known_ms[rows].tolist(),
+                    times.own_known_ms[rows].tolist(),
+                    times.joined_ms[rows].tolist(),
                     times.in_run[rows].tolist(),
                 )
-            )  # fmt: skip
+            )
         return self._members[graphlet]
 
     # -- edges and properties ------------------------------------------------------

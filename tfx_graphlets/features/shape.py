@@ -16,9 +16,13 @@ from tfx_graphlets.vocabulary import Role, Stage
 
 AT_INPUT = (Role.EXAMPLE_GEN, Role.IMPORTER)
 BEFORE = (
-    Role.STATISTICS_GEN, Role.SCHEMA_GEN, Role.DATA_VALIDATOR, Role.TRANSFORM,
-    Role.TUNER, Role.CUSTOM,
-)  # fmt: skip
+    Role.STATISTICS_GEN,
+    Role.SCHEMA_GEN,
+    Role.DATA_VALIDATOR,
+    Role.TRANSFORM,
+    Role.TUNER,
+    Role.CUSTOM,
+)
 AFTER = (Role.MODEL_VALIDATOR, Role.INFRA_VALIDATOR, Role.BULK_INFERRER, Role.CUSTOM)
 _SOURCE = "MLMD executions and events; Xin et al. 2021"
 _NONE = "no such execution"
@@ -57,9 +61,7 @@ def describe(view: View) -> dict[str, Value]:
             part = after if member.part is Part.DOWNSTREAM else before
             part.setdefault(member.role, []).append(member)
     values: dict[str, Value] = {}
-    for roles, members, is_after in (
-        ((*AT_INPUT, *BEFORE), before, False), (AFTER, after, True)
-    ):  # fmt: skip
+    for roles, members, is_after in (((*AT_INPUT, *BEFORE), before, False), (AFTER, after, True)):
         for role in roles:
             values.update(_counts(view, name_of(role, is_after), members.get(role, [])))
     if view.reaches(Stage.TRAINER):

@@ -77,9 +77,10 @@ class FeatureTable:
         for feature in self.features:
             if len(self.columns[feature.name]) != len(self.trainer):
                 raise InvalidArgumentError(
-                    f"columns[{feature.name!r}]", len(self.columns[feature.name]),
+                    f"columns[{feature.name!r}]",
+                    len(self.columns[feature.name]),
                     f"its length must be the number of rows, {len(self.trainer)}",
-                )  # fmt: skip
+                )
 
     def __len__(self) -> int:
         return len(self.trainer)

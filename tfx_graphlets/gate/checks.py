@@ -88,8 +88,9 @@ def check_store(store: str | None) -> str | None:
     credentials = store.partition("://")[2].rpartition("@")[0]
     if ":" in credentials:
         raise InvalidArgumentError(
-            "store", redacted(store),
+            "store",
+            redacted(store),
             "must hold no password, because TFX records execution properties in the metadata "
             f"store: put it into the environment variable {PASSWORD_VARIABLE}",
-        )  # fmt: skip
+        )
     return store

@@ -99,6 +99,9 @@ def read_recent(
             return Recent(found.trace, pipeline, around=True, complete=found.complete)
         _LOGGER.warning(
             "runs=%d cannot hold: %s does not tell by an index which runs %s has, so all of it is "
-            "read", runs, store.name, pipeline,
-        )  # fmt: skip
+            "read",
+            runs,
+            store.name,
+            pipeline,
+        )
     return Recent(store.read_trace(pipeline=pipeline or None), pipeline)

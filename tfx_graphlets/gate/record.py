@@ -82,10 +82,12 @@ def nodes_to_text(nodes: Sequence[NodeDecision]) -> str:
     for one in nodes:
         document = dataclasses.asdict(one)
         del document["reason"]
-        documents.append({
-            name: round(value, 6) if isinstance(value, float) else value
-            for name, value in document.items()
-        })  # fmt: skip
+        documents.append(
+            {
+                name: round(value, 6) if isinstance(value, float) else value
+                for name, value in document.items()
+            }
+        )
     return json.dumps(documents)
 
 

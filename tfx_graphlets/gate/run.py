@@ -32,9 +32,15 @@ from tfx_graphlets.waste_model.dataset import Dataset
 _MS_PER_HOUR = 3_600_000
 # Settings that are GatePolicy's, by its names for them.
 _LIMITS = (
-    "freshness", "threshold", "min_labelled", "min_pushes", "max_consecutive_skips",
-    "max_staleness_hours", "max_hours_without_attempt", "exploration",
-)  # fmt: skip
+    "freshness",
+    "threshold",
+    "min_labelled",
+    "min_pushes",
+    "max_consecutive_skips",
+    "max_staleness_hours",
+    "max_hours_without_attempt",
+    "exploration",
+)
 
 
 class Predictor(Protocol):

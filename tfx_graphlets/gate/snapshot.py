@@ -89,9 +89,12 @@ def collect(
         the run, or an artifact that is wired.
     """
     recent = read_recent(
-        store, pipeline=request.pipeline, run=request.run, runs=request.runs,
+        store,
+        pipeline=request.pipeline,
+        run=request.run,
+        runs=request.runs,
         uris=sorted({wired.uri for found in request.inputs.values() for wired in found}),
-    )  # fmt: skip
+    )
     recorded = recent.trace
     trace, run = without_gates(recorded), request.run or None
     payloads = store.payloads

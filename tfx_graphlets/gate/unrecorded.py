@@ -31,8 +31,10 @@ RUN: Final = "(the run that is going on)"
 _LIVE: Final = 2  # MLMD Artifact.State
 # What an ExampleGen's execution says of its own data, and a copy of it must not.
 _OF_THE_DATA: Final = (
-    PropertyName.SPAN, PropertyName.VERSION, PropertyName.INPUT_FINGERPRINT,
-)  # fmt: skip
+    PropertyName.SPAN,
+    PropertyName.VERSION,
+    PropertyName.INPUT_FINGERPRINT,
+)
 _WRAPPED: Final = "__value__"  # how TFX on Kubeflow wraps a custom property that is no object
 _KINDS: Final = {  # of MLMD's message Value
     "int_value": PropertyKind.INT,
@@ -163,9 +165,13 @@ def _latest_trainer(trace: Trace, pipeline: str | None) -> int | None:
 
 
 def _copy_run(
-    trace: Trace, raw: RawTables, example: int, wired: _Wiring, ids: Mapping[str, tuple[int, ...]],
+    trace: Trace,
+    raw: RawTables,
+    example: int,
+    wired: _Wiring,
+    ids: Mapping[str, tuple[int, ...]],
     moment_ms: int,
-) -> None:  # fmt: skip
+) -> None:
     """Appends what the example's run had done before it, with the wired artifacts for its own."""
     executions, events, types = trace.executions, trace.events, trace.artifacts.type
     members = _before(trace, example)

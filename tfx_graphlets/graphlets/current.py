@@ -246,11 +246,12 @@ def _put_out(trace: Trace, members: IntArray) -> list[tuple[int, int]]:
         result += [
             (artifact, key)
             for artifact, key, kind in zip(
-                events.artifact[start:end].tolist(), events.key[start:end].tolist(),
+                events.artifact[start:end].tolist(),
+                events.key[start:end].tolist(),
                 events.type[start:end].tolist(),
             )
             if kind in _PUT_OUT
-        ]  # fmt: skip
+        ]
     return result
 
 

@@ -203,9 +203,12 @@ class _Events:
     def of(self, chosen: BoolArray) -> _Events:
         rows = np.flatnonzero(chosen)
         return _Events(
-            self.trace, self.execution[rows], self.artifact[rows], self.role[rows],
+            self.trace,
+            self.execution[rows],
+            self.artifact[rows],
+            self.role[rows],
             self.compares[rows],
-        )  # fmt: skip
+        )
 
     def by_execution(self) -> Adjacency:
         return Adjacency.from_edges(self.execution, self.artifact, len(self.trace.executions))

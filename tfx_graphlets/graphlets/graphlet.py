@@ -32,11 +32,6 @@ class Part(enum.IntEnum):
     DOWNSTREAM = 4  # step 3, validation and serving
 
 
-_IN_ORDER = (
-    Outcome.PUSHED, Outcome.UNPUSHED, Outcome.FAILED, Outcome.RETRIED, Outcome.INCOMPLETE,
-)  # fmt: skip
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Membership:
     """Which rows belong to which graphlet, compressed sparse rows.
@@ -134,7 +129,7 @@ class Graphlets:
 
     def counted(self, numbers: IntArray) -> str:
         """Some graphlets, int64 [k], counted by outcome."""
-        counts = ", ".join(f"{int((self.outcome[numbers] == o).sum())} {o}" for o in _IN_ORDER)
+        counts = ", ".join(f"{int((self.outcome[numbers] == o).sum())} {o}" for o in Outcome)
         return f"{len(numbers)} graphlets ({counts})"
 
     def of_trainer(self, execution_id: int) -> Graphlet:

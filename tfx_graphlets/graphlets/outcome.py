@@ -144,9 +144,12 @@ def outcomes(edges: Edges, trainer: IntArray, pushed_ms: IntArray, retry: IntArr
 
 
 def needed_since(
-    edges: Edges, trainer: IntArray, warm_start: Membership, outcome: SmallArray,
+    edges: Edges,
+    trainer: IntArray,
+    warm_start: Membership,
+    outcome: SmallArray,
     pushed_ms: IntArray,
-) -> IntArray:  # fmt: skip
+) -> IntArray:
     """When each graphlet became needed, int64 [n], milliseconds; NEVER where it is not.
 
     A pushed graphlet is needed from its push on; an unpushed one, which is then *useful*, from

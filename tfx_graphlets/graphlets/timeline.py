@@ -166,9 +166,11 @@ class _Walk:
         walked = roles.among(self.part, (Part.TRAINER, Part.DOWNSTREAM))
         users = self._edges.users
         steps = self._steps(
-            walked, self._edges.outputs, lambda entry, artifact, _: users.follow(entry, artifact),
+            walked,
+            self._edges.outputs,
+            lambda entry, artifact, _: users.follow(entry, artifact),
             self.part == Part.DOWNSTREAM,
-        )  # fmt: skip
+        )
         path = np.full(len(self.part), NEVER, np.int64)
         path[self.part == Part.TRAINER] = 0
         _relax(path, steps, lambda: np.maximum(path, self.finished))

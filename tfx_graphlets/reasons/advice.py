@@ -39,24 +39,35 @@ _RULES: Final[tuple[tuple[str, Callable[[float], bool], str], ...]] = (
     ("code.trainer_value_margin", _below(0), _FIX),
     ("code.transform_value_failed", _is(1), _FIX),
     ("code.transform_value_margin", _below(0), _FIX),
-    ("input_data.newest_anomalies", _above(0),
-     "Look at the anomalies that ExampleValidator found in the newest span"),
+    (
+        "input_data.newest_anomalies",
+        _above(0),
+        "Look at the anomalies that ExampleValidator found in the newest span",
+    ),
     ("input_data.anomalies", _above(0), "Look at the anomalies that ExampleValidator found"),
-    ("input_data.missing_rise_newest", _above(0.1),
-     "Look at the newest span: it lacks values that earlier spans have"),
-    ("input_data.features_lost", _above(0),
-     "Look at the newest span: it lacks features that earlier spans have"),
-    ("input_data.newest_bytes_ratio", _below(0.5),
-     "Look at the newest span: it is much smaller than others, some of it may be missing"),
+    (
+        "input_data.missing_rise_newest",
+        _above(0.1),
+        "Look at the newest span: it lacks values that earlier spans have",
+    ),
+    (
+        "input_data.features_lost",
+        _above(0),
+        "Look at the newest span: it lacks features that earlier spans have",
+    ),
+    (
+        "input_data.newest_bytes_ratio",
+        _below(0.5),
+        "Look at the newest span: it is much smaller than others, some of it may be missing",
+    ),
     ("input_data.missing_spans", _above(0), "Deliver the spans that are missing"),
     ("input_data.schema_changed_1", _is(1), "Check the change of the schema"),
     ("history.failed_1", _is(1), "Mend the Trainer: the last one failed"),
-    ("evaluation.blessed_not_pushed_1", _is(1),
-     "See what keeps blessed models from being pushed"),
+    ("evaluation.blessed_not_pushed_1", _is(1), "See what keeps blessed models from being pushed"),
     ("evaluation.clone_passes", _is(0), _BAR),
     ("input_data.jaccard_1", _is(1), _NOTHING_NEW),
     ("history.same_spans_runs", _above(0), _NOTHING_NEW),
-)  # fmt: skip
+)
 
 
 def advice(values: Mapping[str, Value]) -> dict[str, str]:

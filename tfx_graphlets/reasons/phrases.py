@@ -53,13 +53,18 @@ def _history() -> dict[str, Wording]:
         "labelled": Wording(_OUTCOMES, "the outcome of {} is known", _RUNS),
         "push_rate": share(_OUTCOMES, "trained runs", "pushed"),
         "pushes_3": Wording(
-            _OUTCOMES, "of the last 3 trained runs {} were pushed",
-            special={0.0: "none of the last 3 trained runs was pushed",
-                     1.0: "one of the last 3 trained runs was pushed",
-                     3.0: "all of the last 3 trained runs were pushed"},
+            _OUTCOMES,
+            "of the last 3 trained runs {} were pushed",
+            special={
+                0.0: "none of the last 3 trained runs was pushed",
+                1.0: "one of the last 3 trained runs was pushed",
+                3.0: "all of the last 3 trained runs were pushed",
+            },
         ),
         "unpushed_streak": Wording(
-            _OUTCOMES, "the last {} not pushed", counted("trained run was", "trained runs were"),
+            _OUTCOMES,
+            "the last {} not pushed",
+            counted("trained run was", "trained runs were"),
             {0.0: f"{TRAINED} was pushed", 1.0: f"{TRAINED} was not pushed"},
         ),
         "runs_since_push": Wording(
@@ -78,26 +83,31 @@ def _history() -> dict[str, Wording]:
             CALENDAR, special={float(n): f"it is a {day}" for n, day in enumerate(_DAYS)}
         ),
         "same_spans_runs": Wording(
-            COMPARED, "exactly these data have been trained on in {}", _RUNS,
+            COMPARED,
+            "exactly these data have been trained on in {}",
+            _RUNS,
             {0.0: "exactly these data have not been trained on before"},
         ),
         "same_spans_unpushed": Wording(
-            COMPARED, "on exactly these data {} not pushed before",
+            COMPARED,
+            "on exactly these data {} not pushed before",
             counted("trained run was", "trained runs were"),
             {0.0: "no model of exactly these data was turned down before"},
         ),
         "same_spans_pushed": Wording(
-            COMPARED, "of exactly these data {} pushed before",
+            COMPARED,
+            "of exactly these data {} pushed before",
             counted("model was", "models were"),
             {0.0: "no model of exactly these data was pushed before"},
         ),
         "rerun_expected": flag(
-            COMPARED, "a model like the last one on these data would be blessed",
+            COMPARED,
+            "a model like the last one on these data would be blessed",
             "a model like the last one on these data would not be pushed",
         ),
         "cost_so_far_ms": Wording(_COST, "this run has taken {} so far", duration),
         "previous_cost_ms": Wording(_COST, "the last trained runs took {} on average", duration),
-    }  # fmt: skip
+    }
     for n, run in ((1, TRAINED), (2, "the second last trained run"), (3, "the third last")):
         words[f"pushed_{n}"] = flag(_OUTCOMES, f"{run} was pushed", f"{run} was not pushed")
     for n in (5, 10, 20):
@@ -112,62 +122,69 @@ def _evaluation() -> dict[str, Wording]:
             _SINCE_PUSH, "the last blessing was {} before", _RUNS, {0.0: f"{TRAINED} was blessed"}
         ),
         "blessed_not_pushed_1": flag(
-            _WITHHELD, "the last evaluated model was blessed and not pushed",
+            _WITHHELD,
+            "the last evaluated model was blessed and not pushed",
             "the last evaluated model was not withheld after a blessing",
         ),
         "blessed_not_pushed_5": Wording(
-            _WITHHELD, "{} of the last 5 blessed models were not pushed", percent,
-            {0.0: "the last blessed models were all pushed",
-             1.0: "none of the last blessed models was pushed"},
+            _WITHHELD,
+            "{} of the last 5 blessed models were not pushed",
+            percent,
+            {
+                0.0: "the last blessed models were all pushed",
+                1.0: "none of the last blessed models was pushed",
+            },
         ),
         "metric_1": Wording(_MARGINS, "the metric of the last evaluated model was {}"),
         "baseline_1": Wording(_MARGINS, "the serving model's metric was {} in the last evaluation"),
         "baseline_decay": Wording(
-            _MARGINS, "the serving model's metric has become worse by {} since it was blessed",
+            _MARGINS,
+            "the serving model's metric has become worse by {} since it was blessed",
             special={0.0: "the serving model is as good as when it was blessed"},
             negative="the serving model's metric has become better by {} since it was blessed",
         ),
         "value_margin_1": margin(_MARGINS, "the last evaluated model", "value"),
-        "value_failures_5": share(
-            _MARGINS, "last 5 evaluated models", "below the value threshold"
-        ),
+        "value_failures_5": share(_MARGINS, "last 5 evaluated models", "below the value threshold"),
         "change_failures_5": share(
             _MARGINS, "last 5 evaluated models", "below the change threshold"
         ),
-        "change_margin_mean": margin(
-            _MARGINS, "on average the last 5 evaluated models", "change"
-        ),
+        "change_margin_mean": margin(_MARGINS, "on average the last 5 evaluated models", "change"),
         "change_margin_deviation": Wording(
             _MARGINS, "the margins to the change threshold scatter by {}"
         ),
         "change_margin_trend": Wording(
-            _MARGINS, "the margins to the change threshold rise by {} a run",
+            _MARGINS,
+            "the margins to the change threshold rise by {} a run",
             special={0.0: "the margins to the change threshold stay as they are"},
             negative="the margins to the change threshold fall by {} a run",
         ),
         "clone_margin": Wording(
-            _CLONE, "a model like the serving one would pass the change threshold by {}",
+            _CLONE,
+            "a model like the serving one would pass the change threshold by {}",
             special={0.0: "a model like the serving one would just reach the change threshold"},
             negative="a model like the serving one would miss the change threshold by {}",
         ),
         "clone_passes": flag(
-            _CLONE, "a model like the serving one would be blessed",
+            _CLONE,
+            "a model like the serving one would be blessed",
             "a model like the serving one would not be blessed",
         ),
         "blessed": flag(_EVALUATION, "this model was blessed", "this model was not blessed"),
         "infra_blessed": flag(
-            _EVALUATION, "this model passed the InfraValidator",
+            _EVALUATION,
+            "this model passed the InfraValidator",
             "the InfraValidator refused this model",
         ),
         "metric": Wording(_EVALUATION, "the metric of this model is {}"),
         "metric_gain": Wording(
-            _EVALUATION, "this model's metric is better than that of the last by {}",
+            _EVALUATION,
+            "this model's metric is better than that of the last by {}",
             special={0.0: "this model's metric is that of the last"},
             negative="this model's metric is worse than that of the last by {}",
         ),
         "value_margin": margin(_EVALUATION, "this model", "value"),
         "change_margin": margin(_EVALUATION, "this model", "change"),
-    }  # fmt: skip
+    }
     for n, which in ((1, "last"), (2, "second last"), (3, "third last")):
         run = f"the {which} trained run"
         words[f"blessed_{n}"] = flag(
@@ -185,7 +202,9 @@ def _model() -> dict[str, Wording]:
         "trainer_type": Wording(_TRAINING, "the Trainer is a {}"),
         "train_steps": Wording(_TRAINING, "it was trained for {}", counted("step")),
         "train_steps_ratio_1": Wording(
-            _TRAINING, f"it was trained for {{}} as many steps as {TRAINED}", times,
+            _TRAINING,
+            f"it was trained for {{}} as many steps as {TRAINED}",
+            times,
             {1.0: f"it was trained for as many steps as {TRAINED}"},
         ),
         "warm_start": flag(
@@ -195,12 +214,13 @@ def _model() -> dict[str, Wording]:
         "duration_ratio": Wording(_TRAINING, "training took {} as long as on average", times),
         "failed": flag(_TRAINING, "the Trainer failed", "the Trainer succeeded"),
         "models": Wording(_TRAINING, "the Trainer put out {}", _MODELS),
-    }  # fmt: skip
+    }
     for end, run in (("1", TRAINED), ("pushed", PUSHED)):
         words[f"config_same_{end}"] = flag(
-            _TRAINING, f"the Trainer's configuration is that of {run}",
+            _TRAINING,
+            f"the Trainer's configuration is that of {run}",
             f"the Trainer's configuration is not that of {run}",
-        )  # fmt: skip
+        )
     return words
 
 
@@ -215,25 +235,33 @@ def _shape() -> dict[str, Wording]:
             name = f"{when}{role.name.lower()}"
             words |= {
                 f"{name}_executions": Wording(
-                    _SHAPE, f"{{}} of kind {node}{after}", counted("node ran", "nodes ran"),
+                    _SHAPE,
+                    f"{{}} of kind {node}{after}",
+                    counted("node ran", "nodes ran"),
                     {0.0: f"no node of kind {node} ran{after}"},
                 ),
                 f"{name}_in": Wording(
-                    _SHAPE, f"nodes of kind {node}{after} took in {{}} on average",
+                    _SHAPE,
+                    f"nodes of kind {node}{after} took in {{}} on average",
                     counted("artifact"),
                 ),
                 f"{name}_out": Wording(
-                    _SHAPE, f"nodes of kind {node}{after} put out {{}} on average",
+                    _SHAPE,
+                    f"nodes of kind {node}{after} put out {{}} on average",
                     counted("artifact"),
                 ),
-            }  # fmt: skip
+            }
     return words
 
 
 _GROUPS: Final = {
-    "input_data": of_data, "code": of_code, "history": _history, "evaluation": _evaluation,
-    "model": _model, "shape": _shape,
-}  # fmt: skip
+    "input_data": of_data,
+    "code": of_code,
+    "history": _history,
+    "evaluation": _evaluation,
+    "model": _model,
+    "shape": _shape,
+}
 
 WORDINGS: Final[Mapping[str, Wording]] = {
     f"{group}.{name}": wording

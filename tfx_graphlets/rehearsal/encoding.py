@@ -122,7 +122,8 @@ def _as_text(values: FloatArray) -> Array:
 
 
 def _most_frequent(values: Array) -> tuple[str, ...]:
-    found, counts = np.unique([value for value in values.tolist() if value is not None],
-                              return_counts=True)  # fmt: skip
+    found, counts = np.unique(
+        [value for value in values.tolist() if value is not None], return_counts=True
+    )
     order = np.lexsort((found, -counts))[:MOST_CATEGORIES]
     return tuple(sorted(str(found[at]) for at in order))

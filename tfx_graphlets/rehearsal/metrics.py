@@ -74,8 +74,9 @@ def unmeasured_option(metric: AskedMetric) -> str:
     return ""
 
 
-def measure(metrics: Sequence[AskedMetric], label: FloatArray, prediction: FloatArray,
-            task: Task) -> dict[str, float]:  # fmt: skip
+def measure(
+    metrics: Sequence[AskedMetric], label: FloatArray, prediction: FloatArray, task: Task
+) -> dict[str, float]:
     """Values of metrics by name, NaN where one is not defined for these labels.
 
     Args:

@@ -160,9 +160,12 @@ def rehearse(
         raise NotCoveredError([f"No example of a split has the label {demand.label!r}."])
     try:
         scout = train_scout(
-            demand.task, known_train.columns, known_train.label,
-            classes=_classes(demand.task, known.label, serving), seed=seed,
-        )  # fmt: skip
+            demand.task,
+            known_train.columns,
+            known_train.label,
+            classes=_classes(demand.task, known.label, serving),
+            seed=seed,
+        )
         values = _values(demand, known, scout.predict(known.columns))
         serves = dict(serving_metrics or {})
         if serving is not None:

@@ -92,9 +92,14 @@ class Scout:
 
 
 def train_scout(
-    task: Task, columns: Columns, label: FloatArray, *, classes: int = 0, seed: int = 0,
+    task: Task,
+    columns: Columns,
+    label: FloatArray,
+    *,
+    classes: int = 0,
+    seed: int = 0,
     most_rows: int = MOST_ROWS,
-) -> Scout:  # fmt: skip
+) -> Scout:
     """Trains a scout: logistic regression, or ridge regression.
 
     >>> import numpy as np

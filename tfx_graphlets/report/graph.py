@@ -203,8 +203,10 @@ class Graphs:
             name = name.rpartition(".")[2]
             nodes.append(
                 Node(
-                    key=f"e{int(executions.id[at])}", kind="execution",
-                    id=int(executions.id[at]), label=label,
+                    key=f"e{int(executions.id[at])}",
+                    kind="execution",
+                    id=int(executions.id[at]),
+                    label=label,
                     detail="" if name == label else name,
                     role=Role(int(graphlets.role[at])).name.lower(),
                     state=_state(int(executions.state[at])),
@@ -212,7 +214,7 @@ class Graphs:
                     cost_ms=float(graphlets.cost[at]),
                     shared=int(self._holders_of_execution[at]) - 1,
                 )
-            )  # fmt: skip
+            )
         return nodes
 
     def _artifact_nodes(self, number: int) -> list[Node]:
@@ -299,9 +301,11 @@ def _edges(graphlets: Graphlets, number: int) -> list[Edge]:
                 source, target = (other, node) if inputs else (node, other)
                 warms = inputs and execution == trainer and artifact in warm
                 found[source, target] = Edge(
-                    source, target, _event_key(graphlets, execution, artifact),
+                    source,
+                    target,
+                    _event_key(graphlets, execution, artifact),
                     "warm start" if warms else "data",
-                )  # fmt: skip
+                )
     return [found[ends] for ends in sorted(found)]
 
 

@@ -60,9 +60,12 @@ def page_of(view: Mapping[str, Any], sources: Sequence[ReportSource] = ()) -> st
         raise _missing(str(error.name)) from error
     view = _cleaned(view)
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tfx_graphlets.report"), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.PackageLoader("tfx_graphlets.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"clipped": words.clipped, "moment": words.moment}
     environment.filters["script"] = functools.partial(_for_script, markup=markup)
 
@@ -76,9 +79,13 @@ def page_of(view: Mapping[str, Any], sources: Sequence[ReportSource] = ()) -> st
         )
 
     environment.globals |= {
-        "show": show, "view": view, "first": view["first"], "written": words.written,
-        "currency": view["settings"]["currency"], "version": __version__,
-    }  # fmt: skip
+        "show": show,
+        "view": view,
+        "first": view["first"],
+        "written": words.written,
+        "currency": view["settings"]["currency"],
+        "version": __version__,
+    }
     scripts = [_as_script(vl_convert.javascript_bundle("window.vegaEmbed=vegaEmbed;"))]
     scripts += [_as_script(text) for text in (_data_tables("js"), _template("glue.js"))]
     graphs = {
@@ -87,21 +94,28 @@ def page_of(view: Mapping[str, Any], sources: Sequence[ReportSource] = ()) -> st
     drawn_before = _sums_before([len(row["graphs"]) for row in view["pipelines"]])
     detail = environment.get_template("pipeline.html")
     packed = [
-        _packed(detail.render(
-            number=number, row=row, timeline=_entries(row), chart=plots.timeline(row),
-            graphs=_drawn(row, graphs.get(row["store"]), markup)
-            if drawn_before[number] < _MOST_DRAWN
-            else {},
-        ))
+        _packed(
+            detail.render(
+                number=number,
+                row=row,
+                timeline=_entries(row),
+                chart=plots.timeline(row),
+                graphs=_drawn(row, graphs.get(row["store"]), markup)
+                if drawn_before[number] < _MOST_DRAWN
+                else {},
+            )
+        )
         for number, row in enumerate(view["pipelines"])
-    ]  # fmt: skip
+    ]
     html = environment.get_template("page.html").render(
-        policy=_policy(scripts), scripts=[markup(text) for text in scripts], packed=packed,
+        policy=_policy(scripts),
+        scripts=[markup(text) for text in scripts],
+        packed=packed,
         styles=[markup(_data_tables("css")), markup(_template("style.css"))],
         tables={table["name"]: (at, table) for at, table in enumerate(view["tables"])},
         charts={"time": plots.over_time(view), "curve": plots.curve(view)},
         shown_rows=_SHOWN_ROWS,
-    )  # fmt: skip
+    )
     return str(html)
 
 

@@ -8,14 +8,22 @@ from typing import Any, Final
 _MS_PER_HOUR: Final = 3_600_000
 # Told apart in light and dark, and by people who see no red or green.
 COLOURS: Final[Mapping[str, str]] = {
-    "pushed": "#3b8eea", "useful": "#7b6fd6", "unpushed": "#e08214", "failed": "#c2304a",
-    "retried": "#b07cc6", "incomplete": "#8a8f98", "not wasted": "#3b8eea", "wasted": "#e08214",
-}  # fmt: skip
+    "pushed": "#3b8eea",
+    "useful": "#7b6fd6",
+    "unpushed": "#e08214",
+    "failed": "#c2304a",
+    "retried": "#b07cc6",
+    "incomplete": "#8a8f98",
+    "not wasted": "#3b8eea",
+    "wasted": "#e08214",
+}
 _CONFIG: Final = {
-    "background": None, "font": "inherit", "view": {"stroke": None},
+    "background": None,
+    "font": "inherit",
+    "view": {"stroke": None},
     "axis": {"grid": False, "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"},
     "legend": {"orient": "top", "title": None, "labelFontSize": 12},
-}  # fmt: skip
+}
 
 
 def timeline(row: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -28,36 +36,60 @@ def timeline(row: Mapping[str, Any]) -> dict[str, Any] | None:
     for place, entry in enumerate(row["timeline"]["entries"], 1):
         needed = entry["needed"] and entry["outcome"] != "pushed"
         decision = entry["decision"]
-        values.append({
-            "n": place, "trainer": entry["trainer"], "run": (entry["run"] or "")[:80],
-            "t": entry["start_ms"], "cost": round(entry["cost_ms"] / size, 4),
-            "outcome": "useful" if needed else entry["outcome"], "cause": entry["cause"] or "",
-            "gate": "" if decision is None else
-            "run" if decisions[decision]["proceed"] else "skip",
-        })  # fmt: skip
+        values.append(
+            {
+                "n": place,
+                "trainer": entry["trainer"],
+                "run": (entry["run"] or "")[:80],
+                "t": entry["start_ms"],
+                "cost": round(entry["cost_ms"] / size, 4),
+                "outcome": "useful" if needed else entry["outcome"],
+                "cause": entry["cause"] or "",
+                "gate": ""
+                if decision is None
+                else "run"
+                if decisions[decision]["proceed"]
+                else "skip",
+            }
+        )
     tooltip = [
-        {"field": "run", "title": "run"}, {"field": "outcome", "title": "outcome"},
+        {"field": "run", "title": "run"},
+        {"field": "outcome", "title": "outcome"},
         {"field": "cost", "title": f"cost, {unit}", "type": "quantitative"},
-        {"field": "cause", "title": "cause of waste"}, {"field": "gate", "title": "gate"},
+        {"field": "cause", "title": "cause of waste"},
+        {"field": "gate", "title": "gate"},
         {"field": "t", "title": "start", "type": "temporal", "format": "%Y-%m-%d %H:%M"},
-    ]  # fmt: skip
+    ]
     return _spec(
-        values, {"type": "bar", "cursor": "pointer", "cornerRadiusEnd": 1},
+        values,
+        {"type": "bar", "cursor": "pointer", "cornerRadiusEnd": 1},
         {
-            "x": {"field": "n", "type": "ordinal", "title": "graphlets in the order of time",
-                  "axis": {"labels": False, "ticks": False}, "scale": {"paddingInner": 0.15}},
+            "x": {
+                "field": "n",
+                "type": "ordinal",
+                "title": "graphlets in the order of time",
+                "axis": {"labels": False, "ticks": False},
+                "scale": {"paddingInner": 0.15},
+            },
             "y": {"field": "cost", "type": "quantitative", "title": f"cost, {unit}"},
             "color": _colour("outcome", sorted({value["outcome"] for value in values})),
             "tooltip": tooltip,
         },
-        f"{len(values)} graphlets in the order of time, height by cost, colour by outcome", 150,
-    )  # fmt: skip
+        f"{len(values)} graphlets in the order of time, height by cost, colour by outcome",
+        150,
+    )
 
 
 def over_time(view: Mapping[str, Any]) -> dict[str, Any] | None:
     """Cost per month or day, wasted and not; None where there is but one."""
-    table = next((one for one in view["tables"] if one["name"].startswith("cost_by_")
-                  and one["columns"][0]["name"] in ("time", "month")), None)  # fmt: skip
+    table = next(
+        (
+            one
+            for one in view["tables"]
+            if one["name"].startswith("cost_by_") and one["columns"][0]["name"] in ("time", "month")
+        ),
+        None,
+    )
     if table is None or len(table["rows"]) < 2:
         return None
     at = {column["name"]: number for number, column in enumerate(table["columns"])}
@@ -71,17 +103,23 @@ def over_time(view: Mapping[str, Any]) -> dict[str, Any] | None:
             {"when": str(row[0]), "what": "not wasted", "cost": round((cost - wasted) / size, 4)},
         ]
     return _spec(
-        values, {"type": "bar"},
+        values,
+        {"type": "bar"},
         {
-            "x": {"field": "when", "type": "ordinal", "title": None,
-                  "axis": {"labelOverlap": True, "labelAngle": 0}},
+            "x": {
+                "field": "when",
+                "type": "ordinal",
+                "title": None,
+                "axis": {"labelOverlap": True, "labelAngle": 0},
+            },
             "y": {"field": "cost", "type": "quantitative", "title": f"cost, {unit}"},
             "color": _colour("what", ["wasted", "not wasted"]),
             "order": {"field": "what", "sort": "descending"},
             "tooltip": [{"field": "when"}, {"field": "what"}, {"field": "cost"}],
         },
-        "Cost over time, wasted and not", 180,
-    )  # fmt: skip
+        "Cost over time, wasted and not",
+        180,
+    )
 
 
 def curve(view: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -90,42 +128,72 @@ def curve(view: Mapping[str, Any]) -> dict[str, Any] | None:
     if not saved or len(saved["curve"]) < 2:
         return None
     values = [
-        {"freshness": one["freshness"], "removed": one["waste_removed"],
-         "missed": one["pushes_missed"]}
-        for one in saved["curve"]
-    ]  # fmt: skip
-    return _spec(
-        values, {"type": "line", "point": {"size": 70}, "color": COLOURS["pushed"]},
         {
-            "x": {"field": "freshness", "type": "ordinal", "title": "share of pushes to keep",
-                  "axis": {"labelAngle": 0}},
-            "y": {"field": "removed", "type": "quantitative", "title": "waste removed",
-                  "axis": {"format": "%"}},
-            "tooltip": [{"field": "freshness"},
-                        {"field": "removed", "type": "quantitative", "format": ".1%",
-                         "title": "waste removed"},
-                        {"field": "missed", "title": "pushes missed"}],
+            "freshness": one["freshness"],
+            "removed": one["waste_removed"],
+            "missed": one["pushes_missed"],
+        }
+        for one in saved["curve"]
+    ]
+    return _spec(
+        values,
+        {"type": "line", "point": {"size": 70}, "color": COLOURS["pushed"]},
+        {
+            "x": {
+                "field": "freshness",
+                "type": "ordinal",
+                "title": "share of pushes to keep",
+                "axis": {"labelAngle": 0},
+            },
+            "y": {
+                "field": "removed",
+                "type": "quantitative",
+                "title": "waste removed",
+                "axis": {"format": "%"},
+            },
+            "tooltip": [
+                {"field": "freshness"},
+                {
+                    "field": "removed",
+                    "type": "quantitative",
+                    "format": ".1%",
+                    "title": "waste removed",
+                },
+                {"field": "missed", "title": "pushes missed"},
+            ],
         },
-        "Waste removed by the share of pushes that the gate is to keep", 160,
-    )  # fmt: skip
+        "Waste removed by the share of pushes that the gate is to keep",
+        160,
+    )
 
 
 def _spec(
-    values: list[dict[str, Any]], mark: dict[str, Any], encoding: dict[str, Any], label: str,
+    values: list[dict[str, Any]],
+    mark: dict[str, Any],
+    encoding: dict[str, Any],
+    label: str,
     height: int,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json", "description": label,
-        "width": "container", "height": height, "data": {"values": values}, "mark": mark,
-        "encoding": encoding, "config": _CONFIG,
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "description": label,
+        "width": "container",
+        "height": height,
+        "data": {"values": values},
+        "mark": mark,
+        "encoding": encoding,
+        "config": _CONFIG,
         "autosize": {"type": "fit-x", "contains": "padding"},
-    }  # fmt: skip
+    }
 
 
 def _colour(field: str, names: list[str]) -> dict[str, Any]:
     domain = [name for name in COLOURS if name in names]
-    return {"field": field, "type": "nominal",
-            "scale": {"domain": domain, "range": [COLOURS[name] for name in domain]}}  # fmt: skip
+    return {
+        "field": field,
+        "type": "nominal",
+        "scale": {"domain": domain, "range": [COLOURS[name] for name in domain]},
+    }
 
 
 def _unit(most_ms: float) -> tuple[str, float]:

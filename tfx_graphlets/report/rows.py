@@ -63,9 +63,14 @@ def rows_of(
             row |= _of_graphlets(one, found, numbers, account, mine)
         else:
             row |= {
-                "graphlets": 0, "outcomes": {str(outcome): 0 for outcome in Outcome}, "useful": 0,
-                "push_rate": None, "from_ms": None, "to_ms": None, "causes": [],
-            }  # fmt: skip
+                "graphlets": 0,
+                "outcomes": {str(outcome): 0 for outcome in Outcome},
+                "useful": 0,
+                "push_rate": None,
+                "from_ms": None,
+                "to_ms": None,
+                "causes": [],
+            }
         row |= {"timeline": None, "decisions": [], "decisions_of": 0, "graphs": []}
         rows.append(row)
     rows.sort(key=lambda row: (-row["wasted_ms"], row["store"], row["pipeline"]))
@@ -129,10 +134,16 @@ def _of_graphlets(
         lost = float(cost[cause == which].sum())
         count = int((causes[numbers] == which).sum())
         if lost or count:
-            found.append({
-                "cause": which.name.lower(), "title": which.title, "graphlets": count,
-                "wasted_ms": lost, "share": share(lost, waste), "advice": which.advice,
-            })  # fmt: skip
+            found.append(
+                {
+                    "cause": which.name.lower(),
+                    "title": which.title,
+                    "graphlets": count,
+                    "wasted_ms": lost,
+                    "share": share(lost, waste),
+                    "advice": which.advice,
+                }
+            )
     found.sort(key=lambda each: -float(each["wasted_ms"]))  # type: ignore[arg-type]
     start, end = (times[numbers] for times in one.span_ms)
     return {
@@ -162,9 +173,9 @@ def _details(
     entries = [_entry(one, causes, number, at_run, money) for number in numbers.tolist()]
     wasted = [entry for entry in entries if entry["cause"] is not None]
     pushed = [entry for entry in entries if entry["outcome"] == str(Outcome.PUSHED)]
-    drawn = sorted({
-        entry["trainer"] for entry in [*wasted[-MOST_GRAPHS // 2 :], *pushed[-2:], *entries[-2:]]
-    })  # fmt: skip
+    drawn = sorted(
+        {entry["trainer"] for entry in [*wasted[-MOST_GRAPHS // 2 :], *pushed[-2:], *entries[-2:]]}
+    )
     return {
         "timeline": {"of": len(entries), "entries": entries},
         "decisions": [_decision(found) for found in shown],

@@ -121,8 +121,12 @@ class ReportSource:
         own = roles.own_executions(plain)
         return cls(
             Described(
-                name, graphlets, table, payloads, own,
+                name,
+                graphlets,
+                table,
+                payloads,
+                own,
             ),
             tuple(past_decisions(trace)),
             notes,
-        )  # fmt: skip
+        )

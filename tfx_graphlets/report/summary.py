@@ -32,9 +32,10 @@ def summary(view: Mapping[str, Any]) -> str:
     saved = first["would_save"]
     if saved is not None:
         interval = (
-            "" if saved["low"] is None
+            ""
+            if saved["low"] is None
             else f" [{_percent(saved['low'])}, {_percent(saved['high'])}]"
-        )  # fmt: skip
+        )
         lines.append(
             f"a gate at stage {saved['stage']} that keeps {saved['freshness']:g} of the pushes "
             f"would have saved {_percent(saved['waste_removed'])}{interval} of the waste, "

@@ -92,10 +92,12 @@ def view_of(
         raise InvalidArgumentError("stores", names, "must be at least one, each named once")
     prices = prices or Prices()
     causes = [causes_of(one.graphlets, one.described.table) for one in sources]
-    account = Account.concatenate([
-        Account.of(one.described.store, one.graphlets, found, prices, one.described.own)
-        for one, found in zip(sources, causes)
-    ])  # fmt: skip
+    account = Account.concatenate(
+        [
+            Account.of(one.described.store, one.graphlets, found, prices, one.described.own)
+            for one, found in zip(sources, causes)
+        ]
+    )
     rows, notes = rows_of(sources, causes, account, prices, pipeline)
     if pipeline is not None:
         if not rows:
@@ -264,12 +266,17 @@ def _gates(one: ReportSource, now_ms: int) -> list[dict[str, Any]]:
         return []
     report = monitor(one.decisions, one.graphlets, now_ms=now_ms)
     return [
-        {**gate.to_dict(), "alarms": [
-            alarm.message for alarm in report.alarms
-            if (alarm.pipeline, alarm.stage, alarm.gate) == (gate.pipeline, gate.stage, gate.gate)
-        ]}
+        {
+            **gate.to_dict(),
+            "alarms": [
+                alarm.message
+                for alarm in report.alarms
+                if (alarm.pipeline, alarm.stage, alarm.gate)
+                == (gate.pipeline, gate.stage, gate.gate)
+            ],
+        }
         for gate in report.pipelines
-    ]  # fmt: skip
+    ]
 
 
 def _did_save(found: Sequence[Mapping[str, Any]], account: Account) -> Any:

@@ -99,8 +99,11 @@ def moment(time_ms: float | None) -> str:
 
 # How a value of each unit (``Column.unit`` of the tables) is written.
 FORMS: Final[Mapping[str, Callable[[Any], str]]] = {
-    "ms": hours, "share": percent, "money": money, "moment": moment,
-}  # fmt: skip
+    "ms": hours,
+    "share": percent,
+    "money": money,
+    "moment": moment,
+}
 
 
 def written(value: object, unit: str) -> str:

@@ -124,32 +124,49 @@ def _part(trace: Trace, kept: BoolArray, pipeline: str) -> Trace:
     uris = [artifacts.uri[at] for at in np.flatnonzero(artifact).tolist()]
     return Trace(
         executions=dataclasses.replace(
-            executions, id=executions.id[kept], type=types, state=executions.state[kept],
-            create_ms=executions.create_ms[kept], update_ms=executions.update_ms[kept],
-            type_names=type_names, properties=_properties(executions.properties, to_execution),
+            executions,
+            id=executions.id[kept],
+            type=types,
+            state=executions.state[kept],
+            create_ms=executions.create_ms[kept],
+            update_ms=executions.update_ms[kept],
+            type_names=type_names,
+            properties=_properties(executions.properties, to_execution),
         ),
         artifacts=dataclasses.replace(
-            artifacts, id=artifacts.id[artifact], type=artifact_types,
-            state=artifacts.state[artifact], create_ms=artifacts.create_ms[artifact],
-            update_ms=artifacts.update_ms[artifact], uri=tuple(uris),
+            artifacts,
+            id=artifacts.id[artifact],
+            type=artifact_types,
+            state=artifacts.state[artifact],
+            create_ms=artifacts.create_ms[artifact],
+            update_ms=artifacts.update_ms[artifact],
+            uri=tuple(uris),
             type_names=artifact_type_names,
             properties=_properties(artifacts.properties, to_artifact),
         ),
         events=dataclasses.replace(
-            events, execution=to_execution[events.execution[event]],
-            artifact=to_artifact[events.artifact[event]], type=events.type[event], key=keys,
-            time_ms=events.time_ms[event], keys=key_names, dropped=0,
+            events,
+            execution=to_execution[events.execution[event]],
+            artifact=to_artifact[events.artifact[event]],
+            type=events.type[event],
+            key=keys,
+            time_ms=events.time_ms[event],
+            keys=key_names,
+            dropped=0,
         ),
         contexts=dataclasses.replace(
-            contexts, id=contexts.id[held], type=context_types,
+            contexts,
+            id=contexts.id[held],
+            type=context_types,
             name=tuple(contexts.name[at] for at in np.flatnonzero(held).tolist()),
-            create_ms=contexts.create_ms[held], type_names=context_type_names,
+            create_ms=contexts.create_ms[held],
+            type_names=context_type_names,
             association_context=to_context[contexts.association_context[association]],
             association_execution=to_execution[contexts.association_execution[association]],
             attribution_context=to_context[contexts.attribution_context[attribution]],
             attribution_artifact=to_artifact[contexts.attribution_artifact[attribution]],
         ),
-    )  # fmt: skip
+    )
 
 
 def _new_positions(kept: BoolArray) -> IntArray:

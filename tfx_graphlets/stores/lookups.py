@@ -122,9 +122,14 @@ class Lookups(Protocol):
         ...
 
     def touching(
-        self, artifacts: Sequence[int], *, producing: Collection[str], consuming: Collection[str],
-        cached: bool, most: int,
-    ) -> list[tuple[int, int, int]]:  # fmt: skip
+        self,
+        artifacts: Sequence[int],
+        *,
+        producing: Collection[str],
+        consuming: Collection[str],
+        cached: bool,
+        most: int,
+    ) -> list[tuple[int, int, int]]:
         """Triples (artifact, execution, event type) of some executions at artifacts.
 
         Args:

@@ -70,9 +70,13 @@ def check_pipelines(store: str, selection: Selection, known: Collection[str]) ->
 
 
 def pipeline_sizes(
-    context_id: IntArray, context_type: Sequence[str], context_name: Sequence[str],
-    member_context: IntArray, member_execution: IntArray, execution_id: IntArray,
-) -> dict[str, int]:  # fmt: skip
+    context_id: IntArray,
+    context_type: Sequence[str],
+    context_name: Sequence[str],
+    member_context: IntArray,
+    member_execution: IntArray,
+    execution_id: IntArray,
+) -> dict[str, int]:
     """Number of executions in the pipeline contexts of each name, by name.
 
     Args:
@@ -152,9 +156,13 @@ def restrict_to_pipelines(raw: RawColumns, store: str, selection: Selection) -> 
     attribution = np.isin(raw.attribution_context, contexts)
     attribution &= np.isin(raw.attribution_artifact, artifacts)
     for table, chosen in (
-        ("execution", execution), ("artifact", artifact), ("event", event), ("context", context),
-        ("association", association), ("attribution", attribution),
-    ):  # fmt: skip
+        ("execution", execution),
+        ("artifact", artifact),
+        ("event", event),
+        ("context", context),
+        ("association", association),
+        ("attribution", attribution),
+    ):
         _keep(raw, table, chosen)
 
 

@@ -83,9 +83,13 @@ class Selection:
 
     @classmethod
     def of(
-        cls, *, pipeline: str | None, pipelines: Collection[str] | None,
-        properties: Collection[str] | None, columns: Columns,
-    ) -> Selection:  # fmt: skip
+        cls,
+        *,
+        pipeline: str | None,
+        pipelines: Collection[str] | None,
+        properties: Collection[str] | None,
+        columns: Columns,
+    ) -> Selection:
         """From the arguments of ``Store.read_trace``.
 
         Raises:

@@ -45,9 +45,13 @@ class Store(Protocol):
         ...
 
     def read_trace(
-        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
-    ) -> Trace:  # fmt: skip
+        self,
+        *,
+        pipeline: str | None = None,
+        pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None,
+        columns: Columns = Columns.ALL,
+    ) -> Trace:
         """Reads the store.
 
         Args:

@@ -51,10 +51,15 @@ _PLAIN_NAME: Final[Mapping[str, str]] = {
     _CUSTOM_PREFIX + name: name for name in (PropertyName.SPAN, PropertyName.VERSION)
 }
 # Properties that these rules look at, whatever the caller wants to keep.
-PROPERTIES_READ: Final = frozenset({
-    PropertyName.TASK_NAME, PropertyName.DISPLAY_NAME, PropertyName.CACHED_EXECUTION_ID,
-    PropertyName.INPUTS, *_PLAIN_NAME,
-})  # fmt: skip
+PROPERTIES_READ: Final = frozenset(
+    {
+        PropertyName.TASK_NAME,
+        PropertyName.DISPLAY_NAME,
+        PropertyName.CACHED_EXECUTION_ID,
+        PropertyName.INPUTS,
+        *_PLAIN_NAME,
+    }
+)
 
 # Own components, and ExampleGens that do not begin with a plain capital.
 _OWN_CLASSES: Final = frozenset({"Archiver", "GraphletGen", "WasteGate", "WasteModelTrainer"})
@@ -256,9 +261,12 @@ class _Rows:
         table = self.raw.execution_properties
         known = set(zip(table.owner, table.name))
         result = RawProperties(
-            list(table.owner), list(table.name), list(table.is_custom), list(table.kind),
+            list(table.owner),
+            list(table.name),
+            list(table.is_custom),
+            list(table.kind),
             list(table.value),
-        )  # fmt: skip
+        )
         for owner, name, kind, value in zip(table.owner, table.name, table.kind, table.value):
             is_inputs = name == PropertyName.INPUTS and kind == PropertyKind.STRUCT
             parsed = parsed_json(value) if is_inputs and owner in self.tasks else None
@@ -296,13 +304,11 @@ class _Rows:
             "context_id": [*raw.context_id, *new],
             "context_type": [*raw.context_type, *(ContextType.NODE for _ in new)],
             "context_name": [*raw.context_name, *(nodes[node][0] for node in new)],
-            "context_create_ms": [
-                *raw.context_create_ms, *(nodes[node][1] for node in new)
-            ],
-            "association": np.concatenate([
-                association, np.asarray(members, np.int64).reshape(-1, 2)
-            ]),
-        }  # fmt: skip
+            "context_create_ms": [*raw.context_create_ms, *(nodes[node][1] for node in new)],
+            "association": np.concatenate(
+                [association, np.asarray(members, np.int64).reshape(-1, 2)]
+            ),
+        }
 
 
 def _with_plain_names(table: Any) -> RawProperties:

@@ -120,9 +120,11 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
     except ValueError:
         # Not chained: the message of urllib quotes what may be the password.
         raise InvalidArgumentError(
-            "uri", shown, "host and port must read host:port, with reserved characters of user "
+            "uri",
+            shown,
+            "host and port must read host:port, with reserved characters of user "
             f"and password percent-encoded; the password may stand in {PASSWORD_VARIABLE} instead",
-        ) from None  # fmt: skip
+        ) from None
     backend = _BACKEND_OF_SCHEME[parts.scheme.lower()]
     database = urllib.parse.unquote(parts.path.strip("/"))
     if not host and backend == "grpc" and uri.partition("://")[2] in ("", "/"):
@@ -178,9 +180,11 @@ def _grpc_service(uri: str, environment: Mapping[str, str]) -> tuple[str, int | 
     text = next((environment[name] for name in GRPC_PORT_VARIABLES if environment.get(name)), "")
     if not host:
         raise InvalidArgumentError(
-            "uri", uri, f"name the host, as in grpc://host:port, or set {GRPC_HOST_VARIABLES[0]} "
+            "uri",
+            uri,
+            f"name the host, as in grpc://host:port, or set {GRPC_HOST_VARIABLES[0]} "
             f"and {GRPC_PORT_VARIABLES[0]}",
-        )  # fmt: skip
+        )
     # Kubernetes sets the variable of the port to tcp://address:port, too.
     port = text.rpartition(":")[2]
     if text and not (port.isdigit() and 0 < int(port) < 65_536):

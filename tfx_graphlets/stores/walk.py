@@ -27,9 +27,13 @@ _PRODUCES_NOTHING: Final = frozenset({Role.TRAINER, Role.RESOLVER})
 _ANALYSES: Final = frozenset({None, *vocabulary.DATA_ANALYSIS})
 _NOT_FOLLOWED: Final = frozenset({Role.RESOLVER, *vocabulary.NOT_ENTERED_DOWNSTREAM})
 _MAKES_NO_MODEL: Final = (
-    Role.EXAMPLE_GEN, Role.IMPORTER, Role.TRANSFORM, Role.TUNER, Role.RESOLVER,
+    Role.EXAMPLE_GEN,
+    Role.IMPORTER,
+    Role.TRANSFORM,
+    Role.TUNER,
+    Role.RESOLVER,
     *vocabulary.DATA_ANALYSIS,
-)  # fmt: skip
+)
 
 
 class Walk:
@@ -267,7 +271,7 @@ class Walk:
             artifact_properties=self._lookups.artifact_properties(
                 [row.id for row in artifacts], properties
             ),
-        )  # fmt: skip
+        )
 
 
 def role_of_name(type_name: str) -> Role | None:

@@ -82,17 +82,27 @@ def _head(study: Study) -> str:
 
 def _staged(study: Study) -> str:
     head = (
-        "stage", "features", "AUC", "balanced accuracy", "feature cost", "removable",
-        "removed at 0.95", "removed at 0.99",
-    )  # fmt: skip
+        "stage",
+        "features",
+        "AUC",
+        "balanced accuracy",
+        "feature cost",
+        "removable",
+        "removed at 0.95",
+        "removed at 0.99",
+    )
     rows = [
         (
-            one.stage, str(one.features), *_main(one.measures),
-            percent(one.relative_feature_cost), percent(one.waste_removable),
-            percent(one.removed_at_95), percent(one.removed_at_99),
+            one.stage,
+            str(one.features),
+            *_main(one.measures),
+            percent(one.relative_feature_cost),
+            percent(one.waste_removable),
+            percent(one.removed_at_95),
+            percent(one.removed_at_99),
         )
         for one in study.staged
-    ]  # fmt: skip
+    ]
     how = " and ".join(dict.fromkeys(WAY_NAMES[one.way] for one in study.staged))
     return (
         f"## Staged models\n\nLearnt from {how}. Feature cost: share of a graphlet's compute that "
@@ -106,9 +116,16 @@ def _learners(study: Study) -> str:
     if not study.comparison:
         return ""
     head = (
-        "stage, learner", "learnt from", "AUC", "AUC within pipelines", "balanced accuracy",
-        "Brier", "log loss", "log loss after Platt", "AUC gain",
-    )  # fmt: skip
+        "stage, learner",
+        "learnt from",
+        "AUC",
+        "AUC within pipelines",
+        "balanced accuracy",
+        "Brier",
+        "log loss",
+        "log loss after Platt",
+        "AUC gain",
+    )
     rows = []
     for one in study.comparison:
         measures = one.measures
@@ -116,12 +133,17 @@ def _learners(study: Study) -> str:
         first = one.learner == study.settings.learners[0]
         rows.append(
             (
-                f"{one.stage}, {one.learner}", one.way, auc, number(measures.auc_within), accuracy,
-                number(measures.brier), number(measures.log_loss),
+                f"{one.stage}, {one.learner}",
+                one.way,
+                auc,
+                number(measures.auc_within),
+                accuracy,
+                number(measures.brier),
+                number(measures.log_loss),
                 number(measures.log_loss_calibrated),
                 "" if first else with_interval(one.auc_gain, one.auc_gain_interval),
             )
-        )  # fmt: skip
+        )
     ways = "; ".join(f"`{way}`: {name}" for way, name in WAY_NAMES.items())
     return (
         f"## Learners\n\nLearnt from {ways}. All on the same "
@@ -134,11 +156,14 @@ def _reliability(study: Study) -> str:
     head = ("stage, learner", "learnt from", "error before", "error after Platt", "if perfect")
     rows = [
         (
-            f"{raw.stage}, {raw.learner}", raw.way, number(raw.expected_calibration_error),
-            number(after.expected_calibration_error), number(after.error_if_perfect),
+            f"{raw.stage}, {raw.learner}",
+            raw.way,
+            number(raw.expected_calibration_error),
+            number(after.expected_calibration_error),
+            number(after.error_if_perfect),
         )
         for raw, after in zip(study.reliability[::2], study.reliability[1::2])
-    ]  # fmt: skip
+    ]
     return (
         "## Calibration\n\nExpected calibration error over bins of equally many graphlets. If "
         "perfect: the error that probabilities which are exactly right would show on average in "
@@ -147,8 +172,15 @@ def _reliability(study: Study) -> str:
 
 
 def _ablation(one: Ablation) -> str:
-    head = ("left out", "features", "AUC", "balanced accuracy", "AUC lost", "AUC alone",
-            "balanced accuracy alone")  # fmt: skip
+    head = (
+        "left out",
+        "features",
+        "AUC",
+        "balanced accuracy",
+        "AUC lost",
+        "AUC alone",
+        "balanced accuracy alone",
+    )
     total = sum(group.features for group in one.groups)
     rows = [("nothing", str(total), *_main(one.everything), "", "", "")]
     for group in one.groups:
@@ -169,11 +201,15 @@ def _learning_curve(study: Study) -> str:
     head = ("stage, learnt from", "size", "AUC", "spread", "removed at 0.95", "spread")
     rows = [
         (
-            f"{one.stage}, {one.of}", str(one.size), number(one.auc), number(one.auc_spread),
-            number(one.waste_removed), number(one.waste_removed_spread),
+            f"{one.stage}, {one.of}",
+            str(one.size),
+            number(one.auc),
+            number(one.auc_spread),
+            number(one.waste_removed),
+            number(one.waste_removed_spread),
         )
         for one in study.learning_curve
-    ]  # fmt: skip
+    ]
     return (
         "## What more data bring\n\nEach pipeline is scored by what was learnt from a random "
         f"choice of the others; {study.settings.repeats} choices a size. Plot: "
@@ -187,11 +223,15 @@ def _shuffled(study: Study) -> str:
     head = ("stage", "learnt from", "balanced accuracy", "deviation", "AUC", "deviation")
     rows = [
         (
-            one.stage, one.way, number(one.balanced_accuracy),
-            number(one.balanced_accuracy_spread), number(one.auc), number(one.auc_spread),
+            one.stage,
+            one.way,
+            number(one.balanced_accuracy),
+            number(one.balanced_accuracy_spread),
+            number(one.auc),
+            number(one.auc_spread),
         )
         for one in study.shuffled_labels
-    ]  # fmt: skip
+    ]
     return (
         f"## Shuffled labels\n\nThe same harness, labels permuted within each pipeline "
         f"{study.settings.permutations} times: 0.5 is guessing; within a pipeline a little less, "

@@ -187,9 +187,12 @@ def shuffled_labels(
         accuracy.append(measures.balanced_accuracy_within)
         auc.append(measures.auc_within)
     return ShuffledLabels(
-        str(dataset.stage), way, permutations, *_mean_and_spread(np.array(accuracy)),
+        str(dataset.stage),
+        way,
+        permutations,
+        *_mean_and_spread(np.array(accuracy)),
         *_mean_and_spread(np.array(auc)),
-    )  # fmt: skip
+    )
 
 
 def _mean_and_spread(values: FloatArray) -> tuple[float, float]:

@@ -52,8 +52,9 @@ class _Encoding:
         known = np.isfinite(column)
         middle = float(np.median(column[known])) if known.any() else 0.0
         scale = float(np.where(known, column, middle).std())
-        return cls(feature, middle, scale, may_miss=bool(known.any() and not known.all()),
-                   categories=())  # fmt: skip
+        return cls(
+            feature, middle, scale, may_miss=bool(known.any() and not known.all()), categories=()
+        )
 
     def columns(self, table: FeatureTable) -> list[FloatArray]:
         if self.feature.kind is FeatureKind.CATEGORY:

@@ -21,11 +21,15 @@ COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _GREY = "#808080"
 _WAY_LABELS: Final = {
-    "left_out": "other pipelines", "own": "own earlier graphlets", "joined": "both",
-}  # fmt: skip
+    "left_out": "other pipelines",
+    "own": "own earlier graphlets",
+    "joined": "both",
+}
 _LEARNER_LABELS: Final = {
-    "random_forest": "random forest", "gradient_trees": "gradient trees", "logistic": "logistic",
-}  # fmt: skip
+    "random_forest": "random forest",
+    "gradient_trees": "gradient trees",
+    "logistic": "logistic",
+}
 _DOTS_PER_INCH = 130
 
 
@@ -81,10 +85,13 @@ def _staged(study: Study) -> Figure:
         color = COLORS[number % len(COLORS)]
         points = sorted(one.curve, key=lambda point: (point.freshness, -point.waste_removed))
         panel.step(
-            [point.freshness for point in points], [point.waste_removed for point in points],
-            where="pre", color=color, linewidth=1.8,
+            [point.freshness for point in points],
+            [point.waste_removed for point in points],
+            where="pre",
+            color=color,
+            linewidth=1.8,
             label=f"{one.stage} (AUC {one.measures.auc:.2f})",
-        )  # fmt: skip
+        )
         if math.isfinite(one.waste_removable):
             panel.axhline(one.waste_removable, color=color, linewidth=1.2, linestyle="--")
     panel.plot([], [], color=_GREY, linewidth=1.2, linestyle="--", label="oracle at the stage")
@@ -104,15 +111,22 @@ def _learners(study: Study) -> Figure:
     figure, panels = _panels(1, len(stages), _width(stages), 4.0)
     for panel, stage in zip(panels, stages):
         for number, learner in enumerate(learners):
-            ours = {o.way: o.measures for o in study.comparison
-                    if (o.stage, o.learner) == (stage, learner)}  # fmt: skip
+            ours = {
+                o.way: o.measures
+                for o in study.comparison
+                if (o.stage, o.learner) == (stage, learner)
+            }
             at = [ways.index(way) + (number - (len(learners) - 1) / 2) * 0.2 for way in ours]
             panel.errorbar(
-                at, [m.auc for m in ours.values()],
+                at,
+                [m.auc for m in ours.values()],
                 yerr=_bars([(m.auc, m.auc_interval) for m in ours.values()]),
-                fmt=MARKS[number], color=COLORS[number], markersize=6, linewidth=1.2,
+                fmt=MARKS[number],
+                color=COLORS[number],
+                markersize=6,
+                linewidth=1.2,
                 label=_LEARNER_LABELS.get(learner, learner),
-            )  # fmt: skip
+            )
         panel.axhline(0.5, color=_GREY, linewidth=1, linestyle=":")
         panel.set_xticks(range(len(ways)), [_WAY_LABELS[way].replace(" ", "\n") for way in ways])
         panel.tick_params(axis="x", labelsize=8)
@@ -139,16 +153,21 @@ def _reliability(study: Study) -> Figure:
                 continue
             number = int(one.calibrated)
             panel.plot(
-                [b.mean_probability for b in one.bins], [b.push_rate for b in one.bins],
-                marker=MARKS[number], color=COLORS[number], linewidth=1.4, markersize=5,
+                [b.mean_probability for b in one.bins],
+                [b.push_rate for b in one.bins],
+                marker=MARKS[number],
+                color=COLORS[number],
+                linewidth=1.4,
+                markersize=5,
                 linestyle="-" if one.calibrated else "--",
                 label="after Platt scaling" if one.calibrated else "score as it is",
-            )  # fmt: skip
+            )
         errors = [o.expected_calibration_error for o in ours if (o.stage, o.way) == (stage, way)]
         panel.set_title(
             f"stage {stage}\nerror {errors[0]:.2f} before, {errors[-1]:.2f} after",
-            loc="left", fontsize=10,
-        )  # fmt: skip
+            loc="left",
+            fontsize=10,
+        )
         panel.set_xlim(0, 1)
         panel.set_ylim(0, 1)
         panel.set_aspect("equal")
@@ -157,8 +176,9 @@ def _reliability(study: Study) -> Figure:
     figure.suptitle(
         f"Reliability of the {_LEARNER_LABELS.get(learner, learner)}, learnt from "
         f"{_WAY_LABELS[way]}",
-        x=0.01, ha="left",
-    )  # fmt: skip
+        x=0.01,
+        ha="left",
+    )
     _legend_below(figure, panels[-1])
     return figure
 
@@ -184,9 +204,14 @@ def _ablation(study: Study) -> Figure:
             measures = [(groups.index(g.group), g.alone if at else g.without) for g in one.groups]
             known = [(place, m) for place, m in measures if m is not None]
             panel.plot(
-                [m.auc for _, m in known], [place + shift for place, _ in known], MARKS[at],
-                color=COLORS[at], markersize=6, linestyle="none", label=label,
-            )  # fmt: skip
+                [m.auc for _, m in known],
+                [place + shift for place, _ in known],
+                MARKS[at],
+                color=COLORS[at],
+                markersize=6,
+                linestyle="none",
+                label=label,
+            )
         if number // len(stages) == len(ways) - 1:
             panel.set_xlabel("AUC")
     _same_range(panels, "x")
@@ -207,11 +232,15 @@ def _learning_curve(study: Study) -> Figure:
                 values = [getattr(one, name) for one in ours]
                 spread = [getattr(one, f"{name}_spread") for one in ours]
                 panels[2 * row + column].errorbar(
-                    [one.size for one in ours], values,
+                    [one.size for one in ours],
+                    values,
                     yerr=[value if math.isfinite(value) else 0 for value in spread],
-                    marker=MARKS[number], color=COLORS[number], linewidth=1.4, markersize=5,
+                    marker=MARKS[number],
+                    color=COLORS[number],
+                    linewidth=1.4,
+                    markersize=5,
                     label=f"stage {stage}",
-                )  # fmt: skip
+                )
         panels[2 + column].set_xlabel(f"number of {of} learnt from")
         for panel in (panels[column], panels[2 + column]):
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))

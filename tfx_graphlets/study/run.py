@@ -163,9 +163,13 @@ def run_study(
         )
 
     parts = {
-        "learners": compare, "staged models": stage_model, "calibration": calibrate,
-        "ablation": ablate, "learning curve": learn, "shuffled labels": shuffle,
-    }  # fmt: skip
+        "learners": compare,
+        "staged models": stage_model,
+        "calibration": calibrate,
+        "ablation": ablate,
+        "learning curve": learn,
+        "shuffled labels": shuffle,
+    }
     work = [(name, part, stage) for name, part in parts.items() for stage in stages]
     for done, (name, part, stage) in enumerate(work):
         if progress is not None:

@@ -36,9 +36,16 @@ from tfx_graphlets.trace.trace import (
 )
 
 __all__ = (
-    "PropertyColumns", "RawColumns", "RawProperties", "RawTables", "assemble", "encode",
-    "positions_of", "struct_message_to_json", "struct_to_json",
-)  # fmt: skip
+    "PropertyColumns",
+    "RawColumns",
+    "RawProperties",
+    "RawTables",
+    "assemble",
+    "encode",
+    "positions_of",
+    "struct_message_to_json",
+    "struct_to_json",
+)
 
 # Positions until they are in order: half the memory of the Trace's own int64.
 _NARROW = np.int32
@@ -218,13 +225,17 @@ def _contexts(raw: RawColumns, execution_ids: IntArray, artifact_ids: IntArray) 
     ids = _ints(raw, "context_id", order)
     names = tuple(_taken(raw, "context_name"))
     in_context, execution = _members(
-        _taken(raw, "association_context"), ids,
-        _taken(raw, "association_execution"), execution_ids,
-    )  # fmt: skip
+        _taken(raw, "association_context"),
+        ids,
+        _taken(raw, "association_execution"),
+        execution_ids,
+    )
     holds_context, artifact = _members(
-        _taken(raw, "attribution_context"), ids,
-        _taken(raw, "attribution_artifact"), artifact_ids,
-    )  # fmt: skip
+        _taken(raw, "attribution_context"),
+        ids,
+        _taken(raw, "attribution_artifact"),
+        artifact_ids,
+    )
     return Contexts(
         id=ids,
         type=types,

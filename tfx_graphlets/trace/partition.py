@@ -106,7 +106,8 @@ class Shards:
                 update_ms=executions.update_ms[execution],
                 type_names=executions.type_names,
                 properties=_properties(
-                    executions.properties, self._execution_property.of_shard(number),
+                    executions.properties,
+                    self._execution_property.of_shard(number),
                     self._execution_place,
                 ),
             ),
@@ -119,13 +120,14 @@ class Shards:
                 update_ms=artifacts.update_ms[artifact],
                 uri=_taken(artifacts.uri, artifact),
                 properties=_properties(
-                    artifacts.properties, self._artifact_property.of_shard(number),
+                    artifacts.properties,
+                    self._artifact_property.of_shard(number),
                     self._artifact_place,
                 ),
             ),
             events=self._events(number),
             contexts=self._contexts(number),
-        )  # fmt: skip
+        )
 
     def _events(self, number: int) -> Events:
         events, rows = self.trace.events, self._event.of_shard(number)

@@ -93,24 +93,37 @@ class PropertyColumns:
     def take(self, rows: IntArray | BoolArray) -> PropertyColumns:
         """The rows of these numbers, or those that are true."""
         return PropertyColumns(
-            self.owner[rows], self.name.take(rows), self.is_custom[rows], self.kind[rows],
-            self.int_value[rows], self.double_value[rows], self.text.take(rows),
-        )  # fmt: skip
+            self.owner[rows],
+            self.name.take(rows),
+            self.is_custom[rows],
+            self.kind[rows],
+            self.int_value[rows],
+            self.double_value[rows],
+            self.text.take(rows),
+        )
 
     def rows(self) -> RawProperties:
         """The same rows one by one."""
         value: list[Any] = [
-            {PropertyKind.INT: integer, PropertyKind.BOOL: integer, PropertyKind.DOUBLE: double}
-            .get(kind, text)
+            {
+                PropertyKind.INT: integer,
+                PropertyKind.BOOL: integer,
+                PropertyKind.DOUBLE: double,
+            }.get(kind, text)
             for kind, integer, double, text in zip(
-                self.kind.tolist(), self.int_value.tolist(), self.double_value.tolist(),
+                self.kind.tolist(),
+                self.int_value.tolist(),
+                self.double_value.tolist(),
                 self.text.rows(),
             )
-        ]  # fmt: skip
+        ]
         return RawProperties(
-            self.owner.tolist(), [str(name) for name in self.name.rows()],
-            self.is_custom.astype(int).tolist(), self.kind.tolist(), value,
-        )  # fmt: skip
+            self.owner.tolist(),
+            [str(name) for name in self.name.rows()],
+            self.is_custom.astype(int).tolist(),
+            self.kind.tolist(),
+            value,
+        )
 
 
 @dataclasses.dataclass

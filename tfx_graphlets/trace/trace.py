@@ -31,10 +31,22 @@ from tfx_graphlets.trace.properties import (
 )
 
 __all__ = (
-    "NO_KEY", "NO_STRING", "Artifacts", "BoolArray", "CodeArray", "Contexts", "Events",
-    "Executions", "FloatArray", "IntArray", "Properties", "PropertyKind", "SmallArray", "Trace",
+    "NO_KEY",
+    "NO_STRING",
+    "Artifacts",
+    "BoolArray",
+    "CodeArray",
+    "Contexts",
+    "Events",
+    "Executions",
+    "FloatArray",
+    "IntArray",
+    "Properties",
+    "PropertyKind",
+    "SmallArray",
+    "Trace",
     "first_difference",
-)  # fmt: skip
+)
 
 NO_KEY = -1  # Events.key of an event without a key step in its path
 

@@ -84,14 +84,16 @@ class Dataset:
         for name in ("outcome", "decision_ms", "known_ms", "start_ms", "pipeline", "store"):
             if len(getattr(self, name)) != len(self.table):
                 raise InvalidArgumentError(
-                    name, len(getattr(self, name)),
+                    name,
+                    len(getattr(self, name)),
                     f"its length must be the number of rows of the table, {len(self.table)}",
-                )  # fmt: skip
+                )
         if self.needed_ms is not None and len(self.needed_ms) != len(self.table):
             raise InvalidArgumentError(
-                "needed_ms", len(self.needed_ms),
+                "needed_ms",
+                len(self.needed_ms),
                 f"its length must be the number of rows of the table, {len(self.table)}",
-            )  # fmt: skip
+            )
 
     @classmethod
     def from_graphlets(

@@ -181,9 +181,11 @@ class Forest:
         missing = [f.name for f in self.features if f.name not in table.columns]
         if missing:
             raise InvalidArgumentError(
-                "table", missing, "these features of the model are not in it; describe the "
+                "table",
+                missing,
+                "these features of the model are not in it; describe the "
                 "graphlets with the release that trained the model, or train it anew",
-            )  # fmt: skip
+            )
 
     def proximity(self, table: FeatureTable, other: FeatureTable) -> FloatArray:
         """Share of the trees in which two rows end in the same leaf, float64 [n, m], 0..1.

@@ -28,10 +28,22 @@ KIND: Final = "tfx_graphlets.waste_model"
 FORMAT_VERSION: Final = 1
 _KEYS: Final = frozenset(
     {
-        "kind", "format_version", "stage", "features", "usual_values", "training", "learner",
-        "seed", "freshness", "threshold", "calibration", "libraries", "files", "fingerprint",
+        "kind",
+        "format_version",
+        "stage",
+        "features",
+        "usual_values",
+        "training",
+        "learner",
+        "seed",
+        "freshness",
+        "threshold",
+        "calibration",
+        "libraries",
+        "files",
+        "fingerprint",
     }
-)  # fmt: skip
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -116,9 +116,10 @@ class WasteModel:
     def _check_stage(self, table: FeatureTable) -> None:
         if table.stage is not self.stage:
             raise InvalidArgumentError(
-                "table", str(table.stage),
+                "table",
+                str(table.stage),
                 f"its stage must be that of the model, {self.stage}; describe the graphlets for it",
-            )  # fmt: skip
+            )
 
     def explain(
         self, table: FeatureTable, row: int = 0, top: int = _MOST_CONTRIBUTIONS
@@ -301,10 +302,16 @@ def load_waste_model(
 
 
 def new_model(
-    forest: Forest, table: FeatureTable, *, training: manifests.TrainingRecord,
-    settings: AnySettings, seed: int, freshness: float, pushed_scores: FloatArray,
+    forest: Forest,
+    table: FeatureTable,
+    *,
+    training: manifests.TrainingRecord,
+    settings: AnySettings,
+    seed: int,
+    freshness: float,
+    pushed_scores: FloatArray,
     unpushed_scores: FloatArray,
-) -> WasteModel:  # fmt: skip
+) -> WasteModel:
     """The model of a forest that was grown on ``table``; see Manifest's fields."""
     manifest = Manifest(
         stage=table.stage,
@@ -350,9 +357,9 @@ def _read_manifest(place: Path) -> dict[str, object]:
         document = json.loads((place / MANIFEST_FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelFormatError(
-            str(place), f"no waste model: there is no {MANIFEST_FILE}; make one with "
-            "`tfx-graphlets train`",
-        ) from error  # fmt: skip
+            str(place),
+            f"no waste model: there is no {MANIFEST_FILE}; make one with `tfx-graphlets train`",
+        ) from error
     except (OSError, ValueError) as error:
         raise ModelFormatError(str(place), f"{MANIFEST_FILE} cannot be read: {error}") from error
     if not isinstance(document, dict):

@@ -97,9 +97,15 @@ def _rehearse(input_dict: Artifacts, exec_properties: ExecProperties) -> _Outcom
     demand = demand_of(str(exec_properties[keys.EVAL_CONFIG]))
     share = float(str(exec_properties[keys.STEPS_SHARE]))
     worth = worth_of(
-        asked, probability=probability, behind_s=past.behind_s, trainer_s=past.trainer_s,
-        scout_s=past.scout_s, full_s=past.full_s, steps_share=share, can_probe=bool(code),
-    )  # fmt: skip
+        asked,
+        probability=probability,
+        behind_s=past.behind_s,
+        trainer_s=past.trainer_s,
+        scout_s=past.scout_s,
+        full_s=past.full_s,
+        steps_share=share,
+        can_probe=bool(code),
+    )
     if worth.mode is Mode.OFF:
         return _Outcome(worth.mode, worth.reason, left_out=demand.left_out)
     found, left_out = _measure(input_dict, exec_properties, demand, worth, past, code)
@@ -107,9 +113,13 @@ def _rehearse(input_dict: Artifacts, exec_properties: ExecProperties) -> _Outcom
 
 
 def _measure(
-    input_dict: Artifacts, exec_properties: ExecProperties, demand: Demand, worth: Worth,
-    past: RehearsalPast, code: Mapping[str, object],
-) -> tuple[Rehearsed, list[str]]:  # fmt: skip
+    input_dict: Artifacts,
+    exec_properties: ExecProperties,
+    demand: Demand,
+    worth: Worth,
+    past: RehearsalPast,
+    code: Mapping[str, object],
+) -> tuple[Rehearsed, list[str]]:
     """What was measured, and what of it had to be left out."""
     # TensorFlow takes seconds to import; where nothing is rehearsed it is not needed.
     from tfx_graphlets.components.rehearsal import examples, models

@@ -37,9 +37,10 @@ def halved(gate: Mapping[str, Any]) -> dict[str, Any]:
     freshness = gate.get("freshness")
     if not isinstance(freshness, (int, float)):
         raise InvalidArgumentError(
-            "freshness", freshness,
+            "freshness",
+            freshness,
             "must be a number with a rehearsal, because two gates share the pushes it lets miss",
-        )  # fmt: skip
+        )
     return {**gate, "freshness": 1.0 - (1.0 - float(freshness)) / 2.0}
 
 
@@ -82,9 +83,9 @@ def rehearsal_nodes(
     evaluator = _evaluator(wiring, trainer, stage)
     if evaluator is None:
         raise AssertionError
-    first = WasteGate(
-        graphlets=generator.outputs[keys.GRAPHLETS], stage=stage, **gate
-    ).with_id(f"FirstWasteGate{of}")  # fmt: skip
+    first = WasteGate(graphlets=generator.outputs[keys.GRAPHLETS], stage=stage, **gate).with_id(
+        f"FirstWasteGate{of}"
+    )
     node, gated = wiring.nodes[trainer], wiring.gated_at(trainer, stage)
     wired = {
         key: channel

@@ -54,9 +54,12 @@ class Spans:
     def take(self, queries: IntArray) -> Spans:
         """Those of some queries, repeats allowed."""
         return Spans(
-            self.ragged.take(queries), self.digest[queries], self.newest[queries],
-            self.bytes[queries], self.contents,
-        )  # fmt: skip
+            self.ragged.take(queries),
+            self.digest[queries],
+            self.newest[queries],
+            self.bytes[queries],
+            self.contents,
+        )
 
     @classmethod
     def none(cls, contents: SpanContents) -> Spans:

@@ -58,9 +58,13 @@ class Append:
     """One write to an archive that is there, within its lock."""
 
     def __init__(
-        self, archive: ArchiveStore, store: Store, payloads: Payloads, writer: TableWriter,
+        self,
+        archive: ArchiveStore,
+        store: Store,
+        payloads: Payloads,
+        writer: TableWriter,
         created_ms: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.archive, self.store, self.payloads = archive, store, payloads
         self.writer, self.created_ms = writer, created_ms
         self.manifest = archive.manifest
@@ -102,11 +106,14 @@ class Append:
             raise
         archive_files.remove_strays(self.directory, manifest, new)
         return ArchiveUpdate(
-            new, written=True,
-            new_executions=growth.new["executions"], new_artifacts=growth.new["artifacts"],
-            new_events=growth.new["events"], changed=sum(growth.replaced.values()),
+            new,
+            written=True,
+            new_executions=growth.new["executions"],
+            new_artifacts=growth.new["artifacts"],
+            new_events=growth.new["events"],
+            changed=sum(growth.replaced.values()),
             changed_pipelines=new.changed_pipelines(manifest),
-        )  # fmt: skip
+        )
 
     def _changes(self) -> tuple[Trace, Growth, Mark | None, int]:
         manifest = self.manifest

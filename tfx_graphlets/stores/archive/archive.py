@@ -162,15 +162,26 @@ def update_archive(
         # Only what was not written to while it was read is read up to a mark.
         mark = before if before is not None and mark_of(store) == before else None
         manifest = write_archive(
-            trace, payloads, directory, created_ms=created_ms, source=store.name, keep=keep,
-            relativize_root=relativize_root, scrub=scrub, selection=pipeline, mark=mark,
+            trace,
+            payloads,
+            directory,
+            created_ms=created_ms,
+            source=store.name,
+            keep=keep,
+            relativize_root=relativize_root,
+            scrub=scrub,
+            selection=pipeline,
+            mark=mark,
             progress=progress,
-        )  # fmt: skip
+        )
         return ArchiveUpdate(
-            manifest, written=True, new_executions=len(trace.executions),
-            new_artifacts=len(trace.artifacts), new_events=len(trace.events),
+            manifest,
+            written=True,
+            new_executions=len(trace.executions),
+            new_artifacts=len(trace.artifacts),
+            new_events=len(trace.events),
             changed_pipelines=frozenset(one.name for one in manifest.pipelines),
-        )  # fmt: skip
+        )
     with _told(shown), archive_files.locked(target, shown):
         found = (target / MANIFEST).read_bytes()
         with ArchiveStore(target, name=shown) as archive:
@@ -218,14 +229,16 @@ def _check_options(manifest: Manifest, shown: str, pipeline: str | None, *, scru
     if manifest.selection != pipeline:
         kept = "all pipelines" if manifest.selection is None else repr(manifest.selection)
         raise ArchiveError(
-            shown, f"is an archive of {kept}, and pipeline={pipeline!r} is asked for; ask for the "
+            shown,
+            f"is an archive of {kept}, and pipeline={pipeline!r} is asked for; ask for the "
             "same, name another directory, or replace the archive (--replace)",
-        )  # fmt: skip
+        )
     if manifest.scrubbed != scrub:
         raise ArchiveError(
-            shown, f"was written with scrub={manifest.scrubbed!r}, and scrub={scrub!r} is asked "
+            shown,
+            f"was written with scrub={manifest.scrubbed!r}, and scrub={scrub!r} is asked "
             "for; ask for the same, or replace the archive",
-        )  # fmt: skip
+        )
 
 
 @contextlib.contextmanager

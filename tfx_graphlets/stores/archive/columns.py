@@ -172,15 +172,21 @@ def _node_digests(
     node: Mapping[str, Any], properties: Mapping[str, Any], owner: IntArray
 ) -> IntArray:
     of_property = row_hashes(
-        text_hashes(properties["name"]), properties["is_custom"], properties["kind"],
-        properties["int_value"], properties["double_value"],
+        text_hashes(properties["name"]),
+        properties["is_custom"],
+        properties["kind"],
+        properties["int_value"],
+        properties["double_value"],
         text_hashes(properties["string_value"]),
-    )  # fmt: skip
+    )
     return row_hashes(
-        text_hashes(node["type"]), node["state"], node["create_ms"], node["update_ms"],
+        text_hashes(node["type"]),
+        node["state"],
+        node["create_ms"],
+        node["update_ms"],
         *([text_hashes(node["uri"])] if "uri" in node else []),
         sums_by(owner, of_property, len(node["id"])),
-    ).view(np.int64)  # fmt: skip
+    ).view(np.int64)
 
 
 def _coded(codes: CodeArray, values: Any) -> Any:

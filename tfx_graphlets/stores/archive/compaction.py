@@ -30,9 +30,12 @@ def compacted(target: Path, shown: str, progress: Progress | None) -> Manifest:
         # Without what is known, pipelines keep their places and are counted anew.
         empty = tuple(dataclasses.replace(one, executions=0) for one in manifest.pipelines)
         growth = growth_of(
-            trace, writer.tables(trace), None,
-            dataclasses.replace(manifest, pipelines=empty, by_pipeline=True), complete=True,
-        )  # fmt: skip
+            trace,
+            writer.tables(trace),
+            None,
+            dataclasses.replace(manifest, pipelines=empty, by_pipeline=True),
+            complete=True,
+        )
         files = PartFiles(target, manifest.generation + 1)
         listing = Listing.of(archive.tables)
         kept = {one.name: one.digest for one in manifest.pipelines}
@@ -46,9 +49,10 @@ def compacted(target: Path, shown: str, progress: Progress | None) -> Manifest:
             parts["payload_contents"] = files.write_contents(contents)
             keys = sorted(listing.row_of_file)
             listed: dict[str, list[Any]] = {
-                "uri": [uri for uri, _ in keys], "name": [name for _, name in keys],
+                "uri": [uri for uri, _ in keys],
+                "name": [name for _, name in keys],
                 "content": [listing.row_of_file[key] for key in keys],
-            }  # fmt: skip
+            }
             parts["payloads"] = files.write("payloads", arrow_table("payloads", listed))
             new = dataclasses.replace(
                 manifest,

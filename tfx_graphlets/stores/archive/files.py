@@ -27,10 +27,22 @@ _TABLE_LEVEL: Final = 3  # zstd; higher ones take several times as long for a fe
 _CONTENT_LEVEL: Final = 19
 # Within one page zstd finds what files have in common; its window is 8 MB.
 CONTENT_PAGE_BYTES: Final = 32 * 2**20
-_UNLIKE: Final = frozenset({  # columns of which few rows are the same
-    "id", "create_ms", "update_ms", "uri", "execution", "artifact", "context", "time_ms", "owner",
-    "digest", "content", "sha256",
-})  # fmt: skip
+_UNLIKE: Final = frozenset(
+    {  # columns of which few rows are the same
+        "id",
+        "create_ms",
+        "update_ms",
+        "uri",
+        "execution",
+        "artifact",
+        "context",
+        "time_ms",
+        "owner",
+        "digest",
+        "content",
+        "sha256",
+    }
+)
 _LOOKED_UP: Final = ("pipeline", "name")
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE of renameat2(2)
 _AT_WORKING_DIRECTORY: Final = -100  # AT_FDCWD
@@ -73,10 +85,13 @@ class PartFiles:
         columns = set(schema.names)
         temporary = self._temporary(table)
         with pq.ParquetWriter(
-            temporary, schema, compression="zstd", compression_level=_TABLE_LEVEL,
+            temporary,
+            schema,
+            compression="zstd",
+            compression_level=_TABLE_LEVEL,
             use_dictionary=[name for name in schema.names if name not in _UNLIKE],
             write_statistics=[name for name in _LOOKED_UP if name in columns],
-        ) as writer:  # fmt: skip
+        ) as writer:
             for start in range(0, len(content), _ROWS_AT_ONCE):
                 rows = (
                     content.slice(start, _ROWS_AT_ONCE)
@@ -98,9 +113,14 @@ class PartFiles:
         num_rows = 0
         temporary = self._temporary("payload_contents")
         with pq.ParquetWriter(
-            temporary, schema, compression="zstd", compression_level=_CONTENT_LEVEL,
-            use_dictionary=False, data_page_size=CONTENT_PAGE_BYTES, write_statistics=False,
-        ) as writer:  # fmt: skip
+            temporary,
+            schema,
+            compression="zstd",
+            compression_level=_CONTENT_LEVEL,
+            use_dictionary=False,
+            data_page_size=CONTENT_PAGE_BYTES,
+            write_statistics=False,
+        ) as writer:
             waiting: list[tuple[bytes, bytes]] = []
             size = 0
             for row in contents:
@@ -184,18 +204,19 @@ def commit(directory: Path, name: str, expected: bytes, manifest: Manifest) -> N
         os.fsync(file.fileno())
     if (directory / MANIFEST).read_bytes() != expected:
         raise ArchiveError(
-            name, "was changed by another program meanwhile, and stays as that left it; "
+            name,
+            "was changed by another program meanwhile, and stays as that left it; "
             "write to it again",
-        )  # fmt: skip
+        )
     temporary.replace(directory / MANIFEST)
     _sync(directory)
 
 
 def remove_strays(directory: Path, *manifests: Manifest) -> None:
     """Removes what earlier writes left behind: own files that no manifest names."""
-    named = {
-        part.file for one in manifests for parts in one.tables.values() for part in parts
-    } | {MANIFEST}  # fmt: skip
+    named = {part.file for one in manifests for parts in one.tables.values() for part in parts} | {
+        MANIFEST
+    }
     for file in sorted(directory.iterdir()):
         if file.name not in named and _OWN_FILE.fullmatch(file.name):
             file.unlink(missing_ok=True)
@@ -245,8 +266,9 @@ def _write_contents(writer: Any, waiting: list[tuple[bytes, bytes]], schema: Any
     if waiting:
         contents: Sequence[bytes] = [content for content, _ in waiting]
         columns: Mapping[str, Sequence[bytes]] = {
-            "content": contents, "sha256": [digest for _, digest in waiting],
-        }  # fmt: skip
+            "content": contents,
+            "sha256": [digest for _, digest in waiting],
+        }
         writer.write_table(pa.table(columns, schema=schema))
     count = len(waiting)
     waiting.clear()

@@ -35,25 +35,48 @@ RESTORE: Final = "restore the archive from a copy, or write it again"
 # ``digest``: of a node's row and properties, to tell whether it changed.
 # ``content`` of payloads: a row number of payload_contents.
 _PROPERTY_COLUMNS: Final = {
-    "owner": "int64", "name": "string", "is_custom": "bool", "kind": "int8",
-    "int_value": "int64", "double_value": "float64", "string_value": "string",
+    "owner": "int64",
+    "name": "string",
+    "is_custom": "bool",
+    "kind": "int8",
+    "int_value": "int64",
+    "double_value": "float64",
+    "string_value": "string",
     "pipeline": "int32",
-}  # fmt: skip
+}
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "executions": {
-        "id": "int64", "type": "string", "state": "int8", "create_ms": "int64",
-        "update_ms": "int64", "pipeline": "int32", "digest": "int64",
+        "id": "int64",
+        "type": "string",
+        "state": "int8",
+        "create_ms": "int64",
+        "update_ms": "int64",
+        "pipeline": "int32",
+        "digest": "int64",
     },
     "artifacts": {
-        "id": "int64", "type": "string", "state": "int8", "create_ms": "int64",
-        "update_ms": "int64", "uri": "string", "pipeline": "int32", "digest": "int64",
+        "id": "int64",
+        "type": "string",
+        "state": "int8",
+        "create_ms": "int64",
+        "update_ms": "int64",
+        "uri": "string",
+        "pipeline": "int32",
+        "digest": "int64",
     },
     "events": {
-        "execution": "int64", "artifact": "int64", "type": "int8", "key": "string",
-        "time_ms": "int64", "pipeline": "int32",
+        "execution": "int64",
+        "artifact": "int64",
+        "type": "int8",
+        "key": "string",
+        "time_ms": "int64",
+        "pipeline": "int32",
     },
     "contexts": {
-        "id": "int64", "type": "string", "name": "string", "create_ms": "int64",
+        "id": "int64",
+        "type": "string",
+        "name": "string",
+        "create_ms": "int64",
         "pipeline": "int32",
     },
     "associations": {"context": "int64", "execution": "int64", "pipeline": "int32"},
@@ -62,13 +85,15 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "artifact_properties": _PROPERTY_COLUMNS,
     "payloads": {"uri": "string", "name": "string", "content": "int64"},
     "payload_contents": {"content": "large_binary", "sha256": "binary"},
-}  # fmt: skip
+}
 ADDED_COLUMNS: Final = frozenset({"pipeline", "digest", "sha256"})  # null in version 1
 ALWAYS_READ: Final = -1
 NODE_TABLES: Final = {
-    "executions": "executions", "execution_properties": "executions",
-    "artifacts": "artifacts", "artifact_properties": "artifacts",
-}  # fmt: skip
+    "executions": "executions",
+    "execution_properties": "executions",
+    "artifacts": "artifacts",
+    "artifact_properties": "artifacts",
+}
 
 # Patterns of the file names that are kept, by the artifact type's last part:
 # what features read. Models, examples, plots and attributions are not kept.
@@ -236,9 +261,10 @@ class Manifest:
         version = content.get("format_version")
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise ArchiveError(
-                name, f"has archive format {version}, newer than {FORMAT_VERSION}, the newest that "
+                name,
+                f"has archive format {version}, newer than {FORMAT_VERSION}, the newest that "
                 "this release reads; upgrade tfx-graphlets",
-            )  # fmt: skip
+            )
         try:
             return cls._of(content)
         except (KeyError, TypeError, ValueError) as error:
@@ -277,10 +303,13 @@ def _part_of(content: Mapping[str, Any]) -> Part:
         raise ValueError(f"file {file!r}")
     ranges = content.get("pipelines")
     return Part(
-        file, str(content["sha256"]), int(content["num_rows"]), int(content.get("generation", 0)),
+        file,
+        str(content["sha256"]),
+        int(content["num_rows"]),
+        int(content.get("generation", 0)),
         int(content.get("replaced", 0)),
         None if ranges is None else tuple((int(first), int(last)) for first, last in ranges),
-    )  # fmt: skip
+    )
 
 
 def ranges_of(values: Sequence[int]) -> Ranges:

@@ -48,9 +48,13 @@ class Growth:
 
 
 def growth_of(
-    trace: Trace, tables: Mapping[str, Any], known: Known | None, manifest: Manifest | None, *,
+    trace: Trace,
+    tables: Mapping[str, Any],
+    known: Known | None,
+    manifest: Manifest | None,
+    *,
     complete: bool,
-) -> Growth:  # fmt: skip
+) -> Growth:
     """What an archive lacks of a trace.
 
     Args:
@@ -66,9 +70,14 @@ def growth_of(
 
 class _Comparison:
     def __init__(
-        self, trace: Trace, tables: Mapping[str, Any], known: Known | None,
-        manifest: Manifest | None, *, complete: bool,
-    ) -> None:  # fmt: skip
+        self,
+        trace: Trace,
+        tables: Mapping[str, Any],
+        known: Known | None,
+        manifest: Manifest | None,
+        *,
+        complete: bool,
+    ) -> None:
         self.trace, self.tables, self.known, self.complete = trace, tables, known, complete
         self.pipelines = () if manifest is None else manifest.pipelines
         self.trusted = manifest is None or manifest.by_pipeline
@@ -95,20 +104,27 @@ class _Comparison:
         new_attribution = self._lacking("attributions", pair_hashes)
 
         execution, moved = self._placed(
-            trace.executions.id, None if known is None else known.executions.id,
-            None if known is None else known.executions.pipeline, self.member, self.member_of,
-        )  # fmt: skip
+            trace.executions.id,
+            None if known is None else known.executions.id,
+            None if known is None else known.executions.pipeline,
+            self.member,
+            self.member_of,
+        )
         of_execution = contexts.association_execution
         context, context_moved = self._placed(
-            contexts.id, None if known is None else known.context_id,
+            contexts.id,
+            None if known is None else known.context_id,
             None if known is None else known.context_pipeline,
-            contexts.association_context, execution[of_execution],
-        )  # fmt: skip
+            contexts.association_context,
+            execution[of_execution],
+        )
         artifact, shared = self._placed(
-            trace.artifacts.id, None if known is None else known.artifacts.id,
+            trace.artifacts.id,
+            None if known is None else known.artifacts.id,
             None if known is None else known.artifacts.pipeline,
-            events.artifact, execution[events.execution],
-        )  # fmt: skip
+            events.artifact,
+            execution[events.execution],
+        )
         artifact[shared] = ALWAYS_READ
 
         executions_new, executions_changed = self._compared("executions")
@@ -132,10 +148,13 @@ class _Comparison:
             "execution_properties": (write_execution[execution_owner], execution[execution_owner]),
             "artifact_properties": (write_artifact[artifact_owner], artifact[artifact_owner]),
         }
-        touched = np.concatenate((
-            np.flatnonzero(write_execution), events.execution[new_event],
-            of_execution[new_association],
-        ))  # fmt: skip
+        touched = np.concatenate(
+            (
+                np.flatnonzero(write_execution),
+                events.execution[new_event],
+                of_execution[new_association],
+            )
+        )
         names = self._names_of(np.unique(touched), execution)
         names |= self._names_of_artifacts(artifacts_changed, artifact, execution)
         names |= self._names_of_contexts(contexts.attribution_context[new_attribution], context)
@@ -143,7 +162,8 @@ class _Comparison:
             tables={name: self._rows(name, *rows) for name, rows in chosen.items()},
             artifacts=artifacts_new | artifacts_changed,
             new={
-                "executions": int(executions_new.sum()), "artifacts": int(artifacts_new.sum()),
+                "executions": int(executions_new.sum()),
+                "artifacts": int(artifacts_new.sum()),
                 "events": int(new_event.sum()),
             },
             replaced={
@@ -153,7 +173,7 @@ class _Comparison:
             pipelines=self._counted(executions_new),
             touched=names,
             by_pipeline=self.trusted and not moved.any() and not context_moved.any(),
-        )  # fmt: skip
+        )
 
     def _rows(self, name: str, chosen: BoolArray, pipeline: Any) -> Any:
         import pyarrow as pa
@@ -178,9 +198,13 @@ class _Comparison:
         return lacking
 
     def _placed(
-        self, ids: IntArray, known_ids: IntArray | None, known_pipeline: Any, member: IntArray,
+        self,
+        ids: IntArray,
+        known_ids: IntArray | None,
+        known_pipeline: Any,
+        member: IntArray,
         pipeline: Any,
-    ) -> tuple[Any, BoolArray]:  # fmt: skip
+    ) -> tuple[Any, BoolArray]:
         """The pipeline of each row, and whether it was archived with another one."""
         found, has_any = common_pipeline(len(ids), member, pipeline)
         if known_ids is None:

@@ -93,17 +93,21 @@ class Known:
             digests = _computed(store)
             nodes = {
                 name: table.set_column(
-                    table.column_names.index("digest"), "digest",
+                    table.column_names.index("digest"),
+                    "digest",
                     [_of_ids(digests[name], table.column("id").to_numpy())],
                 )
                 for name, table in nodes.items()
-            }  # fmt: skip
+            }
         contexts = store.tables.read("contexts", ["id", "pipeline"])
         order = np.argsort(contexts.column("id").to_numpy(), kind="stable")
         return cls(
-            store, KnownNodes.of(nodes["executions"]), KnownNodes.of(nodes["artifacts"]),
-            contexts.column("id").to_numpy()[order], _numbers(contexts, "pipeline")[order],
-        )  # fmt: skip
+            store,
+            KnownNodes.of(nodes["executions"]),
+            KnownNodes.of(nodes["artifacts"]),
+            contexts.column("id").to_numpy()[order],
+            _numbers(contexts, "pipeline")[order],
+        )
 
     def check_same_store(self, trace: Trace, highest: int) -> None:
         """Refuses another store than the one that was archived.
@@ -132,15 +136,17 @@ class Known:
         if differ.any():
             number = int(mine.id[place[np.flatnonzero(differ)[0]]])
             raise ArchiveError(
-                self.store.name, f"was made from another store: execution {number} is not the one "
+                self.store.name,
+                f"was made from another store: execution {number} is not the one "
                 f"that is archived under this id (another time or type); {advice}",
-            )  # fmt: skip
+            )
         if len(mine) and not len(both) and highest < mine.highest:
             raise ArchiveError(
-                self.store.name, "was made from another store: this one holds none of its "
+                self.store.name,
+                "was made from another store: this one holds none of its "
                 f"executions, and its ids end at {highest}, the archive's at {mine.highest}; "
                 f"{advice}",
-            )  # fmt: skip
+            )
 
 
 def common_pipeline(length: int, member: IntArray, pipeline: IntArray) -> tuple[Any, BoolArray]:

@@ -78,17 +78,21 @@ class Mark:
     def tables(self) -> Mapping[str, TableMark]:
         """The mark of each table, by name."""
         return {
-            "events": self.events, "contexts": self.contexts,
-            "associations": self.associations, "attributions": self.attributions,
-        }  # fmt: skip
+            "events": self.events,
+            "contexts": self.contexts,
+            "associations": self.associations,
+            "attributions": self.attributions,
+        }
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Mark:
         """From the form of ``to_dict``; KeyError, TypeError or ValueError if it is none."""
-        return cls(**{
-            field.name: TableMark(
-                int(content[field.name]["highest"]),
-                tuple((int(a), int(b)) for a, b in content[field.name]["missing"]),
-            )
-            for field in dataclasses.fields(cls)
-        })  # fmt: skip
+        return cls(
+            **{
+                field.name: TableMark(
+                    int(content[field.name]["highest"]),
+                    tuple((int(a), int(b)) for a, b in content[field.name]["missing"]),
+                )
+                for field in dataclasses.fields(cls)
+            }
+        )

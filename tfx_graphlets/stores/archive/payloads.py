@@ -30,9 +30,12 @@ class KeptFile:
 
 
 def kept_files(
-    trace: Trace, chosen: BoolArray, payloads: Payloads, keep: Mapping[str, Sequence[str]],
+    trace: Trace,
+    chosen: BoolArray,
+    payloads: Payloads,
+    keep: Mapping[str, Sequence[str]],
     rewrite: Rewriter,
-) -> list[KeptFile]:  # fmt: skip
+) -> list[KeptFile]:
     """The files of the chosen artifacts, bool [num_artifacts], that are kept."""
     found: dict[tuple[str, str], KeptFile] = {}
     patterns_of_type = [keep.get(base, ()) for base in trace.artifact_base_types]
@@ -77,9 +80,13 @@ class Listing:
         return result
 
     def new_contents(
-        self, files: Sequence[KeptFile], payloads: Payloads, rewrite: Rewriter,
-        rows: dict[str, list[Any]], progress: Callable[[int, int, str], None],
-    ) -> Iterator[tuple[bytes, bytes]]:  # fmt: skip
+        self,
+        files: Sequence[KeptFile],
+        payloads: Payloads,
+        rewrite: Rewriter,
+        rows: dict[str, list[Any]],
+        progress: Callable[[int, int, str], None],
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Contents, with their sha256, that are not there; lists all new files in ``rows``."""
         for number, file in enumerate(files):
             progress(number, len(files), "files")

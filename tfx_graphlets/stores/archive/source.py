@@ -23,9 +23,11 @@ CLOCK_SLACK_MS: Final = 3_600_000
 _WITNESSES: Final = 128  # archived executions that are looked for again, and as many at the end
 _MOST_GROWTH: Final = 0.5  # share of new executions above which all is read anew
 _TABLE_OF_MARK: Final = {
-    "events": "Event", "contexts": "Context", "associations": "Association",
+    "events": "Event",
+    "contexts": "Context",
+    "associations": "Association",
     "attributions": "Attribution",
-}  # fmt: skip
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -123,22 +125,37 @@ class _Reader:
         known = self.known.executions
         if highest - known.highest > _MOST_GROWTH * max(len(known), 1):
             return None
-        events = self.unread("events", "execution_id", "artifact_id", "coalesce(type, 0)",
-                             "coalesce(milliseconds_since_epoch, 0)")  # fmt: skip
+        events = self.unread(
+            "events",
+            "execution_id",
+            "artifact_id",
+            "coalesce(type, 0)",
+            "coalesce(milliseconds_since_epoch, 0)",
+        )
         associations = self.unread("associations", "context_id", "execution_id")
         attributions = self.unread("attributions", "context_id", "artifact_id")
-        executions = np.concatenate((
-            self.candidates("Execution", known), _column(events, 1), _column(associations, 2),
-            _spread(known.id),
-        ))  # fmt: skip
-        artifacts = np.concatenate((
-            self.candidates("Artifact", self.known.artifacts), _column(events, 2),
-            _column(attributions, 2),
-        ))  # fmt: skip
-        contexts = np.concatenate((
-            _column(self.unread("contexts"), 0), _column(associations, 1),
-            _column(attributions, 1),
-        ))  # fmt: skip
+        executions = np.concatenate(
+            (
+                self.candidates("Execution", known),
+                _column(events, 1),
+                _column(associations, 2),
+                _spread(known.id),
+            )
+        )
+        artifacts = np.concatenate(
+            (
+                self.candidates("Artifact", self.known.artifacts),
+                _column(events, 2),
+                _column(attributions, 2),
+            )
+        )
+        contexts = np.concatenate(
+            (
+                _column(self.unread("contexts"), 0),
+                _column(associations, 1),
+                _column(attributions, 1),
+            )
+        )
         raw = self.rows(executions, artifacts, contexts)
         keys = self.keys(_column(events, 0))
         raw = dataclasses.replace(
@@ -169,14 +186,15 @@ class _Reader:
     def candidates(self, table: str, known: KnownNodes) -> IntArray:
         """Ids of nodes that are new or may have changed."""
         late = _ids(
-            self.connection, _joined("SELECT id FROM", table, "WHERE id > ?"),
+            self.connection,
+            _joined("SELECT id FROM", table, "WHERE id > ?"),
             known.highest - LATE_IDS,
-        )  # fmt: skip
+        )
         updated = _ids(
             self.connection,
             _joined("SELECT id FROM", table, "WHERE last_update_time_since_epoch >= ?"),
             self.since_ms,
-        )  # fmt: skip
+        )
         unfinished = known.unfinished(executions=table == "Execution")
         return np.concatenate((late[positions_of(known.id, late) < 0], updated, unfinished))
 
@@ -224,12 +242,16 @@ class _Reader:
     def nodes(self, table: str, state: str, uri: str) -> Sequence[tuple[Any, ...]]:
         """Rows (id, type, state, create, update, uri) of the wanted nodes."""
         return self.connection.execute(
-            _joined("SELECT node.id, coalesce(Type.name, ''),", state,
-                    ", coalesce(node.create_time_since_epoch, 0),",
-                    "coalesce(node.last_update_time_since_epoch, 0),", uri,
-                    f"FROM temp.wanted_{table} JOIN {table} AS node USING (id)",
-                    "LEFT JOIN Type ON Type.id = type_id")
-        ).fetchall()  # fmt: skip
+            _joined(
+                "SELECT node.id, coalesce(Type.name, ''),",
+                state,
+                ", coalesce(node.create_time_since_epoch, 0),",
+                "coalesce(node.last_update_time_since_epoch, 0),",
+                uri,
+                f"FROM temp.wanted_{table} JOIN {table} AS node USING (id)",
+                "LEFT JOIN Type ON Type.id = type_id",
+            )
+        ).fetchall()
 
     def properties(self, table: str) -> RawProperties:
         """All properties of the wanted nodes."""
@@ -238,10 +260,20 @@ class _Reader:
         boolean = "bool_value" if "bool_value" in there else "NULL"
         raw = RawProperties()
         for node, name, is_custom, integer, double, string, truth in self.connection.execute(
-            _joined("SELECT", owner, ", name, is_custom_property, int_value, double_value,",
-                    "string_value,", boolean, "FROM", f"{table}Property",
-                    "WHERE", owner, "IN (SELECT id FROM", f"temp.wanted_{table})")
-        ):  # fmt: skip
+            _joined(
+                "SELECT",
+                owner,
+                ", name, is_custom_property, int_value, double_value,",
+                "string_value,",
+                boolean,
+                "FROM",
+                f"{table}Property",
+                "WHERE",
+                owner,
+                "IN (SELECT id FROM",
+                f"temp.wanted_{table})",
+            )
+        ):
             if integer is not None:
                 raw.add(node, name, is_custom, PropertyKind.INT, integer)
             elif double is not None:

@@ -73,9 +73,13 @@ class ArchiveStore:
         return self._payloads
 
     def read_trace(
-        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
-    ) -> Trace:  # fmt: skip
+        self,
+        *,
+        pipeline: str | None = None,
+        pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None,
+        columns: Columns = Columns.ALL,
+    ) -> Trace:
         """Reads the archive; see ``Store.read_trace``.
 
         Of files that are sorted by pipeline only those portions are read that
@@ -183,7 +187,8 @@ class ArchiveStore:
             artifact_create_ms=_ints(artifacts, "create_ms"),
             artifact_update_ms=_ints(artifacts, "update_ms"),
             artifact_uri=(
-                Texts.from_arrow(artifacts.column("uri")) if what.uris
+                Texts.from_arrow(artifacts.column("uri"))
+                if what.uris
                 else Texts.blank(num_artifacts)
             ),
             event_execution=_ints(events, "execution"),
@@ -201,7 +206,7 @@ class ArchiveStore:
             attribution_artifact=_ints(attribution, "artifact"),
             execution_properties=self._properties("execution_properties", selection, wanted),
             artifact_properties=self._properties("artifact_properties", selection, wanted),
-        )  # fmt: skip
+        )
 
     def _ordinals(self, pipelines: Collection[str] | None) -> Collection[int] | None:
         """Positions of the pipelines in the manifest; None where all is to be read."""
@@ -224,8 +229,9 @@ class ArchiveStore:
         found = self.tables.read(
             table,
             ["owner", "name", "is_custom", "kind", "int_value", "double_value", "string_value"],
-            pipelines=wanted, names=names,
-        )  # fmt: skip
+            pipelines=wanted,
+            names=names,
+        )
         return PropertyColumns(
             owner=_ints(found, "owner"),
             name=_coded(found.column("name")),

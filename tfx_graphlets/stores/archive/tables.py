@@ -22,10 +22,13 @@ from tfx_graphlets.trace.trace import IntArray
 
 # Columns of which many rows are the same.
 CODED_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "executions": ("type",), "artifacts": ("type",), "events": ("key",), "contexts": ("type",),
+    "executions": ("type",),
+    "artifacts": ("type",),
+    "events": ("key",),
+    "contexts": ("type",),
     "execution_properties": ("name", "string_value"),
     "artifact_properties": ("name", "string_value"),
-}  # fmt: skip
+}
 # Files up to this size are held against their sha256 when the archive is
 # opened, and those up to the other one also if only some pipelines are read.
 _CHECKED_AT_ONCE: Final = 16 * 2**20
@@ -60,9 +63,13 @@ class ArchiveTables:
                 self.check(part, _CHECKED_AT_ONCE)
 
     def read(
-        self, table: str, columns: Sequence[str] | None = None, *,
-        pipelines: Collection[int] | None = None, names: Collection[str] | None = None,
-    ) -> Any:  # fmt: skip
+        self,
+        table: str,
+        columns: Sequence[str] | None = None,
+        *,
+        pipelines: Collection[int] | None = None,
+        names: Collection[str] | None = None,
+    ) -> Any:
         """Reads a table; of nodes and properties only the rows that count.
 
         Args:
@@ -118,20 +125,26 @@ class ArchiveTables:
             digest = archive_format.sha256_of(place)
         except OSError as error:
             raise ArchiveError(
-                self.name, f"its {part.file} cannot be read ({error.strerror}); open it again if "
+                self.name,
+                f"its {part.file} cannot be read ({error.strerror}); open it again if "
                 f"it was written meanwhile, else {RESTORE}",
-            ) from error  # fmt: skip
+            ) from error
         if digest != part.sha256:
             raise ArchiveError(
-                self.name, f"its {part.file} is not what was written (the sha256 in the "
+                self.name,
+                f"its {part.file} is not what was written (the sha256 in the "
                 f"manifest is another one); {RESTORE}",
-            )  # fmt: skip
+            )
         self._checked.add(part.file)
 
     def _read_part(
-        self, table: str, part: Part, columns: Sequence[str],
-        pipelines: Collection[int] | None, names: Collection[str] | None,
-    ) -> Any:  # fmt: skip
+        self,
+        table: str,
+        part: Part,
+        columns: Sequence[str],
+        pipelines: Collection[int] | None,
+        names: Collection[str] | None,
+    ) -> Any:
         import pyarrow as pa
 
         wanted = None if pipelines is None else sorted({ALWAYS_READ, *pipelines})
@@ -151,9 +164,12 @@ class ArchiveTables:
             ) from error
 
     def _rows(
-        self, table: str, part: Part, columns: Sequence[str],
+        self,
+        table: str,
+        part: Part,
+        columns: Sequence[str],
         wanted: Mapping[str, Collection[Any] | None],
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -207,10 +223,12 @@ def _schema(table: str, columns: Sequence[str]) -> Any:
 
     coded = CODED_COLUMNS.get(table, ())
     kinds = {name: pa.type_for_alias(kind) for name, kind in archive_format.TABLES[table].items()}
-    return pa.schema([
-        (name, pa.dictionary(pa.int32(), kinds[name]) if name in coded else kinds[name])
-        for name in columns
-    ])  # fmt: skip
+    return pa.schema(
+        [
+            (name, pa.dictionary(pa.int32(), kinds[name]) if name in coded else kinds[name])
+            for name in columns
+        ]
+    )
 
 
 def _value_type(content: Any, column: str) -> Any:

@@ -41,9 +41,15 @@ class TableWriter:
         return tables_of(trace, self.rewrite)
 
     def parts(
-        self, files: PartFiles, growth: Growth, trace: Trace, payloads: Payloads,
-        listing: Listing, *, first: bool,
-    ) -> dict[str, Part]:  # fmt: skip
+        self,
+        files: PartFiles,
+        growth: Growth,
+        trace: Trace,
+        payloads: Payloads,
+        listing: Listing,
+        *,
+        first: bool,
+    ) -> dict[str, Part]:
         """Writes what is new; the first write also writes tables without rows."""
         parts: dict[str, Part] = {}
         for table, rows in growth.tables.items():

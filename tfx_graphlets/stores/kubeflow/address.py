@@ -48,11 +48,13 @@ class Address:
     @property
     def name(self) -> str:
         """Its URI without credentials."""
-        query = urllib.parse.urlencode({
-            name: value
-            for name, value in (("namespace", self.namespace), ("experiment", self.experiment))
-            if value
-        })  # fmt: skip
+        query = urllib.parse.urlencode(
+            {
+                name: value
+                for name, value in (("namespace", self.namespace), ("experiment", self.experiment))
+                if value
+            }
+        )
         return f"kfp+{self.base}{'?' if query else ''}{query}"
 
     def current_token(self) -> str:
@@ -71,9 +73,10 @@ class Address:
                 # Not chained where it could quote what the file holds.
                 cause = error if isinstance(error, OSError) else None
                 raise InvalidArgumentError(
-                    "token file", self.token_file,
+                    "token file",
+                    self.token_file,
                     f"it must be a file of text that can be read; see {TOKEN_FILE_VARIABLE}",
-                ) from cause  # fmt: skip
+                ) from cause
         if token and not _TOKEN.fullmatch(token):
             raise InvalidArgumentError(
                 "token", "***", f"the token of {source} must be one word of printable ASCII"
@@ -115,9 +118,11 @@ def parse_address(uri: str, environment: Mapping[str, str]) -> Address:
     unknown = sorted(set(query) - set(_QUERY_NAMES))
     if not host or parts.fragment or unknown or any(len(one) > 1 for one in query.values()):
         raise InvalidArgumentError(
-            "uri", shown, f"it must read {_FORM}; of a query only {' and '.join(_QUERY_NAMES)} "
+            "uri",
+            shown,
+            f"it must read {_FORM}; of a query only {' and '.join(_QUERY_NAMES)} "
             "have a meaning, once each",
-        )  # fmt: skip
+        )
     host = f"[{host}]" if ":" in host else host
     place = host if port is None else f"{host}:{port}"
     scheme = parts.scheme.lower().removeprefix("kfp+")

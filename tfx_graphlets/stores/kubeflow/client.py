@@ -95,8 +95,9 @@ class Client:
     def scope(self) -> dict[str, str]:
         """Namespace and experiment, as ListRuns takes them."""
         named = {
-            "namespace": self._address.namespace, "experiment_id": self._address.experiment,
-        }  # fmt: skip
+            "namespace": self._address.namespace,
+            "experiment_id": self._address.experiment,
+        }
         return {name: value for name, value in named.items() if value}
 
     def get(self, path: str, query: Query | None = None) -> dict[str, Any]:
@@ -122,18 +123,20 @@ class Client:
             found = page.get(items) or []
             if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
                 raise StoreError(
-                    self._address.name, f"answers {path} with a page whose {items!r} is no list "
+                    self._address.name,
+                    f"answers {path} with a page whose {items!r} is no list "
                     "of objects; is this a Kubeflow Pipelines API server?",
-                )  # fmt: skip
+                )
             yield from found
             token = str(page.get("next_page_token") or "")
             if not token:
                 return
             if token in seen or len(seen) >= _PAGES:
                 raise StoreError(
-                    self._address.name, f"names the same page of {path} twice; try again, or "
+                    self._address.name,
+                    f"names the same page of {path} twice; try again, or "
                     "read less (a namespace, an experiment)",
-                )  # fmt: skip
+                )
             seen.add(token)
 
     def _get(self, path: str, query: Query) -> dict[str, Any]:
@@ -169,18 +172,20 @@ class Client:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             if isinstance(reason, ssl.SSLCertVerificationError):
                 return StoreError(
-                    name, f"its certificate is not trusted ({reason.verify_message}); name the "
+                    name,
+                    f"its certificate is not trusted ({reason.verify_message}); name the "
                     "file of its authority in SSL_CERT_FILE",
-                ), None  # fmt: skip
+                ), None
             kind = "does not answer"
             if isinstance(reason, (TimeoutError, socket.timeout)):
                 kind = f"has not answered for {self._timeout:g} s"
             elif isinstance(reason, (http.client.IncompleteRead, ConnectionResetError)):
                 kind = "broke off its answer"
             return StoreNotFoundError(
-                name, f"{kind} ({type(reason).__name__}); check host, port and path, and that "
+                name,
+                f"{kind} ({type(reason).__name__}); check host, port and path, and that "
                 "the API server (service ml-pipeline, port 8888) is running",
-            ), 0.0  # fmt: skip
+            ), 0.0
 
     def _refusal(self, error: urllib.error.HTTPError, said: str) -> StoreError:
         name, status = self._address.name, error.code
@@ -191,14 +196,16 @@ class Client:
             return StoreError(name, f"refuses (HTTP {status}{said}); {advice}namespace")
         if status in (301, 302, 303, 307, 308):
             return StoreError(
-                name, f"sends elsewhere (HTTP {status}), as to a login page; give a token in "
+                name,
+                f"sends elsewhere (HTTP {status}), as to a login page; give a token in "
                 f"{TOKEN_VARIABLE}, or the address of the API server itself",
-            )  # fmt: skip
+            )
         if status == 400:
             return StoreError(
-                name, f"does not accept what was asked (HTTP 400{said}); with several users it "
+                name,
+                f"does not accept what was asked (HTTP 400{said}); with several users it "
                 "wants ?namespace=NAME",
-            )  # fmt: skip
+            )
         return StoreError(name, f"fails (HTTP {status}{said}); try again later")
 
     def _decoded(self, path: str, answer: bytes) -> dict[str, Any]:

@@ -58,9 +58,14 @@ _TITLE_OF_TYPE: Final[Mapping[str, str]] = {
 # Where the server keeps a schema title that is none of its own types.
 _TITLE_KEYS: Final = ("_kfp_schema_title", "schema_title")
 _INTERNAL: Final = "_kfp_"
-_OUTPUT_TYPES: Final = frozenset({
-    "OUTPUT", "ITERATOR_OUTPUT", "ONE_OF_OUTPUT", "TASK_FINAL_STATUS_OUTPUT",
-})  # fmt: skip
+_OUTPUT_TYPES: Final = frozenset(
+    {
+        "OUTPUT",
+        "ITERATOR_OUTPUT",
+        "ONE_OF_OUTPUT",
+        "TASK_FINAL_STATUS_OUTPUT",
+    }
+)
 _LIVE: Final = 2  # MLMD Artifact.State
 _GONE: Final = -1  # id of no artifact: an event that names one is dropped and counted
 _HASH_BITS: Final = 31
@@ -285,8 +290,9 @@ class _Rows:
         ]
         raw.context_name = [*pipeline_ids, *run_ids]
         raw.context_create_ms = [
-            *(first[name] for name in pipeline_ids), *(created[run] for run in run_ids)
-        ]  # fmt: skip
+            *(first[name] for name in pipeline_ids),
+            *(created[run] for run in run_ids),
+        ]
         association = []
         for task, (run, _) in self.objects.tasks.items():
             association.append((run_ids[run], self.task_ids[task]))
@@ -308,9 +314,10 @@ class _Rows:
         found = _TIME.fullmatch(str(text))
         if found is None:
             raise StoreError(
-                self.store, f"holds the time {text!r}, which does not read as RFC 3339; is this a "
+                self.store,
+                f"holds the time {text!r}, which does not read as RFC 3339; is this a "
                 "Kubeflow Pipelines API server?",
-            )  # fmt: skip
+            )
         zone = "+00:00" if found[3] == "Z" else found[3]
         moment = datetime.datetime.fromisoformat(found[1] + zone)
         seconds = int(moment.timestamp())

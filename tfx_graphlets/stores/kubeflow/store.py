@@ -53,9 +53,12 @@ class KfpStore:
     """
 
     def __init__(
-        self, address: Address, *, sleep: Callable[[float], None] = time.sleep,
+        self,
+        address: Address,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
         timeout_seconds: float = TIMEOUT_SECONDS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Asks the server which version of the API it speaks.
 
         Args:
@@ -89,9 +92,13 @@ class KfpStore:
         return self._payloads
 
     def read_trace(
-        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
-    ) -> Trace:  # fmt: skip
+        self,
+        *,
+        pipeline: str | None = None,
+        pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None,
+        columns: Columns = Columns.ALL,
+    ) -> Trace:
         """Reads the server; see ``Store.read_trace``.
 
         Of ``pipelines`` only the runs are asked for their tasks.

@@ -199,12 +199,15 @@ class MlmdLookups:
         known = self._reader.type_name["execution"]
         return [
             ExecutionRow(
-                one.id, known.get(one.type_id, ""), one.last_known_state or _state_property(one),
-                one.create_time_since_epoch, one.last_update_time_since_epoch,
+                one.id,
+                known.get(one.type_id, ""),
+                one.last_known_state or _state_property(one),
+                one.create_time_since_epoch,
+                one.last_update_time_since_epoch,
             )
             for number in ids
             if (one := self._executions.get(number)) is not None
-        ]  # fmt: skip
+        ]
 
     def artifacts(self, ids: Sequence[int]) -> list[ArtifactRow]:
         """One call."""
@@ -227,16 +230,24 @@ class MlmdLookups:
                 self._outputs.setdefault(event.execution_id, []).append(event.artifact_id)
         return [
             EventRow(
-                event.execution_id, event.artifact_id, event.type, mlmd_reader.first_key(event),
+                event.execution_id,
+                event.artifact_id,
+                event.type,
+                mlmd_reader.first_key(event),
                 event.milliseconds_since_epoch,
             )
             for event in found
-        ]  # fmt: skip
+        ]
 
     def touching(
-        self, artifacts: Sequence[int], *, producing: Collection[str], consuming: Collection[str],
-        cached: bool, most: int,
-    ) -> list[tuple[int, int, int]]:  # fmt: skip
+        self,
+        artifacts: Sequence[int],
+        *,
+        producing: Collection[str],
+        consuming: Collection[str],
+        cached: bool,
+        most: int,
+    ) -> list[tuple[int, int, int]]:
         """One call for the events, and one for the executions that have not come yet."""
         if not producing and not consuming:
             return []
@@ -267,9 +278,13 @@ class MlmdLookups:
 
     def _artifact(self, one: Any) -> ArtifactRow:
         return ArtifactRow(
-            one.id, self._reader.type_name["artifact"].get(one.type_id, ""), one.state,
-            one.create_time_since_epoch, one.last_update_time_since_epoch, one.uri,
-        )  # fmt: skip
+            one.id,
+            self._reader.type_name["artifact"].get(one.type_id, ""),
+            one.state,
+            one.create_time_since_epoch,
+            one.last_update_time_since_epoch,
+            one.uri,
+        )
 
     def _load(
         self, known: dict[int, Any], call: Callable[[list[int]], list[Any]], ids: Sequence[int]

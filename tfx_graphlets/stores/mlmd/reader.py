@@ -161,9 +161,13 @@ class Reader:
         return result
 
     def raw(
-        self, executions: Collection[Any], artifacts: Collection[Any], events: Sequence[Any],
-        contexts: Sequence[Any], association: Sequence[tuple[int, int]],
-    ) -> RawTables:  # fmt: skip
+        self,
+        executions: Collection[Any],
+        artifacts: Collection[Any],
+        events: Sequence[Any],
+        contexts: Sequence[Any],
+        association: Sequence[tuple[int, int]],
+    ) -> RawTables:
         """The messages as rows, with the attributions of the contexts."""
         attribution = [
             (context.id, artifact.id)

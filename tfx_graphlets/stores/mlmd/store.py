@@ -96,9 +96,11 @@ class MlmdStore:
         connection.close()
         if version != vocabulary.NEWEST_SCHEMA_VERSION:
             raise UnsupportedSchemaError(
-                shown, version, f"has MLMD schema {version}, which only its own release of "
+                shown,
+                version,
+                f"has MLMD schema {version}, which only its own release of "
                 "ml-metadata reads; name the file by its path alone",
-            )  # fmt: skip
+            )
         _, pb = _ml_metadata()
         config = pb.ConnectionConfig()
         config.sqlite.filename_uri = str(place)
@@ -133,8 +135,10 @@ class MlmdStore:
                 database.dbname, database.port = server.database, str(server.port)
         store = cls(
             _connect(config, server.name, server),
-            server.name, payloads=FilePayloads(None), server=server,
-        )  # fmt: skip
+            server.name,
+            payloads=FilePayloads(None),
+            server=server,
+        )
         with store._open() as api:
             api.get_context_types()  # a gRPC channel connects at its first call
         return store
@@ -150,9 +154,13 @@ class MlmdStore:
         return self._payloads
 
     def read_trace(
-        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
-    ) -> Trace:  # fmt: skip
+        self,
+        *,
+        pipeline: str | None = None,
+        pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None,
+        columns: Columns = Columns.ALL,
+    ) -> Trace:
         """Reads the store; see ``Store.read_trace``."""
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
@@ -215,15 +223,17 @@ class MlmdStore:
             ) from _without_secrets(error, self._server)
         except errors.DeadlineExceededError as error:
             raise StoreNotFoundError(
-                self._name, f"has not answered for {_GRPC_TIMEOUT_SECONDS:g} s; check host and "
+                self._name,
+                f"has not answered for {_GRPC_TIMEOUT_SECONDS:g} s; check host and "
                 "port, and that the service is running",
-            ) from _without_secrets(error, self._server)  # fmt: skip
+            ) from _without_secrets(error, self._server)
         except errors.UnimplementedError as error:
             raise NotAMetadataStoreError(
-                self._name, "does not speak ML Metadata's protocol "
+                self._name,
+                "does not speak ML Metadata's protocol "
                 f"({_first_line(error, self._server)}); check the port, and that the service is "
                 "ML Metadata's, of a release that is not much older than this ml-metadata",
-            ) from _without_secrets(error, self._server)  # fmt: skip
+            ) from _without_secrets(error, self._server)
         except errors.StatusError as error:
             raise StoreError(
                 self._name,
@@ -257,10 +267,12 @@ def _connect(config: Any, name: str, server: Server | None = None) -> Any:
         found = _SCHEMA_IN_MESSAGE.search(str(error))
         if found is not None:
             raise UnsupportedSchemaError(
-                name, int(found[1]), f"has MLMD schema {found[1]}, and the installed ml-metadata "
+                name,
+                int(found[1]),
+                f"has MLMD schema {found[1]}, and the installed ml-metadata "
                 "reads another one only; use the release of ml-metadata that wrote it, or upgrade "
                 "a copy",
-            ) from error  # fmt: skip
+            ) from error
         advice = (
             f"check that the database exists, user and password ({PASSWORD_VARIABLE})"
             if server is not None

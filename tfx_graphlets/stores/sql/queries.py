@@ -125,10 +125,15 @@ class Queries:
     """
 
     def __init__(
-        self, dialect: Dialect, *, known: Mapping[str, Collection[str]] | None = None,
-        columns: Columns = Columns.ALL, properties: Collection[str] | None = None,
-        chosen: Chosen | None = None, bounds: Mapping[str, int] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        dialect: Dialect,
+        *,
+        known: Mapping[str, Collection[str]] | None = None,
+        columns: Columns = Columns.ALL,
+        properties: Collection[str] | None = None,
+        chosen: Chosen | None = None,
+        bounds: Mapping[str, int] | None = None,
+    ) -> None:
         self.dialect = dialect
         self.columns = columns
         self._known = known
@@ -185,10 +190,14 @@ class Queries:
         """Columns id, type id, state, create, update (, uri) of Execution or Artifact."""
         known = self._columns_of(table)
         state = "last_known_state" if table == "Execution" else "state"
-        columns: list[str | _Column] = ["id", self._integer("type_id"), *(
-            self._integer(name) if known is None or name in known else "0"
-            for name in (state, "create_time_since_epoch", "last_update_time_since_epoch")
-        )]  # fmt: skip
+        columns: list[str | _Column] = [
+            "id",
+            self._integer("type_id"),
+            *(
+                self._integer(name) if known is None or name in known else "0"
+                for name in (state, "create_time_since_epoch", "last_update_time_since_epoch")
+            ),
+        ]
         if table == "Artifact" and self.columns.uris:
             columns.append(self._uri())
         conditions = []
@@ -236,13 +245,17 @@ class Queries:
             conditions.append(f"name IN ({listed})")
         return self._select(
             (
-                self._integer(owner), self._code("name"),
-                "CASE WHEN is_custom_property THEN 1 ELSE 0 END", f"CASE {cases} ELSE 0 END",
+                self._integer(owner),
+                self._code("name"),
+                "CASE WHEN is_custom_property THEN 1 ELSE 0 END",
+                f"CASE {cases} ELSE 0 END",
                 f"CASE WHEN int_value IS NOT NULL THEN {integer} {boolean} END",
-                self._real("double_value"), self._code("string_value"),
+                self._real("double_value"),
+                self._code("string_value"),
             ),
-            f"{table}Property", conditions,
-        )  # fmt: skip
+            f"{table}Property",
+            conditions,
+        )
 
     def events(self) -> Query:
         """Columns (id,) execution, artifact, type (, time)."""
@@ -275,18 +288,23 @@ class Queries:
             conditions.append(of_chosen)
         columns = (self._integer("event_id"), self._code("step_key"))
         return self._select(
-            columns, "EventPath", conditions, self.dialect.order_of_rows,
+            columns,
+            "EventPath",
+            conditions,
+            self.dialect.order_of_rows,
             in_row_order=wanted is None,
-        )  # fmt: skip
+        )
 
     def contexts(self) -> Query:
         """Columns id, type id, name, create of the contexts of the wanted types."""
         known = self._columns_of("Context")
         has_times = known is None or "create_time_since_epoch" in known
         columns = (
-            "id", self._integer("type_id"), self._text("name"),
+            "id",
+            self._integer("type_id"),
+            self._text("name"),
             self._integer("create_time_since_epoch") if has_times else "0",
-        )  # fmt: skip
+        )
         conditions = self._of_wanted_types("type_id")
         if self._chosen is not None:
             conditions.append(f"id IN ({self._chosen.contexts})")
@@ -318,18 +336,25 @@ class Queries:
         return f"SELECT id FROM Type WHERE name IN ({listed})"
 
     def _select(
-        self, columns: Sequence[str | _Column], table: str, conditions: Sequence[str] = (),
-        order: str = "", *, in_row_order: bool | None = None,
-    ) -> Query:  # fmt: skip
+        self,
+        columns: Sequence[str | _Column],
+        table: str,
+        conditions: Sequence[str] = (),
+        order: str = "",
+        *,
+        in_row_order: bool | None = None,
+    ) -> Query:
         found = [one if isinstance(one, _Column) else _Column(one, Kind.INTEGER) for one in columns]
         if table in self._bounds:
             column = _ID_OF_TABLE.get(table, "id")
             conditions = [*conditions, f"{column} <= {int(self._bounds[table])}"]
         by_row = self._chosen is None if in_row_order is None else in_row_order
         parts = [
-            "SELECT", ", ".join(one.text for one in found), "FROM",
+            "SELECT",
+            ", ".join(one.text for one in found),
+            "FROM",
             table + (self.dialect.in_row_order if by_row and self._chosen is None else ""),
-        ]  # fmt: skip
+        ]
         if conditions:
             parts += ["WHERE", " AND ".join(conditions)]
         return Query(" ".join(parts) + order, tuple(one.kind for one in found))

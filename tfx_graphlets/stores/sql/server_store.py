@@ -95,9 +95,13 @@ class ServerStore:
         return self._payloads
 
     def read_trace(
-        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
-    ) -> Trace:  # fmt: skip
+        self,
+        *,
+        pipeline: str | None = None,
+        pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None,
+        columns: Columns = Columns.ALL,
+    ) -> Trace:
         """Reads the store; see ``Store.read_trace``."""
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
@@ -106,10 +110,11 @@ class ServerStore:
             whole = self.read_trace(properties=properties, columns=columns.for_belonging())
             return belonging_to(whole, pipeline, self.name)
         queries = self._queries(
-            columns=columns, properties=selection.properties,
+            columns=columns,
+            properties=selection.properties,
             chosen=None if selection.pipelines is None else self._chosen(selection),
             bounds=self._bounds(),
-        )  # fmt: skip
+        )
         raw = raw_columns(self._fetch_all(queries.all()), queries)
         return rows.finish(raw, self.name, selection)
 
@@ -151,28 +156,33 @@ class ServerStore:
             ) from error
         schema = _THIS_SCHEMA[server.backend]
         # concat: what the catalogue's own columns are is no type that Arrow has.
-        tables, columns = self._fetch(Query(
-            "SELECT concat(table_name, ''), concat(column_name, '') "
-            f"FROM information_schema.columns WHERE table_schema = {schema}",
-            (Kind.TEXT, Kind.TEXT),
-        ))  # fmt: skip
+        tables, columns = self._fetch(
+            Query(
+                "SELECT concat(table_name, ''), concat(column_name, '') "
+                f"FROM information_schema.columns WHERE table_schema = {schema}",
+                (Kind.TEXT, Kind.TEXT),
+            )
+        )
         found: dict[str, set[str]] = {}
         for table, column in zip(_plain(tables), _plain(columns)):
             found.setdefault(str(table).lower(), set()).add(str(column))
         missing = [table for table in (*TABLES, "MLMDEnv") if table.lower() not in found]
         if missing:
             raise NotAMetadataStoreError(
-                self.name, f"lacks the table {missing[0]} of ML Metadata; name the database that "
+                self.name,
+                f"lacks the table {missing[0]} of ML Metadata; name the database that "
                 "TFX or ml-metadata wrote",
-            )  # fmt: skip
+            )
         (versions,) = self._fetch(Query("SELECT schema_version FROM MLMDEnv", (Kind.INTEGER,)))
         version = _plain(versions)[0] if len(versions) == 1 else 0
         oldest, newest = vocabulary.OLDEST_SCHEMA_VERSION, vocabulary.NEWEST_SCHEMA_VERSION
         if not oldest <= version <= newest:
             raise UnsupportedSchemaError(
-                self.name, version, f"has MLMD schema {version or 'of no version'}; this release "
+                self.name,
+                version,
+                f"has MLMD schema {version or 'of no version'}; this release "
                 f"reads {oldest} to {newest}",
-            )  # fmt: skip
+            )
         return {table: found[table.lower()] for table in TABLES}
 
     def _bounds(self) -> dict[str, int]:
@@ -194,10 +204,7 @@ class ServerStore:
     def _chosen(self, selection: Selection) -> queries_module.Chosen:
         ids, names = map(_plain, self._fetch(self._queries().pipelines()))
         rows.check_pipelines(self.name, selection, set(names))
-        wanted = [
-            number for number, name in zip(ids, names)
-            if name in (selection.pipelines or ())
-        ]  # fmt: skip
+        wanted = [number for number, name in zip(ids, names) if name in (selection.pipelines or ())]
         return queries_module.chosen_by_ids(wanted)
 
     def _fetch_all(self, queries: Mapping[str, Query]) -> dict[str, list[Fetched]]:
@@ -225,9 +232,10 @@ class ServerStore:
                 raise
             message = _without_secrets(str(error).strip().partition("\n")[0], server)
             raise StoreError(
-                self.name, f"cannot be read ({message}); check the database, user and password "
+                self.name,
+                f"cannot be read ({message}); check the database, user and password "
                 f"({PASSWORD_VARIABLE}), and that the user may read all tables",
-            ) from None  # its text may hold the password  # fmt: skip
+            ) from None  # its text may hold the password
         return columns.done()
 
 

@@ -44,9 +44,12 @@ def default_connections() -> int:
 
 
 def fetch_all(
-    uri: str, queries: Mapping[str, Query], *, num_connections: int,
+    uri: str,
+    queries: Mapping[str, Query],
+    *,
+    num_connections: int,
     prepare: Sequence[str] = (),
-) -> dict[str, list[Fetched]]:  # fmt: skip
+) -> dict[str, list[Fetched]]:
     """The columns of all queries, all of one state of the file.
 
     Args:
@@ -130,9 +133,11 @@ def _connected(uri: str) -> Iterator[Any]:
 
     with dbapi.connect(uri, autocommit=True) as connection:
         for statement in (
-            f"PRAGMA busy_timeout = {_WAIT_MILLISECONDS}", "PRAGMA temp_store = MEMORY",
-            "BEGIN", "SELECT count(*) FROM MLMDEnv",
-        ):  # fmt: skip
+            f"PRAGMA busy_timeout = {_WAIT_MILLISECONDS}",
+            "PRAGMA temp_store = MEMORY",
+            "BEGIN",
+            "SELECT count(*) FROM MLMDEnv",
+        ):
             _execute(connection, statement)
         yield connection
 

@@ -17,9 +17,17 @@ from tfx_graphlets.errors import (
 )
 
 TABLES: Final = (
-    "Type", "Artifact", "ArtifactProperty", "Execution", "ExecutionProperty", "Event", "EventPath",
-    "Context", "Association", "Attribution",
-)  # fmt: skip
+    "Type",
+    "Artifact",
+    "ArtifactProperty",
+    "Execution",
+    "ExecutionProperty",
+    "Event",
+    "EventPath",
+    "Context",
+    "Association",
+    "Attribution",
+)
 _HEADER: Final = b"SQLite format 3\0"
 _WRITE_VERSION: Final = 18  # offset in the header; 2 means write-ahead logging
 _WAIT_SECONDS: Final = 30.0  # for a program that is writing
@@ -40,8 +48,11 @@ def connect(path: Path, name: str) -> sqlite3.Connection:
     _check_file(path, name)
     with translated(name, path):
         connection = sqlite3.connect(
-            uri_of(path), uri=True, timeout=_WAIT_SECONDS, isolation_level=None,
-        )  # fmt: skip
+            uri_of(path),
+            uri=True,
+            timeout=_WAIT_SECONDS,
+            isolation_level=None,
+        )
         try:
             # What is no text must not keep the rest from being read.
             connection.text_factory = _decoded
@@ -76,9 +87,10 @@ def translated(name: str, path: Path) -> Iterator[None]:
         raise StoreError(name, f"cannot be read ({error}); {advice}") from error
     except sqlite3.DatabaseError as error:
         raise NotAMetadataStoreError(
-            name, f"is no SQLite database, or a damaged one ({error}); restore it from a copy, or "
+            name,
+            f"is no SQLite database, or a damaged one ({error}); restore it from a copy, or "
             "name another file",
-        ) from error  # fmt: skip
+        ) from error
 
 
 @contextlib.contextmanager
@@ -149,17 +161,20 @@ def _check_schema(connection: sqlite3.Connection, name: str) -> None:
     missing = [table for table in TABLES if table not in found]
     if len(missing) == len(TABLES):
         raise NotAMetadataStoreError(
-            name, "is a SQLite database without the tables of ML Metadata; name the file that TFX "
+            name,
+            "is a SQLite database without the tables of ML Metadata; name the file that TFX "
             "or ml-metadata wrote",
-        )  # fmt: skip
+        )
     version = schema_version(connection) if "MLMDEnv" in found else 0
     # A schema to come may have other tables: its version is looked at first.
     oldest, newest = vocabulary.OLDEST_SCHEMA_VERSION, vocabulary.NEWEST_SCHEMA_VERSION
     if version > newest:
         raise UnsupportedSchemaError(
-            name, version, f"has MLMD schema {version}, newer than {newest}, the newest that this "
+            name,
+            version,
+            f"has MLMD schema {version}, newer than {newest}, the newest that this "
             "release reads; upgrade tfx-graphlets",
-        )  # fmt: skip
+        )
     if missing:
         raise NotAMetadataStoreError(
             name, f"lacks the table {missing[0]} of ML Metadata; restore it from a copy"
@@ -167,6 +182,8 @@ def _check_schema(connection: sqlite3.Connection, name: str) -> None:
     if version < oldest:
         shown = f"MLMD schema {version}" if version else "an MLMD schema without a version"
         raise UnsupportedSchemaError(
-            name, version, f"has {shown}, older than {oldest}, the oldest that this release reads; "
+            name,
+            version,
+            f"has {shown}, older than {oldest}, the oldest that this release reads; "
             "let ml-metadata upgrade a copy (enable_upgrade_migration) and name that",
-        )  # fmt: skip
+        )

@@ -96,9 +96,11 @@ class SqliteLookups:
             for context in contexts
             for row in self._contexts(
                 "c.id IN (SELECT context_id FROM ParentContext WHERE parent_context_id = ? "
-                "ORDER BY context_id DESC LIMIT ?)", context, count,
+                "ORDER BY context_id DESC LIMIT ?)",
+                context,
+                count,
             )
-        ]  # fmt: skip
+        ]
         return sorted(found, key=lambda row: -row.id)[:count]
 
     def members(self, contexts: Sequence[int]) -> list[tuple[int, int]]:
@@ -136,8 +138,9 @@ class SqliteLookups:
         create = _or_zero("create_time_since_epoch", self._columns["Context"], "c.")
         rows = self._connection.execute(
             f"SELECT c.id, c.type_id, coalesce(c.name, ''), {create} FROM Context AS c "
-            f"WHERE {condition}", arguments,
-        )  # fmt: skip
+            f"WHERE {condition}",
+            arguments,
+        )
         return [ContextRow(row[0], self._name(row[1]), row[2], row[3]) for row in rows]
 
     # -- executions, artifacts, events -----------------------------------------------
@@ -149,8 +152,9 @@ class SqliteLookups:
         update = _or_zero("last_update_time_since_epoch", known, "x.")
         rows = self._in_chunks(
             f"SELECT x.id, x.type_id, {self._state}, {create}, {update} FROM Execution AS x "
-            "WHERE x.id IN ({ids})", ids,
-        )  # fmt: skip
+            "WHERE x.id IN ({ids})",
+            ids,
+        )
         return [
             ExecutionRow(row[0], self._name(row[1]), _state(row[2]), row[3], row[4]) for row in rows
         ]
@@ -177,28 +181,39 @@ class SqliteLookups:
             "SELECT execution_id, artifact_id, coalesce(type, 0), "
             "(SELECT step_key FROM EventPath WHERE event_id = Event.id AND step_key IS NOT NULL "
             "ORDER BY rowid LIMIT 1), coalesce(milliseconds_since_epoch, 0) "
-            "FROM Event WHERE execution_id IN ({ids})", executions,
-        )  # fmt: skip
+            "FROM Event WHERE execution_id IN ({ids})",
+            executions,
+        )
         return [EventRow(*row) for row in rows]
 
     def touching(
-        self, artifacts: Sequence[int], *, producing: Collection[str], consuming: Collection[str],
-        cached: bool, most: int,
-    ) -> list[tuple[int, int, int]]:  # fmt: skip
+        self,
+        artifacts: Sequence[int],
+        *,
+        producing: Collection[str],
+        consuming: Collection[str],
+        cached: bool,
+        most: int,
+    ) -> list[tuple[int, int, int]]:
         """By the unique index of Event, artifact by artifact, so that each can have its bound."""
         state = "" if cached else self._not_cached()
         result: list[tuple[int, int, int]] = []
         for sign, order, events, names in (
-            (1, "ASC", _OUTPUTS, producing), (-1, "DESC", _INPUTS, consuming),
-        ):  # fmt: skip
+            (1, "ASC", _OUTPUTS, producing),
+            (-1, "DESC", _INPUTS, consuming),
+        ):
             types = self._type_ids(names)
             if types and artifacts:
                 found = self._in_chunks(
                     _TOUCHING.format(
-                        order=order, events=events, types=_numbers(types), state=state,
+                        order=order,
+                        events=events,
+                        types=_numbers(types),
+                        state=state,
                         looked_at=EVENTS_LOOKED_AT,
-                    ), artifacts,
-                )  # fmt: skip
+                    ),
+                    artifacts,
+                )
                 result += _at_most(most, found, sign)
         return result
 
@@ -209,11 +224,16 @@ class SqliteLookups:
 
     def _artifacts(self, condition: str, ids: Sequence[int]) -> list[ArtifactRow]:
         known = self._columns["Artifact"]
-        columns = ", ".join((
-            "id", "type_id", _or_zero("state", known),
-            _or_zero("create_time_since_epoch", known),
-            _or_zero("last_update_time_since_epoch", known), "coalesce(uri, '')",
-        ))  # fmt: skip
+        columns = ", ".join(
+            (
+                "id",
+                "type_id",
+                _or_zero("state", known),
+                _or_zero("create_time_since_epoch", known),
+                _or_zero("last_update_time_since_epoch", known),
+                "coalesce(uri, '')",
+            )
+        )
         rows = self._in_chunks(f"SELECT {columns} FROM Artifact WHERE {condition}", ids)
         return [ArtifactRow(row[0], self._name(row[1]), *row[2:]) for row in rows]
 
@@ -241,8 +261,9 @@ class SqliteLookups:
         owner = f"{table.lower()}_id"
         rows = self._in_chunks(
             f"SELECT {owner}, name, is_custom_property, int_value, double_value, string_value, "
-            f"{boolean} FROM {table}Property WHERE {owner} IN ({{ids}})", ids,
-        )  # fmt: skip
+            f"{boolean} FROM {table}Property WHERE {owner} IN ({{ids}})",
+            ids,
+        )
         for row in rows:
             if names is None or row[1] in names:
                 _add_property(raw, row)

@@ -76,9 +76,13 @@ class SqliteStore:
         return self._payloads
 
     def read_trace(
-        self, *, pipeline: str | None = None, pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None, columns: Columns = Columns.ALL,
-    ) -> Trace:  # fmt: skip
+        self,
+        *,
+        pipeline: str | None = None,
+        pipelines: Collection[str] | None = None,
+        properties: Collection[str] | None = None,
+        columns: Columns = Columns.ALL,
+    ) -> Trace:
         """Reads the store; see ``Store.read_trace``.
 
         All is read in one transaction: a program that writes to the file waits
@@ -119,20 +123,21 @@ class SqliteStore:
     def _fetched_in_bulk(self, queries: Queries, selection: Selection) -> dict[str, list[Fetched]]:
         is_part = selection.pipelines is not None
         return sqlite_bulk.fetch_all(
-            sqlite_file.uri_of(self._path), queries.all(),
+            sqlite_file.uri_of(self._path),
+            queries.all(),
             # What is chosen would be worked out on every connection again.
             num_connections=1 if is_part else sqlite_bulk.default_connections(),
             prepare=self._choosing(queries, selection),
-        )  # fmt: skip
+        )
 
     def _choosing(self, queries: Queries, selection: Selection) -> list[str]:
         if selection.pipelines is None:
             return []
         found = sqlite_tables.pipelines(self._connection, queries)
         rows.check_pipelines(self._name, selection, {name for _, name in found})
-        return sqlite_tables.choosing([
-            number for number, name in found if name in selection.pipelines
-        ])  # fmt: skip
+        return sqlite_tables.choosing(
+            [number for number, name in found if name in selection.pipelines]
+        )
 
     def _in_bulk(self) -> bool:
         if self._bulk is not None:

@@ -41,7 +41,7 @@ def choosing(contexts: Collection[int]) -> list[str]:
         *(f"DELETE FROM temp.{name}" for name in names),
         *(f"INSERT INTO temp.chosen_pipeline VALUES ({int(one)})" for one in contexts),
         *_CHOOSE.split(";"),
-    ]  # fmt: skip
+    ]
 
 
 def known_columns(connection: sqlite3.Connection) -> Mapping[str, Collection[str]]:

@@ -1,0 +1,68 @@
+"""Values of options: from the words of the command line, or the reason why not."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+from tfx_graphlets.vocabulary import Role
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Converter of a number from low to high, both included; argparse names what it refuses."""
+
+    def convert(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not within {low} and {high}")
+        return value
+
+    convert.__name__ = "number"
+    return convert
+
+
+def whole(low: int) -> Callable[[str], int]:
+    """Converter of a whole number of low or more."""
+
+    def convert(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is less than {low}")
+        return value
+
+    convert.__name__ = "whole number"
+    return convert
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role[name.strip().upper()]
+    except KeyError:
+        roles = ", ".join(role.name.lower() for role in Role)
+        raise argparse.ArgumentTypeError(f"{name!r} is no role; roles are {roles}") from None
+
+
+def role_of_type(text: str) -> tuple[str, Role]:
+    """``MyFit=trainer`` as the type's name and its role."""
+    name, equals, role = text.rpartition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form TYPE=ROLE")
+    return name, _role(role)
+
+
+def weight(text: str) -> tuple[str | Role, float]:
+    """``trainer=2.5`` as a role, ``MyFit=2.5`` as a type's name, and the factor."""
+    name, equals, amount = text.rpartition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form ROLE=W or TYPE=W")
+    try:
+        factor = float(amount)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{amount!r} in {text!r} is no number") from None
+    if not (math.isfinite(factor) and factor >= 0):
+        raise argparse.ArgumentTypeError(f"{amount!r} in {text!r} is not a number of 0 or more")
+    # A role is written in lower case (trainer), a type as its class (Trainer).
+    if name.islower() and name.upper() in Role.__members__:
+        return Role[name.upper()], factor
+    return name, factor
