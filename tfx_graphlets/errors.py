@@ -1,16 +1,58 @@
 """Errors of tfx_graphlets: one base, children named for the situation.
 
 Every error carries, as attributes, the ids or values that it is about, so that
-a caller need not parse its message.
+a caller need not parse its message. ``fault_of`` gives the code that a gate
+writes on its artifact, whatever was raised (docs/reliability.md).
 """
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+
+class Fault(str, Enum):
+    """What kept a gate from deciding, as a code; the property ``fault`` of its artifacts."""
+
+    TIMEOUT = "timeout"  # the time limit passed
+    ABORTED = "aborted"  # native code ended the process
+    OUT_OF_MEMORY = "out_of_memory"  # the memory limit, or the machine's
+    STORE_NOT_FOUND = "store_not_found"  # nothing is there, or nothing answers
+    STORE_REFUSED = "store_refused"  # a password, a user, rights
+    STORE_BUSY = "store_busy"  # locked by another program
+    STORE_MALFORMED = "store_malformed"  # no metadata store, damaged, or of an unknown schema
+    STORE_FAILED = "store_failed"  # it cannot be read for another reason
+    NO_HISTORY = "no_history"  # the store lacks the pipeline, the run or its artifacts
+    GRAPHLETS_DAMAGED = "graphlets_damaged"  # GraphletGen's files
+    MODEL_MISSING = "model_missing"  # there is no waste model yet
+    MODEL_DAMAGED = "model_damaged"  # its directory is incomplete, changed or unknown
+    WRONG_SETTING = "wrong_setting"  # a value of the pipeline's author
+    NOT_INSTALLED = "not_installed"  # an extra of this project
+    DISK_FULL = "disk_full"
+    NO_RIGHTS = "no_rights"  # to read or write a file
+    FILE_SYSTEM = "file_system"  # another error of it
+    BUG = "bug"  # nobody foresaw it
+
+    def __str__(self) -> str:
+        return self.value
 
 
 class GraphletsError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base of every error that this library raises on purpose.
+
+    Attributes:
+      fault: the code of what it is about.
+    """
+
+    fault: Fault = Fault.WRONG_SETTING
+
+    def with_fault(self, fault: Fault) -> GraphletsError:
+        """The same error with a code of its own."""
+        self.fault = fault
+        return self
 
 
 class InvalidArgumentError(GraphletsError, ValueError):
@@ -34,6 +76,8 @@ class StoreError(GraphletsError):
       store: the store as the caller named it, without credentials.
     """
 
+    fault = Fault.STORE_FAILED
+
     def __init__(self, store: str, problem: str) -> None:
         self.store = store
         super().__init__(f"{store}: {problem}")
@@ -42,9 +86,13 @@ class StoreError(GraphletsError):
 class StoreNotFoundError(StoreError):
     """There is nothing at the place that the store's name points to."""
 
+    fault = Fault.STORE_NOT_FOUND
+
 
 class NotAMetadataStoreError(StoreError):
     """The file or server exists, and holds no ML Metadata schema."""
+
+    fault = Fault.STORE_MALFORMED
 
 
 class UnsupportedSchemaError(StoreError):
@@ -54,6 +102,8 @@ class UnsupportedSchemaError(StoreError):
       schema_version: the version found (MLMD table ``MLMDEnv``).
     """
 
+    fault = Fault.STORE_MALFORMED
+
     def __init__(self, store: str, schema_version: int, problem: str) -> None:
         self.schema_version = schema_version
         super().__init__(store, problem)
@@ -62,6 +112,8 @@ class UnsupportedSchemaError(StoreError):
 class EmptyStoreError(StoreError):
     """The store is sound and holds no execution."""
 
+    fault = Fault.NO_HISTORY
+
 
 class TraceNotFoundError(GraphletsError):
     """A pipeline, run or execution that was asked for is not in the trace.
@@ -69,6 +121,8 @@ class TraceNotFoundError(GraphletsError):
     Attributes:
       name: what was asked for.
     """
+
+    fault = Fault.NO_HISTORY
 
     def __init__(self, name: str, problem: str) -> None:
         self.name = name
@@ -82,6 +136,8 @@ class MalformedTraceError(GraphletsError):
       ids: ids of the rows concerned, at most the first ten.
     """
 
+    fault = Fault.STORE_MALFORMED
+
     def __init__(self, problem: str, ids: Sequence[int] = ()) -> None:
         self.ids = tuple(ids)[:10]
         shown = f" (ids {', '.join(map(str, self.ids))})" if self.ids else ""
@@ -91,6 +147,8 @@ class MalformedTraceError(GraphletsError):
 class ArchiveError(StoreError):
     """An archive directory is incomplete, damaged or of an unknown format."""
 
+    fault = Fault.STORE_MALFORMED
+
 
 class ModelFormatError(GraphletsError):
     """A waste model's directory cannot be used for what is asked.
@@ -98,6 +156,8 @@ class ModelFormatError(GraphletsError):
     Attributes:
       directory: the model's directory.
     """
+
+    fault = Fault.MODEL_DAMAGED
 
     def __init__(self, directory: str, problem: str) -> None:
         self.directory = directory
@@ -111,6 +171,8 @@ class NotEnoughHistoryError(GraphletsError):
       pushed: number of pushed graphlets found.
       unpushed: number of unpushed graphlets found.
     """
+
+    fault = Fault.NO_HISTORY
 
     def __init__(self, problem: str, pushed: int, unpushed: int) -> None:
         self.pushed = pushed
@@ -126,6 +188,8 @@ class MissingDependencyError(GraphletsError, ImportError):
       extra: the extra of this project that brings it.
     """
 
+    fault = Fault.NOT_INSTALLED
+
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         self.package = package
         self.extra = extra
@@ -133,3 +197,63 @@ class MissingDependencyError(GraphletsError, ImportError):
             f"{purpose} needs {package}, which is not installed: "
             f'pip install "tfx-graphlets[{extra}]"'
         )
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+# Codes of the errors of TensorFlow's file systems, which are no OSError.
+_OP_ERRORS: Final = {
+    4: Fault.TIMEOUT,  # deadline exceeded
+    7: Fault.NO_RIGHTS,  # permission denied
+    8: Fault.DISK_FULL,  # resource exhausted
+    16: Fault.NO_RIGHTS,  # unauthenticated
+}
+
+
+def fault_of(error: BaseException) -> Fault:
+    """The code of what was raised, whatever it is.
+
+    >>> fault_of(StoreNotFoundError("a.sqlite", "is not there")), fault_of(MemoryError())
+    (<Fault.STORE_NOT_FOUND: 'store_not_found'>, <Fault.OUT_OF_MEMORY: 'out_of_memory'>)
+    >>> fault_of(OSError(28, "No space left on device")), fault_of(ZeroDivisionError())
+    (<Fault.DISK_FULL: 'disk_full'>, <Fault.BUG: 'bug'>)
+    """
+    if isinstance(error, GraphletsError):
+        return error.fault
+    if isinstance(error, MemoryError):
+        return Fault.OUT_OF_MEMORY
+    if isinstance(error, TimeoutError):
+        return Fault.TIMEOUT
+    if isinstance(error, OSError):
+        if error.errno in _FULL:
+            return Fault.DISK_FULL
+        return Fault.NO_RIGHTS if error.errno in _FORBIDDEN else Fault.FILE_SYSTEM
+    if type(error).__module__.startswith("tensorflow."):
+        return _OP_ERRORS.get(getattr(error, "error_code", 0), Fault.FILE_SYSTEM)
+    return Fault.BUG
+
+
+MOST_CHARACTERS: Final = 1_000  # of what goes on from an error into an artifact or a log
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+
+
+def in_one_line(error: BaseException) -> str:
+    """What went wrong, as one line without a full stop; the class too if it is not ours.
+
+    At most MOST_CHARACTERS long, without what no terminal or database takes
+    (control characters, lone surrogates). Never raises.
+
+    >>> in_one_line(StoreError("a.sqlite", "is locked.")), in_one_line(KeyError("stage"))
+    ('a.sqlite: is locked', "KeyError: 'stage'")
+    """
+    name = type(error).__name__
+    try:
+        text = " ".join(_UNPRINTABLE.sub(" ", str(error)[: 2 * MOST_CHARACTERS]).split())
+    except Exception:  # noqa: BLE001 - an error that cannot tell itself
+        text = ""
+    if len(text) > MOST_CHARACTERS:
+        text = text[:MOST_CHARACTERS] + " ..."
+    text = text.rstrip(".") if not text.endswith(" ...") else text
+    if isinstance(error, GraphletsError) and text:
+        return text
+    return f"{name}: {text}" if text else name

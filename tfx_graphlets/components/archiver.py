@@ -28,9 +28,14 @@ from tfx_graphlets.components.artifact_files import (
     write_files,
 )
 from tfx_graphlets.components.drivers import FreshDriver
-from tfx_graphlets.errors import ArchiveError, GraphletsError, InvalidArgumentError
+from tfx_graphlets.errors import (
+    ArchiveError,
+    GraphletsError,
+    InvalidArgumentError,
+    fault_of,
+    in_one_line,
+)
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate import run as gate_run
 from tfx_graphlets.gate.checks import check_store, given
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores.archive.append import ArchiveUpdate
@@ -170,7 +175,8 @@ def archive_told(open_it: Callable[[], Store], directory: str, now_ms: int) -> P
             logging.warning("Archiver: %s", error)
         else:
             logging.exception("Archiver could not archive")
-        return {**told, keys.USABLE: 0, keys.PROBLEM: gate_run.in_one_line(error)}
+        problem = {keys.PROBLEM: in_one_line(error), keys.FAULT: str(fault_of(error))}
+        return {**told, keys.USABLE: 0, **problem}
     logging.info("Archiver: %s: %s", directory, update)
     return {
         **told,

@@ -26,7 +26,7 @@ from tfx_graphlets.components.artifact_files import (
     write_files,
 )
 from tfx_graphlets.components.artifacts import GateVerdict
-from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.errors import Fault, GraphletsError, fault_of, in_one_line
 from tfx_graphlets.gate import (
     graphlets_file as history,
 )
@@ -86,7 +86,7 @@ class WasteGateExecutor(base_executor.BaseExecutor):
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties
     ) -> None:
         """Writes the GateDecision artifact."""
-        start, failed, gate = time.monotonic(), False, _node(self._context)
+        start, fault, gate = time.monotonic(), "", _node(self._context)
         try:
             decision = _decide(
                 input_dict,
@@ -95,14 +95,15 @@ class WasteGateExecutor(base_executor.BaseExecutor):
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
             _log("WasteGate could not decide, the run proceeds", error)
-            failed = True
+            fault = str(fault_of(error))
             decision = gate_run.failed_open(str(exec_properties.get(keys.STAGE) or ""), error)
         artifact = output_dict[keys.DECISION][0]
         properties = gate_run.custom_properties(
             decision,
             gate=gate,
             shadow=bool(exec_properties.get(keys.SHADOW)),
-            failed_open=failed,
+            failed_open=bool(fault),
+            fault=fault,
             seconds=time.monotonic() - start,
         )
         _set(artifact, properties)
@@ -145,7 +146,8 @@ class WasteModelTrainerExecutor(base_executor.BaseExecutor):
             logging.info("WasteModelTrainer: %s", model)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
             _log("WasteModelTrainer made no model", error)
-            properties |= {keys.USABLE: 0, keys.PROBLEM: gate_run.in_one_line(error)}
+            properties |= {keys.USABLE: 0, keys.PROBLEM: in_one_line(error)}
+            properties[keys.FAULT] = str(fault_of(error))
         _set(artifact, properties)
 
 
@@ -196,10 +198,11 @@ def _decide(
     if not model_directory:
         models = input_dict.get(keys.MODEL) or ()
         if not models:
-            raise GraphletsError("there is no waste model yet")
+            raise GraphletsError("there is no waste model yet").with_fault(Fault.MODEL_MISSING)
         problem = models[0].get_string_custom_property(keys.PROBLEM)
         if problem:
-            raise GraphletsError(f"the waste model is not usable: {problem}")
+            unusable = GraphletsError(f"the waste model is not usable: {problem}")
+            raise unusable.with_fault(Fault.MODEL_MISSING)
         model_directory = models[0].uri
     with local_copy(model_directory) as place:
         return gate_run.run_gate(found, lambda: load_waste_model(place), settings)

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.errors import Fault, GraphletsError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.gate.rehearsals import RehearsalPast
 from tfx_graphlets.policy.decision import NodeDecision, PastDecision
@@ -51,6 +51,8 @@ class GraphletsFormatError(GraphletsError):
       problem: what is wrong with them.
     """
 
+    fault = Fault.GRAPHLETS_DAMAGED
+
     def __init__(self, problem: str) -> None:
         self.problem = problem
         super().__init__(f"the Graphlets artifact cannot be used: {problem}")
@@ -73,6 +75,7 @@ class PipelineHistory:
         it has none; empty where an earlier release did not write it.
       decisions: earlier gates' decisions, oldest first.
       problem: why ``current`` or ``past`` is None; "" where neither is.
+      fault: the same as a code (``errors.Fault``); likewise.
       release: version of this library that described the graphlets.
       rehearsals: what the runs before tell a rehearsal.
       nodes: ids of the Trainer nodes that the rows of ``current`` are of; ""
@@ -95,6 +98,7 @@ class PipelineHistory:
     past: Dataset | None
     decisions: tuple[PastDecision, ...] = ()
     problem: str = ""
+    fault: str = ""
     release: str = __version__
     past_runs: tuple[str, ...] = ()
     rehearsals: RehearsalPast = dataclasses.field(default_factory=RehearsalPast)
@@ -163,6 +167,7 @@ def to_files(history: PipelineHistory) -> dict[str, bytes]:
         "graphlets": 0 if history.past is None else len(history.past),
         "labelled": history.num_labelled,
         "problem": history.problem,
+        "fault": history.fault,
         "release": history.release,
         "rehearsals": history.rehearsals.to_dict(),
         "nodes": list(history.nodes),
@@ -247,6 +252,7 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
         past=past,
         decisions=tuple(map(_decision_from_dict, summary["decisions"])),
         problem=summary["problem"],
+        fault=str(summary.get("fault", "")),
         release=summary["release"],
         past_runs=past_runs,
         rehearsals=RehearsalPast.from_dict(summary.get("rehearsals", {})),

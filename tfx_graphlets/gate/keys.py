@@ -59,6 +59,7 @@ EXPLORED: Final = "explored"  # int: 1 if it proceeds only because skips are exp
 EXPLORATION: Final = "exploration"  # float 0..1: share of predicted skips that run anyway
 RISK: Final = "risk"  # float 0..1: the most by which a push was likely to be skipped
 # FRESHNESS, as below: what the threshold was chosen for; absent where it was chosen for none
+FAULT: Final = "fault"  # what kept it from deciding (errors.Fault); absent where nothing did
 REASON: Final = "reason"  # a sentence
 STAGE: Final = "stage"  # input, pre, trainer or validation
 NODES: Final = "nodes"  # JSON list: what was found about each Trainer node behind the gate
@@ -69,7 +70,7 @@ TOP_FEATURES: Final = "top_features"  # JSON list of [feature, value, effect], l
 SIMILAR_GRAPHLETS: Final = "similar_graphlets"  # JSON list of [run or Trainer id, pushed, 0..1]
 SECONDS: Final = "seconds"  # float: what the decision took
 
-# Custom properties of Graphlets, WasteModel and Archive.
+# Custom properties of Graphlets, WasteModel and Archive; FAULT too.
 USABLE: Final = "usable"  # int: 1, or 0 if there is only the problem
 PROBLEM: Final = "problem"  # a sentence; absent where usable
 NUM_GRAPHLETS: Final = "num_graphlets"  # int: labelled graphlets of the history

@@ -20,7 +20,7 @@ from tfx_graphlets.trace.trace import IntArray, Trace
 from tfx_graphlets.vocabulary import Role, Stage
 
 _FLAGS = (keys.PROCEED, keys.WOULD_SKIP, keys.SHADOW, keys.EXPLORED, keys.FAILED_OPEN)
-_TEXTS = (keys.STAGE, keys.GATE, keys.NODES, keys.REASON)
+_TEXTS = (keys.STAGE, keys.GATE, keys.NODES, keys.REASON, keys.FAULT)
 _SHARES = (keys.EXPLORATION, keys.RISK, keys.PROBABILITY, keys.THRESHOLD, keys.FRESHNESS)
 
 
@@ -70,6 +70,7 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
                 freshness=share.get(keys.FRESHNESS),
                 failed_open=values[keys.FAILED_OPEN] == 1,
                 reason=text[keys.REASON][at] or "",
+                fault=text[keys.FAULT][at] or "",
                 nodes=nodes_of_text(text[keys.NODES][at]),
             )
         )

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.errors import Fault, GraphletsError, in_one_line
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.checks import check_stage
@@ -172,7 +172,8 @@ def run_gate(
         makes the decision of a gate that broke.
     """
     if history.problem or history.current is None or history.past is None:
-        raise GraphletsError(history.problem or "there is no current graphlet")
+        problem = GraphletsError(history.problem or "there is no current graphlet")
+        raise problem.with_fault(Fault(history.fault or Fault.NO_HISTORY))
     if history.stage is not settings.stage:
         raise GraphletsError(
             f"the Graphlets artifact is of stage {history.stage} and the gate stands at stage "
@@ -292,7 +293,7 @@ def skipped_before(stage: str, outer: str) -> GateDecision:
     )
 
 
-def failed_open(stage: str, error: Exception) -> GateDecision:
+def failed_open(stage: str, error: BaseException) -> GateDecision:
     """The decision of a gate that broke: proceed, and say what happened."""
     return GateDecision(
         proceed=True,
@@ -304,16 +305,26 @@ def failed_open(stage: str, error: Exception) -> GateDecision:
     )
 
 
-def in_one_line(error: Exception) -> str:
-    """What went wrong, as one line without a full stop; the class too if it is not ours."""
-    text = " ".join(str(error).split()).rstrip(".")
-    if isinstance(error, GraphletsError) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def failed_closed(stage: str, error: BaseException) -> GateDecision:
+    """The decision of a gate that broke where its author prefers a skip (``on_error="skip"``)."""
+    return GateDecision(
+        proceed=False,
+        would_skip=True,
+        probability=None,
+        threshold=None,
+        reason=f"Skipped because the gate could not decide: {in_one_line(error)}.",
+        stage=stage,
+    )
 
 
 def custom_properties(
-    decision: GateDecision, *, gate: str, shadow: bool, failed_open: bool, seconds: float
+    decision: GateDecision,
+    *,
+    gate: str,
+    shadow: bool,
+    failed_open: bool,
+    seconds: float,
+    fault: str = "",
 ) -> dict[str, int | float | str]:
     """What is written on the GateDecision artifact, by key; see ``keys``.
 
@@ -333,6 +344,7 @@ def custom_properties(
         keys.EXPLORATION: _rounded(decision.exploration),
         keys.RISK: _rounded(decision.risk),
         keys.FRESHNESS: _rounded(decision.freshness),
+        keys.FAULT: fault or None,
         keys.REASON: decision.reason,
         keys.STAGE: decision.stage,
         keys.GATE: gate or None,

@@ -10,11 +10,10 @@ from typing import Final
 import numpy as np
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.errors import GraphletsError, TraceNotFoundError
+from tfx_graphlets.errors import Fault, GraphletsError, TraceNotFoundError, fault_of, in_one_line
 from tfx_graphlets.features import all_features, describe
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate import run as gate_run
 from tfx_graphlets.gate.graphlets_file import (
     FILES,
     GraphletsFormatError,
@@ -57,7 +56,7 @@ def collect_files(
         return to_files(broken(request, error, now_ms))
 
 
-def broken(request: Request, error: Exception, now_ms: int) -> PipelineHistory:
+def broken(request: Request, error: BaseException, now_ms: int) -> PipelineHistory:
     """A history that holds only the problem."""
     return PipelineHistory(
         stage=request.stage,
@@ -66,7 +65,8 @@ def broken(request: Request, error: Exception, now_ms: int) -> PipelineHistory:
         read_ms=now_ms,
         current=None,
         past=None,
-        problem=gate_run.in_one_line(error),
+        problem=in_one_line(error),
+        fault=str(fault_of(error)),
     )
 
 
@@ -364,4 +364,5 @@ def custom_properties(history: PipelineHistory) -> dict[str, int | float | str]:
     }
     if history.problem:
         properties[keys.PROBLEM] = history.problem
+        properties[keys.FAULT] = history.fault or str(Fault.BUG)
     return properties

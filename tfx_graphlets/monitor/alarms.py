@@ -131,10 +131,13 @@ def behaviour_alarms(
     last = own[-rules.failing_window :]
     failed = sum(one.decision.failed_open for one in last)
     if len(last) >= rules.failing_least and failed >= rules.failing_share * len(last):
+        codes = sorted(
+            {one.decision.fault or "unknown" for one in last if one.decision.failed_open}
+        )
         message = (
             f"{failed} of the last {len(last)} decisions could not be made, and their runs "
-            "proceeded. The property `reason` of the latest GateDecision with failed_open = 1 "
-            "says what to mend."
+            f"proceeded ({', '.join(codes)}). The property `reason` of the latest GateDecision "
+            "with failed_open = 1 says what to mend."
         )
         alarms.append(Alarm("failing_open", ALARM, message))
     tail = own[-rules.most_skips :]

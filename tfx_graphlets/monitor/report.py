@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -47,6 +48,8 @@ class GateReport:
       explored: ran only to explore; forced: ran only by an order; shadow: in
         shadow mode; guarded: predicted to be skipped and let run by a guard
         rail or in a cold start; failed_open: ran because the gate broke.
+      faults: number of decisions that something kept the gate from, by its code
+        (``errors.Fault``), whatever ``on_error`` made of them.
       pushes: runs that are known to have been pushed.
       misses: what is known of pushes that were skipped.
       freshness: share of pushes kept outside shadow mode; None where nothing
@@ -70,6 +73,7 @@ class GateReport:
     shadow: int
     guarded: int
     failed_open: int
+    faults: Mapping[str, int]
     pushes: int
     misses: MissEstimate
     freshness: Freshness | None
@@ -101,6 +105,9 @@ class GateReport:
             f"{gate}: {self.decisions} decisions, {self.runs} runs, {self.skips} skips"
             + (f" ({counts})" if counts else "")
         ]
+        if self.faults:
+            named = ", ".join(f"{number} {code}" for code, number in self.faults.items())
+            lines.append(f"  could not decide: {named}")
         lines += [f"  {line}" for line in (*self._on_freshness(), *self._on_the_rest())]
         return "\n".join(lines)
 
@@ -311,6 +318,7 @@ def _report(
         shadow=sum(one.shadow for one in made),
         guarded=sum(_guarded(one) for one in made),
         failed_open=sum(one.failed_open for one in made),
+        faults=_faults(made),
         pushes=len(pushed_runs(observations)),
         misses=misses,
         freshness=live_freshness(observations, misses),
@@ -319,6 +327,12 @@ def _report(
         savings=savings,
         calibration=calibration_drift(observations),
     )
+
+
+def _faults(decisions: Sequence[PastDecision]) -> dict[str, int]:
+    """Number of decisions by what kept the gate from them, sorted by it; "unknown" without."""
+    found = Counter(one.fault or "unknown" for one in decisions if one.fault or one.failed_open)
+    return dict(sorted(found.items()))
 
 
 def _guarded(one: PastDecision) -> bool:

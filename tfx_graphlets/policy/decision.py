@@ -68,6 +68,7 @@ class PastDecision:
       freshness: share of pushes that the threshold was chosen to keep, 0..1;
         None where it was not chosen for one.
       failed_open: whether the gate broke and let the run through.
+      fault: what kept it from deciding, as a code; "" where nothing did.
       reason: its sentence; "" where the trace was read without.
       nodes: what it found about each Trainer node behind it; empty where the
         artifact does not say.
@@ -92,6 +93,7 @@ class PastDecision:
     reason: str = ""
     nodes: tuple[NodeDecision, ...] = ()
     node: str = ""
+    fault: str = ""
 
     def of_node(self, node: str) -> PastDecision | None:
         """The decision with the figures of one Trainer node; None where it is not about that one.
@@ -116,4 +118,5 @@ class PastDecision:
     @property
     def followed(self) -> bool:
         """Whether it only followed the skip of a gate at an earlier stage."""
-        return not self.proceed and self.probability is None and self.threshold is None
+        nothing_predicted = self.probability is None and self.threshold is None
+        return not self.proceed and nothing_predicted and not self.fault

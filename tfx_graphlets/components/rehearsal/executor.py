@@ -13,11 +13,10 @@ from tfx.dsl.components.base import base_executor
 from tfx.types.artifact import Artifact
 
 from tfx_graphlets.components.artifact_files import read_files, write_files
-from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.errors import GraphletsError, in_one_line
 from tfx_graphlets.gate import graphlets_file as history
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.rehearsals import RehearsalPast
-from tfx_graphlets.gate.run import in_one_line
 from tfx_graphlets.rehearsal import (
     Demand,
     Mode,
