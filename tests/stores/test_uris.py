@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
 from tests.stores.mlmd_files import write_store
 from tests.stores.readers import needs_mlmd
-from tfx_graphlets.errors import InvalidArgumentError, StoreError, StoreNotFoundError
+from tests.strategies import deterministic
+from tfx_graphlets.cli import main
+from tfx_graphlets.errors import (
+    GraphletsError,
+    InvalidArgumentError,
+    StoreError,
+    StoreNotFoundError,
+)
 from tfx_graphlets.stores import uris as connection
+from tfx_graphlets.stores.kubeflow.address import SCHEMES, parse_address
 from tfx_graphlets.stores.sql import server_store
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.stores.uris import PASSWORD_FILE_VARIABLE, PASSWORD_VARIABLE, parse_server
+from tfx_graphlets.stores.uris import (
+    PASSWORD_FILE_VARIABLE,
+    PASSWORD_VARIABLE,
+    may_hold_password,
+    parse_server,
+)
 
 SECRET = "p@ss/w0rd"  # noqa: S105 - looked for in what is shown
 
@@ -144,3 +160,110 @@ def test_the_connection_is_not_logged(tmp_path: Path) -> None:
         absl_logging.set_verbosity(verbosity)
         logger.removeHandler(handler)
     assert not [line for line in lines if "ConnectionConfig" in line]
+
+
+# -- whatever is misspelt ------------------------------------------------------------
+
+HIDDEN = "s3cretPassw0rd"
+_SPELLINGS = (
+    "",
+    "/",
+    "//",
+    ":",
+    "@",
+    "?",
+    "#",
+    "%",
+    "[",
+    "\\",
+    "~",
+    "\0",
+    "é",
+    " ",
+    "\n",
+    "=",
+    "1",
+)
+
+
+@st.composite
+def misspelt(draw: st.DrawFn) -> str:
+    """A URI with HIDDEN behind a colon or before an at sign, everything else misspelt at will."""
+    scheme = draw(
+        st.sampled_from(
+            ("mysql://", "postgresql://", "mysql+mlmd://", "grpc://", "kfp+http://", "ftp://",
+             "sqlite://", "sqlite+mlmd://", "file://", "://", "mysql:", "~", "")
+        )
+    )  # fmt: skip
+    before = list(f"{scheme}user:")
+    after = list("@127.0.0.1:1/db?x=%zz")
+    for letters in (before, after):
+        for _ in range(draw(st.integers(0, 3))):
+            at = draw(st.integers(0, len(letters) - 1))
+            letters[at] = draw(st.sampled_from(_SPELLINGS))
+    head, tail = "".join(before), "".join(after)
+    # Where both marks are lost it is a host's name, or a file's.
+    assume(head.endswith(":") or "@" in tail)
+    return f"{head}{HIDDEN}{tail}"
+
+
+@settings(deterministic, max_examples=600)
+@given(text=misspelt())
+@example(text=f"mysql://user/{HIDDEN}@127.0.0.1:1")
+@example(text=f"kfp+http://user/{HIDDEN}@127.0.0.1:1/db")
+@example(text=f"my?sql://user:{HIDDEN}@127.0.0.1:1/db?x=%zz")
+@example(text=f"://user:{HIDDEN}@127.0.0.1:1/db")
+@example(text=f"sqlite+mlmd://user:{HIDDEN}@127.0.0.1:1/db")
+def test_whatever_is_misspelt_the_password_is_nowhere(text: str) -> None:
+    """Not in an error, its causes or its attributes, nor in what may be shown of the URI."""
+    assert HIDDEN not in connection.redacted(text)
+    assert may_hold_password(text) or not text.startswith(("mysql://", "postgresql://"))
+    try:
+        scheme = text.partition("://")[0].lower()
+        if scheme in connection.SERVER_SCHEMES:
+            server = parse_server(text, {})
+            assert HIDDEN not in server.name + repr(server)
+            assert HIDDEN not in server.without_secrets(f"denied for '{server.user}' ({HIDDEN})")
+        elif scheme in SCHEMES:
+            address = parse_address(text, {})
+            assert HIDDEN not in address.name + repr(address)
+        else:
+            open_store(text)
+    except (GraphletsError, OSError) as error:
+        said = [f"{one} {one!r} {vars(one)}" for one in _causes(error)]
+        assert HIDDEN not in " ".join(said)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["segment", f"mysql:/u:{HIDDEN}@h/db"],
+        ["segment", "x.sqlite", f"mysql://u:{HIDDEN}@h/db"],
+        [f"mysql://u:{HIDDEN}@h/db", "segment"],
+        ["segment", "x.sqlite", f"--pipelin=mysql://u:{HIDDEN}@h/db"],
+        ["features", "x.sqlite", "--output", "y.csv", "--stage", f"mysql://u:{HIDDEN}@h/db"],
+        ["evaluate", f"mysql://u:{HIDDEN}@h/db", "x.sqlite"],
+        ["segment", f"mysql://u:{HIDDEN}@h/db\n", "--format", "json"],
+        ["archive", "x.sqlite", "--output", f"mysql://u:{HIDDEN}@h/db"],
+    ],
+)
+def test_the_command_line_repeats_no_password(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A URI in the place of another word is not repeated either."""
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(words)
+    except SystemExit as stopped:
+        code = int(str(stopped.code))
+    assert code in (1, 2)
+    assert HIDDEN not in "".join(capfd.readouterr())

@@ -99,8 +99,7 @@ def groups_of_store(
     """
     if max_executions is not None and max_executions < 1:
         raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
-    scheme = store.partition("://")[0].lower()
-    if scheme in connection.SERVER_SCHEMES and connection.parse_server(store, {}).password:
+    if connection.may_hold_password(store):
         raise InvalidArgumentError(
             "store",
             connection.redacted(store),

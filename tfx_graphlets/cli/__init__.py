@@ -30,14 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
       The exit code (see the module); a usage error exits with 2 by itself.
     """
-    options = parse.parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parse.parser().parse_args(words)
     parse.set_up_logging(options.verbose)
     try:
         result = command.COMMANDS[options.command](options)
-    except GraphletsError as error:
-        return _fail(error, options.format)
-    except OSError as error:  # a full disk, a directory without permission
-        return _fail(error, options.format)
+    except (GraphletsError, OSError) as error:  # OSError: a full disk, no permission
+        return _fail(error, parse.without_passwords(str(error), words), options.format)
     except KeyboardInterrupt:
         sys.stderr.write("tfx-graphlets: interrupted\n")
         return EXIT_FAILURE
@@ -54,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_SKIP if result.skip else EXIT_DONE
 
 
-def _fail(error: Exception, output_format: str) -> int:
-    reason = " ".join(str(error).split())
+def _fail(error: Exception, said: str, output_format: str) -> int:
+    reason = " ".join(said.split())
     render.warn(reason, sys.stderr)
     if output_format == "json":
         try:

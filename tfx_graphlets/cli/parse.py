@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from tfx_graphlets.cli import values
+from tfx_graphlets.stores.uris import redacted
 from tfx_graphlets.vocabulary import Stage
 
 STORE_HELP = (
@@ -15,9 +18,35 @@ STORE_HELP = (
 )
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages repeat no password that a word may hold."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse does, but for what it remembers."""
+        self.words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Prints usage and message, and exits with 2."""
+        super().error(without_passwords(message, getattr(self, "words", ())))
+
+
+def without_passwords(message: str, words: Sequence[str]) -> str:
+    """The message without the passwords that the words which were typed may hold."""
+    for word in words:
+        if redacted(word) != word:
+            login = word.partition("://")[2].rpartition("@")[0] or word.rpartition("@")[0]
+            for secret in (word, login, login.partition(":")[2]):
+                for said in filter(None, (secret, repr(secret)[1:-1])):
+                    message = message.replace(said, redacted(word) if secret is word else "***")
+    return message
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="tfx-graphlets",
         description="Model graphlets of TFX pipelines: where the compute goes, and which "
         "training will not be pushed.",
@@ -259,7 +288,7 @@ def set_up_logging(verbose: bool) -> None:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[Any],
     name: str,
     help_text: str,
     default_format: str = "table",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.stores.uris import PASSWORD_VARIABLE, redacted
+from tfx_graphlets.stores.uris import PASSWORD_VARIABLE, may_hold_password, redacted
 from tfx_graphlets.vocabulary import Role, Stage
 
 
@@ -85,8 +85,7 @@ def check_store(store: str | None) -> str | None:
         return None
     if not store:
         raise InvalidArgumentError("store", store, "must be a URI or a path, or None")
-    credentials = store.partition("://")[2].rpartition("@")[0]
-    if ":" in credentials:
+    if may_hold_password(store):
         raise InvalidArgumentError(
             "store",
             redacted(store),

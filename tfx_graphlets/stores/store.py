@@ -154,7 +154,8 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
     if scheme == "sqlite+mlmd":
         from tfx_graphlets.stores.mlmd.store import MlmdStore
 
-        return MlmdStore.from_sqlite(rest, name=text)
+        _check_no_server(rest, text)
+        return MlmdStore.from_sqlite(_expanded(rest), name=text)
     scheme, by_api = scheme.removesuffix("+mlmd"), scheme.endswith("+mlmd")
     if scheme in connection.SERVER_SCHEMES:
         plain = f"{scheme}://{rest}" if by_api else text
@@ -177,6 +178,13 @@ def _open_server(server: connection.Server, *, by_api: bool) -> Store:
     return MlmdStore.from_server(server)
 
 
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, ValueError):  # ~ and a user whom this machine does not know
+        return Path(path)
+
+
 def _exists(place: Path) -> bool:
     try:
         return place.exists()
@@ -184,12 +192,16 @@ def _exists(place: Path) -> bool:
         return False
 
 
+def _check_no_server(path: str, name: str) -> None:
+    if connection.is_server_like(path) and not _exists(_expanded(path)):
+        raise InvalidArgumentError("uri", connection.redacted(name), ACCEPTED)
+
+
 def _open_path(path: str, name: str) -> Store:
     from tfx_graphlets.stores.archive.format import MANIFEST
 
-    place = Path(path).expanduser()
-    if connection.is_server_like(path) and not _exists(place):
-        raise InvalidArgumentError("uri", connection.redacted(name), ACCEPTED)
+    _check_no_server(path, name)
+    place = _expanded(path)
     if not place.is_dir():
         from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
 

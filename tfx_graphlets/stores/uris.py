@@ -57,14 +57,49 @@ class Server:
         return f"{self.backend}://{host}:{self.port}{path}"
 
     def without_secrets(self, text: str) -> str:
-        """``text`` with the password taken out, for messages of others."""
-        return text.replace(self.password, "***") if self.password else text
+        """``text`` without the password, for messages of others; where there is none, the user."""
+        if self.password:
+            return text.replace(self.password, "***")
+        # Where a colon or an at sign was lost, the user's name holds the password.
+        return re.sub(rf"(?<!\w){re.escape(self.user)}(?!\w)", "***", text) if self.user else text
 
 
-# What a server's URI begins with, however it is misspelt.
-_SERVER_LIKE: Final = re.compile(
-    r"\W*(?:mysql|maria|postgres|grpc|kfp)|.*:[^@]*@", re.IGNORECASE | re.DOTALL
+# A URI as it must be: nothing in it but user and password can hide a password.
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\]]+)"
+_PLACE: Final = rf"(?:{_HOST}(?::\d{{1,5}})?)?(?:/[^\s@:/?#]*)*"
+_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_WHOLE: Final = re.compile(
+    rf"(?P<scheme>{_SCHEME})(?:(?P<login>[^/?#]*)@)?(?P<place>{_PLACE})(?:[?#][^@]*)?"
 )
+_SERVER_WORD: Final = re.compile(r"\W*(?:mysql|maria|postgres|grpc|kfp)", re.IGNORECASE)
+# A colon between two digits and two digits stands in a time of day, as in the names of runs.
+_MARK: Final = re.compile(r"[?#]|:(?!(?<=\d\d:)\d\d(?!\w))")
+
+
+def redacted(uri: str) -> str:
+    """The URI without user, password and query, however it is misspelt.
+
+    A password follows a colon or stands before an at sign. In a text that is no
+    whole URI nothing after the one (but for that of ``://``) or before the other
+    is shown; what is shown of a path are names that hold neither.
+
+    >>> redacted("mysql://me:secret@host:3306/db"), redacted("mysql:/me:secret@host/db")
+    ('mysql://host:3306/db', '***@host/db')
+    >>> redacted("postgresql://me:secret.host:1/db"), redacted("grpc://host:8080")
+    ('postgresql://me***', 'grpc://host:8080')
+    >>> redacted("my?sql://me:secret@host"), redacted("runs/2026-01-02T10:30:00/metadata.sqlite")
+    ('***@host', 'runs/2026-01-02T10:30:00/metadata.sqlite')
+    """
+    whole = _WHOLE.fullmatch(uri)
+    if whole is not None:
+        return whole["scheme"] + whole["place"]
+    _, at, last = uri.rpartition("@")
+    if at:
+        return f"***@{last}" if last and re.fullmatch(_PLACE, last) else "***"
+    scheme = re.match(_SCHEME, uri)
+    begin = scheme.end() if scheme else 0
+    mark = _MARK.search(uri, begin)
+    return uri if mark is None else f"{uri[: mark.start()]}***"
 
 
 def is_server_like(text: str) -> bool:
@@ -73,26 +108,22 @@ def is_server_like(text: str) -> bool:
     >>> is_server_like("mysql:/me:secret@host/db"), is_server_like("runs/metadata.sqlite")
     (True, False)
     """
-    return _SERVER_LIKE.match(text) is not None
+    return _SERVER_WORD.match(text) is not None or redacted(text) != text
 
 
-def redacted(uri: str) -> str:
-    """The URI without user, password and query, however it is misspelt.
+def may_hold_password(uri: str) -> bool:
+    """Whether a text that was meant for a store's URI may hold a password, however misspelt.
 
-    >>> redacted("mysql://me:secret@host:3306/db"), redacted("mysql:/me:secret@host/db")
-    ('mysql://host:3306/db', 'mysql:***@host/db')
-    >>> redacted("postgresql://me:secret.host:1/db"), redacted("grpc://host:8080")
-    ('postgresql://me:***/db', 'grpc://host:8080')
+    >>> may_hold_password("mysql:/me:secret@host/db"), may_hold_password("mysql://me@host/db")
+    (True, False)
+    >>> may_hold_password("mysql://me/secret@host/db"), may_hold_password("gs://bucket/r@1")
+    (True, False)
     """
-    whole = re.sub(r"://.*@", "://", uri, flags=re.DOTALL)
-    whole = re.sub(r"[?#].*", "", whole, flags=re.DOTALL)
-    if "@" in whole:
-        scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", whole)
-        whole = f"{scheme[0] if scheme else ''}***@{whole.rpartition('@')[2]}"
-    if is_server_like(whole):
-        # A colon before anything but slashes or a port may introduce a password.
-        whole = re.sub(r":(?!/|\*{3}|\d{1,5}(?:/|$)|$)[^/]*", ":***", whole)
-    return whole
+    whole = _WHOLE.fullmatch(uri)
+    if whole is not None:
+        return ":" in (whole["login"] or "")
+    before = re.sub(f"^{_SCHEME}", "", uri).rpartition("@")[0]
+    return ":" in before or (_SERVER_WORD.match(uri) is not None and redacted(uri) != uri)
 
 
 def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
@@ -138,6 +169,10 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
     if backend != "grpc" and (not database or "/" in database):
         raise InvalidArgumentError(
             "uri", shown, f"name the database, as in {backend}://user@host:port/database"
+        )
+    if _WHOLE.fullmatch(uri) is None:
+        raise InvalidArgumentError(
+            "uri", shown, "reserved characters (@ : / ? # and space) must be percent-encoded"
         )
     password = urllib.parse.unquote(parts.password or "")
     if backend == "grpc":

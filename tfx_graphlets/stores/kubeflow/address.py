@@ -115,6 +115,10 @@ def parse_address(uri: str, environment: Mapping[str, str]) -> Address:
         raise InvalidArgumentError(
             "uri", shown, f"no credentials may stand in it; put a token into {TOKEN_VARIABLE}"
         )
+    if redacted(uri) != f"{uri.partition('://')[0]}://{parts.netloc}{parts.path}":
+        raise InvalidArgumentError(
+            "uri", shown, f"it must read {_FORM}, reserved characters percent-encoded"
+        )
     unknown = sorted(set(query) - set(_QUERY_NAMES))
     if not host or parts.fragment or unknown or any(len(one) > 1 for one in query.values()):
         raise InvalidArgumentError(

@@ -89,7 +89,7 @@ class MlmdStore:
           StoreError, MissingDependencyError: as ``open_store``.
         """
         shown = os.fspath(path) if name is None else name
-        place = Path(path).expanduser().absolute()
+        place = Path(path).absolute()
         # The API would make its tables in an empty file.
         connection = sqlite_file.connect(place, shown)
         version = sqlite_file.schema_version(connection)
