@@ -325,6 +325,26 @@ class Reference:
         )
         return silent and row["state"] == COMPLETE
 
+    def verdict(self, trainer: int) -> float | None:
+        """The verdict that counts on the model of a graphlet: 1 or 0, None where there is none."""
+        behind = self.downstream[trainer]
+        validators = {e for e in behind if self.role[e] == "MODEL_VALIDATOR"}
+        listened_to = {
+            validator
+            for pusher in behind
+            if self.role[pusher] == "PUSHER" and self._counts(pusher)
+            for artifact in self.inputs[pusher]
+            if self.artifact_type[artifact] == "ModelBlessing"
+            for validator in self.producers[artifact] & validators
+        }
+        said = [
+            self.rows.artifacts[artifact]["blessed"]
+            for validator in listened_to or validators
+            for artifact in self.outputs[validator]
+            if self.artifact_type[artifact] == "ModelBlessing"
+        ]
+        return min((one for one in said if one is not None), default=None)
+
     def _is_retried(self, trainer: int) -> bool:
         def place(execution: int) -> tuple[object, ...]:
             pipeline = self._context_of(execution, PIPELINE_CONTEXTS)

@@ -20,7 +20,8 @@ class Rows:
     Attributes:
       executions: id to type (full name), state, create, update.
       artifacts: id to type (full name); pushed, the set of numbers that its
-        properties ``pushed`` hold; and speaks, whether it has such a property.
+        properties ``pushed`` hold; speaks, whether it has such a property; and
+        blessed, the number that its property ``blessed`` holds, or None.
       events: (execution, artifact, event type, first key step or None).
       contexts: id to (type, name).
       associations: (context, execution).
@@ -54,7 +55,7 @@ def read_sqlite(path: Path | str) -> Rows:
         }
     for row in select("SELECT id, type_id FROM Artifact"):
         rows.artifacts[row["id"]] = {
-            "type": type_names[row["type_id"]], "pushed": set(), "speaks": False,
+            "type": type_names[row["type_id"]], "pushed": set(), "speaks": False, "blessed": None,
         }  # fmt: skip
     for row in map(dict, select("SELECT * FROM ArtifactProperty WHERE name = 'pushed'")):
         if row["artifact_id"] in rows.artifacts:
@@ -62,6 +63,12 @@ def read_sqlite(path: Path | str) -> Rows:
         for column in ("int_value", "double_value", "string_value", "bool_value"):
             if row.get(column) is not None and row["artifact_id"] in rows.artifacts:
                 rows.artifacts[row["artifact_id"]]["pushed"].add(_number(row[column]))
+    blessings = "SELECT * FROM ArtifactProperty WHERE name = 'blessed' ORDER BY is_custom_property"
+    for row in map(dict, select(blessings)):
+        for column in ("int_value", "double_value", "string_value", "bool_value"):
+            number = None if row.get(column) is None else _number(row[column])
+            if number is not None and row["artifact_id"] in rows.artifacts:
+                rows.artifacts[row["artifact_id"]]["blessed"] = number
     keys: dict[int, str] = {}
     for row in select("SELECT * FROM EventPath ORDER BY rowid"):
         if not row["is_index_step"]:
@@ -97,12 +104,16 @@ def rows_of_raw(raw: Any) -> Rows:
             "update": update,
         }
     for artifact, type_name in zip(raw.artifact_id, raw.artifact_type):
-        rows.artifacts[artifact] = {"type": type_name, "pushed": set(), "speaks": False}
+        rows.artifacts[artifact] = {
+            "type": type_name, "pushed": set(), "speaks": False, "blessed": None,
+        }  # fmt: skip
     properties = raw.artifact_properties
     for owner, name, value in zip(properties.owner, properties.name, properties.value):
         if name == "pushed" and owner in rows.artifacts:
             rows.artifacts[owner]["pushed"].add(_number(value))
             rows.artifacts[owner]["speaks"] = True
+        if name == "blessed" and owner in rows.artifacts and _number(value) is not None:
+            rows.artifacts[owner]["blessed"] = _number(value)
     rows.events = list(zip(raw.event_execution, raw.event_artifact, raw.event_type, raw.event_key))
     rows.contexts = dict(zip(raw.context_id, zip(raw.context_type, raw.context_name)))
     rows.associations = [(context, execution) for context, execution in raw.association]

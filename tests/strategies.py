@@ -41,6 +41,7 @@ ARTIFACT_TYPES = (
     "InfraBlessing", "PushedModel", "acme.Report", "system.Model",
 )  # fmt: skip
 PUSHED_VALUES = (1, 1, 1, 0, 0, True, "1", 1.0, 2, "no")
+BLESSED_VALUES = (1, 1, 0, True, "1", 0.0, "no")
 
 
 class Pipeline:
@@ -151,8 +152,11 @@ class Pipeline:
         )
         if self.parts["infra"]:
             self.node("InfraValidator", {"model": model}, {"blessing": "InfraBlessing"})
+        listens_to = evaluated
         if "acme.Checker" in self.customs:
-            self.node("acme.Checker", {"model": model}, {"result": "ModelEvaluation"})
+            outputs = {"result": "ModelEvaluation", "blessing": "ModelBlessing"}
+            checked = self.node("acme.Checker", {"model": model}, outputs)
+            listens_to = self.randomness.choice((evaluated, checked, {}))
         if "Reporter" in self.customs:
             self.node("Reporter", {"e": evaluated.get("evaluation", [])}, {"r": "acme.Report"})
         if self.chance(0.2):
@@ -160,7 +164,7 @@ class Pipeline:
             self.spans += made.get("examples", [])
         pusher = "Uploader" if "Uploader" in self.customs else "Pusher"
         self.node(
-            pusher, {"model": model, "model_blessing": evaluated.get("blessing", [])},
+            pusher, {"model": model, "model_blessing": listens_to.get("blessing", [])},
             {"pushed_model": "PushedModel"},
         )  # fmt: skip
         self.serving += model if self.chance(0.5) else []
@@ -207,9 +211,11 @@ class Pipeline:
         return made
 
     def artifact(self, type_name: str) -> int:
-        """A new artifact; a PushedModel says whether it was pushed."""
+        """A new artifact; a PushedModel and a blessing say what became of the model."""
         if type_name == "PushedModel":
             return self.build.artifact(type_name, pushed=self.randomness.choice(PUSHED_VALUES))
+        if type_name in ("ModelBlessing", "InfraBlessing"):
+            return self.build.artifact(type_name, blessed=self.randomness.choice(BLESSED_VALUES))
         return self.build.artifact(type_name)
 
     def associate(self, execution: int) -> None:
@@ -251,8 +257,9 @@ def arbitrary_rows(draw: Callable[..., int]) -> RawTables:
     choose, between = randomness.choice, randomness.randint
     num_executions, num_artifacts = draw(st.integers(1, 16)), draw(st.integers(1, 16))
     for _ in range(num_artifacts):
-        pushed = {"pushed": choose(PUSHED_VALUES)} if randomness.random() < 0.3 else {}
-        build.artifact(choose((*ARTIFACT_TYPES, *("Model", "Examples") * 3)), **pushed)
+        said = {"pushed": choose(PUSHED_VALUES)} if randomness.random() < 0.3 else {}
+        said |= {"blessed": choose(BLESSED_VALUES)} if randomness.random() < 0.3 else {}
+        build.artifact(choose((*ARTIFACT_TYPES, *("Model", "Examples") * 3)), **said)
     trainers = ("Trainer", PREFIX + "Trainer", "GenericTrainer", "Pusher")
     for number in range(num_executions):
         name = choose(trainers) if randomness.random() < 0.4 else choose(CLASSES)

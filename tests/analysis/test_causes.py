@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -18,9 +19,22 @@ from tfx_graphlets.vocabulary import ExecutionState, Stage
 
 
 def one_run(
-    *, pushed: int = 0, push_fails: bool = False, validator: str = "", pusher: bool = True
+    *,
+    pushed: int = 0,
+    push_fails: bool = False,
+    validator: str = "",
+    pusher: bool = True,
+    blessed: Sequence[int] = (),
+    listens_to: Sequence[int] = (),
 ) -> Graphlets:
-    """A run before that was pushed, where there is a Pusher, and one that is asked about."""
+    """A run before that was pushed, where there is a Pusher, and one that is asked about.
+
+    Args:
+      pushed, push_fails, pusher: whether there is a Pusher, and what it does.
+      validator: a class that puts out an InfraBlessing of 0.
+      blessed: what each Evaluator says.
+      listens_to: numbers of the Evaluators whose blessings the Pusher takes in.
+    """
     build = TraceBuilder()
     for run, push in (("r0", 1), ("r1", pushed)):
         examples, model = build.artifact("Examples", span=len(run)), build.artifact("Model")
@@ -33,11 +47,19 @@ def one_run(
             build.execution(
                 validator, inputs={"model": [model]}, outputs={"blessing": [blessing]}, run=run
             )
+        said: list[int] = []
+        for value in blessed if run == "r1" else ():
+            said.append(build.artifact("ModelBlessing", blessed=value))
+            build.execution(
+                "Evaluator", inputs={"model": [model]}, outputs={"blessing": said[-1:]}, run=run
+            )
         if pusher:
+            heard = [said[number] for number in listens_to] if run == "r1" else []
             result = build.artifact("PushedModel", pushed=push)
             failed = push_fails and run == "r1"
             build.execution(
-                "Pusher", inputs={"model": [model]}, outputs={"pushed_model": [result]}, run=run,
+                "Pusher", inputs={"model": [model], "model_blessing": heard},
+                outputs={"pushed_model": [result]}, run=run,
                 state=ExecutionState.FAILED if failed else ExecutionState.COMPLETE,
             )  # fmt: skip
     return segment(build.trace())
@@ -60,23 +82,18 @@ def with_values(graphlets: Graphlets, **values: float) -> FeatureTable:
 @pytest.mark.parametrize(
     ("graphlets", "values", "expected"),
     [
-        (one_run(pushed=1), {"evaluation__blessed": 1}, NOT_WASTED),
-        (one_run(push_fails=True), {"evaluation__blessed": 1}, Cause.FAILED_PUSH),
-        (one_run(), {"evaluation__blessed": 1}, Cause.HELD_BACK),
+        (one_run(pushed=1, blessed=[1]), {}, NOT_WASTED),
+        (one_run(push_fails=True, blessed=[1]), {}, Cause.FAILED_PUSH),
+        (one_run(blessed=[1]), {}, Cause.HELD_BACK),
+        (one_run(validator="PushThrottle", blessed=[1]), {}, Cause.HELD_BACK),
+        (one_run(validator="InfraValidator", blessed=[1]), {}, Cause.NOT_SERVABLE),
+        (one_run(pusher=False, blessed=[1]), {}, Cause.NO_PUSHER),
+        (one_run(blessed=[0, 1], listens_to=[1]), {}, Cause.HELD_BACK),
+        (one_run(blessed=[0, 1], listens_to=[0]), {}, Cause.UNEXPLAINED),
+        (one_run(blessed=[0, 1]), {}, Cause.UNEXPLAINED),
         (
-            one_run(validator="PushThrottle"),
-            {"evaluation__blessed": 1, "evaluation__infra_blessed": 0},
-            Cause.HELD_BACK,
-        ),
-        (
-            one_run(validator="InfraValidator"),
-            {"evaluation__blessed": 1, "evaluation__infra_blessed": 0},
-            Cause.NOT_SERVABLE,
-        ),
-        (one_run(pusher=False), {"evaluation__blessed": 1}, Cause.NO_PUSHER),
-        (
-            one_run(),
-            {"evaluation__blessed": 0, "history__same_spans_runs": 1, "code__trainer_same_1": 1},
+            one_run(blessed=[0]),
+            {"history__same_spans_runs": 1, "code__trainer_same_1": 1},
             Cause.NO_NEW_DATA,
         ),
         (

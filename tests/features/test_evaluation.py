@@ -6,6 +6,8 @@ import pytest
 
 from tests.features.memory_payloads import metrics
 from tests.features.runs import EVAL_CONFIG, FAILED, Runs, some
+from tfx_graphlets.features import describe
+from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.vocabulary import Stage
 
 
@@ -118,3 +120,30 @@ def test_a_blessed_model_that_was_not_compared_since_has_not_decayed() -> None:
     table = runs.table(Stage.INPUT)
     decay = [table.row(n)["evaluation.baseline_decay"] for n in range(3)]
     assert decay == [None, 0.0, pytest.approx(0.05)]
+
+
+@pytest.mark.parametrize("listened", [1, 0])
+def test_of_two_evaluators_the_one_that_the_pusher_listens_to_is_described(listened: int) -> None:
+    """Verdict, margins and thresholds; the other one ran later, with a demand of its own."""
+    runs = Runs()
+    for _ in range(2):
+        run = runs.run(pushed=bool(listened), metrics=metrics(0.8, 0.7))
+        beside, name = f"beside-{runs.count}", f"p-run-{runs.count}"
+        runs.payloads.put(beside, "metrics-00000-of-00001.tfrecord", metrics(0.6, 0.7))
+        runs.build.execution(
+            "Evaluator", inputs={"model": [run.model]}, outputs={
+                "blessing": [runs.build.artifact("ModelBlessing", blessed=1 - listened)],
+                "evaluation": [runs.build.artifact("ModelEvaluation", uri=beside)],
+            },
+            eval_config=EVAL_CONFIG.replace("0.01", "0.5"), node="p.beside", run=name, pipeline="p",
+        )  # fmt: skip
+    runs.run()
+    names = ("blessed_1", "metric_1", "change_margin_1", "clone_margin")
+    assert some(runs.last(Stage.INPUT), "evaluation", *names) == {
+        "blessed_1": float(listened), "metric_1": 0.8, "change_margin_1": pytest.approx(0.09),
+        "clone_margin": pytest.approx(-0.01),
+    }  # fmt: skip
+    by_columns = describe(segment(runs.build.trace()), Stage.INPUT).row(2)
+    assert some(by_columns, "evaluation", "blessed_1", "clone_margin") == {
+        "blessed_1": float(listened), "clone_margin": pytest.approx(-0.01),
+    }  # fmt: skip

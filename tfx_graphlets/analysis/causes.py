@@ -1,8 +1,9 @@
 """Causes: why a training did not reach serving, in words, and what to do about it.
 
 A wasted graphlet (unpushed and not useful) has exactly one cause: the first of
-``Cause`` that holds, in the order in which they stand. It is told from the
-features at stage ``validation``, where everything about the graphlet is known.
+``Cause`` that holds, in the order in which they stand. It is told from what
+was recorded in the end: the verdict that the Pusher listened to, and the
+features at stage ``validation``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.graphlets.verdicts import Verdicts
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, SmallArray
 from tfx_graphlets.vocabulary import ExecutionState, Outcome, Role
 
@@ -60,7 +62,7 @@ _WORDS: Final = {
     ),
     Cause.HELD_BACK: (
         "pushed too lately",
-        "The Evaluator blessed the model, no Pusher failed, and none pushed it.",
+        "The Evaluator that its Pusher listens to blessed the model; none failed, none pushed.",
         "Train when a push may follow: a gate with this pipeline's rhythm skips the rest.",
     ),
     Cause.VALIDATION_FAILED: (
@@ -122,23 +124,29 @@ def causes_of(graphlets: Graphlets, table: FeatureTable) -> SmallArray:
     wasted = (graphlets.outcome == Outcome.UNPUSHED) & ~graphlets.useful
     pipeline = graphlets.pipeline
     failed = graphlets.trace.executions.state == ExecutionState.FAILED
-    has_pusher = np.isin(pipeline, pipeline[_has(graphlets, Role.PUSHER)])
+    counts = graphlets.pusher
+    has_pusher = np.isin(pipeline, pipeline[_has(graphlets, Role.PUSHER, among=counts)])
 
     def number(name: str) -> FloatArray:
         return table.numbers(name)
 
+    verdicts = Verdicts.of(graphlets)
+    rows, entries = graphlets.executions.rows(), np.arange(len(graphlets.executions.index))
+    verdict = verdicts.of_model(rows, entries, len(graphlets))
+    infra_verdict = verdicts.of_infra(rows, entries, len(graphlets))
+
     with np.errstate(invalid="ignore"):
-        not_servable = (number("evaluation.infra_blessed") == 0) & _has(
+        not_servable = (infra_verdict == 0) & _has(
             graphlets, Role.INFRA_VALIDATOR, among=_types(graphlets, "InfraValidator")
         )
         # A custom class that withholds an InfraBlessing is a throttle, not a test of serving.
-        blessed = (number("evaluation.blessed") == 1) & ~not_servable
+        blessed = (verdict == 1) & ~not_servable
         same_code = ~(number("code.trainer_same_1") == 0)
         missed_value = number("evaluation.value_margin") < 0
         holds = {
-            Cause.FAILED_PUSH: blessed & _has(graphlets, Role.PUSHER, among=failed),
+            Cause.FAILED_PUSH: blessed & _has(graphlets, Role.PUSHER, among=counts & failed),
             Cause.HELD_BACK: blessed & has_pusher,
-            Cause.VALIDATION_FAILED: np.isnan(number("evaluation.blessed"))
+            Cause.VALIDATION_FAILED: np.isnan(verdict)
             & _has(graphlets, Role.MODEL_VALIDATOR, among=failed),
             Cause.NO_NEW_DATA: (number("history.same_spans_runs") > 0) & same_code,
             Cause.SAME_CODE_FAILED: missed_value & (number("code.trainer_value_failed") == 1),
@@ -155,18 +163,16 @@ def causes_of(graphlets: Graphlets, table: FeatureTable) -> SmallArray:
     return result
 
 
-def _has(graphlets: Graphlets, role: Role, among: BoolArray | None = None) -> BoolArray:
+def _has(graphlets: Graphlets, role: Role, among: BoolArray) -> BoolArray:
     """Graphlets with an execution of a role behind their Trainer, bool [n].
 
     Args:
       graphlets: the graphlets.
       role: of the execution.
-      among: bool [num_executions], those that count; all by default.
+      among: bool [num_executions], those that count.
     """
     index = graphlets.executions.index
-    found = (graphlets.part == Part.DOWNSTREAM) & (graphlets.role[index] == role)
-    if among is not None:
-        found &= among[index]
+    found = (graphlets.part == Part.DOWNSTREAM) & (graphlets.role[index] == role) & among[index]
     result = np.zeros(len(graphlets), bool)
     result[graphlets.executions.rows()[found]] = True
     return result

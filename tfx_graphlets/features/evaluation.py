@@ -11,7 +11,6 @@ import math
 import numpy as np
 
 from tfx_graphlets.features.evaluations import Evaluation, clone_verdict, evaluation_of
-from tfx_graphlets.features.past import verdict
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
@@ -141,7 +140,7 @@ def describe(view: View) -> dict[str, Value]:
             (Role.MODEL_VALIDATOR, "blessed"),
             (Role.INFRA_VALIDATOR, "infra_blessed"),
         ):
-            values[f"evaluation.{name}"] = verdict(view.facts, view.own, role)
+            values[f"evaluation.{name}"] = view.facts.verdict(view.own, role)
         own = evaluation_of(view.facts, view.own)
         if own is not None:
             values["evaluation.metric"] = own.candidate
@@ -158,7 +157,7 @@ GROUP = FeatureGroup(FEATURES, describe)
 
 def _verdicts(view: View) -> dict[str, Value]:
     values: dict[str, Value] = {}
-    verdicts = [seen.blessed.get(Role.MODEL_VALIDATOR, math.nan) for seen in view.seen_previous]
+    verdicts = [seen.blessed for seen in view.seen_previous]
     for n in (1, 2, 3):
         if n <= len(verdicts):
             values[f"evaluation.blessed_{n}"] = verdicts[-n]

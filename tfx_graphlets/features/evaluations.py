@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from tfx_graphlets.features.facts import Facts, Member
 from tfx_graphlets.features.view import View
-from tfx_graphlets.graphlets.graphlet import Part
 from tfx_graphlets.payloads.evaluation import (
     EvaluationMetrics,
     change_margin,
@@ -22,7 +21,7 @@ from tfx_graphlets.payloads.thresholds import (
     label_key_of_config,
     thresholds_of_config,
 )
-from tfx_graphlets.vocabulary import ArtifactType, Outcome, PropertyName, Role
+from tfx_graphlets.vocabulary import ArtifactType, Outcome, PropertyName
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +46,12 @@ class Evaluation:
     sign: float
 
 
-def evaluation_of(facts: Facts, members: Iterable[Member]) -> Evaluation | None:
-    """The latest evaluation among some members whose metrics can be read."""
-    for member in _evaluators(members):
+def evaluation_of(facts: Facts, members: Sequence[Member]) -> Evaluation | None:
+    """The latest evaluation among some members whose metrics can be read.
+
+    Of several Evaluators those whose verdict counts come first.
+    """
+    for member in facts.validators(members):
         for artifact in facts.outputs(member.execution, ArtifactType.MODEL_EVALUATION):
             metrics = facts.decoded.metrics(artifact)
             thresholds = _thresholds(facts, member, metrics)
@@ -91,10 +93,10 @@ def clone_verdict(view: View) -> CloneVerdict | None:
     Returns: None where no evaluation, or not its config, is known.
     """
     facts = view.facts
-    blessed = [seen.blessed.get(Role.MODEL_VALIDATOR) == 1.0 for seen in view.seen_previous]
+    blessed = [seen.blessed == 1.0 for seen in view.seen_previous]
     first_blessed = blessed.index(True) if True in blessed else len(blessed)
     for at in range(len(blessed) - 1, -1, -1):
-        for member in _evaluators(view.seen_previous[at].members):
+        for member in facts.validators(view.seen_previous[at].members):
             evaluations = facts.outputs(member.execution, ArtifactType.MODEL_EVALUATION)
             metrics = facts.decoded.metrics(evaluations[0]) if evaluations else None
             thresholds = _thresholds(facts, member, metrics)
@@ -133,22 +135,12 @@ def rerun_expected(view: View, outcomes: Sequence[Outcome]) -> float | None:
 def label_key(view: View) -> str | None:
     """Name of the label by the latest known ``eval_config``; None where there is none."""
     for members in (view.own, *(seen.members for seen in reversed(view.seen_previous))):
-        for member in _evaluators(members):
+        for member in view.facts.validators(members):
             config = view.facts.execution_text(PropertyName.EVAL_CONFIG, member.execution)
             key = label_key_of_config(config) if config else None
             if key is not None:
                 return key
     return None
-
-
-def _evaluators(members: Iterable[Member]) -> list[Member]:
-    """The model validators among some members, the latest first."""
-    validators = [
-        member
-        for member in members
-        if member.part is Part.DOWNSTREAM and member.role is Role.MODEL_VALIDATOR
-    ]
-    return sorted(validators, key=lambda m: (m.known_ms, m.execution), reverse=True)
 
 
 def _thresholds(

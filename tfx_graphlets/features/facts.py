@@ -21,6 +21,7 @@ from tfx_graphlets.features.rehearsals import Rehearsals
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.series import Lanes
 from tfx_graphlets.graphlets.timeline import NEVER, Edges, Timeline
+from tfx_graphlets.graphlets.verdicts import Verdicts
 from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
@@ -36,11 +37,13 @@ class Member:
     """An execution of a graphlet.
 
     Attributes:
+      entry: its row in the executions of the graphlets.
       execution: its position in the trace.
       role, part: what it does, and which step brought it in.
       known_ms, own_known_ms, joined_ms, in_run: see ``Timeline``.
     """
 
+    entry: int
     execution: int
     role: Role
     part: Part
@@ -100,8 +103,9 @@ class Facts:
             rows, times = slice(start, end), self.timeline
             index = self.graphlets.executions.index[rows]
             self._members[graphlet] = tuple(
-                Member(execution, Role(role), Part(part), *rest)
-                for execution, role, part, *rest in zip(
+                Member(entry, execution, Role(role), Part(part), *rest)
+                for entry, execution, role, part, *rest in zip(
+                    range(start, end),
                     index.tolist(),
                     self.graphlets.role[index].tolist(),
                     self.graphlets.part[rows].tolist(),
@@ -112,6 +116,33 @@ class Facts:
                 )
             )
         return self._members[graphlet]
+
+    @functools.cached_property
+    def _verdicts(self) -> Verdicts:
+        return Verdicts.of(self.graphlets)
+
+    def verdict(self, members: Sequence[Member], role: Role) -> float:
+        """What the validators of a role said, as far as some members of one graphlet tell.
+
+        Args:
+          members: the executions that were known.
+          role: MODEL_VALIDATOR or INFRA_VALIDATOR.
+
+        Returns: 1 or 0, see ``Verdicts``; NaN where nothing is said.
+        """
+        said = self._verdicts
+        decide = said.of_model if role is Role.MODEL_VALIDATOR else said.of_infra
+        return float(decide(*_one_query(members), 1)[0])
+
+    def validators(self, members: Sequence[Member]) -> list[Member]:
+        """Model validators among some members, the latest first; before them those that count."""
+        counts = self._verdicts.counting(*_one_query(members)).tolist()
+        found = [
+            (counting, member.known_ms, member.execution, member)
+            for counting, member in zip(counts, members)
+            if member.part is Part.DOWNSTREAM and member.role is Role.MODEL_VALIDATOR
+        ]
+        return [member for *_, member in sorted(found, key=lambda one: one[:3], reverse=True)]
 
     # -- edges and properties ------------------------------------------------------
 
@@ -268,6 +299,11 @@ class Facts:
         """SHA-256 of a text property, for comparison; None where there is none."""
         text = self.execution_text(name, execution)
         return None if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _one_query(members: Sequence[Member]) -> tuple[IntArray, IntArray]:
+    entry = np.array([member.entry for member in members], np.int64)
+    return np.zeros(len(entry), np.int64), entry
 
 
 def _latest(found: list[tuple[int, int]], moment_ms: int) -> int | None:

@@ -8,21 +8,15 @@ would not have run, had a gate skipped it.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from tfx_graphlets.features.facts import Facts, Member, Span
 from tfx_graphlets.graphlets.graphlet import Part
 from tfx_graphlets.graphlets.timeline import NEVER
-from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, PropertyName, Role
+from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, Role
 
 # An execution that was left RUNNING by a crash is waited for no longer than this.
 ABANDONED_AFTER_MS = 24 * 3_600_000
-
-_VERDICT_OF_ROLE = {
-    Role.MODEL_VALIDATOR: ArtifactType.MODEL_BLESSING,
-    Role.INFRA_VALIDATOR: ArtifactType.INFRA_BLESSING,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +28,8 @@ class Seen:
       outcome: what had become of it; INCOMPLETE where that was not known: not
         finished, or still on its way.
       pushed_ms: end of the Pusher that had first pushed; NEVER if none had.
-      blessed: what the validators of a role had said: 1 if all that had spoken
-        blessed the model, 0 if one did not; no entry if none had spoken.
+      blessed: the verdict of the model validators that counts, 1 or 0, see
+        ``graphlets.verdicts``; NaN if none had spoken.
       spans: what it was trained on, by identity.
       span_set: the identities.
       transform_code: content hash of the latest Transform's code.
@@ -44,7 +38,7 @@ class Seen:
     members: tuple[Member, ...]
     outcome: Outcome
     pushed_ms: int
-    blessed: Mapping[Role, float]
+    blessed: float
     spans: Mapping[int, Span]
     span_set: frozenset[int]
     transform_code: str | None
@@ -126,9 +120,7 @@ class Past:
             members=members,
             outcome=self._outcome(graphlet, members, pushed_ms, moment_ms),
             pushed_ms=pushed_ms,
-            blessed={
-                role: v for role in _VERDICT_OF_ROLE if (v := verdict(facts, members, role)) >= 0
-            },
+            blessed=facts.verdict(members, Role.MODEL_VALIDATOR),
             spans=spans,
             span_set=frozenset(spans),
             transform_code=transform_code(facts, members),
@@ -172,18 +164,6 @@ class Past:
         complete = executions.state[trainer] == ExecutionState.COMPLETE
         has_model = complete and self.facts.outputs(trainer, ArtifactType.MODEL)
         return Outcome.UNPUSHED if has_model else Outcome.INCOMPLETE
-
-
-def verdict(facts: Facts, members: tuple[Member, ...], role: Role) -> float:
-    """What the validators of a role said of a model; NaN if none has spoken."""
-    verdicts = [
-        facts.artifact_number(PropertyName.BLESSED, artifact)
-        for member in members
-        if member.part is Part.DOWNSTREAM and member.role is role
-        for artifact in facts.outputs(member.execution, _VERDICT_OF_ROLE[role])
-    ]
-    known = [value for value in verdicts if not math.isnan(value)]
-    return min(known) if known else math.nan
 
 
 def transform_code(facts: Facts, members: tuple[Member, ...]) -> str | None:

@@ -115,4 +115,4 @@ class View:
     def last_blessed(self) -> int | None:
         """The latest earlier graphlet whose model had been blessed."""
         pairs = zip(reversed(self.previous), reversed(self.seen_previous))
-        return next((g for g, seen in pairs if seen.blessed.get(Role.MODEL_VALIDATOR) == 1.0), None)
+        return next((g for g, seen in pairs if seen.blessed == 1.0), None)

@@ -23,15 +23,12 @@ from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.series import Lanes
 from tfx_graphlets.graphlets.timeline import NEVER, Edges, Timeline
+from tfx_graphlets.graphlets.verdicts import Verdicts
 from tfx_graphlets.trace.adjacency import Adjacency
-from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray
-from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, PropertyName, Role
+from tfx_graphlets.trace.trace import BoolArray, IntArray, SmallArray
+from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, Role
 
 _SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)
-_BLESSING_OF_ROLE = {
-    Role.MODEL_VALIDATOR: ArtifactType.MODEL_BLESSING,
-    Role.INFRA_VALIDATOR: ArtifactType.INFRA_BLESSING,
-}
 _Column = TypeVar("_Column")
 
 
@@ -129,29 +126,10 @@ class Entries:
             "text", name, lambda: text_codes(executions.properties, name, len(executions))
         )
 
-    def verdicts(self, role: Role) -> FloatArray:
-        """What each entry says of the model, if it is a validator of the role.
-
-        Returns: float64 [entries], the least ``blessed`` of its blessings; NaN
-          for other entries, and where nothing is said.
-        """
-        return self.once("verdicts", role.name, lambda: self._verdicts(role))
-
-    def _verdicts(self, role: Role) -> FloatArray:
-        artifacts = self.trace.artifacts
-        blessed = artifacts.properties.numbers(PropertyName.BLESSED, len(artifacts))
-        result = np.full(len(self.execution), np.nan)
-        entry = np.flatnonzero((self.part == Part.DOWNSTREAM) & (self.role == role))
-        outputs = self.outputs_of_type(_BLESSING_OF_ROLE[role])
-        index, artifact = outputs.expand(self.execution[entry])
-        said = ~np.isnan(blessed[artifact])
-        np.fmin.at(result, entry[index[said]], blessed[artifact[said]])
-        return result
-
     @functools.cached_property
-    def model_verdict(self) -> FloatArray:
-        """``verdicts`` of model validators."""
-        return self.verdicts(Role.MODEL_VALIDATOR)
+    def verdicts(self) -> Verdicts:
+        """What the validators said."""
+        return Verdicts.of(self.graphlets)
 
     @functools.cached_property
     def clone(self) -> configs.CloneRules:
@@ -211,9 +189,6 @@ class Entries:
         pushed_ms = np.full(num_queries, NEVER, np.int64)
         pushes = self._pushes[entry]
         np.minimum.at(pushed_ms, query[pushes], timeline.known_ms[entry[pushes]])
-        blessed = np.full(num_queries, np.nan)
-        speaks = ~np.isnan(self.model_verdict[entry])
-        np.fmin.at(blessed, query[speaks], self.model_verdict[entry[speaks]])
 
         in_run = timeline.in_run[entry]
         cost = self.graphlets.cost[execution]
@@ -225,7 +200,7 @@ class Entries:
         return Seen(
             outcome=np.full(num_queries, Outcome.INCOMPLETE, np.int8),
             pushed_ms=pushed_ms,
-            blessed=blessed,
+            blessed=self.verdicts.of_model(query, entry, num_queries),
             cost_ms=cost_ms,
             transform_code=self._transform_code(query, entry, num_queries),
             clone_by_change=change,
@@ -274,16 +249,17 @@ class Entries:
     def _clone_rules(
         self, query: IntArray, entry: IntArray, num_queries: int
     ) -> tuple[IntArray, IntArray]:
-        """Rule of the latest evaluator with a change threshold, and of the latest with any."""
+        """Rule of the latest evaluator with a change threshold, and of the latest with any.
+
+        Those whose verdict counts come before the others.
+        """
         change = np.full(num_queries, UNSEEN, np.int64)
         either = np.full(num_queries, UNSEEN, np.int64)
-        validates = (self.part[entry] == Part.DOWNSTREAM) & (
-            self.role[entry] == Role.MODEL_VALIDATOR
-        )
-        found = np.flatnonzero(validates)
+        found = np.flatnonzero(self.verdicts.validates[entry])
+        counts = self.verdicts.counting(query, entry)[found]
         query, entry = query[found], entry[found]
         execution = self.execution[entry]
-        order = np.lexsort((execution, self.timeline.known_ms[entry], query))
+        order = np.lexsort((execution, self.timeline.known_ms[entry], counts, query))
         query, rule = query[order], self.clone.of_execution[execution[order]]
         known = rule != UNSEEN
         either[query[known]] = rule[known]

@@ -10,7 +10,7 @@ import numpy as np
 from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.windows import at, ratio
 from tfx_graphlets.trace.trace import FloatArray
-from tfx_graphlets.vocabulary import Outcome, Role, Stage
+from tfx_graphlets.vocabulary import Outcome, Stage
 
 
 def columns(rows: Rows) -> dict[str, FloatArray]:
@@ -35,7 +35,6 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
     values["clone_passes"] = np.where(known, passes, np.nan)
     if rows.reaches(Stage.VALIDATION):
         values["blessed"] = rows.own.blessed
-        values["infra_blessed"] = np.full(len(rows), np.nan)
-        verdict = rows.entries.verdicts(Role.INFRA_VALIDATOR)[rows.own_entry]
-        np.fmin.at(values["infra_blessed"], rows.own_row, verdict)
+        said = rows.entries.verdicts
+        values["infra_blessed"] = said.of_infra(rows.own_row, rows.own_entry, len(rows))
     return {f"evaluation.{name}": value for name, value in values.items()}
