@@ -190,6 +190,9 @@ class PropertyName:
     MODULE_PATH: Final = "module_path"  # user code, ends in a content hash
     MODULE_FILE: Final = "module_file"  # user code, path only (older TFX)
     RUN_FN: Final = "run_fn"
+    # Own: hashes of the code of transform, tuner and trainer, as JSON. Of a pending Trainer, and,
+    # by Trainer node, of a Graphlets artifact.
+    CODE_KNOWN: Final = "code_known"
     TRAIN_ARGS: Final = "train_args"  # JSON TrainArgs, num_steps
     EVAL_ARGS: Final = "eval_args"
     CUSTOM_CONFIG: Final = "custom_config"  # JSON

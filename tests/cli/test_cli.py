@@ -17,8 +17,14 @@ import pytest
 from tests.waste_model.synthetic import HOUR_MS, graphlets_of
 from tfx_graphlets import Stage, describe, segment
 from tfx_graphlets.cli import main
+from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.gate import snapshot
+from tfx_graphlets.gate.code import hash_of_place
+from tfx_graphlets.gate.graphlets_file import PipelineHistory
+from tfx_graphlets.gate.request import Request
 from tfx_graphlets.payloads.statistics import NoPayloads
 from tfx_graphlets.stores.archive.archive import write_archive
+from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import Trace
 
 RHYTHM = "PU" * 30
@@ -191,6 +197,32 @@ def test_gate_decides_by_exit_code(
     assert decision["proceed"] is (code == 0)
     assert decision["decision"] == ("run" if code == 0 else "skip")
     assert "probability" in decision["reason"]
+
+
+def test_gate_is_told_the_code_of_the_run(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--module-file gives the hash that TFX will give the run; one role may have another file."""
+    (tmp_path / "model.py").write_text("def run_fn(args): ...\n")
+    wanted = hash_of_place(str(tmp_path / "model.py"))
+    asked: list[Request] = []
+
+    def collect(store: Store, request: Request, now_ms: int) -> PipelineHistory:
+        asked.append(request)
+        return snapshot.broken(request, GraphletsError("asked enough"), now_ms)
+
+    monkeypatch.setattr("tfx_graphlets.gate.snapshot.collect", collect)
+    history = archive_of(graphlets_of(RHYTHM).trace, tmp_path / "history")
+    words = ("gate", history, "--pipeline", "taxi", "--model", model)
+    place = str(tmp_path / "model.py")
+    run(capsys, *words, "--module-file", place)
+    run(capsys, *words, "--module-file", f"transform={place}")
+    assert [request.code_known for request in asked] == [{"": wanted}, {"transform": wanted}]
+    code, _, err = run(capsys, *words, "--module-file", "no.such.function")
+    assert code == 2
+    assert "'no.such.function' is no Python file" in err
+    code, _, err = run(capsys, *words, "--module-file", f"pusher={place}")
+    assert (code, "'pusher' is none of transform, tuner, trainer" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

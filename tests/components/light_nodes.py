@@ -28,6 +28,7 @@ def LightExampleGen(examples: OutputArtifact[types.Examples], span: Parameter[in
 def Transform(
     examples: InputArtifact[types.Examples],
     transform_graph: OutputArtifact[types.TransformGraph],
+    preprocessing_fn: Parameter[str] = "",
 ):
     """Puts out an empty TransformGraph."""
 
@@ -37,6 +38,7 @@ def Trainer(
     examples: InputArtifact[types.Examples],
     transform_graph: InputArtifact[types.TransformGraph],
     model: OutputArtifact[types.Model],
+    run_fn: Parameter[str] = "",
 ):
     """Puts out an empty Model."""
 

@@ -38,11 +38,17 @@ class LightPipeline:
         *,
         span: int = 1,
         blessed: int = 1,
+        code: str = "",
         **graphlet_gen: object,
     ) -> tfx.dsl.Pipeline:
-        """The pipeline; ``gate`` makes the gate behind GraphletGen, its last node the WasteGate."""
+        """The pipeline; ``gate`` makes the gate behind GraphletGen, its last node the WasteGate.
+
+        ``code`` is the import path of a function of Transform and Trainer.
+        """
         examples = light_nodes.LightExampleGen(span=span)
-        transform = light_nodes.Transform(examples=examples.outputs["examples"])
+        transform = light_nodes.Transform(
+            examples=examples.outputs["examples"], preprocessing_fn=code
+        )
         graphlets = GraphletGen(
             examples=examples.outputs["examples"],
             transform_graph=transform.outputs["transform_graph"],
@@ -53,6 +59,7 @@ class LightPipeline:
             trainer = light_nodes.Trainer(
                 examples=examples.outputs["examples"],
                 transform_graph=transform.outputs["transform_graph"],
+                run_fn=code,
             )
             evaluator = light_nodes.Evaluator(model=trainer.outputs["model"], blessed=blessed)
             pusher = light_nodes.Pusher(

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 from tests.features.memory_payloads import metrics
 from tests.features.runs import CODE, OTHER_CODE, Runs, some
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.features import describe
+from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.testing import TraceBuilder
+from tfx_graphlets.vocabulary import PropertyName, Stage
 
 COMPARED = ("same_1", "same_pushed", "runs", "pushes", "push_share", "last_pushed")
 
@@ -37,27 +44,105 @@ def test_new_code_has_no_past() -> None:
     }  # fmt: skip
 
 
-def test_at_input_only_the_previous_code_is_known() -> None:
-    """Before Transform runs the features are about the previous graphlet's code."""
+def test_the_code_is_known_at_input() -> None:
+    """The compiled pipeline holds it: at input a bad commit is known before Transform runs."""
+    runs = Runs()
+    runs.run(code=CODE, pushed=True)
+    runs.run(code=OTHER_CODE, pushed=False)
+    runs.run(code=OTHER_CODE)
+    row = runs.last(Stage.INPUT)
+    for whose in ("transform", "trainer"):
+        assert _of(whose, row) == {
+            f"{whose}_same_1": 1.0, f"{whose}_same_pushed": 0.0, f"{whose}_runs": 1.0,
+            f"{whose}_pushes": 0.0, f"{whose}_push_share": 0.0, f"{whose}_last_pushed": 0.0,
+        }  # fmt: skip
+
+
+def test_the_previous_code_is_that_of_the_previous_graphlet() -> None:
+    """Features ``previous_*`` are about its code, not about that of the row."""
     runs = Runs()
     runs.run(code=CODE, pushed=True)
     runs.run(code=OTHER_CODE, pushed=False)
     runs.run(code="c" * 64)
-    row = runs.last(Stage.INPUT)
-    assert _of("previous", row) == {
+    assert _of("previous", runs.last(Stage.INPUT)) == {
         "previous_same_1": 0.0, "previous_same_pushed": 0.0, "previous_runs": 1.0,
         "previous_pushes": 0.0, "previous_push_share": 0.0, "previous_last_pushed": 0.0,
     }  # fmt: skip
-    assert "code.transform_same_1" not in row
 
 
-def test_the_trainers_code_is_no_feature_before_it_runs() -> None:
-    """Stage pre has the hash of Transform and not that of the Trainer."""
-    runs = Runs()
-    runs.run()
-    names = {feature.name for feature in runs.table(Stage.PRE).features}
-    assert "code.transform_same_1" in names
-    assert "code.trainer_same_1" not in names
+def _pipeline_of(*runs: tuple[dict[str, str], dict[str, str]], record: bool = True) -> Graphlets:
+    """Runs of Tuner, Transform and Trainer whose executions record some hashes, by role.
+
+    The second mapping of a run is what its GraphletGen recorded.
+    """
+    build = TraceBuilder()
+    for number, (executed, recorded) in enumerate(runs):
+        where = {"run": f"run-{number}", "pipeline": "p"}
+        said = {role: {"module_path": f"m@w-0.0+{code}"} for role, code in executed.items()}
+        data, best = build.artifact("Examples", span=number), build.artifact("HyperParameters")
+        graph, model = build.artifact("TransformGraph"), build.artifact("Model")
+        build.execution("CsvExampleGen", outputs={"examples": [data]}, **where)
+        if record:
+            text = json.dumps({"Trainer": recorded})
+            build.artifact(
+                "tfx_graphlets.Graphlets", run=f"run-{number}", **{PropertyName.CODE_KNOWN: text}
+            )
+        build.execution(
+            "Transform", inputs={"examples": [data]}, outputs={"transform_graph": [graph]},
+            **where, **said.get("transform", {}),
+        )  # fmt: skip
+        build.execution(
+            "Tuner", inputs={"examples": [data]}, outputs={"best_hyperparameters": [best]},
+            **where, **said.get("tuner", {}),
+        )  # fmt: skip
+        build.execution(
+            "Trainer", outputs={"model": [model]}, node="p.Trainer",
+            inputs={"examples": [data], "transform_graph": [graph], "hyperparameters": [best]},
+            **where, **said.get("trainer", {}),
+        )  # fmt: skip
+    return segment(build.trace())
+
+
+def _same(graphlets: Graphlets) -> list[tuple[object, object]]:
+    table = describe(graphlets, Stage.INPUT)
+    columns = zip(table.numbers("code.transform_same_1"), table.numbers("code.trainer_same_1"))
+    return [tuple(None if math.isnan(value) else value for value in row) for row in columns][1:]
+
+
+def test_code_that_no_execution_records_is_what_the_run_s_graphlet_gen_did() -> None:
+    """Import paths leave no hash at the Trainer: then the record of the run counts."""
+    first, second = {"trainer": CODE, "transform": CODE}, {"trainer": OTHER_CODE, "transform": CODE}
+    assert _same(_pipeline_of(({}, first), ({}, first), ({}, second))) == [(1.0, 1.0), (1.0, 0.0)]
+    nothing = _pipeline_of(({}, first), ({}, first), record=False)
+    assert _same(nothing) == [(None, None)]
+
+
+def test_what_an_execution_records_counts_before_the_record_of_the_run() -> None:
+    """A hash that stands at the Trainer is that of the code that ran."""
+    wrong = {"trainer": OTHER_CODE}
+    pair = (({"trainer": CODE}, wrong), ({"trainer": CODE}, {"trainer": "c" * 64}))
+    assert _same(_pipeline_of(*pair)) == [(None, 1.0)]
+
+
+def test_the_tuner_s_code_is_part_of_the_trainer_s() -> None:
+    """Another Tuner makes it another training; hyperparameters of an earlier run are data."""
+    same, other = {"trainer": CODE, "tuner": CODE}, {"trainer": CODE, "tuner": OTHER_CODE}
+    assert _same(_pipeline_of((same, {}), (other, {}), (other, {}))) == [(None, 0.0), (None, 1.0)]
+
+
+def test_a_record_of_another_trainer_node_does_not_count() -> None:
+    """The record names the nodes; that of a node that this Trainer is not is passed over."""
+    build = TraceBuilder()
+    for number in range(2):
+        data, model = build.artifact("Examples", span=number), build.artifact("Model")
+        build.execution("CsvExampleGen", outputs={"examples": [data]}, run=f"r{number}")
+        text = json.dumps({"Other": {"trainer": CODE}})
+        build.artifact("tfx_graphlets.Graphlets", run=f"r{number}", code_known=text)
+        build.execution(
+            "Trainer", inputs={"examples": [data]}, outputs={"model": [model]}, run=f"r{number}",
+            node="p.Trainer",
+        )  # fmt: skip
+    assert _same(segment(build.trace())) == [(None, None)]
 
 
 def test_a_path_without_a_hash_says_nothing() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tests.features.runs import Runs
+import json
+
+from tests.features.runs import CODE, Runs
 from tfx_graphlets.features import decision_moment
 from tfx_graphlets.features.cut import cut_trace
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.trace import Trace
-from tfx_graphlets.vocabulary import ExecutionState, Stage
+from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Stage
 
 
 def _last_cut(runs: Runs, stage: Stage, *, with_trainer: bool = True) -> Trace:
@@ -37,13 +39,17 @@ def test_at_input_only_example_gen_has_run() -> None:
 
 
 def test_before_the_trainer_it_is_pending() -> None:
-    """At pre the Trainer has its inputs, no properties and no outputs."""
+    """At pre the Trainer has its inputs, no outputs, and only the code's hashes as properties."""
     runs = Runs()
     run = runs.run()
     cut = _last_cut(runs, Stage.PRE)
     assert _classes(cut) == [*BEFORE, "Trainer"]
     position = cut.execution_position(run.trainer)
-    assert not (cut.executions.properties.owner == position).any()
+    properties = cut.executions.properties
+    names = [properties.names[code] for code in properties.name[properties.owner == position]]
+    assert names == [PropertyName.CODE_KNOWN]
+    (text,) = properties.texts(PropertyName.CODE_KNOWN, len(cut.executions))[position:]
+    assert json.loads(text or "") == {"trainer": CODE, "transform": CODE}
     assert run.model not in cut.artifacts.id
     (graphlet,) = segment(cut)
     assert graphlet.executions == tuple(range(1, 7))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,8 @@ from tests.features.leaks import leaks
 from tests.features.memory_payloads import anomalies, metrics, schema, statistics
 from tests.features.runs import FAILED, OTHER_CODE, Runs
 from tests.strategies import arbitrary_rows, deterministic, pipeline_rows
+from tfx_graphlets.features import decision_moment, describe
+from tfx_graphlets.features.cut import cut_trace
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlets.graphlet import Graphlets
@@ -115,6 +119,34 @@ def test_overlapping_runs_leak_nothing(overlap_ms: int, delays_ms: list[int]) ->
     for stage in Stage:
         for number in range(1, len(graphlets)):
             assert not leaks(graphlets, stage, number, runs.payloads)
+
+
+def test_code_is_all_that_the_cut_trace_knows_of_what_has_not_run() -> None:
+    """The hashes at the pending Trainer tell the group ``code``, and no other group, anything."""
+    runs = Runs()
+    runs.run()
+    runs.run(code=OTHER_CODE, span=2)
+    graphlets = segment(runs.build.trace())
+    for stage in (Stage.INPUT, Stage.PRE):
+        moment = decision_moment(graphlets, stage)[1:]
+        cut = cut_trace(graphlets, 1, stage, int(moment[0]))
+        said = cut.executions.properties
+        silent = dataclasses.replace(
+            cut,
+            executions=dataclasses.replace(
+                cut.executions,
+                properties=dataclasses.replace(
+                    said, names=tuple(n.replace("code_known", "code_unknown") for n in said.names)
+                ),
+            ),
+        )
+        rows = [
+            describe(segment(trace), stage, rows=np.array([1]), moment_ms=moment).row(0)
+            for trace in (cut, silent)
+        ]
+        differing = {name for name in rows[0] if rows[0][name] != rows[1][name]}
+        assert differing
+        assert all(name.startswith("code.tra") for name in differing)
 
 
 def _leaky_group() -> FeatureGroup:

@@ -13,7 +13,7 @@ from tfx_graphlets.errors import InvalidArgumentError, StoreNotFoundError, Trace
 from tfx_graphlets.features import all_features
 from tfx_graphlets.gate import snapshot as collecting
 from tfx_graphlets.gate.graphlets_file import from_files, to_files
-from tfx_graphlets.gate.request import Request
+from tfx_graphlets.gate.request import Request, TrainerWanted
 from tfx_graphlets.gate.snapshot import collect, collect_files
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.stores.store import Store
@@ -300,3 +300,43 @@ def test_behind_the_trainer_the_model_says_which_run_it_is() -> None:
     lost = Request(Stage.VALIDATION, "pipeline", "", {"model": (Wired(1, "r9/model", "Model"),)})
     with pytest.raises(TraceNotFoundError, match="does not hold the Model"):
         collect(FixedStore(runs.build.trace()), lost, runs.build.clock_ms)
+
+
+def _coded(codes: str) -> Trace:
+    """One run a letter, whose Transform and Trainer have recorded that code; pushed if lower."""
+    build = TraceBuilder()
+    for number, letter in enumerate(codes):
+        where = {"run": f"run-{number}", "pipeline": "p", "module_path": f"m@w-0.0+{letter * 64}"}
+        data, graph = build.artifact("Examples", span=number), build.artifact("TransformGraph")
+        model = build.artifact("Model")
+        build.execution("CsvExampleGen", outputs={"examples": [data]}, **where)
+        build.execution(
+            "Transform", inputs={"examples": [data]}, outputs={"transform_graph": [graph]}, **where
+        )
+        build.execution(
+            "Trainer", inputs={"examples": [data], "transform_graph": [graph]},
+            outputs={"model": [model]}, node="p.Trainer", **where,
+        )  # fmt: skip
+    return build.trace()
+
+
+@pytest.mark.parametrize(("code", "same"), [("a", 1.0), ("c", 0.0)])
+def test_code_that_is_known_before_a_run_is_compared(code: str, same: float) -> None:
+    """ANY_ROLE stands for the roles that the pipeline has: no Tuner is made up."""
+    request = Request(Stage.INPUT, "p", "", {}, code_known={"": code * 64})
+    found = collect(FixedStore(_coded("aba")), request, 10**10)
+    assert found.current is not None
+    row = found.current.row(0)
+    assert (row["code.trainer_same_1"], row["code.transform_same_1"]) == (same, same)
+
+
+def test_code_that_is_known_at_the_trainer_counts_before_that_of_the_request() -> None:
+    """GraphletGen knows the code of each node."""
+    wanted = TrainerWanted("Trainer", code_known={"trainer": "c" * 64})
+    request = Request(
+        Stage.INPUT, "p", "", {}, trainers=(wanted,), code_known={"trainer": "a" * 64}
+    )
+    found = collect(FixedStore(_coded("aba")), request, 10**10)
+    assert found.current is not None
+    assert found.current.row(0)["code.trainer_same_1"] == 0.0
+    assert request.code_record == '{"Trainer": {"trainer": "' + "c" * 64 + '"}}'

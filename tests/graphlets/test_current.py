@@ -11,9 +11,11 @@ from tests.corpus import needs_corpus, real_runs
 from tests.features.runs import Runs
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.features import decision_moment, describe
+from tfx_graphlets.features.contents import GraphletCodes
 from tfx_graphlets.features.cut import cut_trace
 from tfx_graphlets.graphlets.current import current_graphlet, inputs_from_run, with_pending_trainer
 from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.graphlets.timeline import Edges, Timeline
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import assemble
@@ -200,9 +202,13 @@ def test_an_unknown_run_is_refused() -> None:
 @pytest.mark.parametrize("store", real_runs(), ids=lambda path: path.parent.name)
 @pytest.mark.parametrize("stage", Stage)
 def test_a_live_gate_sees_what_the_history_says(store: Path, stage: Stage) -> None:
-    """Recorded runs, each cut before its gate: the current graphlet has the features of the row."""
+    """Recorded runs, each cut before its gate: the current graphlet has the features of the row.
+
+    The gate is told the code, as GraphletGen is by the compiled pipeline.
+    """
     with open_store(store) as opened:
         graphlets, payloads = segment(opened.read_trace()), opened.payloads
+        codes = GraphletCodes.of(graphlets, Timeline.of(graphlets, Edges.of(graphlets)))
         moments = decision_moment(graphlets, stage)
         for number in range(3, len(graphlets), 13):
             live = stage.order < Stage.TRAINER.order
@@ -210,8 +216,9 @@ def test_a_live_gate_sees_what_the_history_says(store: Path, stage: Stage) -> No
                 graphlets, number, stage, int(moments[number]), with_trainer=not live
             )  # fmt: skip
             found = current_graphlet(
-                cut, run=graphlets[number].run, moment_ms=int(moments[number]), stage=stage
-            )
+                cut, run=graphlets[number].run, moment_ms=int(moments[number]), stage=stage,
+                code=codes.known(number),
+            )  # fmt: skip
             now = describe(
                 found.graphlets, stage, payloads=payloads, rows=np.array([found.number]),
                 moment_ms=moments[[number]],

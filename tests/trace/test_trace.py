@@ -6,6 +6,7 @@ import base64
 import copy
 import dataclasses
 import random
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.strategies import deterministic, permuted, rows, seeds
 from tfx_graphlets.errors import MalformedTraceError
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import RawTables, assemble, positions_of, struct_to_json
+from tfx_graphlets.trace.strings import Texts
 from tfx_graphlets.trace.trace import NO_KEY, PropertyKind, Trace, first_difference
 from tfx_graphlets.vocabulary import EventType, ExecutionState
 
@@ -327,3 +329,23 @@ def test_assembling_leaves_the_rows_alone(raw: RawTables) -> None:
     before = copy.deepcopy(raw)
     assemble(raw)
     assert raw == before
+
+
+@pytest.mark.parametrize("kept", [tuple, Texts.of])
+@pytest.mark.parametrize("text", ["a", "ab", "b", "c"])
+def test_a_property_can_be_added_behind_all_others(
+    kept: Callable[[Sequence[str]], Sequence[str]], text: str
+) -> None:
+    """Names and strings stay sorted, and what was there says what it said."""
+    build = TraceBuilder()
+    build.execution("Trainer", module="b", other="ab")
+    build.execution("Trainer", module="ab", steps=5)
+    before = build.trace().executions.properties
+    before = dataclasses.replace(before, strings=kept(before.strings))
+    after = before.with_last(2, "note", text)
+    assert list(after.names) == ["module", "note", "other", "steps"]
+    assert list(after.strings) == sorted({"ab", "b", text})
+    assert after.texts("note", 3) == [None, None, text]
+    assert after.texts("module", 3) == ["b", "ab", None]
+    assert after.texts("other", 3) == ["ab", None, None]
+    assert after.numbers("steps", 3).tolist()[1] == 5

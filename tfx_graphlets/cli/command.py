@@ -241,6 +241,7 @@ def gate(options: argparse.Namespace) -> Result:
         role_of_type=dict(options.role),
         trainers=tuple(TrainerWanted(node) for node in options.node),
         pushers=tuple(getattr(options, "pusher", ())) or None,
+        code_known=dict(options.module_file),
     )
     with open_store(options.store) as store:
         history = collect(store, request, _now_ms())

@@ -205,6 +205,16 @@ def parser() -> argparse.ArgumentParser:
         help="only this Trainer node of the pipeline; may be repeated (default: each that trained "
         "in the latest runs; the run is skipped only if all would be)",
     )
+    gate.add_argument(
+        "--module-file",
+        metavar="[ROLE=]PLACE",
+        action="append",
+        default=[],
+        type=values.code,
+        help="the code that the run will have, so that it is known how that code fared: a module "
+        "file or the import path of a function (package.module.run_fn), of Trainer, Transform and "
+        "Tuner, or of one ROLE (trainer, transform, tuner); may be repeated",
+    )
     _add_policy(gate)
     _add_roles(gate)
 

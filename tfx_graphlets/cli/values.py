@@ -66,3 +66,19 @@ def weight(text: str) -> tuple[str | Role, float]:
     if name.islower() and name.upper() in Role.__members__:
         return Role[name.upper()], factor
     return name, factor
+
+
+def code(text: str) -> tuple[str, str]:
+    """``[ROLE=]PLACE`` as the name of the role, ANY_ROLE without one, and the hash of the code."""
+    from tfx_graphlets.features.contents import CODE_ROLES
+    from tfx_graphlets.gate.code import ANY_ROLE, hash_of_place
+
+    name, equals, place = text.rpartition("=")
+    if equals and name not in CODE_ROLES:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(CODE_ROLES)}")
+    found = hash_of_place(place)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"{place!r} is no Python file and no import path of a function that can be found here"
+        )
+    return (name if equals else ANY_ROLE), found

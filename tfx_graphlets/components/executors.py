@@ -47,6 +47,7 @@ from tfx_graphlets.rehearsal import record
 from tfx_graphlets.stores.kubeflow.address import SCHEMES as KFP_SCHEMES
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.stores.uris import SERVER_SCHEMES
+from tfx_graphlets.vocabulary import PropertyName
 from tfx_graphlets.waste_model import WasteModel, load_waste_model, train_waste_model
 
 DECISION_FILE = "decision.json"
@@ -76,6 +77,10 @@ class GraphletGenExecutor(base_executor.BaseExecutor):
             found = collecting.broken(request, error, _now_ms())
             _try_to_write(artifact.uri, history.to_files(found))  # so that the gate says it, too
         _set(artifact, collecting.custom_properties(found))
+        if request.code_record:
+            _set(artifact, {PropertyName.CODE_KNOWN: request.code_record})
+            if request.run:
+                _set(artifact, {keys.RUN: request.run})
         logging.log(logging.WARNING if found.problem else logging.INFO, "GraphletGen: %s", found)
 
 

@@ -18,7 +18,9 @@ from tfx.types.channel import BaseChannel
 
 from tfx_graphlets.components.artifacts import GateDecision
 from tfx_graphlets.components.wiring import role_of_node
+from tfx_graphlets.features.contents import CODE_ROLES, joined_hash
 from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.code import hash_of_properties
 from tfx_graphlets.vocabulary import PropertyName, Role
 
 
@@ -31,12 +33,15 @@ class TrainerNode:
         before it.
       type: full name of its execution type.
       code: place of the user's code, with a hash of it; "" where it has none.
+      code_known: hash of its own code, and of that of the Transforms and Tuners
+        that it depends on, by role; what is not known is left out.
       inputs: its input channels by its keys.
     """
 
     node: str
     type: str
     code: str
+    code_known: Mapping[str, str] = dataclasses.field(compare=False)
     inputs: Mapping[str, BaseChannel] = dataclasses.field(compare=False)
 
 
@@ -122,7 +127,7 @@ def to_property(trainers: Collection[TrainerNode], own: Mapping[str, BaseChannel
       own: the GraphletGen's input channels by key.
 
     Returns:
-      For each Trainer its ``node``, its ``type``, its ``code``, and ``inputs``: by the
+      For each Trainer its ``node``, ``type``, ``code`` and ``code_known``, and ``inputs``: by the
       Trainer's key the key of the GraphletGen's input that is wired to the same
       output, else of its input of the same name. Keys without one are left out.
     """
@@ -132,6 +137,7 @@ def to_property(trainers: Collection[TrainerNode], own: Mapping[str, BaseChannel
                 "node": one.node,
                 "type": one.type,
                 "code": one.code,
+                "code_known": dict(one.code_known),
                 "inputs": _mapped(one.inputs, own),
             }
             for one in trainers
@@ -172,12 +178,33 @@ def _trainers_in(node: BaseNode, role_of_type: Mapping[str, Role] | None) -> Ite
             for one in _trainers_in(inner, role_of_type):
                 yield dataclasses.replace(one, node=f"{node.id}.{one.node}")
     elif role_of_node(node, role_of_type) == Role.TRAINER:
-        yield TrainerNode(node.id, node.type, _code(node), dict(node.inputs))
+        known = _code_known(node, role_of_type)
+        yield TrainerNode(node.id, node.type, _code(node), known, dict(node.inputs))
 
 
 def _code(node: BaseNode) -> str:
     place = node.exec_properties.get(PropertyName.MODULE_PATH)
     return place if isinstance(place, str) else ""
+
+
+def _code_known(trainer: BaseNode, role_of_type: Mapping[str, Role] | None) -> dict[str, str]:
+    """Hash of the code by role: of a Trainer, and of what it depends on up to other Trainers."""
+    hashes: dict[Role, set[str]] = {}
+    seen, pending = {trainer.id}, [trainer]
+    while pending:
+        node = pending.pop()
+        role = role_of_node(node, role_of_type)
+        if role is Role.TRAINER and node is not trainer:
+            continue
+        hashes.setdefault(role, set()).add(hash_of_properties(node.exec_properties))
+        for before in node.upstream_nodes:
+            if before.id not in seen and _takes_from(node, before.id):
+                seen.add(before.id)
+                pending.append(before)
+    joined = {
+        name: joined_hash(hashes.get(role, set()) - {""}) for name, role in CODE_ROLES.items()
+    }
+    return {name: text for name, text in joined.items() if text}
 
 
 def _takes_from(node: BaseNode, producer: str) -> bool:

@@ -75,6 +75,7 @@ def properties_read(stage: Stage) -> frozenset[str]:
         PropertyName.BLESSED,
         PropertyName.PUSHED,
         PropertyName.MODULE_PATH,
+        PropertyName.CODE_KNOWN,
         PropertyName.EVAL_CONFIG,
         record.REHEARSED,
         record.STAGE,

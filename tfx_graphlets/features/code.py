@@ -1,8 +1,9 @@
 """Group ``code``: whether the user's code changed, and how it fared so far.
 
 TFX names the wheel that it packs user code into by a hash of its content
-(property ``module_path``). Where Transform and Trainer share a module file, as
-in TFX's templates, the hash of Transform tells the Trainer's before it runs.
+(property ``module_path``). The compiled pipeline holds it before anything runs,
+so that the code of the run is known at ``input`` already. Where the code is
+given by an import path, GraphletGen records a hash of the package (``gate.code``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import math
 
 from tfx_graphlets.features.evaluations import evaluation_of, rerun_expected
-from tfx_graphlets.features.past import transform_code
 from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
 from tfx_graphlets.features.table import Feature
 from tfx_graphlets.features.view import View
@@ -18,8 +18,8 @@ from tfx_graphlets.vocabulary import Outcome, Role, Stage
 
 _NO_HASH = "no content hash recorded, or no such earlier graphlet"
 _SOURCES = {
-    Role.TRANSFORM: "MLMD Transform.module_path",
-    Role.TRAINER: "MLMD Trainer.module_path",
+    Role.TRANSFORM: "MLMD Transform.module_path, else Graphlets.code_known",
+    Role.TRAINER: "MLMD Trainer.module_path and Tuner.module_path, else Graphlets.code_known",
 }
 _OF_HISTORY = "MLMD Trainer.module_path of the preceding graphlets"
 _LABELLED = (Outcome.PUSHED, Outcome.UNPUSHED)
@@ -51,58 +51,47 @@ def _declared_margins(whose: str, stage: Stage, source: str) -> tuple[Feature, .
 
 FEATURES = (
     *_declared("previous", Stage.INPUT, _OF_HISTORY),
-    *_declared("transform", Stage.PRE, _SOURCES[Role.TRANSFORM]),
-    *_declared_margins("transform", Stage.PRE, _SOURCES[Role.TRANSFORM]),
-    *_declared("trainer", Stage.TRAINER, _SOURCES[Role.TRAINER]),
-    *_declared_margins("trainer", Stage.TRAINER, _SOURCES[Role.TRAINER]),
+    *_declared("transform", Stage.INPUT, _SOURCES[Role.TRANSFORM]),
+    *_declared_margins("transform", Stage.INPUT, _SOURCES[Role.TRANSFORM]),
+    *_declared("trainer", Stage.INPUT, _SOURCES[Role.TRAINER]),
+    *_declared_margins("trainer", Stage.INPUT, _SOURCES[Role.TRAINER]),
 )
 
 
 def describe(view: View) -> dict[str, Value]:
     """Values of one row. ``code.previous_*`` is about the previous graphlet's code."""
-    facts = view.facts
-    trainers = [facts.code_hash(int(facts.graphlets.trainer[g])) for g in view.previous]
+    codes = view.facts.codes
     values: dict[str, Value] = {}
-    if trainers:
-        earlier = _compare(
-            trainers[-1], trainers[:-1], view.outcomes[:-1], _at(view, trainers, view.last_pushed)
-        )
-        # The previous graphlet itself is one of the graphlets with that code.
-        outcome = view.outcomes[-1]
-        values.update(_named("code.previous", _with_one_more(earlier, outcome)))
-    if view.reaches(Stage.PRE):
-        own = transform_code(facts, view.own)
-        if own is not None:
-            hashes = [seen.transform_code for seen in view.seen_previous]
+    for whose, code in (("trainer", codes.trainer), ("transform", codes.transform)):
+        hashes: list[int] = code[view.previous].tolist()
+        if whose == "trainer" and hashes:
             pushed = _at(view, hashes, view.last_pushed)
-            values.update(_named("code.transform", _compare(own, hashes, view.outcomes, pushed)))
-            values.update(_named("code.transform", _with_code(view, own, hashes)))
-    if view.reaches(Stage.TRAINER):
-        own = facts.code_hash(view.trainer)
-        pushed = _at(view, trainers, view.last_pushed)
-        values.update(_named("code.trainer", _compare(own, trainers, view.outcomes, pushed)))
-        if own is not None:
-            values.update(_named("code.trainer", _with_code(view, own, trainers)))
+            earlier = _compare(hashes[-1], hashes[:-1], view.outcomes[:-1], pushed)
+            # The previous graphlet itself is one of the graphlets with that code.
+            values.update(_named("code.previous", _with_one_more(earlier, view.outcomes[-1])))
+        own = int(code[view.graphlet])
+        if own >= 0:
+            pushed = _at(view, hashes, view.last_pushed)
+            values.update(_named(f"code.{whose}", _compare(own, hashes, view.outcomes, pushed)))
+            values.update(_named(f"code.{whose}", _with_code(view, own, hashes)))
     return values
 
 
 GROUP = FeatureGroup(FEATURES, describe)
 
 
-def _at(view: View, hashes: list[str | None], graphlet: int | None) -> str | None:
-    return None if graphlet is None else hashes[view.previous.index(graphlet)]
+def _at(view: View, hashes: list[int], graphlet: int | None) -> int:
+    return -1 if graphlet is None else hashes[view.previous.index(graphlet)]
 
 
-def _compare(
-    own: str | None, hashes: list[str | None], outcomes: list[Outcome], pushed: str | None
-) -> dict[str, float]:
-    """How a code hash compares with those of earlier graphlets, oldest first."""
-    if own is None:
+def _compare(own: int, hashes: list[int], outcomes: list[Outcome], pushed: int) -> dict[str, float]:
+    """How a code compares with those of earlier graphlets, oldest first; -1 is not known."""
+    if own < 0:
         return {}
     values: dict[str, float] = {}
-    if hashes and hashes[-1] is not None:
+    if hashes and hashes[-1] >= 0:
         values["same_1"] = float(hashes[-1] == own)
-    if pushed is not None:
+    if pushed >= 0:
         values["same_pushed"] = float(pushed == own)
     runs = 0
     for earlier in reversed(hashes):
@@ -137,7 +126,7 @@ def _with_one_more(values: dict[str, float], outcome: Outcome) -> dict[str, floa
     return result
 
 
-def _with_code(view: View, own: str, hashes: list[str | None]) -> dict[str, float]:
+def _with_code(view: View, own: int, hashes: list[int]) -> dict[str, float]:
     """How the latest evaluated graphlet of that code did, and re-runs of this very one."""
     of_code = [graphlet for graphlet, earlier in zip(view.previous, hashes) if earlier == own]
     values = _margins(view, of_code)

@@ -7,15 +7,18 @@ tests, and those of groups of features that users write.
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from tfx_graphlets import vocabulary
+from tfx_graphlets.features.contents import GraphletCodes
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.graphlets.timeline import Edges, finished_ms, shares_run
+from tfx_graphlets.graphlets.timeline import Edges, Timeline, finished_ms, shares_run
 from tfx_graphlets.trace import assembly
 from tfx_graphlets.trace.adjacency import Adjacency
 from tfx_graphlets.trace.trace import NO_KEY, BoolArray, IntArray, Properties, PropertyKind, Trace
-from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
+from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role, Stage
 
 
 def cut_trace(
@@ -32,7 +35,8 @@ def cut_trace(
     - An execution that had not finished is RUNNING and has put out nothing; but
       a Trainer that was to be a cache hit, and so is no graphlet, is dropped.
     - Before stage ``trainer`` the graphlet's Trainer is a pending one, created
-      at the moment: RUNNING, without properties and outputs. At ``pre`` it has
+      at the moment: RUNNING, without outputs, and of its properties with the
+      hashes of the code alone, which the compiled pipeline holds. At ``pre`` it has
       the Trainer's inputs. At ``input`` it has those that were there by then;
       for what the run had yet to make, what that was going to be made from.
     - Artifacts that nothing of this refers to and that did not exist are
@@ -109,6 +113,12 @@ def cut_trace(
     described = kept.copy()
     described[trainer] &= not pending
     raw.execution_properties = _properties(executions.properties, executions.id, described)
+    if pending and with_trainer:
+        codes = GraphletCodes.of(graphlets, Timeline.of(graphlets, Edges.of(graphlets)))
+        text = json.dumps(codes.known(number), sort_keys=True)
+        raw.execution_properties.add(
+            int(executions.id[trainer]), PropertyName.CODE_KNOWN, True, PropertyKind.STRING, text
+        )
     raw.artifact_properties = _properties(
         trace.artifacts.properties, trace.artifacts.id, artifact_kept
     )

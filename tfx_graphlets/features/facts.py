@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tfx_graphlets.features.contents import SpanContents, code_hashes
+from tfx_graphlets.features.contents import GraphletCodes, SpanContents
 from tfx_graphlets.features.rehearsals import Rehearsals
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.series import Lanes
@@ -26,7 +26,7 @@ from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.trace.adjacency import Adjacency
-from tfx_graphlets.trace.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
 _SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)
@@ -282,18 +282,10 @@ class Facts:
 
     # -- code and configuration ------------------------------------------------------
 
-    def code_hash(self, execution: int) -> str | None:
-        """Content hash of an execution's user code (MLMD ``module_path``).
-
-        None where TFX recorded only a path, which does not change with the code.
-        """
-        codes, hashes = self._code_hashes
-        code = int(codes[execution])
-        return hashes[code] if code >= 0 else None
-
     @functools.cached_property
-    def _code_hashes(self) -> tuple[IntArray, tuple[str, ...]]:
-        return code_hashes(self.graphlets)
+    def codes(self) -> GraphletCodes:
+        """The user's code of the graphlets."""
+        return GraphletCodes.of(self.graphlets, self.timeline)
 
     def text_hash(self, name: str, execution: int) -> str | None:
         """SHA-256 of a text property, for comparison; None where there is none."""

@@ -32,7 +32,6 @@ class Seen:
         ``graphlets.verdicts``; NaN if none had spoken.
       spans: what it was trained on, by identity.
       span_set: the identities.
-      transform_code: content hash of the latest Transform's code.
     """
 
     members: tuple[Member, ...]
@@ -41,7 +40,6 @@ class Seen:
     blessed: float
     spans: Mapping[int, Span]
     span_set: frozenset[int]
-    transform_code: str | None
 
 
 class Past:
@@ -123,7 +121,6 @@ class Past:
             blessed=facts.verdict(members, Role.MODEL_VALIDATOR),
             spans=spans,
             span_set=frozenset(spans),
-            transform_code=transform_code(facts, members),
         )
 
     def _pushed_ms(self, members: tuple[Member, ...]) -> int:
@@ -164,13 +161,3 @@ class Past:
         complete = executions.state[trainer] == ExecutionState.COMPLETE
         has_model = complete and self.facts.outputs(trainer, ArtifactType.MODEL)
         return Outcome.UNPUSHED if has_model else Outcome.INCOMPLETE
-
-
-def transform_code(facts: Facts, members: tuple[Member, ...]) -> str | None:
-    """Content hash of the code of the latest Transform, one of the run if there is one."""
-    found = [member for member in members if member.role is Role.TRANSFORM]
-    if not found:
-        return None
-    create_ms = facts.trace.executions.create_ms
-    latest = max(found, key=lambda m: (m.in_run, int(create_ms[m.execution]), m.execution))
-    return facts.code_hash(latest.execution)

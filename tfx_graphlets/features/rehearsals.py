@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfx_graphlets.features.contents import run_of_artifacts
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.rehearsal import record
 from tfx_graphlets.trace.trace import Trace
-from tfx_graphlets.vocabulary import RUN_CONTEXTS, Stage
+from tfx_graphlets.vocabulary import Stage
 
 _KNOWN_STAGES = frozenset(map(str, Stage))
 
@@ -89,16 +90,15 @@ def _found(trace: Trace) -> dict[str, list[FoundRehearsal]]:
     properties, count = artifacts.properties, len(artifacts)
     done = properties.numbers(record.REHEARSED, count)
     text: dict[str, Sequence[str | None]] = {
-        key: properties.texts(key, count)
-        for key in (record.STAGE, record.RUN, record.TRAINER, record.MODE)
+        key: properties.texts(key, count) for key in (record.STAGE, record.TRAINER, record.MODE)
     }
     seconds = properties.numbers(record.SECONDS, count)
     margins = {name: properties.numbers(name, count) for name in record.MARGINS}
-    attributed = _attributed_run(trace)
+    runs = run_of_artifacts(trace, rows[done[rows] == 1])
     found: dict[str, list[FoundRehearsal]] = defaultdict(list)
-    for row in rows[done[rows] == 1].tolist():
-        run, stage = text[record.RUN][row] or attributed.get(row), text[record.STAGE][row]
-        if run is None or stage not in _KNOWN_STAGES:
+    for row, run in runs.items():
+        stage = text[record.STAGE][row]
+        if stage not in _KNOWN_STAGES:
             continue
         values = {name: float(column[row]) for name, column in margins.items()}
         found[run].append(
@@ -113,15 +113,3 @@ def _found(trace: Trace) -> dict[str, list[FoundRehearsal]]:
             )
         )
     return {run: sorted(ones, key=lambda one: one.create_ms) for run, ones in found.items()}
-
-
-def _attributed_run(trace: Trace) -> dict[int, str]:
-    contexts = trace.contexts
-    chosen = contexts.of_types(RUN_CONTEXTS)[contexts.attribution_context]
-    return {
-        artifact: contexts.name[context]
-        for artifact, context in zip(
-            contexts.attribution_artifact[chosen].tolist(),
-            contexts.attribution_context[chosen].tolist(),
-        )
-    }

@@ -74,6 +74,9 @@ SECONDS: Final = "seconds"  # float: what the decision took
 USABLE: Final = "usable"  # int: 1, or 0 if there is only the problem
 PROBLEM: Final = "problem"  # a sentence; absent where usable
 NUM_GRAPHLETS: Final = "num_graphlets"  # int: labelled graphlets of the history
+# Of Graphlets: vocabulary.PropertyName.CODE_KNOWN, and with it the name of the run; absent where
+# the runner does not tell.
+RUN: Final = "run"
 
 # Custom properties of Archive.
 NUM_EXECUTIONS: Final = "num_executions"  # int: all that the archive holds

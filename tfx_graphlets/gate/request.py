@@ -29,6 +29,8 @@ class TrainerWanted:
       node: its id, or the name of its context.
       type: full name of its execution type; "" where it is not known.
       code: place of its code, with a hash of it; likewise.
+      code_known: hash of the code by role (``transform``, ``tuner``, ``trainer``;
+        ``code.ANY_ROLE`` for each that the pipeline has), as far as it is known.
       inputs: by the Trainer's key the key that is wired for it; empty for all
         that is wired.
     """
@@ -36,6 +38,7 @@ class TrainerWanted:
     node: str
     type: str = ""
     code: str = ""
+    code_known: Mapping[str, str] = dataclasses.field(default_factory=dict)
     inputs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def takes(
@@ -64,6 +67,7 @@ class Request:
       runs: how many runs before the current one are read; 0 for all.
       trainers: the Trainer nodes that the gate stands before; empty where they
         are not known: then all of the pipeline's latest runs.
+      code_known: of Trainers that do not say it themselves; see TrainerWanted.
       role_of_type, pushers: as for ``segment``; names that the store does not
         know are left out.
     """
@@ -76,6 +80,16 @@ class Request:
     trainers: tuple[TrainerWanted, ...] = ()
     role_of_type: Mapping[str, Role] = dataclasses.field(default_factory=dict)
     pushers: tuple[str, ...] | None = None
+    code_known: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def code_record(self) -> str:
+        """What is known of the code of each Trainer, as ``PropertyName.CODE_KNOWN``; "" if nothing.
+
+        A JSON object: by node id, hash by role.
+        """
+        found = {one.node: dict(one.code_known) for one in self.trainers if one.code_known}
+        return json.dumps(found, sort_keys=True) if found else ""
 
     @classmethod
     def of(

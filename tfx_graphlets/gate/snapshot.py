@@ -12,8 +12,10 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import Fault, GraphletsError, TraceNotFoundError, fault_of, in_one_line
 from tfx_graphlets.features import all_features, describe
+from tfx_graphlets.features.contents import CODE_ROLES
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.code import ANY_ROLE
 from tfx_graphlets.gate.graphlets_file import (
     FILES,
     GraphletsFormatError,
@@ -31,6 +33,7 @@ from tfx_graphlets.gate.unrecorded import LivePayloads, with_unrecorded_run
 from tfx_graphlets.graphlets.current import current_graphlet
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
+from tfx_graphlets.graphlets.roles import present, roles_of_executions
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.stores.store import Store
@@ -121,6 +124,7 @@ def collect(
             role_of_type=request.role_of_type,
             pushers=request.pushers,
             model=_wired_model(trace, request, store.name),
+            code=_code_known(trace, wanted, request),
         )
         for wanted in _wanted(trace, request)
     ]
@@ -185,6 +189,17 @@ def _wanted(trace: Trace, request: Request) -> tuple[TrainerWanted, ...]:
         return request.trainers
     names = latest_trainer_nodes(trace, request.pipeline or None, request.role_of_type)
     return tuple(TrainerWanted(name) for name in names) or (TrainerWanted(""),)
+
+
+def _code_known(trace: Trace, wanted: TrainerWanted, request: Request) -> dict[str, str]:
+    """Hash of the code by role, of a Trainer that is asked for."""
+    known = dict(wanted.code_known or request.code_known)
+    any_role = known.pop(ANY_ROLE, "")
+    if any_role:
+        there = set(roles_of_executions(trace, present(trace, request.role_of_type)).tolist())
+        of_all = {name: any_role for name, role in CODE_ROLES.items() if role in there}
+        known = {**of_all, **known}
+    return known
 
 
 def _node_name(graphlet: Graphlet, request: Request) -> str:

@@ -5,7 +5,8 @@ earlier run. What is known of the present one is what is wired to GraphletGen:
 artifacts with their URIs and properties. They are appended to the trace, put
 out by copies of the executions that put out their like in the run of the
 pipeline's latest Trainer: it is assumed that this run has the shape of that
-one, costs as much, and runs the same code before its Trainer.
+one, costs as much, and runs the same code before its Trainer, unless GraphletGen
+is told the code (``current_graphlet``, argument ``code``).
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ def current_graphlet(
     role_of_type: Mapping[str, Role] | None = None,
     pushers: Collection[str] | None = None,
     model: int | None = None,
+    code: Mapping[str, str] | None = None,
 ) -> Graphlet:
     """The graphlet that a run is about to train, or has trained.
 
@@ -64,6 +65,7 @@ def current_graphlet(
       role_of_type, pushers: as for ``segment``.
       model: id of an artifact of the graphlet that is meant, from stage
         ``trainer`` on: the model that is wired, or what came of it.
+      code: of the Trainer to come, as for ``with_pending_trainer``.
 
     Returns:
       A view into the graphlets of the trace; before stage ``trainer`` of the
@@ -102,6 +104,7 @@ def current_graphlet(
         node=node,
         moment_ms=moment_ms,
         trainer_type=trainer_type or DEFAULT_TRAINER_TYPE,
+        code=code,
     )
     kinds = {**roles.present(extended, role_of_type), **_role_of(trainer_type)}
     graphlets = segmentation.segment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.trace.assembly import positions_of
 from tfx_graphlets.trace.trace import NO_KEY, CodeArray, Contexts, Trace
-from tfx_graphlets.vocabulary import EventType, ExecutionState
+from tfx_graphlets.vocabulary import EventType, ExecutionState, PropertyName
 
 DEFAULT_TRAINER_TYPE = "tfx.components.trainer.component.Trainer"
 
@@ -25,6 +26,7 @@ def with_pending_trainer(
     node: str | None,
     moment_ms: int,
     trainer_type: str = DEFAULT_TRAINER_TYPE,
+    code: Mapping[str, str] | None = None,
 ) -> Trace:
     """The trace with one more execution: a RUNNING Trainer, created at the moment.
 
@@ -35,6 +37,8 @@ def with_pending_trainer(
         trace has none of that name; None for no context.
       moment_ms: its create and update time.
       trainer_type: full name of its execution type.
+      code: hash of the code by role (``transform``, ``tuner``, ``trainer``), as far
+        as it is known; its only property (``PropertyName.CODE_KNOWN``).
 
     Returns:
       A trace whose last execution is the pending Trainer; its id is one more
@@ -61,6 +65,10 @@ def with_pending_trainer(
     order = np.lexsort((new_key, artifact))
     number = len(executions)
     new_id = int(executions.id[-1]) + 1 if number else 1
+    properties = executions.properties
+    if code:
+        text = json.dumps(dict(code), sort_keys=True)
+        properties = properties.with_last(number, PropertyName.CODE_KNOWN, text)
     contexts = trace.contexts
     for context_types, name_or_none in (
         (vocabulary.RUN_CONTEXTS, run_context),
@@ -79,6 +87,7 @@ def with_pending_trainer(
             create_ms=np.append(executions.create_ms, moment_ms),
             update_ms=np.append(executions.update_ms, moment_ms),
             type_names=type_names,
+            properties=properties,
         ),
         events=dataclasses.replace(
             events,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tfx_graphlets.trace.strings import Texts
 
 IntArray = NDArray[np.int64]
 CodeArray = NDArray[np.int32]
@@ -122,6 +125,35 @@ class Properties:
         result = np.full(num_owners, None, object)
         result[self.owner[rows]] = pool[place]  # of an owner's rows the last one stays
         return list(result)
+
+    def with_last(self, owner: int, name: str, text: str) -> Properties:
+        """The same with one more custom property, a text, of an owner behind all others."""
+        names, name_code, place = _inserted(self.names, self.name, name)
+        strings, string_code, string = _inserted(self.strings, self.string_code, text)
+        return Properties(
+            owner=np.append(self.owner, owner),
+            name=np.append(name_code, np.int32(place)),
+            is_custom=np.append(self.is_custom, True),
+            kind=np.append(self.kind, np.int8(PropertyKind.STRING)),
+            int_value=np.append(self.int_value, 0),
+            double_value=np.append(self.double_value, 0.0),
+            string_code=np.append(string_code, np.int32(string)),
+            names=tuple(names),
+            strings=strings,
+        )
+
+
+def _inserted(
+    texts: Sequence[str], codes: CodeArray, text: str
+) -> tuple[Sequence[str], CodeArray, int]:
+    """Sorted texts with one more, the codes that follow from it, and its own code; -1 stays."""
+    place = bisect.bisect_left(texts, text)
+    if place < len(texts) and texts[place] == text:
+        return texts, codes, place
+    wider: Sequence[str] = (*texts[:place], text, *texts[place:])
+    if isinstance(texts, Texts):
+        wider = Texts.joined([texts[:place], Texts.of([text]), texts[place:]])
+    return wider, np.where(codes >= place, codes + 1, codes).astype(np.int32), place
 
 
 def _number(text: str) -> float | None:

@@ -13,13 +13,13 @@ from tfx_graphlets.features.columns.rows import Rows
 from tfx_graphlets.features.columns.seen import UNSEEN
 from tfx_graphlets.features.columns.windows import Window, at, ratio
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
-from tfx_graphlets.vocabulary import Stage
 
 
 def columns(rows: Rows) -> dict[str, FloatArray]:
     """Values by feature name, float64 [rows], NaN where missing."""
     window = rows.window
-    trainers = rows.entries.code[rows.entries.graphlets.trainer[window.graphlet]]
+    codes = rows.entries.codes
+    trainers = codes.trainer[window.graphlet]
     # The previous graphlet's code; it is itself one of the graphlets with that code.
     latest = window.nth(1)
     own = np.where(latest >= 0, trainers[latest], UNSEEN) if len(trainers) else latest
@@ -27,13 +27,8 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
     previous = _compared(window, own, trainers)
     previous["same_1"] = np.where(own >= 0, _equal(own, trainers, second), np.nan)
     values = {f"code.previous_{name}": value for name, value in previous.items()}
-    if rows.reaches(Stage.PRE):
-        own = rows.own.transform_code
-        hashes = window.seen("transform_code")
-        values.update(_named("transform", rows, own, hashes))
-    if rows.reaches(Stage.TRAINER):
-        own = rows.entries.code[rows.trainer]
-        values.update(_named("trainer", rows, own, trainers))
+    for whose, code in (("transform", codes.transform), ("trainer", codes.trainer)):
+        values.update(_named(whose, rows, code[rows.graphlet], code[window.graphlet]))
     return values
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from tfx_graphlets.features.columns import configs
 from tfx_graphlets.features.columns.ragged import within
 from tfx_graphlets.features.columns.seen import UNSEEN, Seen, Spans
-from tfx_graphlets.features.contents import SpanContents, code_hashes, text_codes
+from tfx_graphlets.features.contents import GraphletCodes, SpanContents, text_codes
 from tfx_graphlets.features.past import ABANDONED_AFTER_MS
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
@@ -66,9 +66,9 @@ class Entries:
         return SpanContents.of(self.graphlets, self.edges.outputs)
 
     @functools.cached_property
-    def code(self) -> IntArray:
-        """Number of the hash of each execution's user code, int64 [E], UNSEEN if none."""
-        return code_hashes(self.graphlets)[0]
+    def codes(self) -> GraphletCodes:
+        """The user's code of the graphlets."""
+        return GraphletCodes.of(self.graphlets, self.timeline)
 
     @functools.cached_property
     def examples(self) -> Adjacency:
@@ -202,7 +202,6 @@ class Entries:
             pushed_ms=pushed_ms,
             blessed=self.verdicts.of_model(query, entry, num_queries),
             cost_ms=cost_ms,
-            transform_code=self._transform_code(query, entry, num_queries),
             clone_by_change=change,
             clone_by_any=either,
             spans=self._spans(query, entry, num_queries),
@@ -232,18 +231,6 @@ class Entries:
         result[state == ExecutionState.FAILED] = Outcome.FAILED
         result[finished[trainer] > moment_ms] = Outcome.INCOMPLETE
         result[pushed_ms != NEVER] = Outcome.PUSHED
-        return result
-
-    def _transform_code(self, query: IntArray, entry: IntArray, num_queries: int) -> IntArray:
-        """Code of the latest Transform of each query, one of the run if there is one."""
-        result = np.full(num_queries, UNSEEN, np.int64)
-        found = np.flatnonzero(self.role[entry] == Role.TRANSFORM)
-        query, entry = query[found], entry[found]
-        execution = self.execution[entry]
-        created = self.trace.executions.create_ms[execution]
-        order = np.lexsort((execution, created, self.timeline.in_run[entry], query))
-        # Of each query's the last in this order is kept.
-        result[query[order]] = self.code[execution[order]]
         return result
 
     def _clone_rules(

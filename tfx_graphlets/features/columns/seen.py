@@ -113,7 +113,6 @@ class Seen:
       blessed: float64 [q], what the model validators had said; NaN if nothing.
       cost_ms: float64 [q], of the executions of the graphlet's own run; of all
         where it has no run.
-      transform_code: int64 [q], number of the code of the latest Transform.
       clone_by_change, clone_by_any: int64 [q], number of the rule in
         ``Entries.clone`` of the latest evaluator that has a change threshold,
         and that has any config.
@@ -124,7 +123,6 @@ class Seen:
     pushed_ms: IntArray
     blessed: FloatArray
     cost_ms: FloatArray
-    transform_code: IntArray
     clone_by_change: IntArray
     clone_by_any: IntArray
     spans: Spans
