@@ -57,13 +57,11 @@ def parser() -> argparse.ArgumentParser:
 
     segment = _command(commands, "segment", "print the graphlets of a store", "table", "dot")
     segment.add_argument("store", metavar="STORE", help=STORE_HELP)
-    segment.add_argument(
-        "--trainer",
+    _add_repeated(
+        segment,
+        "--trainer ID",
         type=values.whole(1),
-        metavar="ID",
-        action="append",
-        default=[],
-        help="only the graphlet of this Trainer execution; may be repeated; with --format dot it "
+        help="only the graphlet of this Trainer execution; with --format dot it "
         "is drawn by Graphviz: ... --format dot | dot -Tsvg",
     )
     _add_cost_weights(segment)
@@ -197,23 +195,17 @@ def parser() -> argparse.ArgumentParser:
         metavar="P",
         help="skip below this probability of a push, in place of what the freshness gives",
     )
-    gate.add_argument(
-        "--node",
-        metavar="ID",
-        action="append",
-        default=[],
-        help="only this Trainer node of the pipeline; may be repeated (default: each that trained "
-        "in the latest runs; the run is skipped only if all would be)",
+    _add_repeated(
+        gate,
+        "--node ID",
+        help="only this Trainer node (default: each of the latest runs; all must be skipped)",
     )
-    gate.add_argument(
-        "--module-file",
-        metavar="[ROLE=]PLACE",
-        action="append",
-        default=[],
+    _add_repeated(
+        gate,
+        "--module-file [ROLE=]PLACE",
         type=values.code,
-        help="the code that the run will have, so that it is known how that code fared: a module "
-        "file or the import path of a function (package.module.run_fn), of Trainer, Transform and "
-        "Tuner, or of one ROLE (trainer, transform, tuner); may be repeated",
+        help="code that the run will have: a module file or the import path of a function, of "
+        "Trainer, Transform and Tuner alike, or of one ROLE (trainer, transform, tuner)",
     )
     _add_policy(gate)
     _add_roles(gate)
@@ -224,12 +216,10 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument(
         "--output", metavar="FILE", help="write the report as one HTML page, which loads nothing"
     )
-    report.add_argument(
-        "--price",
-        metavar="[ROLE|TYPE=]AMOUNT/h",
-        action="append",
-        default=[],
-        help="what an hour of compute costs, for example 0.35/h or trainer=2.48/h; may be repeated",
+    _add_repeated(
+        report,
+        "--price [ROLE|TYPE=]AMOUNT/h",
+        help="what an hour of compute costs, for example 0.35/h or trainer=2.48/h",
     )
     report.add_argument("--currency", default="USD", help="of the prices (default: USD)")
     report.add_argument(
@@ -367,14 +357,18 @@ def _add_policy(one: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_repeated(one: argparse.ArgumentParser, words: str, *, help: str, **more: Any) -> None:  # noqa: A002
+    """Adds an option (``--name METAVAR``) that may be given several times; its value is a list."""
+    name, more["metavar"] = words.split()
+    one.add_argument(name, action="append", default=[], help=f"{help}; may be repeated", **more)
+
+
 def _add_cost_weights(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--cost-weight",
-        metavar="ROLE|TYPE=W",
-        action="append",
-        default=[],
+    _add_repeated(
+        one,
+        "--cost-weight ROLE|TYPE=W",
         type=values.weight,
-        help="factor on the cost of a role (trainer) or execution type; may be repeated",
+        help="factor on the cost of a role (trainer) or execution type",
     )
 
 
@@ -390,21 +384,17 @@ def _add_selection(one: argparse.ArgumentParser) -> None:
 
 
 def _add_pushers(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--pusher",
-        metavar="NODE|TYPE",
-        action="append",
-        default=[],
-        help="a pusher that counts, by its node's id or its type; may be repeated (default: all)",
+    _add_repeated(
+        one,
+        "--pusher NODE|TYPE",
+        help="a pusher that counts, by its node's id or its type (default: all)",
     )
 
 
 def _add_roles(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--role",
-        metavar="TYPE=ROLE",
-        action="append",
-        default=[],
+    _add_repeated(
+        one,
+        "--role TYPE=ROLE",
         type=values.role_of_type,
-        help="role of a custom execution type, for example MyFit=trainer; may be repeated",
+        help="role of a custom execution type, for example MyFit=trainer",
     )
