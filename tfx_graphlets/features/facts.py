@@ -26,7 +26,7 @@ from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.trace.adjacency import Adjacency
-from tfx_graphlets.trace.trace import FloatArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
 _SOURCES = (Role.EXAMPLE_GEN, Role.IMPORTER)
