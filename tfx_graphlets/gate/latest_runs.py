@@ -73,7 +73,13 @@ class Recent:
 
 
 def read_recent(
-    store: Store, *, pipeline: str, run: str, runs: int = DEFAULT_RUNS, uris: Sequence[str] = ()
+    store: Store,
+    *,
+    pipeline: str,
+    run: str,
+    runs: int = DEFAULT_RUNS,
+    uris: Sequence[str] = (),
+    nodes: Sequence[str] = (),
 ) -> Recent:
     """Reads the latest runs of a pipeline, all of it where only that can be done.
 
@@ -86,6 +92,7 @@ def read_recent(
       run: name of the current run, which is read besides; "" for none.
       runs: how many runs before it; 0 for all of the pipeline.
       uris: of artifacts that are wired to the node.
+      nodes: names of nodes that may stand in other pipelines, see ``read_neighbourhood``.
 
     Raises:
       StoreError, TraceNotFoundError: as ``Store.read_trace``.
@@ -93,7 +100,7 @@ def read_recent(
     if pipeline and run and runs:
         with lookups_of(store) as lookups:
             found = lookups and read_neighbourhood(
-                lookups, run=run, pipeline=pipeline, runs=runs, uris=uris
+                lookups, run=run, pipeline=pipeline, runs=runs, uris=uris, nodes=nodes
             )
         if found:
             return Recent(found.trace, pipeline, around=True, complete=found.complete)

@@ -97,6 +97,7 @@ def collect(
         run=request.run,
         runs=request.runs,
         uris=sorted({wired.uri for found in request.inputs.values() for wired in found}),
+        nodes=request.pushers or (),
     )
     recorded = recent.trace
     trace, run = without_gates(recorded), request.run or None
@@ -210,8 +211,8 @@ def _node_name(graphlet: Graphlet, request: Request) -> str:
 def _node_of(trace: Trace, execution: int, names: Sequence[str]) -> str:
     """Id of an execution's node; the name among those that are asked for, where it is one.
 
-    Look-ups through the MLMD API name no node contexts: where one node alone is asked for,
-    an execution without one counts as its.
+    A store may hold no node contexts (TFX before 0.24): where one node alone is asked for, an
+    execution without one counts as its.
     """
     context = trace.context_name(int(trace.node_of_execution[execution])) or ""
     if not context and len(names) == 1:

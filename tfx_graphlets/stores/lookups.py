@@ -105,6 +105,15 @@ class Lookups(Protocol):
         """
         ...
 
+    def nodes_named(
+        self, names: Collection[str], executions: Sequence[int]
+    ) -> tuple[list[ContextRow], list[tuple[int, int]]]:
+        """Node contexts of any pipeline by the node's id or their own name, and pairs as above.
+
+        It costs what the store has of node contexts.
+        """
+        ...
+
     def executions(self, ids: Sequence[int]) -> list[ExecutionRow]:
         """Executions by id."""
         ...

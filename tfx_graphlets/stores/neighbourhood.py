@@ -59,6 +59,7 @@ def read_neighbourhood(
     runs: int | None = None,
     uris: Sequence[str] = (),
     properties: Collection[str] | None = None,
+    nodes: Collection[str] = (),
 ) -> Neighbourhood | None:
     """Reads what the graphlets of one run, and of the runs before it, are made of.
 
@@ -76,6 +77,8 @@ def read_neighbourhood(
         Trainer will take in.
       uris: of further artifacts that its Trainer will take in.
       properties: names of the properties to keep; None for all.
+      nodes: names that may be those of nodes in other pipelines, to know what is theirs (a
+        Pusher that counts); names of types ask for nothing.
 
     Returns:
       None where the store cannot say by an index which runs a pipeline has
@@ -107,7 +110,7 @@ def read_neighbourhood(
     followed = current if runs is None else walk.runs
     walk.follow(followed, uris)
     return Neighbourhood(
-        trace=assemble(walk.rows(pipelines, properties)),
+        trace=assemble(walk.rows(pipelines, properties, _no_types(nodes, lookups))),
         runs=tuple(named[0].name for named in others[:read]),
         complete=complete and read == len(others),
     )
@@ -128,6 +131,11 @@ def _other_runs(
         of_name.setdefault(context.name, []).append(context)
     found = [contexts for name, contexts in of_name.items() if name != current]
     return found[:count], len(found) <= count and len(children) < most
+
+
+def _no_types(names: Collection[str], lookups: Lookups) -> set[str]:
+    types = lookups.execution_types
+    return set(names) - {*types, *map(vocabulary.base_name, types)}
 
 
 def _contexts_of(runs: Sequence[Sequence[ContextRow]]) -> list[ContextRow]:

@@ -225,9 +225,18 @@ class Walk:
     # -- the rows ----------------------------------------------------------------------
 
     def rows(
-        self, pipelines: Sequence[ContextRow], properties: Collection[str] | None
+        self,
+        pipelines: Sequence[ContextRow],
+        properties: Collection[str] | None,
+        named: Collection[str] = (),
     ) -> RawTables:
-        """All that was read."""
+        """All that was read.
+
+        Args:
+          pipelines: whose executions stand in their context and in those of nodes.
+          properties: names of those to keep; None for all.
+          named: nodes of other pipelines whose executions are to be known as theirs.
+        """
         events = [event for group in self._events.values() for event in group]
         self._load_artifacts(dict.fromkeys(event.artifact for event in events))
         executions, artifacts = list(self._executions.values()), list(self._artifacts.values())
@@ -243,6 +252,10 @@ class Walk:
             nodes, of_nodes = self._lookups.nodes_of(pipeline.name, executions)
             contexts.update({context.id: context for context in nodes})
             association += of_nodes
+        if named:
+            of_others, of_nodes = self._of_other_pipelines(named, ids)
+            contexts.update({context.id: context for context in of_others})
+            association = list(dict.fromkeys([*association, *of_nodes]))
         known = self._artifacts.keys()
         events = [event for event in events if event.artifact in known]
         return RawTables(
@@ -272,6 +285,22 @@ class Walk:
                 [row.id for row in artifacts], properties
             ),
         )
+
+    def _of_other_pipelines(
+        self, names: Collection[str], executions: Sequence[int]
+    ) -> tuple[list[ContextRow], list[tuple[int, int]]]:
+        """Contexts of named nodes and of their pipelines, and who of the executions is in them."""
+        nodes, pairs = self._lookups.nodes_named(names, executions)
+        contexts = list(nodes)
+        for node in nodes:
+            mine = [execution for context, execution in pairs if context == node.id]
+            ends = [f".{name}" for name in names if mine and node.name.endswith(f".{name}")]
+            for end in ends:
+                pipeline = node.name.removesuffix(end)
+                for found in self._lookups.contexts_named(vocabulary.PIPELINE_CONTEXTS, pipeline):
+                    contexts.append(found)
+                    pairs += [(found.id, execution) for execution in mine]
+        return contexts, pairs
 
 
 def role_of_name(type_name: str) -> Role | None:

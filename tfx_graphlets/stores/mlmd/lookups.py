@@ -24,8 +24,9 @@ from tfx_graphlets.stores.lookups import (
     ExecutionRow,
 )
 from tfx_graphlets.stores.mlmd import reader as mlmd_reader
+from tfx_graphlets.stores.walk import role_of_name
 from tfx_graphlets.trace.raw_tables import RawProperties
-from tfx_graphlets.vocabulary import ExecutionState
+from tfx_graphlets.vocabulary import ExecutionState, Role
 
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import metadata_store
@@ -44,8 +45,8 @@ class MlmdLookups:
 
     That an execution of a run belongs to the pipeline that is the run's parent
     is taken as given, since the API cannot say so of single executions. Node
-    contexts are known where a class does not tell the node, of the newest
-    executions of each node.
+    contexts are known of what may train or push, and where a class does not
+    tell the node.
     """
 
     def __init__(self, api: metadata_store.MetadataStore) -> None:
@@ -61,6 +62,7 @@ class MlmdLookups:
         self._children: dict[int, set[int]] = {}  # pipeline context to run contexts
         self._outputs: dict[int, list[int]] = {}  # execution to artifacts
         self._shared: dict[int, bool] = {}  # by pipeline context
+        self._nodes: list[ContextRow] | None = None  # all of the store
 
     @property
     def execution_types(self) -> Collection[str]:
@@ -135,24 +137,24 @@ class MlmdLookups:
     def nodes_of(
         self, pipeline: str, executions: Sequence[ExecutionRow]
     ) -> tuple[list[ContextRow], list[tuple[int, int]]]:
-        """Of classes alone that a run has several executions of, Resolvers left out.
+        """Of classes that may train or push, and of those that a run has several executions of.
 
-        Where it has one of each, the class tells the node. Asked for are nodes
-        that are named as the URIs of what they put out say; all nodes of the
-        store are listed if that leaves some unknown.
+        Of others the class tells the node. Asked for are nodes that are named
+        as the URIs of what they put out say; all nodes of the store are listed
+        if that leaves some unknown of the runs that were read.
         """
         ambiguous = self._ambiguous(executions)
-        pending = {row.id for row in executions if row.type_name in ambiguous}
-        pending &= {execution for members in self._runs.values() for execution in members}
+        pending = {
+            row.id
+            for row in executions
+            if row.type_name in ambiguous or _may_train_or_push(row.type_name)
+        }
+        members = {execution for members in self._runs.values() for execution in members}
         contexts: list[ContextRow] = []
         pairs: list[tuple[int, int]] = []
 
         def ask(context: ContextRow) -> None:
-            options = self._options(
-                limit=max(_PAGE, len(self._runs)), order_by=self._by_id, is_asc=False
-            )
-            found = self._api.get_executions_by_context(context.id, options)
-            mine = pending.intersection(execution.id for execution in found)
+            mine = self._members_among(context.id, pending)
             pending.difference_update(mine)
             contexts.append(context)
             pairs.extend((context.id, execution) for execution in mine)
@@ -160,14 +162,52 @@ class MlmdLookups:
         for name in sorted({name for number in pending for name in self._names_in_uris(number)}):
             for context in self.contexts_named(vocabulary.NODE_CONTEXTS, f"{pipeline}.{name}"):
                 ask(context)
-        if pending:
-            known = {context.id for context in contexts}
-            for message in self._reader.contexts_of_types(vocabulary.NODE_CONTEXTS):
-                if message.name.startswith(f"{pipeline}.") and message.id not in known:
-                    ask(self._context(message))
-                if not pending:
-                    break
+        known = {context.id for context in contexts}
+        for context in self._all_nodes() if pending & members else ():
+            if context.name.startswith(f"{pipeline}.") and context.id not in known:
+                ask(context)
+            if not pending & members:
+                break
         return contexts, pairs
+
+    def nodes_named(
+        self, names: Collection[str], executions: Sequence[int]
+    ) -> tuple[list[ContextRow], list[tuple[int, int]]]:
+        """All nodes of the store are listed."""
+        ends = tuple(f".{name}" for name in names)
+        found = [
+            context
+            for context in self._all_nodes()
+            if context.name in names or context.name.endswith(ends)
+        ]
+        wanted = set(executions)
+        return found, [
+            (context.id, execution)
+            for context in found
+            for execution in self._members_among(context.id, wanted)
+        ]
+
+    def _all_nodes(self) -> list[ContextRow]:
+        if self._nodes is None:
+            found = self._reader.contexts_of_types(vocabulary.NODE_CONTEXTS)
+            self._nodes = [self._context(message) for message in found]
+        return self._nodes
+
+    def _members_among(self, context: int, executions: Collection[int]) -> list[int]:
+        """Those of some executions that stand in a node's context.
+
+        It holds one for each run of years: its newest are asked for, twice as many as long as
+        there may be more of these executions.
+        """
+        if not executions:
+            return []
+        limit = max(_PAGE, len(self._runs))
+        while True:
+            options = self._options(limit=limit, order_by=self._by_id, is_asc=False)
+            found = [one.id for one in self._api.get_executions_by_context(context, options)]
+            if len(found) < limit or found[-1] <= min(executions):
+                return sorted(set(executions).intersection(found))
+            limit *= 2
 
     def _ambiguous(self, executions: Sequence[ExecutionRow]) -> set[str]:
         """Names of the types that a run has several executions of."""
@@ -183,7 +223,8 @@ class MlmdLookups:
         result = set()
         for artifact in self._outputs.get(execution, ()):
             parts = self._artifacts[artifact].uri.split("/") if artifact in self._artifacts else []
-            if len(parts) > 2 and parts[-1] == str(execution):
+            # Of a cache hit it is the execution that made it, of the same node.
+            if len(parts) > 2 and parts[-1].isdecimal():
                 result.add(parts[-3])
         return result
 
@@ -305,6 +346,12 @@ class MlmdLookups:
     ) -> RawProperties:
         """They have come with the artifacts."""
         return _named([self._artifacts[number] for number in ids], names)
+
+
+def _may_train_or_push(type_name: str) -> bool:
+    """True for Trainers, Pushers and classes that TFX does not know."""
+    own = type_name.startswith(vocabulary.OWN_PREFIX)
+    return not own and role_of_name(type_name) in (Role.TRAINER, Role.PUSHER, None)
 
 
 def _named(messages: Sequence[Any], names: Collection[str] | None) -> RawProperties:

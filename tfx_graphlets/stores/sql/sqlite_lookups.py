@@ -134,6 +134,25 @@ class SqliteLookups:
         pairs = self.members_of_pipeline([context.id for context in contexts], ids)
         return contexts, pairs
 
+    def nodes_named(
+        self, names: Collection[str], executions: Sequence[int]
+    ) -> tuple[list[ContextRow], list[tuple[int, int]]]:
+        """By the index of (type, name), over all nodes' names."""
+        contexts = [
+            row
+            for kind in self._type_ids(vocabulary.NODE_CONTEXTS)
+            for name in names
+            for row in self._contexts(
+                "type_id = ? AND (c.name = ? OR substr(c.name, ?) = ?)",
+                kind,
+                name,
+                -len(name) - 1,
+                f".{name}",
+            )
+        ]
+        pairs = self.members_of_pipeline([context.id for context in contexts], executions)
+        return contexts, pairs
+
     def _contexts(self, condition: str, *arguments: object) -> list[ContextRow]:
         create = _or_zero("create_time_since_epoch", self._columns["Context"], "c.")
         rows = self._connection.execute(
