@@ -282,3 +282,30 @@ def test_every_term_that_is_a_column_of_money_or_time_has_a_definition() -> None
         assert one["definition"]
         assert all(found["definition"] and found["unit"] for found in one["columns"])
         assert all(len(row) == len(one["columns"]) for row in one["rows"])
+
+
+def test_without_a_price_no_amount_is_said() -> None:
+    """Not even of what was not wasted: null, in every table and every pipeline."""
+    view = of_trace(two_pipelines(), gated())
+    amounts = [view["first"][key] for key in ("money", "wasted_money", "overhead_money")]
+    for one in view["tables"]:
+        for found in one["columns"]:
+            if found["unit"] == "money":
+                amounts += column(view, one["name"], found["name"])
+    for row in view["pipelines"]:
+        parts = [row, *row["operators"], *row["causes"]]
+        amounts += [part[key] for part in parts for key in part if key.endswith("money")]
+    assert len(amounts) > 20
+    assert set(amounts) == {None}
+
+
+def test_with_a_price_every_cost_has_an_amount() -> None:
+    """An hour costs what was said, of pipelines, operators, causes, gates and overhead alike."""
+    view = of_trace(two_pipelines(), gated(), prices=Prices.parse(["3600/h"]))
+    assert view["first"]["overhead_money"] == pytest.approx(0.014)
+    for row in view["pipelines"]:
+        for part in (row, *row["operators"]):
+            assert part["money"] == pytest.approx(part["cost_ms"] / 1000)
+        for part in (row, *row["operators"], *row["causes"]):
+            assert part["wasted_money"] == pytest.approx(part["wasted_ms"] / 1000)
+    assert column(view, "gates", "saved_money") == [pytest.approx(1.010)]

@@ -33,9 +33,14 @@ OPERATORS: Final = (
     ("deployment", (Role.PUSHER, Role.BULK_INFERRER)),
     ("custom", (Role.CUSTOM,)),
 )
-_OPERATOR_OF_ROLE: Final = {
-    int(role): number for number, (_, roles) in enumerate(OPERATORS) for role in roles
-}
+
+
+def operators_of(role: SmallArray) -> SmallArray:
+    """Number in OPERATORS of every role; what is in none of them is custom."""
+    number = np.full(max(map(int, Role)) + 1, len(OPERATORS) - 1, np.int8)
+    for at, (_, roles) in enumerate(OPERATORS):
+        number[list(map(int, roles))] = at
+    return number[role]
 
 
 class Fate(enum.IntEnum):
@@ -113,14 +118,11 @@ class Account:
         cause[~wasted] = NOT_WASTED
         of = trace.pipeline_of_execution
         used, number = np.unique(of[kept], return_inverse=True)
-        operator = np.full(max(map(int, Role)) + 1, len(OPERATORS) - 1, np.int8)
-        for role, place in _OPERATOR_OF_ROLE.items():
-            operator[role] = place
         return cls(
             cost_ms=graphlets.cost[kept],
             money=prices.of_executions(graphlets)[kept],
             wasted=wasted[kept],
-            operator=operator[graphlets.role[kept]],
+            operator=operators_of(graphlets.role[kept]),
             fate=fate[kept],
             cause=cause[kept],
             pipeline=number.reshape(-1).astype(np.int64),
@@ -161,9 +163,12 @@ class Account:
         return float(self.cost_ms[among][self.wasted[among]].sum())
 
     def amount(self, among: BoolArray | slice = slice(None), *, wasted: bool = False) -> Cell:
-        """Money of some executions, or of the wasted ones among them; None without a price."""
-        money = self.money[among]
-        return known(float(money[self.wasted[among]].sum() if wasted else money.sum()))
+        """Money of some executions, or of the wasted ones among them.
+
+        None where there is no price, or no execution.
+        """
+        money = self.money[among] * self.wasted[among] if wasted else self.money[among]
+        return known(float(money.sum())) if len(money) else None
 
 
 def _fates(graphlets: Graphlets) -> SmallArray:
@@ -252,7 +257,7 @@ def _cut(
 
     number = np.bincount(code, minlength=count).tolist()
     cost, waste = total(account.cost_ms), total(account.cost_ms * account.wasted)
-    money, lost = total(account.money), total(np.where(account.wasted, account.money, 0.0))
+    money, lost = total(account.money), total(account.money * account.wasted)
     whole = account.total()
     rows: list[list[Cell]] = [
         [

@@ -9,7 +9,7 @@ from typing import Final, Literal, Union
 
 import numpy as np
 
-from tfx_graphlets.trace.trace import IntArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 
 Cell = Union[str, float, int, bool, None]
 
@@ -89,6 +89,71 @@ def made(
     """
     plain = tuple(tuple(map(known, row)) for row in rows)
     return Table(name, title, definition, tuple(columns), plain)
+
+
+STORE: Final = Column("store", "Store", "name", "Where it is recorded.")
+PIPELINE: Final = Column("pipeline", "Pipeline", "name", "Pipeline context of the Trainer.")
+PUSH_RATE: Final = Column("push_rate", "Push rate", "share", "Pushed among pushed and unpushed.")
+
+QUANTILES: Final = (
+    (0.0, "Least"),
+    (0.1, "10 %"),
+    (0.25, "25 %"),
+    (0.5, "Median"),
+    (0.75, "75 %"),
+    (0.9, "90 %"),
+    (1.0, "Most"),
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Measure:
+    """What is measured of each of many things.
+
+    Attributes:
+      title: for people.
+      unit: of the values, as for ``Column``.
+      definition: a sentence.
+      values: float64 [n], NaN where not known.
+    """
+
+    title: str
+    unit: str
+    definition: str
+    values: FloatArray
+
+
+def spread(name: str, title: str, things: str, measures: Iterable[Measure]) -> Table:
+    """How measures differ between things: mean and quantiles of those that are known.
+
+    >>> table = spread("t", "T", "pipelines", [Measure("A", "count", "Of it.", np.array([1., 3.]))])
+    >>> table.column("mean"), table.column("q50"), table.column("q100")
+    ([2.0], [2.0], [3.0])
+
+    Args:
+      name, title: of the table.
+      things: what is measured, a plural.
+      measures: a row each.
+    """
+    rows: list[list[Cell]] = []
+    for one in measures:
+        there = one.values[~np.isnan(one.values)]
+        figures: list[Cell] = [None] * (1 + len(QUANTILES))
+        if len(there):
+            shares = [share for share, _ in QUANTILES]
+            figures = [float(there.mean()), *np.quantile(there, shares).tolist()]
+        rows.append([one.title, one.unit, one.definition, len(there), *figures])
+    columns = [
+        Column("measure", "Measure", "name", f"What is measured of each of the {things}."),
+        Column("unit", "Unit", "name", "Of the row's values."),
+        Column("definition", "Definition", "name", "What the measure is."),
+        Column("known", "Known", "count", f"How many {things} it is known of."),
+        Column("mean", "Mean", "as the row", "Over these."),
+    ]
+    for part, words in QUANTILES:
+        definition = f"{part:.0%} of these are at most this."
+        columns.append(Column(f"q{round(part * 100)}", words, "as the row", definition))
+    return made(name, title, f"A row is a measure over all {things}.", columns, rows)
 
 
 def known(value: Cell) -> Cell:

@@ -10,7 +10,7 @@ import numpy as np
 from tfx_graphlets.analysis.account import OPERATORS, Account
 from tfx_graphlets.analysis.causes import NOT_WASTED, Cause
 from tfx_graphlets.analysis.prices import Prices
-from tfx_graphlets.analysis.tables import share
+from tfx_graphlets.analysis.tables import known, share
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.report.source import ReportSource
 from tfx_graphlets.trace.trace import IntArray, SmallArray
@@ -101,23 +101,27 @@ def _costs(account: Account, mine: IntArray) -> dict[str, Any]:
     whole = np.bincount(operator, weights=cost, minlength=len(OPERATORS)).tolist()
     lost = np.bincount(operator, weights=cost * wasted, minlength=len(OPERATORS)).tolist()
     money = account.money[mine]
+    paid = np.bincount(operator, weights=money, minlength=len(OPERATORS)).tolist()
+    thrown = np.bincount(operator, weights=money * wasted, minlength=len(OPERATORS)).tolist()
     total, waste = float(cost.sum()), float(cost[wasted].sum())
     return {
         "cost_ms": total,
-        "money": _amount(float(money.sum())),
+        "money": known(float(money.sum())),
         "wasted_ms": waste,
         "wasted_share": share(waste, total),
-        "wasted_money": _amount(float(money[wasted].sum())),
+        "wasted_money": known(float((money * wasted).sum())),
         "operators": [
-            {"operator": name, "cost_ms": whole[at], "wasted_ms": lost[at]}
+            {
+                "operator": name,
+                "cost_ms": whole[at],
+                "money": known(paid[at]),
+                "wasted_ms": lost[at],
+                "wasted_money": known(thrown[at]),
+            }
             for at, (name, _) in enumerate(OPERATORS)
             if whole[at] or lost[at]
         ],
     }
-
-
-def _amount(money: float) -> float | None:
-    return None if np.isnan(money) else money
 
 
 def _of_graphlets(
@@ -127,7 +131,7 @@ def _of_graphlets(
     outcome = graphlets.outcome[numbers]
     pushed = int((outcome == Outcome.PUSHED).sum())
     labelled = pushed + int((outcome == Outcome.UNPUSHED).sum())
-    cost, cause = account.cost_ms[mine], account.cause[mine]
+    cost, cause, money = account.cost_ms[mine], account.cause[mine], account.money[mine]
     waste = float(cost[cause != NOT_WASTED].sum())
     found = []
     for which in Cause:
@@ -140,6 +144,7 @@ def _of_graphlets(
                     "title": which.title,
                     "graphlets": count,
                     "wasted_ms": lost,
+                    "wasted_money": known(float((money * (cause == which)).sum())),
                     "share": share(lost, waste),
                     "advice": which.advice,
                 }
@@ -203,7 +208,7 @@ def _entry(
         "needed": bool(one.needed[number]),
         "cost_ms": float(one.graphlets.cost[members].sum()),
         "wasted_ms": float(one.graphlets.cost[members[one.wasted[members]]].sum()),
-        "money": None if money is None else _amount(float(money[members].sum())),
+        "money": None if money is None else known(float(money[members].sum())),
         "cause": None if cause == NOT_WASTED else Cause(cause).name.lower(),
         "decision": at_run.get(run or "") if run else None,
     }

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfx_graphlets.analysis.corpus import describe_trace
-from tfx_graphlets.analysis.statistics import Described
+from tfx_graphlets.analysis.described import Described
 from tfx_graphlets.features import describe
 from tfx_graphlets.gate.record import past_decisions
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.graphlets.outcome import cost_of, wasted_executions
+from tfx_graphlets.graphlets.outcome import wasted_executions
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
@@ -60,8 +60,8 @@ class ReportSource:
         """Executions that are wasted, bool [num_executions]."""
         return wasted_executions(self.graphlets)
 
-    def overhead_ms(self, pipeline: str | None = None) -> float:
-        """What gates and other nodes of this project cost, milliseconds.
+    def overhead(self, pipeline: str | None = None) -> BoolArray:
+        """Executions of gates and other nodes of this project, bool [num_executions].
 
         Args:
           pipeline: those of this pipeline alone; None: all.
@@ -71,7 +71,7 @@ class ReportSource:
         if pipeline is not None:
             names = np.array([name == pipeline for name in (*trace.contexts.name, "")])
             own &= names[trace.pipeline_of_execution]  # the last, -1: without a pipeline
-        return cost_of(self.graphlets, own)
+        return own
 
     @classmethod
     def read(

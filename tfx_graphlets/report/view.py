@@ -14,10 +14,12 @@ import numpy as np
 
 from tfx_graphlets.analysis import what_if
 from tfx_graphlets.analysis.account import Account, cuts
-from tfx_graphlets.analysis.activity import activity, gates_table, over_pipelines
 from tfx_graphlets.analysis.causes import causes_of
+from tfx_graphlets.analysis.gates import gates_table
+from tfx_graphlets.analysis.graphlets import graphlet_tables
+from tfx_graphlets.analysis.operators import operator_tables
+from tfx_graphlets.analysis.pipelines import pipeline_tables
 from tfx_graphlets.analysis.prices import MS_PER_HOUR, Prices
-from tfx_graphlets.analysis.statistics import all_statistics
 from tfx_graphlets.analysis.tables import share
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.monitor import monitor
@@ -117,7 +119,7 @@ def view_of(
             limits = [f"What a gate would have saved is not said: that takes at least {needed}."]
         notes += limits
     gates = [
-        {"store": one.described.store, "cost_ms": one.overhead_ms(gate["pipeline"]), **gate}
+        _with_cost(one, gate, account)
         for one in sources
         for gate in _gates(one, now_ms)
         if pipeline in (None, gate["pipeline"])
@@ -136,16 +138,20 @@ def view_of(
         },
         "first": {
             **_sums(rows, account),
-            "overhead_ms": sum(one.overhead_ms(pipeline) for one in sources),
+            **_overhead(sources, pipeline, prices),
             "worst": [_worst(row, account) for row in rows[:WORST] if row["wasted_ms"] > 0],
             "would_save": None if saved is None else _saved(saved, account),
             "did_save": _did_save(gates, account),
         },
         "tables": [
-            *(table.to_dict() for table in cuts(account)),
-            *(table.to_dict() for table in all_statistics(described)),
-            *(table.to_dict() for table in (activity(described), over_pipelines(described))),
-            gates_table(gates).to_dict(),
+            table.to_dict()
+            for table in (
+                *cuts(account),
+                *operator_tables(described),
+                *pipeline_tables(described),
+                *graphlet_tables(described),
+                gates_table(gates),
+            )
         ],
         "gates": gates,
         "pipelines": rows,
@@ -186,6 +192,18 @@ def _sums(rows: Sequence[dict[str, Any]], account: Account) -> dict[str, Any]:
         "wasted_share": share(account.waste(), account.total()),
         "wasted_money": account.amount(wasted=True),
     }
+
+
+def _overhead(
+    sources: Sequence[ReportSource], pipeline: str | None, prices: Prices
+) -> dict[str, Any]:
+    """What this project's own nodes cost, in time and in money."""
+    cost_ms, money = 0.0, 0.0
+    for one in sources:
+        own = one.overhead(pipeline)
+        cost_ms += float(one.graphlets.cost[own].sum())
+        money += float(prices.of_executions(one.graphlets)[own].sum())
+    return {"overhead_ms": cost_ms, "overhead_money": money if prices.known else None}
 
 
 def _worst(row: Mapping[str, Any], account: Account) -> dict[str, Any]:
@@ -277,6 +295,15 @@ def _gates(one: ReportSource, now_ms: int) -> list[dict[str, Any]]:
         }
         for gate in report.pipelines
     ]
+
+
+def _with_cost(one: ReportSource, gate: Mapping[str, Any], account: Account) -> dict[str, Any]:
+    return {
+        "store": one.described.store,
+        "cost_ms": float(one.graphlets.cost[one.overhead(gate["pipeline"])].sum()),
+        "saved_money": _priced(gate["savings"]["saved_ms"], account),
+        **gate,
+    }
 
 
 def _did_save(found: Sequence[Mapping[str, Any]], account: Account) -> Any:
