@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -87,6 +87,20 @@ def parsed_json(text: object) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def as_text(value: str | bytes) -> str:
+    r"""A string field of a message: protobuf 3 gives bytes where they are no UTF-8.
+
+    >>> ascii(as_text(b"ti\xffp"))
+    "'ti\\ufffdp'"
+    """
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def enum_name(enum: Any, number: int) -> str:
+    """Name of an enum's value; its number where the writer knew a value that this enum lacks."""
+    return str(enum.Name(number)) if number in enum.values() else str(number)
 
 
 def left_out(what: str, uri: str, error: Exception) -> None:

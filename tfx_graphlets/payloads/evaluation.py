@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tfx_graphlets.payloads.bounds import left_out
+from tfx_graphlets.payloads.bounds import as_text, left_out
 from tfx_graphlets.payloads.records import tfrecords
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.payloads.thresholds import (
@@ -80,13 +80,14 @@ def evaluation_metrics(payloads: Payloads, uri: str) -> EvaluationMetrics | None
             values[kind].setdefault(name, value)
     if not values["candidate"]:
         return None
-    validation_ok, failed = None, ()
+    validation_ok: bool | None = None
+    failed: tuple[str, ...] = ()
     for record in _records(payloads, uri, names, "validations", "ValidationResult"):
         validation_ok = bool(record.validation_ok)  # type: ignore[attr-defined]
         failed = tuple(
             sorted(
                 {
-                    failure.metric_key.name
+                    as_text(failure.metric_key.name)
                     for validation in record.metric_validations_per_slice  # type: ignore[attr-defined]
                     if _is_overall(validation)
                     for failure in validation.failures
@@ -223,7 +224,7 @@ def _metrics(record: Message, baseline_names: set[str]) -> Iterator[tuple[str, s
         else:
             continue
         kind = "baseline" if pair.key.model_name in baseline_names else "candidate"
-        yield ("change" if pair.key.is_diff else kind), pair.key.name, float(number)
+        yield ("change" if pair.key.is_diff else kind), as_text(pair.key.name), float(number)
 
 
 # Message: field name -> (number, type); types in capitals are scalars, ``*`` repeats.

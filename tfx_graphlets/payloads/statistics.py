@@ -21,7 +21,9 @@ import numpy as np
 from tfx_graphlets.payloads.bounds import (
     MAX_FEATURES,
     MAX_NAME,
+    as_text,
     check_nesting,
+    enum_name,
     left_out,
 )
 from tfx_graphlets.payloads.records import tfrecords
@@ -277,7 +279,10 @@ def _parsed_schema(content: bytes) -> SchemaSummary | None:
         text_format.Parse(content, schema, allow_unknown_field=True)
     except (text_format.ParseError, ValueError):
         return None
-    types = {feature.name: schema_pb2.FeatureType.Name(feature.type) for feature in schema.feature}
+    types = {
+        as_text(feature.name): enum_name(schema_pb2.FeatureType, feature.type)
+        for feature in schema.feature
+    }
     digest = hashlib.sha256(schema.SerializeToString(deterministic=True)).hexdigest()
     return SchemaSummary(digest, types)
 
@@ -322,8 +327,8 @@ def _feature(feature: statistics_pb2.FeatureNameStatistics) -> FeatureStatistics
     edges, shares = _histogram(stats.histograms) if numeric else (_NOTHING, _NOTHING)
     counted = kind in ("string_stats", "bytes_stats")
     return FeatureStatistics(
-        name=".".join(feature.path.step) if feature.path.step else feature.name,
-        type=type(feature).Type.Name(feature.type),
+        name=".".join(map(as_text, feature.path.step)) or as_text(feature.name),
+        type=enum_name(type(feature).Type, feature.type),
         missing_share=1.0 - present / total if total else nan,
         mean=float(stats.mean) if numeric else nan,
         std_dev=float(stats.std_dev) if numeric else nan,
@@ -359,22 +364,22 @@ def _top_values(
 ) -> tuple[tuple[str, float], ...]:
     """Value and share, from the rank histogram, which is longer, or the top values."""
     ranked = [
-        (bucket.label, float(bucket.sample_count))
+        (as_text(bucket.label), float(bucket.sample_count))
         for bucket in stats.rank_histogram.buckets
         if bucket.low_rank == bucket.high_rank
     ]
-    counts = ranked or [(top.value, float(top.frequency)) for top in stats.top_values]
+    counts = ranked or [(as_text(top.value), float(top.frequency)) for top in stats.top_values]
     total = max(total, sum(count for _, count in counts))
     return tuple((value, count / total) for value, count in counts) if total else ()
 
 
 def _anomalies(found: anomalies_pb2.Anomalies) -> SplitAnomalies:
     reasons = {
-        name: tuple(sorted({type(info).Type.Name(reason.type) for reason in info.reason}))
+        as_text(name): tuple(sorted({enum_name(type(info).Type, one.type) for one in info.reason}))
         for name, info in found.anomaly_info.items()
     }
     if found.HasField("dataset_anomaly_info"):
         info = found.dataset_anomaly_info
-        kinds = {type(info).Type.Name(reason.type) for reason in info.reason}
+        kinds = {enum_name(type(info).Type, one.type) for one in info.reason}
         reasons[""] = tuple(sorted(kinds))
     return SplitAnomalies(len(reasons), dict(sorted(reasons.items())))
