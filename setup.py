@@ -92,7 +92,7 @@ EXTRAS = {
     ],
     # Compiling for Kubeflow Pipelines v2 and Vertex AI: the releases that tfx[kfp] names
     # (tfx 1.21 names it for Python 3.11 alone; it works on later ones too).
-    "kfp": by_python("kfp", "==2.5.0", ">=2.16,<2.17"),
+    "kfp": by_python("kfp", "==2.5.0", ">=2.16,<2.18"),
     # The report as one HTML page: the template engine, and what the page embeds (DataTables
     # from itables, Vega from vl-convert).
     "report": ["itables>=2.4,<3", "jinja2>=3.1,<4", "vl-convert-python>=1.8,<2"],
