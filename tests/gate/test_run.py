@@ -39,7 +39,7 @@ class FixedModel:
     def threshold_for(
         self, freshness: float, *, ledger: FreshnessLedger | None = None
     ) -> ThresholdChoice:
-        allowance = 1 - freshness if ledger is None else ledger.allowance(4)
+        allowance = 1 - freshness if ledger is None else ledger.allowance
         threshold = None if self.pushes_needed else round(allowance, 6)
         return ThresholdChoice(
             threshold, freshness, 9, self.pushes_needed, 0.5, 0.0 if threshold is None else 0.08
@@ -210,7 +210,7 @@ def test_the_threshold_follows_from_what_was_risked_so_far() -> None:
     assert (kept.pushes, kept.spent) == (2, 0.0)
     risked = account(decided("r0", risk=0.2))
     assert risked.spent == pytest.approx(0.2 / 0.8)  # it stands for those that nobody saw
-    assert kept.allowance(5) > FreshnessLedger(0.9).allowance(5) > risked.allowance(5)
+    assert kept.allowance > FreshnessLedger(0.9).allowance > risked.allowance
 
 
 def test_in_shadow_mode_every_push_is_seen() -> None:
@@ -246,7 +246,7 @@ def test_a_push_that_was_not_known_when_the_store_was_read_is_not_counted() -> N
         "pp", read_ms=2 * HOUR, decisions=(decided("r0"), decided("r1")), past_runs=("r0", "r1")
     )
     choice = gate_run.chosen_threshold(history, FixedModel(0.5), SETTINGS)
-    assert choice.threshold == round(FreshnessLedger(0.9, pushes=1).allowance(4), 6)
+    assert choice.threshold == round(FreshnessLedger(0.9, pushes=1).allowance, 6)
 
 
 def test_the_risk_and_the_promise_are_those_of_the_models_threshold() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.strategies import deterministic
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.policy.decide import GatePolicy, GateState, decide
 from tfx_graphlets.policy.freshness import (
     MOST_RISK,
     MOST_THRESHOLD,
@@ -79,7 +82,7 @@ def test_the_risk_taken_never_exceeds_the_promise(freshness: float, wishes: list
     """Whatever share of its allowance is taken, the sum stays within (1 - F) N at every N."""
     ledger = FreshnessLedger(freshness)
     for wish in wishes:
-        risk = wish * ledger.allowance(wish * 100)
+        risk = wish * ledger.allowance
         assert risk <= MOST_RISK * (1 - freshness) + 1e-9
         ledger = ledger.after_push(risk, censored=False)
         assert ledger.spent <= (1 - freshness) * ledger.pushes + 1e-9
@@ -113,6 +116,72 @@ def test_what_was_kept_while_it_learnt_may_be_spent() -> None:
             ledger = ledger.after_push(0.0, censored=False)
 
 
+@dataclasses.dataclass
+class Life:
+    """Pushes missed, pushes, skipped and all unpushed runs of one gate's life."""
+
+    missed: int = 0
+    pushes: int = 0
+    removed: int = 0
+    unpushed: int = 0
+
+
+def life(draw: np.random.Generator, freshness: float, runs: int, push_rate: float) -> Life:
+    """A gate with all its guards over one pipeline, beside 150 known runs of others like it.
+
+    Scores are probabilities, as a waste model gives them; what is skipped is not seen, but
+    for the twentieth that is explored, and counts as so much of a push as it scored.
+    """
+
+    def scored(pushed: bool) -> float:
+        seen = draw.beta(4, 2) if pushed else draw.beta(2, 4)
+        of_push, of_other = seen**3 * (1 - seen), seen * (1 - seen) ** 3
+        return float(push_rate * of_push / (push_rate * of_push + (1 - push_rate) * of_other))
+
+    labels = (draw.random(150) < push_rate).tolist()
+    scores, weights = [scored(pushed) for pushed in labels], [1.0] * 150
+    ledger, own, in_a_row, found = FreshnessLedger(freshness), [], 0, Life()
+    for number in range(runs):
+        pushed = bool(draw.random() < push_rate)
+        score = scored(pushed)
+        choice = choose_threshold(scores, labels, freshness, weights=weights, ledger=ledger)
+        choice = guarded(choice, own, ledger, in_a_row)
+        policy = GatePolicy(freshness=freshness, threshold=choice.threshold)
+        state = GateState(
+            labelled=number, pushes=len(own), consecutive_skips=in_a_row, draw=float(draw.random())
+        )
+        decision = decide(policy, score, state, risk=choice.risk)
+        skipped = not decision.proceed
+        in_a_row = in_a_row + 1 if skipped else 0
+        found.pushes += pushed
+        found.missed += pushed and skipped
+        found.unpushed += not pushed
+        found.removed += skipped and not pushed
+        scores.append(score)
+        labels.append(pushed or skipped)
+        weights.append(min(max(score, 0.01), 0.99) if skipped else 1.0)
+        if pushed and not skipped:
+            own.append(score)
+            ledger = ledger.after_push(decision.risk, censored=True)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("freshness", "runs", "push_rate", "spent"),
+    [(0.9, 80, 0.5, 0.5), (0.95, 80, 0.3, 0.3), (0.95, 250, 0.5, 0.65)],
+)
+def test_guards_and_all_the_promise_is_kept_and_spent(
+    freshness: float, runs: int, push_rate: float, spent: float
+) -> None:
+    """Over many lives at most 1 - F are missed, and the guards leave no more than half unspent."""
+    draw = np.random.default_rng(runs)
+    lives = [life(draw, freshness, runs, push_rate) for _ in range(8_000 // runs)]
+    shares = np.array([one.missed / max(one.pushes, 1) for one in lives])
+    noise = float(shares.std()) / np.sqrt(len(shares))
+    assert shares.mean() <= 1 - freshness + 2 * noise
+    assert shares.mean() >= spent * (1 - freshness)
+
+
 @pytest.mark.parametrize(("freshness", "pushes"), [(0.9, 40), (0.95, 40), (0.95, 120)])
 def test_the_account_keeps_the_promise_over_many_draws(freshness: float, pushes: int) -> None:
     """Of exchangeable pushes at most 1 - F are missed, counted from the first one."""
@@ -128,7 +197,7 @@ def test_the_account_keeps_the_promise_over_many_draws(freshness: float, pushes:
         missed.append(misses / pushes)
     noise = float(np.std(missed)) / np.sqrt(len(missed))
     assert np.mean(missed) <= 1 - freshness + 3 * noise
-    assert np.mean(missed) >= 0.5 * (1 - freshness)
+    assert np.mean(missed) >= 0.8 * (1 - freshness)
 
 
 def test_a_censored_push_stands_for_those_that_nobody_saw() -> None:
@@ -145,21 +214,43 @@ def test_a_censored_push_stands_for_those_that_nobody_saw() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ledger", "known", "allowance"),
+    ("ledger", "allowance"),
     [
-        (FreshnessLedger(0.9, pushes=9), 100, 0.1),  # 1 - F
-        (FreshnessLedger(0.9, pushes=9), 4, 0.2),  # what the lowest of four scores means
-        (FreshnessLedger(0.9, pushes=9), 1, 0.25),  # no more than MOST_RISK times 1 - F
-        (FreshnessLedger(0.9), 4, 0.1),  # what one push brings, nothing was saved up
-        (FreshnessLedger(0.9, pushes=9, spent=0.95), 100, 0.05),  # what is left
-        (FreshnessLedger(0.9, pushes=9, spent=1.5), 100, 0.0),
-        (FreshnessLedger(0.0, pushes=9), 100, 1.0),
-        (FreshnessLedger(1.0, pushes=9), 0, 0.0),
+        (FreshnessLedger(0.9, pushes=9), 0.25),  # a whole push is left: MOST_RISK times 1 - F
+        (FreshnessLedger(0.9), 0.1),  # what one push brings, nothing was saved up
+        (FreshnessLedger(0.9, pushes=9, spent=0.9), 0.1),
+        (FreshnessLedger(0.9, pushes=9, spent=0.95), 0.05),  # what is left
+        (FreshnessLedger(0.9, pushes=9, spent=1.5), 0.0),
+        (FreshnessLedger(0.0, pushes=9), 1.0),
+        (FreshnessLedger(1.0, pushes=9), 0.0),
     ],
 )
-def test_the_allowance_by_hand(ledger: FreshnessLedger, known: float, allowance: float) -> None:
-    """The least of what is left and what the scores that are known allow."""
-    assert ledger.allowance(known) == pytest.approx(allowance, abs=1e-12)
+def test_the_allowance_by_hand(ledger: FreshnessLedger, allowance: float) -> None:
+    """The least of what is left and MOST_RISK times the promised share."""
+    assert ledger.allowance == pytest.approx(allowance, abs=1e-12)
+
+
+def test_the_risk_of_a_lowered_threshold_is_its_own() -> None:
+    """A guard that lowers a threshold leaves the rest of the risk to later pushes."""
+    choice = choose([at / 100 for at in range(1, 40)], 0.9)
+    assert (choice.threshold, choice.risk) == (0.04, 4 / 40)
+    lowered = [(at, choice.lowered(at)) for at in (0.04, 0.035, 0.03, 0.005)]
+    assert [(one.threshold, one.risk) for _, one in lowered] == [
+        (0.04, 4 / 40), (0.035, 4 / 40), (0.03, 3 / 40), (0.005, 1 / 40)
+    ]  # fmt: skip
+    assert choice.lowered(0.5) is choice
+    nothing = choose([0.3] * 3, 0.95)
+    assert nothing.lowered(0.1) is nothing
+    everything = choose([0.3] * 3, 0.0)
+    assert (everything.lowered(0.1).threshold, everything.lowered(0.1).risk) == (0.1, 1.0)
+
+
+def test_a_guard_s_risk_is_that_of_the_threshold_that_it_leaves() -> None:
+    """Skips in a row and low pushes of its own lower what the next push costs."""
+    choice = choose([at / 100 for at in range(1, 40)], 0.9)
+    ledger = FreshnessLedger(0.9, pushes=100, spent=10.0)
+    assert guarded(choice, [], ledger, skips=1).risk == 2 / 40
+    assert guarded(choice, [0.025, 0.3], ledger).risk == 3 / 40
 
 
 def test_a_push_is_entered_with_its_risk() -> None:
@@ -192,7 +283,8 @@ def test_a_binary_fraction_short_of_a_whole_is_a_whole(count: int) -> None:
     choice = choose(scores, 0.9)
     assert choice.threshold == kth
     higher = choose([0.45] * 100, 0.9)
-    assert guarded(higher, scores, FreshnessLedger(0.9, pushes=99)).threshold == kth
+    account = FreshnessLedger(0.9, pushes=99, spent=0.1 * 99)
+    assert guarded(higher, scores, account).threshold == kth
 
 
 def test_what_a_choice_says() -> None:

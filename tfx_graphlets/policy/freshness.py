@@ -42,6 +42,8 @@ class ThresholdChoice:
         NaN where none was scored.
       risk: the most by which a further push, exchangeable with those, is
         likely to be missed, 0..1; 0 without a threshold.
+      risks: of lower thresholds: scores, ascending, and the risk of a threshold
+        above each and not above the next; the first is minus infinity.
     """
 
     threshold: float | None
@@ -50,6 +52,14 @@ class ThresholdChoice:
     pushes_needed: int | None
     expected_skips: float
     risk: float = 0.0
+    risks: tuple[tuple[float, float], ...] = dataclasses.field(default=(), repr=False)
+
+    def lowered(self, threshold: float) -> ThresholdChoice:
+        """The same with a threshold that is no higher, and with the risk of that one."""
+        if self.threshold is None or threshold >= self.threshold:
+            return self
+        risk = [risk for score, risk in self.risks if score < threshold][-1:]
+        return dataclasses.replace(self, threshold=threshold, risk=(risk or [self.risk])[0])
 
     @property
     def note(self) -> str:
@@ -77,12 +87,11 @@ class FreshnessLedger:
     """Account of the risk that a gate has taken with pushes so far.
 
     The promise is about all pushes since the gate stands: of N of them at most
-    (1 - F) N are missed in expectation. While the gate still learns it keeps
-    every push, and what it has kept beyond F lets it begin sooner: the next push
-    may be put at a risk of at most (1 - F) (N + 1) minus what was spent, and of
-    1 - F; where so few scores are known that even the lowest of them means more
-    than that, at up to MOST_RISK times 1 - F. So the sum of the risks never
-    exceeds (1 - F) N, whatever came before.
+    (1 - F) N are missed in expectation. What was not spent, while the gate still
+    learnt or where a guard lowered the threshold, is there for later pushes: the
+    next one may be put at a risk of at most (1 - F) (N + 1) minus what was spent,
+    and of MOST_RISK times 1 - F. So the sum of the risks never exceeds (1 - F) N,
+    whatever came before.
 
     It is a budget like that of adaptive conformal inference (Gibbs
     and Candes, NeurIPS 2021), of the stated risk in place of the misses that
@@ -101,16 +110,12 @@ class FreshnessLedger:
     def __post_init__(self) -> None:
         check_freshness(self.freshness)
 
-    def allowance(self, known: float) -> float:
-        """The risk that the next push may be put at, 0..1.
-
-        Args:
-          known: for how many pushes the scores that are known stand.
-        """
+    @property
+    def allowance(self) -> float:
+        """The risk that the next push may be put at, 0..1."""
         share = 1 - self.freshness
         left = max(share * (self.pushes + 1) - self.spent, 0.0)
-        least = min(1 / (known + 1), MOST_RISK * share)  # what the lowest score alone means
-        return float(min(left, max(share, least), 1.0))
+        return float(min(left, MOST_RISK * share, 1.0))
 
     def after_push(self, risk: float, *, censored: bool) -> FreshnessLedger:
         """The account after one more push came to be known.
@@ -181,15 +186,19 @@ def choose_threshold(
     order = np.argsort(of_pushes, kind="stable")
     mass = np.cumsum(stands_for[labels][order])
     total = float(mass[-1]) + 1.0 if len(mass) else 1.0
-    allowance = 1 - freshness if ledger is None else ledger.allowance(total - 1.0)
+    allowance = 1 - freshness if ledger is None else ledger.allowance
     count = int(np.count_nonzero(mass <= allowance * total + _TOLERANCE))
     threshold, risk = None, 0.0
+    risks: tuple[tuple[float, float], ...] = ()
     if allowance * total + _TOLERANCE >= total:
         threshold, risk = most, 1.0  # at freshness 0, which asks for nothing
     elif count:
         threshold = min(float(of_pushes[order[count - 1]]), most)
-        risk = float(mass[of_pushes[order] < threshold].max(initial=0.0) + 1.0) / total
-    below = values < threshold if threshold is not None else np.zeros(len(values), bool)
+        below = np.flatnonzero(of_pushes[order] < threshold)
+        steps = zip(of_pushes[order][below].tolist(), ((mass[below] + 1.0) / total).tolist())
+        risks = ((-math.inf, 1.0 / total), *steps)
+        risk = risks[-1][1]
+    skipped = values < threshold if threshold is not None else np.zeros(len(values), bool)
     return ThresholdChoice(
         threshold=threshold,
         freshness=freshness,
@@ -197,15 +206,16 @@ def choose_threshold(
         pushes_needed=(
             _pushes_needed(total, allowance, freshness, ledger) if threshold is None else 0
         ),
-        expected_skips=float(below.mean()) if len(values) else float("nan"),
+        expected_skips=float(skipped.mean()) if len(values) else float("nan"),
         risk=risk,
+        risks=risks,
     )
 
 
 def guarded(
     choice: ThresholdChoice, own: Sequence[float], ledger: FreshnessLedger, skips: int = 0
 ) -> ThresholdChoice:
-    """The choice, lowered by what the pipeline itself has shown.
+    """The choice, lowered by what the pipeline itself has shown, and with the risk of that.
 
     A threshold from many pipelines promises little about one that is not like
     them, or that drifts. What scores no higher than this pipeline's own pushes
@@ -230,9 +240,9 @@ def guarded(
     scores = np.asarray(own, np.float64)
     scores = np.sort(scores[~np.isnan(scores)])
     if len(scores):
-        count = math.floor(ledger.allowance(len(scores)) * (len(scores) + 1) + _TOLERANCE)
+        count = math.floor(ledger.allowance * (len(scores) + 1) + _TOLERANCE)
         threshold = min(threshold, float(scores[min(max(count, 1), len(scores)) - 1]))
-    return dataclasses.replace(choice, threshold=threshold / 2**skips)
+    return choice.lowered(threshold / 2**skips)
 
 
 def check_freshness(freshness: float) -> None:
@@ -252,7 +262,7 @@ def _pushes_needed(
     if ledger is None:
         return max(math.ceil(1 / allowance - _TOLERANCE - total), 0)
     for more in range(_FURTHEST):
-        if ledger.allowance(total + more - 1.0) * (total + more) + _TOLERANCE >= 1:
+        if ledger.allowance * (total + more) + _TOLERANCE >= 1:
             return more
         ledger = ledger.after_push(0.0, censored=False)
     return None
