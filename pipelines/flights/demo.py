@@ -33,7 +33,7 @@ from pipelines.flights.schedule import Cause, CodeRevision, Delivery, PlannedRun
 from pipelines.flights.variants import VariantConfig
 from tfx_graphlets import Stage, open_store, segment
 from tfx_graphlets.gate import keys
-from tfx_graphlets.report.page import page_of
+from tfx_graphlets.report.report import Report
 from tfx_graphlets.report.source import ReportSource
 from tfx_graphlets.report.view import view_of
 from tfx_graphlets.waste_model import WasteModel, train_waste_model
@@ -154,7 +154,7 @@ def write_report(output: Path) -> None:
     with open_store(output / "pipeline" / "metadata.sqlite") as store:
         source = ReportSource.read(store, name=VARIANT.name)
         view = view_of([source], now_ms=time.time_ns() // 1_000_000, replay=False)
-        (output / "report.html").write_text(page_of(view, [source]), encoding="utf-8")
+        Report(view, [source]).save(output / "report.html")
 
 
 def summarise(rows: Sequence[Row], output: Path, seconds: float, show: TextIO) -> None:

@@ -269,8 +269,8 @@ def gate(options: argparse.Namespace) -> Result:
 def report(options: argparse.Namespace) -> Result:
     """``report STORE...``: what the pipelines cost, what was wasted, why, and what a gate saves."""
     from tfx_graphlets.analysis.prices import Prices
+    from tfx_graphlets.report.report import Report
     from tfx_graphlets.report.source import ReportSource
-    from tfx_graphlets.report.summary import summary
     from tfx_graphlets.report.view import view_of
 
     prices = Prices.parse(options.price, options.currency)
@@ -294,13 +294,11 @@ def report(options: argparse.Namespace) -> Result:
                 seed=options.seed,
                 progress=progress,
             )
+        made = Report(view, sources)
         if target is None:
-            return Result(view, summary(view))
-        from tfx_graphlets.report.page import page_of
-
-        with replaced_file(target) as draft:
-            draft.write_text(page_of(view, sources), encoding="utf-8")
-    return Result(view, f"{summary(view)}\n{options.output}: the report")
+            return Result(view, str(made))
+        made.save(target)
+    return Result(view, f"{made}\n{options.output}: the report")
 
 
 def monitor_store(options: argparse.Namespace) -> Result:

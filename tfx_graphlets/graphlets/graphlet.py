@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from tfx_graphlets import notebook
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.trace.adjacency import PairSet
@@ -126,6 +127,10 @@ class Graphlets:
 
     def __str__(self) -> str:
         return self.counted(np.arange(len(self), dtype=np.int64))
+
+    def _repr_html_(self) -> str:
+        """The latest graphlets as a table, for a notebook."""
+        return notebook.latest(str(self), self, ("trainer", "pipeline", "run", "outcome"))
 
     def counted(self, numbers: IntArray) -> str:
         """Some graphlets, int64 [k], counted by outcome."""
@@ -263,10 +268,8 @@ class Graphlets:
         if not len(self):
             return np.zeros(0, np.int64)
         # Every graphlet holds its Trainer, so no row of the membership is empty.
-        reduced: IntArray = function.reduceat(
-            column[self.executions.index], self.executions.start[:-1]
-        )
-        return reduced
+        members = column[self.executions.index]
+        return np.asarray(function.reduceat(members, self.executions.start[:-1]), np.int64)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
