@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -236,8 +237,12 @@ def test_a_custom_trainer_is_found_by_its_channels_or_by_its_role() -> None:
         pipeline_of([again]),
         model_directory="model",
         role_of_type={"LightExampleGen": Role.TRAINER},
+        pushers=["Production"],
     )
     assert gated_nodes(named) == {"WasteGate": ["LightExampleGen"]}
+    given = {node.id: node.exec_properties for node in named.components}
+    assert json.loads(given["GraphletGen"]["role_of_type"]) == {"LightExampleGen": "trainer"}
+    assert json.loads(given["GraphletGen"]["pushers"]) == ["Production"]
 
 
 def test_what_cannot_be_gated_is_named_and_nothing_has_changed() -> None:

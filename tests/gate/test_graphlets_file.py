@@ -17,8 +17,9 @@ from tfx_graphlets.gate.graphlets_file import (
     from_files,
     to_files,
 )
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.decision import PastDecision
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import Role, Stage
 
 
 def same_table(left: FeatureTable, right: FeatureTable) -> bool:
@@ -35,7 +36,11 @@ def test_what_is_written_is_what_is_read() -> None:
         probability=0.1, threshold=0.2, freshness=0.95,
     )  # fmt: skip
     runs = ("r0", "r1", "", "r3")
-    written = pipeline_history("pufi", decisions=(skipped,), past_runs=runs)
+    declared = Declared.of({"Fit": Role.TRAINER}, ["Production"])
+    past = dataclasses.replace(dataset("pufi"), declared=declared)
+    written = pipeline_history(
+        "pufi", decisions=(skipped,), past_runs=runs, past=past, hint="say which class trains"
+    )
     read = from_files(to_files(written))
     assert written.current is not None
     assert read.current is not None
@@ -43,6 +48,7 @@ def test_what_is_written_is_what_is_read() -> None:
     assert written.past is not None
     assert read.past is not None
     assert same_table(read.past.table, written.past.table)
+    assert read.past.declared == declared
     for name in ("outcome", "decision_ms", "known_ms", "start_ms"):
         assert np.array_equal(getattr(read.past, name), getattr(written.past, name))
         assert getattr(read.past, name).dtype == getattr(written.past, name).dtype

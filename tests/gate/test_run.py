@@ -13,11 +13,12 @@ from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import run as gate_run
 from tfx_graphlets.gate.graphlets_file import PipelineHistory
 from tfx_graphlets.gate.run import GateSettings, run_gate
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.decide import GatePolicy
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.policy.evidence import Contribution, Judgement, SimilarGraphlet
 from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 SETTINGS = GateSettings(stage=Stage.PRE, gate="WasteGate", min_labelled=2, exploration=0.0)
@@ -31,6 +32,7 @@ class FixedModel:
     stage: Stage = Stage.PRE
     fingerprint: str = "abc"
     pushes_needed: int = 0
+    declared: Declared = dataclasses.field(default_factory=Declared)
 
     @property
     def threshold(self) -> ThresholdChoice:
@@ -274,6 +276,11 @@ def test_shadow_and_force_run_proceed_and_record_what_would_have_been() -> None:
         (pipeline_history(problem="the store is gone", current=None), FixedModel(0), "is gone"),
         (pipeline_history(stage=Stage.INPUT), FixedModel(0), "input.*pre.*same stage"),
         (pipeline_history(), FixedModel(0, stage=Stage.TRAINER), "trainer.*pre.*train one"),
+        (
+            pipeline_history(),
+            FixedModel(0, declared=Declared({"Fit": Role.TRAINER}, ("Production",))),
+            "roles: Fit=trainer, pushers: Production; .* roles: none, pushers: all: give both",
+        ),
     ],
 )
 def test_what_cannot_be_decided_is_an_error_that_says_what_to_do(

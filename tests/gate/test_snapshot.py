@@ -15,6 +15,7 @@ from tfx_graphlets.gate import snapshot as collecting
 from tfx_graphlets.gate.graphlets_file import from_files, to_files
 from tfx_graphlets.gate.request import Request, TrainerWanted
 from tfx_graphlets.gate.snapshot import collect, collect_files
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.testing import TraceBuilder
@@ -257,6 +258,19 @@ def test_what_another_release_described_is_described_anew(
     runs = Runs()
     runs.train("r0", runs.prepare("r0"), pushed=True)
     payloads = remembered(runs, "r1", **changes)
+    counts = described_rows(monkeypatch)
+    runs.read("now", runs.prepare("now"), payloads)
+    assert counts == [1, 1]
+
+
+def test_what_other_pushers_described_is_described_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which pushers count is in the features: rows of other ones are not taken over."""
+    runs = Runs()
+    runs.train("r0", runs.prepare("r0"), pushed=True)
+    before = runs.read("r1", runs.prepare("r1")).past
+    assert before is not None
+    other = dataclasses.replace(before, declared=Declared.of(None, ["production"]))
+    payloads = remembered(runs, "r2", past=other)
     counts = described_rows(monkeypatch)
     runs.read("now", runs.prepare("now"), payloads)
     assert counts == [1, 1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,8 @@ from tests.waste_model.synthetic import (
     table_of,
 )
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.graphlets.roles import Declared
+from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 
@@ -71,6 +74,20 @@ def test_a_store_may_be_given_once() -> None:
     """Concatenating a store with itself would count its outcomes twice."""
     with pytest.raises(InvalidArgumentError, match="only once"):
         Dataset.concatenate([history("PU"), history("PU")])
+
+
+def test_stores_that_were_cut_otherwise_are_not_put_together() -> None:
+    """Roles of several stores add up; other pushers, or two roles of a class, are refused."""
+
+    def cut(store: str, role: Role | None = None, pushers: list[str] | None = None) -> Dataset:
+        declared = Declared.of({"Fit": role} if role else {store: Role.TUNER}, pushers)
+        return dataclasses.replace(history("PU", store=store), declared=declared)
+
+    both = Dataset.concatenate([cut("a", Role.TRAINER), cut("b")])
+    assert both.declared == Declared({"Fit": Role.TRAINER, "b": Role.TUNER})
+    for other in (cut("b", Role.TUNER), cut("b", Role.TRAINER, ["Production"])):
+        with pytest.raises(InvalidArgumentError, match="same roles and pushers"):
+            Dataset.concatenate([cut("a", Role.TRAINER), other])
 
 
 def test_the_features_must_be_those_of_the_graphlets() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.waste_model.synthetic import FEATURES, coin_flips, history
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.graphlets.roles import Declared
+from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.learner import LearnerSettings
 from tfx_graphlets.waste_model.model import WasteModel, load_waste_model
 from tfx_graphlets.waste_model.training import train_waste_model
@@ -72,6 +75,27 @@ def test_save_and_load_give_the_same_model(model: WasteModel, saved: Path) -> No
     assert loaded.threshold == model.threshold
     assert loaded.manifest == model.manifest
     assert sorted(path.name for path in saved.parent.iterdir()) == ["model"]
+
+
+def test_roles_and_pushers_are_kept_and_named_by_the_fingerprint(
+    model: WasteModel, tmp_path: Path
+) -> None:
+    """Those that the rows were cut with; a role that there is not damages the manifest."""
+    declared = Declared.of({"Fit": Role.TRAINER}, ["b", "a"])
+    rows = dataclasses.replace(DATASET, declared=declared)
+    own = train_waste_model(rows, Stage.PRE, 0.9, seed=3, settings=SMALL)
+    assert own.fingerprint != model.fingerprint
+    own.save(tmp_path / "own")
+    loaded = load_waste_model(tmp_path / "own", known_features=KNOWN)
+    assert loaded.declared == Declared({"Fit": Role.TRAINER}, ("a", "b"))
+    assert loaded.fingerprint == own.fingerprint
+
+    def teacher(document: dict[str, Any]) -> None:
+        document["declared"]["role_of_type"]["Fit"] = "teacher"
+
+    change(tmp_path / "own", teacher)
+    with pytest.raises(ModelFormatError, match="'TEACHER' is no role"):
+        load_waste_model(tmp_path / "own", known_features=KNOWN)
 
 
 def test_loading_prints_nothing(saved: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.policy.decide import GatePolicy
+from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
@@ -107,6 +108,8 @@ def write_features(options: argparse.Namespace) -> Result:
                 ),
             )
         )
+        if not len(features):
+            selection.hint(selection.cut(without_gates(store.read_trace()), options))
     with replaced_file(target) as draft:
         write_table(features, draft, target.suffix)
     document = {
@@ -148,7 +151,7 @@ def evaluate(options: argparse.Namespace) -> Result:
     from tfx_graphlets.waste_model import evaluate_model, load_waste_model
 
     model = load_waste_model(options.model)
-    dataset = selection.dataset(options.stores, model.stage, options)
+    dataset = selection.dataset(options.stores, model.stage, options, model=model.declared)
     evaluation = evaluate_model(model, dataset)
     return Result(evaluation.to_dict(), str(evaluation))
 
@@ -233,14 +236,15 @@ def gate(options: argparse.Namespace) -> Result:
     from tfx_graphlets.waste_model import load_waste_model
 
     model = load_waste_model(options.model)
+    declared = selection.declared_or_of(model.declared, options)
     request = Request(
         model.stage,
         options.pipeline,
         options.run or "",
         {},
-        role_of_type=dict(options.role),
+        role_of_type=declared.role_of_type,
         trainers=tuple(TrainerWanted(node) for node in options.node),
-        pushers=tuple(getattr(options, "pusher", ())) or None,
+        pushers=declared.pushers,
         code_known=dict(options.module_file),
     )
     with open_store(options.store) as store:
@@ -279,9 +283,11 @@ def report(options: argparse.Namespace) -> Result:
         raise InvalidArgumentError("output", options.output, "its ending must be .html")
     with contextlib.ExitStack() as stores:  # the replay reads on
         sources = [
-            ReportSource.read(stores.enter_context(open_store(uri)), dict(options.role))
+            ReportSource.read(stores.enter_context(open_store(uri)), selection.declared(options))
             for uri in tqdm(options.stores, desc="stores", disable=None, leave=False)
         ]
+        for source in sources:
+            selection.hint(source.graphlets)
         with _progress("decisions") as progress:
             view = view_of(
                 sources,
@@ -311,10 +317,14 @@ def monitor_store(options: argparse.Namespace) -> Result:
     # Longer ago than the epoch is since ever; infinity is no number of milliseconds.
     since_ms = 0 if hours is None else int(max(now_ms - hours * 3_600_000, 0))
     with open_store(options.store) as store:
-        trace = store.read_trace(pipeline=options.pipeline)
+        trace = store.read_trace()
+        if options.pipeline is not None:
+            trace = belonging_to(trace, options.pipeline, store.name, dict(options.role))
+    graphlets = selection.cut(without_gates(trace), options)
+    selection.hint(graphlets)
     report = monitor(
         past_decisions(trace),
-        selection.cut(without_gates(trace), options),
+        graphlets,
         now_ms=now_ms,
         since_ms=since_ms,
         stage=options.stage,

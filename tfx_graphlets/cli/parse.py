@@ -209,6 +209,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_policy(gate)
     _add_roles(gate)
+    _add_pushers(gate)
 
     report = _command(commands, "report", "what stores cost, what was wasted and why")
     report.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
@@ -244,6 +245,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_seed(report)
     _add_roles(report)
+    _add_pushers(report)
 
     monitor = _command(
         commands, "monitor", "how live gates are doing; exit code 0 healthy, 4 alarm"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import sys
 from collections.abc import Sequence
 
 from tqdm import tqdm
 
 from tfx_graphlets.cli.render import warn
+from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import describe
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets import roles
@@ -42,13 +44,33 @@ def hint(graphlets: Graphlets) -> None:
         warn(message, sys.stderr)
 
 
+def declared(options: argparse.Namespace) -> roles.Declared:
+    """What ``--role`` and ``--pusher`` say."""
+    return roles.Declared.of(dict(options.role), getattr(options, "pusher", None) or None)
+
+
+def declared_or_of(model: roles.Declared, options: argparse.Namespace) -> roles.Declared:
+    """What ``--role`` and ``--pusher`` say; where none is given, what a waste model says.
+
+    Raises:
+      GraphletsError: others are given than the model was trained with.
+    """
+    from tfx_graphlets.gate.run import check_declared
+
+    given = declared(options)
+    if given:
+        check_declared(model, given)
+    return model
+
+
 def cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
     """The graphlets of a trace, by the roles, pushers and weights of the options."""
+    given = declared(options)
     weights: list[tuple[str | Role, float]] = getattr(options, "cost_weight", [])
     return segment(
         trace,
-        role_of_type=dict(options.role),
-        pushers=getattr(options, "pusher", None) or None,
+        role_of_type=given.role_of_type,
+        pushers=given.pushers,
         cost_weight_of_role={name: w for name, w in weights if isinstance(name, Role)},
         cost_weight_of_type={name: w for name, w in weights if isinstance(name, str)},
     )
@@ -60,6 +82,7 @@ def features_of_selected(store: Store, options: argparse.Namespace) -> FeatureTa
     if not selects:
         return None
     graphlets = cut(without_gates(store.read_trace()), options)
+    hint(graphlets)
     rows = selected(graphlets, store, options)
     return describe(graphlets, options.stage, payloads=store.payloads, rows=rows)
 
@@ -69,22 +92,41 @@ def dataset(
     stage: Stage,
     options: argparse.Namespace,
     keep_open: contextlib.ExitStack | None = None,
+    model: roles.Declared | None = None,
 ) -> Dataset:
-    """Graphlets of several stores, described; these stay open where a stack is given."""
+    """Graphlets of several stores, described.
+
+    Args:
+      stores: where they are; one of several may lack a type or pusher that is named.
+      stage: of the features.
+      options: of the command.
+      keep_open: takes the stores, which stay open.
+      model: the roles and pushers of the waste model that the rows are for, which count where
+        the options say nothing.
+    """
+    from tfx_graphlets.gate.nodes import segment_present
     from tfx_graphlets.gate.record import past_decisions
     from tfx_graphlets.gate.snapshot import without_cut_short
 
-    datasets = []
+    given = declared(options) if model is None else declared_or_of(model, options)
+    strict = len(stores) == 1 and model is None
+    datasets, unknown = [], {*given.role_of_type, *(given.pushers or ())}
     with contextlib.ExitStack() as own:
         for uri in tqdm(stores, desc="stores", disable=None, leave=False):
             store = (keep_open or own).enter_context(open_store(uri))
             trace = store.read_trace()
-            graphlets = cut(without_gates(trace), options)
+            plain = without_gates(trace)
+            graphlets = cut(plain, options) if strict else segment_present(plain, given)
+            known = graphlets.declared
+            unknown -= {*known.role_of_type, *(known.pushers or ())}
             hint(graphlets)
             rows = selected(graphlets, store, options)
             described = Dataset.describe(graphlets, stage, store.payloads, store.name)
             # What a gate behind the Trainer has cut short has no outcome to learn from.
             runs = [graphlet.run or "" for graphlet in graphlets]
             described = without_cut_short(described, runs, past_decisions(trace))
-            datasets.append(described.take(rows))
+            datasets.append(dataclasses.replace(described.take(rows), declared=given))
+    if unknown and model is None:
+        name = min(unknown)
+        raise InvalidArgumentError("role or pusher", name, "none of the stores knows this name")
     return Dataset.concatenate(datasets)

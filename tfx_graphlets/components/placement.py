@@ -18,7 +18,7 @@ condition. Where they come ready made (a template's list of components),
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfx import v1 as tfx
@@ -199,6 +199,7 @@ def gate_pipeline(
     pipeline_name: str | None = None,
     runs: int | None = None,
     role_of_type: Mapping[str, Role] | None = None,
+    pushers: Collection[str] | None = None,
     rehearsal: Mode | str = Mode.OFF,
     **gate: Any,
 ) -> tfx.dsl.Pipeline:
@@ -226,7 +227,8 @@ def gate_pipeline(
       model_directory, model: of the waste model, as for WasteGate.
       stage: where the gates stand, and the waste model's stage.
       store, pipeline_name, runs: as for GraphletGen.
-      role_of_type: roles of custom components, as for ``segment``.
+      role_of_type, pushers: roles of custom components and the pushers that count, as for
+        ``segment``; the waste model has to be trained with the same.
       rehearsal: "off", or "auto", "scout" or "full": a first gate
         (FirstWasteGate) and a Rehearsal stand before each gate, at ``input`` or
         ``pre``, with what the Evaluator and the Trainer are given. The two gates
@@ -278,12 +280,15 @@ def gate_pipeline(
                 store=store,
                 pipeline_name=pipeline_name,
                 runs=runs,
+                role_of_type=role_of_type,
+                pushers=pushers,
                 **_channels(wiring, group, stage),
             ).with_id(f"GraphletGen{of}")
             before = {one for name in group for one in wiring.precedes(name, stage)}
             for name in sorted(before - {node.id for node in chosen}):
                 generator.add_upstream_node(wiring.nodes[name])
             asked = {"model": model, "model_directory": model_directory, **gate}
+            asked["role_of_type"] = role_of_type
             tried: tuple[BaseNode, ...] = ()
             cascade: dict[str, BaseChannel] = {}
             if mode is not Mode.OFF:

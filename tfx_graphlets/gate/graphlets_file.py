@@ -21,6 +21,7 @@ from pyarrow import parquet
 from tfx_graphlets.errors import Fault, GraphletsError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.gate.rehearsals import RehearsalPast
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.decision import NodeDecision, PastDecision
 from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Stage
@@ -84,8 +85,7 @@ class PipelineHistory:
       repeats: of each node, whether an earlier Trainer of it has finished with
         exactly the same artifacts and code: TFX's cache would hold the training.
       past_nodes: id of the node of each past graphlet, [len(past)]; likewise.
-      role_of_type: roles that were given for custom classes, by type.
-      pushers: the pushers that count; None for all.
+      hint: what to do about a pipeline whose Models no Trainer has made; "" where there is none.
       pipeline_pushes: of a history of one node (``of_nodes``), how many pushes of
         all nodes were known; not written.
     """
@@ -105,8 +105,7 @@ class PipelineHistory:
     nodes: tuple[str, ...] = ()
     repeats: tuple[bool, ...] = ()
     past_nodes: tuple[str, ...] = ()
-    role_of_type: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    pushers: tuple[str, ...] | None = None
+    hint: str = ""
     pipeline_pushes: int | None = None
 
     def of_nodes(self, wanted: Collection[str] = ()) -> tuple[PipelineHistory, ...]:
@@ -172,8 +171,8 @@ def to_files(history: PipelineHistory) -> dict[str, bytes]:
         "rehearsals": history.rehearsals.to_dict(),
         "nodes": list(history.nodes),
         "repeats": list(history.repeats),
-        "role_of_type": dict(history.role_of_type),
-        "pushers": None if history.pushers is None else list(history.pushers),
+        "hint": history.hint,
+        **(Declared() if history.past is None else history.past.declared).to_dict(),
     }
     text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False)
     files = {}
@@ -236,7 +235,10 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
             )
     if HISTORY_FILE in files:
         rows = _from_parquet(files[HISTORY_FILE])
-        past = _dataset(rows, stage, features)
+        past = dataclasses.replace(
+            _dataset(rows, stage, features),
+            declared=Declared.from_dict(summary.get("role_of_type"), summary.get("pushers")),
+        )
         if _RUN in rows.column_names:
             past_runs = tuple(rows.column(_RUN).to_pylist())
         if _NODE in rows.column_names:
@@ -258,9 +260,8 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
         rehearsals=RehearsalPast.from_dict(summary.get("rehearsals", {})),
         nodes=nodes,
         repeats=tuple(map(bool, summary.get("repeats", ()))),
+        hint=str(summary.get("hint", "")),
         past_nodes=past_nodes,
-        role_of_type=summary.get("role_of_type", {}),
-        pushers=None if summary.get("pushers") is None else tuple(summary["pushers"]),
     )
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -24,10 +24,12 @@ import numpy as np
 from tfx_graphlets.features.view import LOOK_BACK
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.series import Lanes
+from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.indexed import lookups_of
 from tfx_graphlets.stores.neighbourhood import read_neighbourhood
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import BoolArray, Trace
+from tfx_graphlets.vocabulary import Role
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -80,6 +82,7 @@ def read_recent(
     runs: int = DEFAULT_RUNS,
     uris: Sequence[str] = (),
     nodes: Sequence[str] = (),
+    role_of_type: Mapping[str, Role] | None = None,
 ) -> Recent:
     """Reads the latest runs of a pipeline, all of it where only that can be done.
 
@@ -93,6 +96,7 @@ def read_recent(
       runs: how many runs before it; 0 for all of the pipeline.
       uris: of artifacts that are wired to the node.
       nodes: names of nodes that may stand in other pipelines, see ``read_neighbourhood``.
+      role_of_type: roles that the user gives, which tell what belongs to the pipeline.
 
     Raises:
       StoreError, TraceNotFoundError: as ``Store.read_trace``.
@@ -111,4 +115,7 @@ def read_recent(
             store.name,
             pipeline,
         )
-    return Recent(store.read_trace(pipeline=pipeline or None), pipeline)
+    whole = store.read_trace()
+    if not pipeline:
+        return Recent(whole)
+    return Recent(belonging_to(whole, pipeline, store.name, role_of_type), pipeline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
 from tfx_graphlets.graphlets.pushers import present as present_pushers
-from tfx_graphlets.graphlets.roles import present, roles_of_executions
+from tfx_graphlets.graphlets.roles import Declared, present, roles_of_executions
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role
@@ -48,12 +48,10 @@ def latest_trainer_nodes(
     return tuple(sorted(names))
 
 
-def segment_present(
-    trace: Trace, role_of_type: Mapping[str, Role] | None, pushers: Sequence[str] | None
-) -> Graphlets:
-    """``segment``, with those of the names that the trace holds."""
-    kinds = present(trace, role_of_type)
-    counting = present_pushers(trace, roles_of_executions(trace, kinds), pushers)
+def segment_present(trace: Trace, declared: Declared) -> Graphlets:
+    """``segment``, with those of the declared names that the trace holds."""
+    kinds = present(trace, declared.role_of_type)
+    counting = present_pushers(trace, roles_of_executions(trace, kinds), declared.pushers)
     return segment(trace, role_of_type=kinds, pushers=counting)
 
 

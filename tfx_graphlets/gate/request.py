@@ -10,6 +10,7 @@ from typing import Protocol
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.checks import check_stage, pushers_of_text, roles_of_text
 from tfx_graphlets.gate.latest_runs import DEFAULT_RUNS
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.vocabulary import Role, Stage
 
 
@@ -90,6 +91,11 @@ class Request:
         """
         found = {one.node: dict(one.code_known) for one in self.trainers if one.code_known}
         return json.dumps(found, sort_keys=True) if found else ""
+
+    @property
+    def declared(self) -> Declared:
+        """The roles and pushers that the user gave."""
+        return Declared.of(self.role_of_type, self.pushers)
 
     @classmethod
     def of(

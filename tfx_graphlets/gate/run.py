@@ -21,6 +21,7 @@ from tfx_graphlets.gate.record import (
     decisions_of_runs,
     nodes_to_text,
 )
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, decide
 from tfx_graphlets.policy.evidence import Judgement
 from tfx_graphlets.policy.exploration import exploration_draw
@@ -59,6 +60,11 @@ class Predictor(Protocol):
     @property
     def fingerprint(self) -> str:
         """Names the model."""
+        ...
+
+    @property
+    def declared(self) -> Declared:
+        """The roles and pushers that it was trained with."""
         ...
 
     def threshold_for(
@@ -185,8 +191,30 @@ def run_gate(
             f"the waste model is of stage {model.stage} and the gate stands at stage "
             f"{settings.stage}: train one with stage {settings.stage}"
         )
+    check_declared(model.declared, history.past.declared)
     own = history.of_nodes(settings.trainers)
-    return of_all([(one, _decide(one, model, settings)) for one in own], settings.caching)
+    decision = of_all([(one, _decide(one, model, settings)) for one in own], settings.caching)
+    if history.hint:
+        return dataclasses.replace(decision, reason=f"{decision.reason} But {history.hint}.")
+    return decision
+
+
+def check_declared(model: Declared, given: Declared) -> None:
+    """Refuses a model of graphlets that were cut otherwise than those that it is asked about.
+
+    Args:
+      model: the roles and pushers that the waste model was trained with.
+      given: those of the gate.
+
+    Raises:
+      GraphletsError: they are not the same.
+    """
+    if model != given:
+        raise GraphletsError(
+            f"the waste model was trained with {model}; the graphlets that it is asked about were "
+            f"cut with {given}: give both the same (role_of_type and pushers of GraphletGen, "
+            "--role and --pusher on the command line)"
+        )
 
 
 def _decide(history: PipelineHistory, model: Predictor, settings: GateSettings) -> GateDecision:

@@ -33,7 +33,7 @@ from tfx_graphlets.gate.unrecorded import LivePayloads, with_unrecorded_run
 from tfx_graphlets.graphlets.current import current_graphlet
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
-from tfx_graphlets.graphlets.roles import present, roles_of_executions
+from tfx_graphlets.graphlets.roles import no_trainer_hint, present, roles_of_executions
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.stores.store import Store
@@ -98,6 +98,7 @@ def collect(
         runs=request.runs,
         uris=sorted({wired.uri for found in request.inputs.values() for wired in found}),
         nodes=request.pushers or (),
+        role_of_type=request.role_of_type,
     )
     recorded = recent.trace
     trace, run = without_gates(recorded), request.run or None
@@ -131,7 +132,7 @@ def collect(
     ]
     current = [_described(graphlet, request.stage, payloads, now_ms) for graphlet in pending]
     names = tuple(_node_name(graphlet, request) for graphlet in pending)
-    graphlets = segment_present(trace, request.role_of_type, request.pushers)
+    graphlets = segment_present(trace, request.declared)
     before = last_described(recorded, request, store.payloads)
     wanted_rows = recent.has_look_back(graphlets) | is_described(graphlets, before)
     nodes = tuple(_node_of(trace, int(at), names) for at in graphlets.trainer)
@@ -153,7 +154,7 @@ def collect(
         run=request.run,
         read_ms=now_ms,
         current=FeatureTable.concatenate(current),
-        past=dataclasses.replace(past, sources={}),
+        past=dataclasses.replace(past, sources={}, declared=request.declared),
         decisions=decisions,
         past_runs=runs,
         rehearsals=rehearsal_past(first.graphlets, first.number, request.stage, payloads, now_ms),
@@ -163,8 +164,7 @@ def collect(
             for graphlet, wanted in zip(pending, _wanted(trace, request))
         ),
         past_nodes=tuple(nodes[row] for row in rows.tolist()),
-        role_of_type={name: role.name.lower() for name, role in request.role_of_type.items()},
-        pushers=request.pushers,
+        hint=no_trainer_hint(trace, graphlets.role) or "",
     )
 
 
@@ -349,7 +349,7 @@ def last_described(trace: Trace, request: Request, payloads: Payloads) -> Datase
     """The past that the latest usable Graphlets artifact of this stage holds.
 
     None where there is none, where its files are gone, or where another
-    release, or other features, described it.
+    release, other features, roles or pushers described it.
     """
     artifacts = trace.artifacts
     found = np.flatnonzero(trace.artifacts_of_types([keys.GRAPHLETS_TYPE]))
@@ -365,7 +365,7 @@ def last_described(trace: Trace, request: Request, payloads: Payloads) -> Datase
         except GraphletsFormatError:
             return None
         same = history.release == __version__ and history.pipeline == request.pipeline
-        if history.past is None or not same:
+        if history.past is None or not same or history.past.declared != request.declared:
             return None
         return history.past if history.past.table.features == all_features(request.stage) else None
     return None

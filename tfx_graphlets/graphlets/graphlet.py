@@ -17,6 +17,7 @@ import numpy as np
 from tfx_graphlets import notebook
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.graphlets.edges import Edges
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.trace.adjacency import PairSet
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import Outcome, Role
@@ -97,6 +98,7 @@ class Graphlets:
       cost: float64 [num_executions], cost of every execution of the trace,
         milliseconds times the weight of its role or type, never negative.
       edges: the trace's edges, as the walks built them.
+      declared: the roles and pushers that the user gave.
     """
 
     trace: Trace
@@ -113,6 +115,7 @@ class Graphlets:
     needed_ms: IntArray
     cost: FloatArray
     edges: Edges = dataclasses.field(repr=False)
+    declared: Declared = dataclasses.field(default_factory=Declared)
 
     def __len__(self) -> int:
         return len(self.trainer)

@@ -7,7 +7,8 @@ executions of that type put out and took in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -15,6 +16,81 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.trace.trace import BoolArray, CodeArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, Role
+
+
+@dataclasses.dataclass(frozen=True)
+class Declared:
+    """What the user says of a pipeline's classes: two that say the same are equal.
+
+    Attributes:
+      role_of_type: role by the full name of an execution type or its last dotted part.
+      pushers: nodes and types of the pushers that count, sorted; None for all.
+    """
+
+    role_of_type: Mapping[str, Role] = dataclasses.field(default_factory=dict)
+    pushers: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(
+        cls, role_of_type: Mapping[str, Role] | None, pushers: Collection[str] | None
+    ) -> Declared:
+        """From the arguments of ``segment``."""
+        return cls(dict(role_of_type or {}), None if pushers is None else tuple(sorted(pushers)))
+
+    @classmethod
+    def of_all(cls, parts: Iterable[Declared]) -> Declared:
+        """What several stores' graphlets were cut with; nothing where there is none.
+
+        Raises:
+          InvalidArgumentError: they contradict each other.
+        """
+        roles: dict[str, Role] = {}
+        distinct: list[Declared] = []
+        for one in parts:
+            if one not in distinct:
+                distinct.append(one)
+        for one in distinct:
+            same = all(roles.get(name, role) == role for name, role in one.role_of_type.items())
+            if not same or one.pushers != distinct[0].pushers:
+                raise InvalidArgumentError(
+                    "datasets",
+                    "; ".join(map(str, distinct)),
+                    "must be cut with the same roles and pushers",
+                )
+            roles.update(one.role_of_type)
+        return cls(roles, distinct[0].pushers if distinct else None)
+
+    def __bool__(self) -> bool:
+        return bool(self.role_of_type) or self.pushers is not None
+
+    def __str__(self) -> str:
+        roles = ", ".join(
+            f"{name}={role.name.lower()}" for name, role in sorted(self.role_of_type.items())
+        )
+        pushers = "all" if self.pushers is None else ", ".join(self.pushers)
+        return f"roles: {roles or 'none'}, pushers: {pushers}"
+
+    def to_dict(self) -> dict[str, object]:
+        """As JSON; see ``from_dict``."""
+        return {
+            "role_of_type": {name: role.name.lower() for name, role in self.role_of_type.items()},
+            "pushers": None if self.pushers is None else list(self.pushers),
+        }
+
+    @classmethod
+    def from_dict(
+        cls, role_of_type: Mapping[str, str] | None, pushers: Collection[str] | None
+    ) -> Declared:
+        """From names of roles in lower case.
+
+        Raises:
+          ValueError: a name is that of no role.
+        """
+        try:
+            roles = {str(t): Role[str(role).upper()] for t, role in (role_of_type or {}).items()}
+        except KeyError as error:
+            raise ValueError(f"role_of_type: {error} is no role") from None
+        return cls.of(roles, None if pushers is None else list(map(str, pushers)))
 
 
 def roles_of_types(trace: Trace, overrides: Mapping[str, Role] | None = None) -> SmallArray:
@@ -89,9 +165,10 @@ def no_trainer_hint(trace: Trace, role: SmallArray) -> str | None:
     events = trace.events
     is_model = trace.artifacts_of_types([ArtifactType.MODEL])
     makes = is_output_edge(trace, role) & is_model[events.artifact]
-    makes &= role[events.execution] != Role.IMPORTER
     types = np.unique(trace.executions.type[events.execution[makes]])
     names = [trace.executions.type_names[code] for code in types.tolist()]
+    # A Tuner is known to be none.
+    names = [one for one in names if vocabulary.base_name(one) not in vocabulary.ROLE_OF_CLASS]
     if not names:
         return None
     bases = [vocabulary.base_name(name) for name in names]

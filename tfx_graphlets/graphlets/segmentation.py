@@ -111,6 +111,7 @@ def segment(
         needed_ms=outcomes.needed_since(edges, trainer, warm_start, outcome, pushed_ms),
         cost=cost,
         edges=edges,
+        declared=roles.Declared.of(role_of_type, pushers),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -16,12 +15,13 @@ from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.outcome import wasted_executions
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
-from tfx_graphlets.vocabulary import Role, Stage
+from tfx_graphlets.vocabulary import Stage
 
 MOST_WITH_PAYLOADS = 20_000  # graphlets; decoding their files takes 10 to 45 ms each
 
@@ -75,17 +75,17 @@ class ReportSource:
 
     @classmethod
     def read(
-        cls, store: Store, role_of_type: Mapping[str, Role] | None = None, name: str | None = None
+        cls, store: Store, declared: Declared | None = None, name: str | None = None
     ) -> ReportSource:
         """Reads a store; its payloads may be asked for as long as it is open.
 
         Args:
           store: an open store.
-          role_of_type: as for ``segment``.
+          declared: roles and pushers, as for ``segment``.
           name: how the report calls it; the store's own name by default.
         """
         trace = store.read_trace()
-        return cls.of(name or store.name, trace, store.payloads, role_of_type)
+        return cls.of(name or store.name, trace, store.payloads, declared)
 
     @classmethod
     def of(
@@ -93,7 +93,7 @@ class ReportSource:
         name: str,
         trace: Trace,
         payloads: Payloads | None = None,
-        role_of_type: Mapping[str, Role] | None = None,
+        declared: Declared | None = None,
     ) -> ReportSource:
         """The source of a trace.
 
@@ -101,10 +101,11 @@ class ReportSource:
           name: of its store.
           trace: with the gates' own nodes.
           payloads: files below artifact URIs; None: none.
-          role_of_type: as for ``segment``.
+          declared: roles and pushers, as for ``segment``.
         """
         plain = without_gates(trace)
-        graphlets = segment(plain, role_of_type=role_of_type)
+        given = declared or Declared()
+        graphlets = segment(plain, role_of_type=given.role_of_type, pushers=given.pushers)
         payloads = payloads or NoPayloads()
         notes: tuple[str, ...] = ()
         if len(graphlets) > MOST_WITH_PAYLOADS:
@@ -115,7 +116,12 @@ class ReportSource:
                 "among the unexplained."
             )
             notes = (note,)
-            table = describe_trace(plain, Stage.VALIDATION, role_of_type=role_of_type)
+            # By shards, unless pushers count by name: a shard may lack some of them.
+            table = (
+                describe_trace(plain, Stage.VALIDATION, role_of_type=given.role_of_type)
+                if given.pushers is None
+                else describe(graphlets, Stage.VALIDATION)
+            )
         else:
             table = describe(graphlets, Stage.VALIDATION, payloads=payloads)
         own = roles.own_executions(plain)

@@ -20,6 +20,7 @@ from tfx_graphlets.features.moment import decision_moment
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
 from tfx_graphlets.graphlets import outcome as outcomes
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.trace.trace import BoolArray, IntArray, SmallArray
 from tfx_graphlets.vocabulary import Outcome, Stage
@@ -67,6 +68,7 @@ class Dataset:
         on sets of executions; empty where only rows were kept.
       describers: of each store by its name, for describing a row anew as if
         earlier ones had been skipped; empty where rows were only read.
+      declared: the roles and pushers that the graphlets were cut with.
     """
 
     table: FeatureTable
@@ -79,6 +81,7 @@ class Dataset:
     needed_ms: IntArray | None = None
     sources: Mapping[str, Graphlets] = dataclasses.field(default_factory=dict)
     describers: Mapping[str, Redescribes] = dataclasses.field(default_factory=dict)
+    declared: Declared = dataclasses.field(default_factory=Declared)
 
     def __post_init__(self) -> None:
         for name in ("outcome", "decision_ms", "known_ms", "start_ms", "pipeline", "store"):
@@ -132,6 +135,7 @@ class Dataset:
             store=(store,) * len(table),
             needed_ms=graphlets.needed_ms[chosen],
             sources={store: graphlets},
+            declared=graphlets.declared,
         )
 
     @classmethod
@@ -155,8 +159,8 @@ class Dataset:
         """The rows of all, in the order given.
 
         Raises:
-          InvalidArgumentError: there are none, two hold the same store, or
-            their tables differ in stage or features.
+          InvalidArgumentError: there are none, two hold the same store, their tables differ in
+            stage or features, or they were cut with other pushers or contradicting roles.
         """
         table = FeatureTable.concatenate([dataset.table for dataset in datasets])
         sources: dict[str, Graphlets] = {}
@@ -182,6 +186,7 @@ class Dataset:
             needed_ms=np.concatenate([dataset.since_needed_ms for dataset in datasets]),
             sources=sources,
             describers=describers,
+            declared=Declared.of_all(dataset.declared for dataset in datasets),
         )
 
     def __len__(self) -> int:
@@ -293,6 +298,7 @@ class Dataset:
             needed_ms=self.since_needed_ms[rows],
             sources=self.sources,
             describers=self.describers,
+            declared=self.declared,
         )
 
     def with_table(self, table: FeatureTable) -> Dataset:

@@ -10,6 +10,7 @@ from typing import Final, Union, cast
 
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import FeatureKind
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.freshness import choose_threshold
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.learner import AnySettings, library_versions, settings_of
@@ -44,6 +45,8 @@ _KEYS: Final = frozenset(
         "fingerprint",
     }
 )
+# Where the user has declared nothing it is not written.
+_DECLARED: Final = "declared"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Manifest:
       pushed_scores, unpushed_scores: out-of-sample probabilities of pushed and
         unpushed graphlets, ascending; thresholds are chosen from them.
       libraries: versions that it was trained with.
+      declared: the roles and pushers that its graphlets were cut with; a gate that uses it
+        must be given the same.
     """
 
     stage: Stage
@@ -96,6 +101,7 @@ class Manifest:
     pushed_scores: tuple[float, ...]
     unpushed_scores: tuple[float, ...]
     libraries: Mapping[str, str]
+    declared: Declared = dataclasses.field(default_factory=Declared)
 
     def to_dict(self, files: Mapping[str, str]) -> dict[str, object]:
         """The JSON document.
@@ -137,6 +143,7 @@ class Manifest:
             },
             "libraries": dict(self.libraries),
             "files": dict(files),
+            **({_DECLARED: self.declared.to_dict()} if self.declared else {}),
         }
 
     @classmethod
@@ -207,8 +214,8 @@ def _check_format(document: Mapping[str, object], directory: str) -> None:
             f"format_version={version!r}: this release reads version {FORMAT_VERSION}; use the "
             "release that wrote the model, or train it anew",
         )
-    if set(document) != _KEYS:
-        odd = ", ".join(sorted(set(document) ^ _KEYS))
+    if set(document) - {_DECLARED} != _KEYS:
+        odd = ", ".join(sorted((set(document) - {_DECLARED}) ^ _KEYS))
         raise ModelFormatError(directory, f"the manifest has or lacks what it should not: {odd}")
 
 
@@ -220,6 +227,7 @@ def _parse(document: Mapping[str, object]) -> Manifest:
     scores = cast("dict[str, list[float]]", document["calibration"])
     training = dict(cast("dict[str, int]", document["training"]))
     rows = tuple(cast("list[str]", training.pop("rows")))
+    declared = dict(cast("dict[str, dict[str, str]]", document.get(_DECLARED, {})))
     manifest = Manifest(
         stage=Stage(document["stage"]),
         features=tuple((f["name"], FeatureKind(f["kind"])) for f in features),
@@ -231,6 +239,7 @@ def _parse(document: Mapping[str, object]) -> Manifest:
         pushed_scores=tuple(float(score) for score in scores["pushed_scores"]),
         unpushed_scores=tuple(float(score) for score in scores["unpushed_scores"]),
         libraries=dict(cast("dict[str, str]", document["libraries"])),
+        declared=Declared.from_dict(declared.get("role_of_type"), declared.get("pushers")),
     )
     if set(manifest.usual_values) != {name for name, _ in manifest.features}:
         raise ValueError("usual_values: not one per feature")

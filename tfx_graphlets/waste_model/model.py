@@ -23,6 +23,7 @@ import numpy as np
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
 from tfx_graphlets.files import replaced_directory
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.evidence import Contribution, Judgement, SimilarGraphlet
 from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice, choose_threshold
 from tfx_graphlets.trace.trace import FloatArray
@@ -69,6 +70,11 @@ class WasteModel:
     def stage(self) -> Stage:
         """The stage whose features it takes in."""
         return self.manifest.stage
+
+    @property
+    def declared(self) -> Declared:
+        """The roles and pushers that it was trained with."""
+        return self.manifest.declared
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -311,6 +317,7 @@ def new_model(
     freshness: float,
     pushed_scores: FloatArray,
     unpushed_scores: FloatArray,
+    declared: Declared,
 ) -> WasteModel:
     """The model of a forest that was grown on ``table``; see Manifest's fields."""
     manifest = Manifest(
@@ -324,6 +331,7 @@ def new_model(
         pushed_scores=tuple(np.sort(pushed_scores).tolist()),
         unpushed_scores=tuple(np.sort(unpushed_scores).tolist()),
         libraries=manifests.library_versions(),
+        declared=declared,
     )
     return WasteModel(forest, manifest)
 

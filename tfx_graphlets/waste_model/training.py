@@ -129,6 +129,7 @@ def train_waste_model(
         freshness=freshness,
         pushed_scores=scores[scored & labelled.needed],
         unpushed_scores=scores[scored & ~labelled.needed],
+        declared=labelled.declared,
     )
     _logger.info("%s", model)
     return model
