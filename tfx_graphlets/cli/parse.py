@@ -209,7 +209,6 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_policy(gate)
     _add_roles(gate)
-    _add_pushers(gate)
 
     report = _command(commands, "report", "what stores cost, what was wasted and why")
     report.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
@@ -245,7 +244,6 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_seed(report)
     _add_roles(report)
-    _add_pushers(report)
 
     monitor = _command(
         commands, "monitor", "how live gates are doing; exit code 0 healthy, 4 alarm"
@@ -274,7 +272,6 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_cost_weights(monitor)
     _add_roles(monitor)
-    _add_pushers(monitor)
     return top
 
 
@@ -382,15 +379,6 @@ def _add_selection(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--node", metavar="ID", help="only graphlets whose Trainer is this node, by its id"
     )
-    _add_pushers(one)
-
-
-def _add_pushers(one: argparse.ArgumentParser) -> None:
-    _add_repeated(
-        one,
-        "--pusher NODE|TYPE",
-        help="a pusher that counts, by its node's id or its type (default: all)",
-    )
 
 
 def _add_roles(one: argparse.ArgumentParser) -> None:
@@ -399,4 +387,9 @@ def _add_roles(one: argparse.ArgumentParser) -> None:
         "--role TYPE=ROLE",
         type=values.role_of_type,
         help="role of a custom execution type, for example MyFit=trainer",
+    )
+    _add_repeated(
+        one,
+        "--pusher NODE|TYPE",
+        help="a pusher that counts, by its node's id or its type (default: all)",
     )
