@@ -1,8 +1,7 @@
 """Graphlets: the part of a trace that belongs to one training of one model.
 
-``Graphlets`` holds all graphlets of a trace as columns with CSR membership;
-``Graphlet`` is a view of one, for people, for the command line and for tests.
-Rules: docs/graphlets.md, after section 3 of Xin et al., SIGMOD 2021.
+``Graphlets`` holds all of a trace as columns with CSR membership; ``Graphlet`` is a view of one,
+for people. Rules: docs/graphlets.md, after section 3 of Xin et al., SIGMOD 2021.
 """
 
 from __future__ import annotations
