@@ -249,8 +249,8 @@ def gate(options: argparse.Namespace) -> Result:
     )
     with open_store(options.store) as store:
         history = collect(store, request, _now_ms())
-    for node in options.node:
-        if node not in history.past_nodes:
+    for node in options.node:  # its id, or the name of its context
+        if not {node, node.removeprefix(f"{options.pipeline}.")} & set(history.past_nodes):
             known = ", ".join(map(repr, sorted(set(history.past_nodes)))) or "none"
             raise InvalidArgumentError(
                 "node", node, f"no Trainer of {options.pipeline} is this node; there are {known}"

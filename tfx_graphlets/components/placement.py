@@ -29,7 +29,7 @@ from tfx.dsl.experimental.conditionals import conditional
 from tfx.dsl.placeholder.placeholder import Predicate
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel_utils
-from tfx.types.channel import BaseChannel
+from tfx.types.channel import BaseChannel, union
 
 from tfx_graphlets.components.artifacts import GateDecision, GateVerdict
 from tfx_graphlets.components.conditions import check_gated, proceed
@@ -375,6 +375,6 @@ def _channels(
                         if channel.type is AWAITED[key]:
                             add(key, channel)
     return {
-        key: channels[0] if len(channels) == 1 else tfx.dsl.union(channels)
+        key: channels[0] if len(channels) == 1 else union(channels)
         for key, channels in found.items()
     }
