@@ -107,6 +107,26 @@ def test_the_rehearsal_takes_what_trainer_and_evaluator_take() -> None:
     assert "penguin_model" in nodes["Rehearsal"].exec_properties["code"]
 
 
+def test_the_rehearsal_measures_as_the_evaluator_that_the_pusher_listens_to() -> None:
+    """A lenient Evaluator beside it stands first in the pipeline, and decides about no push."""
+    light = Light()
+    lenient, strict = (
+        tfx.components.Evaluator(
+            examples=light.examples, model=light.model,
+            eval_config=pipeline.evaluation_config(accuracy),
+        ).with_id(name)
+        for name, accuracy in (("A_Lenient", 0.01), ("Strict", 0.99))
+    )  # fmt: skip
+    pusher = light_nodes.Pusher(model=light.model, blessing=strict.outputs["blessing"])
+    made = gate_pipeline(
+        pipeline_of([*light.nodes[:3], lenient, strict, pusher]),
+        model_directory="model", rehearsal="scout", freshness=0.9,
+    )  # fmt: skip
+    (rehearsal,) = [node for node in made.components if node.id == "Rehearsal"]
+    assert rehearsal.exec_properties["eval_config"] == strict.exec_properties["eval_config"]
+    assert rehearsal.exec_properties["eval_config"] != lenient.exec_properties["eval_config"]
+
+
 def test_two_gates_need_a_freshness_to_share() -> None:
     """Without a number nothing can be halved: the error says so, and the pipeline is as it was."""
     plain = pipeline.create_pipeline("folder")

@@ -113,9 +113,14 @@ def rehearsal_nodes(
 
 
 def _evaluator(wiring: Wiring, trainer: str, stage: Stage) -> BaseNode | None:
-    """What judges a Trainer's model, by an eval_config on examples that are there in time."""
+    """What judges a Trainer's model, by an eval_config on examples that are there in time.
+
+    Of several the one that a Pusher listens to.
+    """
     gated = wiring.gated_at(trainer, stage)
-    for name in wiring.of_role(Role.MODEL_VALIDATOR):
+    listened_to = _listened_to(wiring)
+    judges = wiring.of_role(Role.MODEL_VALIDATOR)
+    for name in sorted(judges, key=lambda one: one not in listened_to):
         node = wiring.nodes[name]
         examples: BaseChannel | None = node.inputs.get("examples")
         if (
@@ -127,6 +132,17 @@ def _evaluator(wiring: Wiring, trainer: str, stage: Stage) -> BaseNode | None:
         ):
             return node
     return None
+
+
+def _listened_to(wiring: Wiring) -> set[str]:
+    """Ids of the nodes whose ModelBlessing some Pusher takes in."""
+    return {
+        source
+        for pusher in wiring.of_role(Role.PUSHER)
+        for channel in wiring.nodes[pusher].inputs.values()
+        if channel.type is standard_artifacts.ModelBlessing
+        for source in wiring.sources(channel)
+    }
 
 
 def _train_splits(trainer: BaseNode) -> Sequence[str]:
