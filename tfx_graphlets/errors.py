@@ -228,7 +228,7 @@ def fault_of(error: BaseException) -> Fault:
         if error.errno in _FULL:
             return Fault.DISK_FULL
         return Fault.NO_RIGHTS if error.errno in _FORBIDDEN else Fault.FILE_SYSTEM
-    if type(error).__module__.startswith("tensorflow."):
+    if str(getattr(type(error), "__module__", "")).startswith("tensorflow."):
         return _OP_ERRORS.get(getattr(error, "error_code", 0), Fault.FILE_SYSTEM)
     return Fault.BUG
 

@@ -17,8 +17,9 @@ from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tests.components import waste_models
 from tests.components.runs import PIPELINE, LightPipeline
 from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
+from tests.supervision.injection import inject
 from tfx_graphlets.cli import main
-from tfx_graphlets.components import executors
+from tfx_graphlets.components import artifact_files, executors
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
@@ -210,12 +211,12 @@ def test_damaged_graphlets_let_the_run_through(
     pipeline: LightPipeline, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Graphlets artifact whose files were damaged in between is told and not fatal."""
-    to_files = history.to_files
+    write_files = artifact_files.write_files
 
-    def damaged(value: history.PipelineHistory) -> dict[str, bytes]:
-        return {**to_files(value), history.HISTORY_FILE: b"no parquet"}
+    def damaged(uri: str, files: dict[str, bytes]) -> None:
+        write_files(uri, {**files, history.HISTORY_FILE: b"no parquet"})
 
-    monkeypatch.setattr("tfx_graphlets.gate.snapshot.to_files", damaged)
+    monkeypatch.setattr("tfx_graphlets.components.drivers.write_files", damaged)
     pipeline.run(by_directory(model), span=WASTED_SPAN)
     [decision] = pipeline.decisions()
     assert (decision["proceed"], decision["failed_open"]) == (1, 1)
@@ -226,20 +227,16 @@ def test_damaged_graphlets_let_the_run_through(
 @pytest.mark.parametrize(
     "place",
     [
-        "tfx_graphlets.gate.snapshot.collect",
-        "tfx_graphlets.gate.graphlets_file.from_files",
-        "tfx_graphlets.gate.run.run_gate",
+        "tfx_graphlets.gate.snapshot:collect",
+        "tfx_graphlets.gate.graphlets_file:from_files",
+        "tfx_graphlets.gate.run:run_gate",
     ],
 )
 def test_any_error_inside_lets_the_run_through(
     pipeline: LightPipeline, model: str, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     """An error that nobody foresaw, in reading or in deciding, stands in the reason."""
-
-    def broken(*arguments: object, **more: object) -> None:
-        raise ZeroDivisionError("unforeseen")
-
-    monkeypatch.setattr(place, broken)
+    inject(monkeypatch, pipeline.folder / "fault", place, "zero")
     pipeline.run(by_directory(model), span=WASTED_SPAN)
     [decision] = pipeline.decisions()
     assert (decision["proceed"], decision["failed_open"]) == (1, 1)

@@ -19,11 +19,13 @@ from tfx_graphlets.components.artifact_files import write_files
 from tfx_graphlets.components.executors import (
     GraphletGenExecutor,
     WasteGateExecutor,
-    WasteModelTrainerExecutor,
 )
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
-from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
+from tfx_graphlets.components.waste_model_trainer import (
+    WasteModelTrainer,
+    WasteModelTrainerExecutor,
+)
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import graphlets_file as history
 from tfx_graphlets.vocabulary import Stage

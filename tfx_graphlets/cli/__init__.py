@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tfx_graphlets.cli import command, parse, render
+from tfx_graphlets.cli import command, parse, render, values
 from tfx_graphlets.errors import GraphletsError
 
 EXIT_DONE = 0
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = command.COMMANDS[options.command](options)
     except (GraphletsError, OSError) as error:  # OSError: a full disk, no permission
-        return _fail(error, parse.without_passwords(str(error), words), options.format)
+        return _fail(error, values.without_passwords(str(error), words), options.format)
     except KeyboardInterrupt:
         sys.stderr.write("tfx-graphlets: interrupted\n")
         return EXIT_FAILURE

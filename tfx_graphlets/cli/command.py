@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -230,44 +231,34 @@ def archive(options: argparse.Namespace) -> Result:
 
 def gate(options: argparse.Namespace) -> Result:
     """``gate STORE``: whether to launch a run of a pipeline."""
-    from tfx_graphlets.gate.request import Request, TrainerWanted
-    from tfx_graphlets.gate.run import GateSettings, run_gate
-    from tfx_graphlets.gate.snapshot import collect
-    from tfx_graphlets.waste_model import load_waste_model
+    from tfx_graphlets.supervision.parent import Limits, run_task
 
-    model = load_waste_model(options.model)
-    declared = selection.declared_or_of(model.declared, options)
-    request = Request(
-        model.stage,
-        options.pipeline,
-        options.run or "",
-        {},
-        role_of_type=declared.role_of_type,
-        trainers=tuple(TrainerWanted(node) for node in options.node),
-        pushers=declared.pushers,
-        code_known=dict(options.module_file),
-    )
-    with open_store(options.store) as store:
-        history = collect(store, request, _now_ms())
-    for node in options.node:  # its id, or the name of its context
-        if not {node, node.removeprefix(f"{options.pipeline}.")} & set(history.past_nodes):
-            known = ", ".join(map(repr, sorted(set(history.past_nodes)))) or "none"
-            raise InvalidArgumentError(
-                "node", node, f"no Trainer of {options.pipeline} is this node; there are {known}"
-            )
-    settings = GateSettings(
-        model.stage, freshness=options.freshness, threshold=options.threshold, **_limits(options)
-    )
-    decision = run_gate(history, lambda: model, settings)
-    document = {"pipeline": options.pipeline, **dataclasses.asdict(decision)}
-    document["decision"] = "run" if decision.proceed else "skip"
+    settings = {"freshness": options.freshness, "threshold": options.threshold, **_limits(options)}
+    arguments = {
+        "store": options.store,
+        "model": options.model,
+        "pipeline": options.pipeline,
+        "run": options.run or "",
+        "nodes": options.node,
+        "role_of_type": {name: int(role) for name, role in options.role},
+        "pushers": list(getattr(options, "pusher", ())) or None,
+        "code_known": dict(options.module_file),
+        "settings": settings,
+        "now_ms": _now_ms(),
+    }
+    limits = Limits.of(options.time_limit, options.memory_limit)
+    [content] = run_task("decide_before_launch", arguments, limits).values()
+    found = json.loads(content)
+    text = found.pop("text")
+    document = {"pipeline": options.pipeline, **found}
+    document["decision"] = "run" if found["proceed"] else "skip"
     for one in document["nodes"]:
         one["decision"] = "run" if one["proceed"] else "skip"
-    lines = [str(decision)]
-    if len(decision.nodes) > 1:
+    lines = [text]
+    if len(document["nodes"]) > 1:
         shown = [{**one, "P": one["probability"]} for one in document["nodes"]]
         lines.append(table(shown, ("node", "decision", "P", "threshold", "reason")))
-    return Result(document, "\n".join(lines), skip=not decision.proceed)
+    return Result(document, "\n".join(lines), skip=not found["proceed"])
 
 
 def report(options: argparse.Namespace) -> Result:

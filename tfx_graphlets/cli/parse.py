@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from tfx_graphlets.cli import values
-from tfx_graphlets.stores.uris import redacted
 from tfx_graphlets.vocabulary import Stage
 
 STORE_HELP = (
@@ -30,18 +29,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints usage and message, and exits with 2."""
-        super().error(without_passwords(message, getattr(self, "words", ())))
-
-
-def without_passwords(message: str, words: Sequence[str]) -> str:
-    """The message without the passwords that the words which were typed may hold."""
-    for word in words:
-        if redacted(word) != word:
-            login = word.partition("://")[2].rpartition("@")[0] or word.rpartition("@")[0]
-            for secret in (word, login, login.partition(":")[2]):
-                for said in filter(None, (secret, repr(secret)[1:-1])):
-                    message = message.replace(said, redacted(word) if secret is word else "***")
-    return message
+        super().error(values.without_passwords(message, getattr(self, "words", ())))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -206,6 +194,18 @@ def parser() -> argparse.ArgumentParser:
         type=values.code,
         help="code that the run will have: a module file or the import path of a function, of "
         "Trainer, Transform and Tuner alike, or of one ROLE (trainer, transform, tuner)",
+    )
+    gate.add_argument(
+        "--time-limit",
+        type=values.number(0.1, 1e6),
+        metavar="SECONDS",
+        help="after so long there is no decision: exit code 1 (default: 60)",
+    )
+    gate.add_argument(
+        "--memory-limit",
+        type=values.whole(1),
+        metavar="MB",
+        help="the most that it may hold, in MB of 2**20 bytes (default: 4096)",
     )
     _add_policy(gate)
     _add_roles(gate)

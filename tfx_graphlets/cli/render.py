@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
+from tfx_graphlets.errors import fault_of
+
 # Control characters and line separators, each as Python writes it: one row stays one line.
 _CONTROLS: Final = {
     code: ascii(chr(code))[1:-1] for code in (*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029)
@@ -63,7 +65,9 @@ def _showable(text: str, stream: TextIO) -> str:
 
 def show_error(error: Exception, reason: str, stream: TextIO) -> None:
     """Writes a failure as one JSON document."""
-    document = {"error": {"type": type(error).__name__, "message": reason}}
+    kind = getattr(error, "kind", "") or type(error).__name__
+    fault = str(fault_of(error))
+    document = {"error": {"type": kind, "fault": fault, "message": reason}}
     show(Result(document, ""), "json", stream)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from tfx_graphlets.stores.uris import redacted
 from tfx_graphlets.vocabulary import Role
 
 
@@ -82,3 +83,14 @@ def code(text: str) -> tuple[str, str]:
             f"{place!r} is no Python file and no import path of a function that can be found here"
         )
     return (name if equals else ANY_ROLE), found
+
+
+def without_passwords(message: str, words: Sequence[str]) -> str:
+    """The message without the passwords that the words which were typed may hold."""
+    for word in words:
+        if redacted(word) != word:
+            login = word.partition("://")[2].rpartition("@")[0] or word.rpartition("@")[0]
+            for secret in (word, login, login.partition(":")[2]):
+                for said in filter(None, (secret, repr(secret)[1:-1])):
+                    message = message.replace(said, redacted(word) if secret is word else "***")
+    return message

@@ -30,7 +30,6 @@ from tfx_graphlets.components.artifact_files import (
 from tfx_graphlets.components.drivers import FreshDriver
 from tfx_graphlets.errors import (
     ArchiveError,
-    GraphletsError,
     InvalidArgumentError,
     fault_of,
     in_one_line,
@@ -43,10 +42,11 @@ from tfx_graphlets.stores.archive.archive import update_archive
 from tfx_graphlets.stores.archive.format import MANIFEST
 from tfx_graphlets.stores.mlmd.store import MlmdStore
 from tfx_graphlets.stores.store import Store, open_store
+from tfx_graphlets.supervision.defence import defended, safely, set_properties, tell
 
 SUMMARY_FILE: Final = "summary.json"
 
-Properties = dict[str, Union[int, str]]
+Properties = dict[str, Union[int, float, str]]
 
 
 class ArchiverSpec(component_spec.ComponentSpec):
@@ -74,16 +74,15 @@ class ArchiverExecutor(base_executor.BaseExecutor):
         """Writes the Archive artifact; one without an archive says why."""
         artifact = output_dict[keys.ARCHIVE][0]
         store, directory = exec_properties.get(keys.STORE), str(exec_properties[keys.DIRECTORY])
-        if store:
+
+        def archive() -> Properties:
+            if not store:
+                return _read_told(artifact.uri, directory)
             told = archive_told(lambda: open_store(str(store)), directory, _now_ms())
             _try_to_write(artifact.uri, told)
-        else:
-            told = _read_told(artifact.uri, directory)
-        for key, value in told.items():
-            if isinstance(value, int):
-                artifact.set_int_custom_property(key, value)
-            else:
-                artifact.set_string_custom_property(key, value)
+            return told
+
+        set_properties(artifact, defended(archive, lambda error: _failed(directory, error)))
 
 
 class ArchiverDriver(FreshDriver):
@@ -92,17 +91,20 @@ class ArchiverDriver(FreshDriver):
     def run(self, execution_info: ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Writes the archive, unless the node names a store of its own."""
         if not execution_info.exec_properties.get(keys.STORE):
-            directory = str(execution_info.exec_properties[keys.DIRECTORY])
-            with self._mlmd_connection as handle:
-                told = archive_told(
-                    lambda: MlmdStore.from_store(
-                        handle.store, "the runner's metadata store", payload_root=os.curdir
-                    ),
-                    directory,
-                    _now_ms(),
-                )
-            _try_to_write(execution_info.output_dict[keys.ARCHIVE][0].uri, told)
+            safely("Archiver's driver could not archive", lambda: self._archive(execution_info))
         return super().run(execution_info)
+
+    def _archive(self, execution_info: ExecutionInfo) -> None:
+        directory = str(execution_info.exec_properties[keys.DIRECTORY])
+        with self._mlmd_connection as handle:
+            told = archive_told(
+                lambda: MlmdStore.from_store(
+                    handle.store, "the runner's metadata store", payload_root=os.curdir
+                ),
+                directory,
+                _now_ms(),
+            )
+        _try_to_write(execution_info.output_dict[keys.ARCHIVE][0].uri, told)
 
 
 class Archiver(tfx.types.BaseComponent):
@@ -166,24 +168,29 @@ def archive_told(open_it: Callable[[], Store], directory: str, now_ms: int) -> P
     Returns:
       Custom properties of an Archive artifact, by key.
     """
-    told: Properties = {keys.DIRECTORY: directory}
-    try:
+
+    def archive() -> Properties:
         with open_it() as store:
             update = update_anywhere(store, store.payloads, directory, now_ms)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
-        if isinstance(error, GraphletsError):
-            logging.warning("Archiver: %s", error)
-        else:
-            logging.exception("Archiver could not archive")
-        problem = {keys.PROBLEM: in_one_line(error), keys.FAULT: str(fault_of(error))}
-        return {**told, keys.USABLE: 0, **problem}
-    logging.info("Archiver: %s: %s", directory, update)
+        logging.info("Archiver: %s: %s", directory, update)
+        return {
+            keys.DIRECTORY: directory,
+            keys.USABLE: 1,
+            keys.NUM_EXECUTIONS: update.manifest.counts["executions"],
+            keys.NEW_EXECUTIONS: update.new_executions,
+            keys.CHANGED: update.changed,
+        }
+
+    return defended(archive, lambda error: _failed(directory, error))
+
+
+def _failed(directory: str, error: BaseException) -> Properties:
+    tell("Archiver could not archive", error)
     return {
-        **told,
-        keys.USABLE: 1,
-        keys.NUM_EXECUTIONS: update.manifest.counts["executions"],
-        keys.NEW_EXECUTIONS: update.new_executions,
-        keys.CHANGED: update.changed,
+        keys.DIRECTORY: directory,
+        keys.USABLE: 0,
+        keys.PROBLEM: in_one_line(error),
+        keys.FAULT: str(fault_of(error)),
     }
 
 
@@ -245,10 +252,11 @@ def _read_told(uri: str, directory: str) -> Properties:
 
 def _try_to_write(uri: str, told: Properties) -> None:
     document = json.dumps(told, indent=1, sort_keys=True) + "\n"
-    try:
-        write_files(uri, {SUMMARY_FILE: document.encode()})
-    except Exception:  # noqa: BLE001 - what was archived is archived
-        logging.exception("Archiver cannot write to %s", uri)
+    # What was archived is archived.
+    safely(
+        f"Archiver cannot write to {uri}",
+        lambda: write_files(uri, {SUMMARY_FILE: document.encode()}),
+    )
 
 
 def _names(place: Path) -> set[str]:

@@ -14,7 +14,13 @@ from pathlib import Path
 from absl import logging
 from tfx.v1.dsl.io import fileio
 
+from tfx_graphlets.stores.kubeflow.address import SCHEMES as KFP_SCHEMES
+from tfx_graphlets.stores.uris import SERVER_SCHEMES
+from tfx_graphlets.supervision.parent import Limits, in_thread
+
 _DRAFT = ".draft"
+# What open_store opens itself; any other scheme is a file system.
+_STORE_SCHEMES = ("sqlite", "file", *SERVER_SCHEMES, *KFP_SCHEMES)
 
 
 def write_files(uri: str, files: Mapping[str, bytes]) -> None:
@@ -70,6 +76,25 @@ def local_target(uri: str) -> Iterator[str]:
         yield str(place)
         files = sorted(path for path in place.rglob("*") if path.is_file())
         write_files(uri, {p.relative_to(place).as_posix(): p.read_bytes() for p in files})
+
+
+@contextlib.contextmanager
+def within_reach(store: str, limits: Limits) -> Iterator[str]:
+    """The store, or a local copy of an archive that lies where only TFX's fileio reads."""
+    scheme = store.partition("://")[0].lower().removesuffix("+mlmd")
+    if is_local(store) or scheme in _STORE_SCHEMES:
+        yield store
+        return
+    with local_place(store, limits) as place:
+        yield place
+
+
+@contextlib.contextmanager
+def local_place(uri: str, limits: Limits) -> Iterator[str]:
+    """A local directory with the content of ``uri``, copied within the time limit."""
+    with contextlib.ExitStack() as stack:
+        copy = local_copy(uri)
+        yield uri if is_local(uri) else in_thread(lambda: stack.enter_context(copy), limits)
 
 
 class FileioPayloads:

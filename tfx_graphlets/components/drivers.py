@@ -7,10 +7,11 @@ execution properties is written to the store.
 
 from __future__ import annotations
 
+import base64
 import copy
 import os
 import time
-from typing import Final
+from typing import Any, Final
 
 from absl import logging
 from tfx.dsl.components.base import base_driver
@@ -20,11 +21,14 @@ from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.proto.orchestration import driver_output_pb2
 
 from tfx_graphlets.components.artifact_files import write_files
-from tfx_graphlets.components.executors import YES
+from tfx_graphlets.components.executors import YES, collecting_arguments, limits_of
+from tfx_graphlets.errors import fault_of, in_one_line
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate import snapshot as collecting
 from tfx_graphlets.gate.request import Request
 from tfx_graphlets.stores.mlmd.store import MlmdStore
+from tfx_graphlets.supervision.defence import defended, safely
+from tfx_graphlets.supervision.parent import Limits, TaskError, in_thread, run_task
 
 _LIVE: Final = 2  # MLMD Artifact.State
 
@@ -42,11 +46,16 @@ class FreshDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
         TFX's cache key takes in the properties that a driver returns.
         """
         result = driver_output_pb2.DriverOutput()
-        # The last part of an output's URI is the id of the execution.
-        artifact = next(iter(execution_info.output_dict.values()))[0]
-        execution = artifact.uri.rstrip("/").rpartition("/")[2]
-        invocation = f"{execution_info.pipeline_run_id}/{execution}"
-        result.exec_properties[keys.INVOCATION].string_value = invocation
+
+        def invocation() -> str:
+            # The last part of an output's URI is the id of the execution.
+            artifact = next(iter(execution_info.output_dict.values()))[0]
+            execution = artifact.uri.rstrip("/").rpartition("/")[2]
+            return f"{execution_info.pipeline_run_id}/{execution}"
+
+        result.exec_properties[keys.INVOCATION].string_value = defended(
+            invocation, lambda _: str(time.time_ns())
+        )
         return result
 
 
@@ -59,19 +68,32 @@ class WasteGateDriver(FreshDriver):
     def run(self, execution_info: ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """As FreshDriver; also returns the verdict, and whether the pipeline is cached."""
         result = super().run(execution_info)
+        limits = limits_of(execution_info.exec_properties)
+        verdicts: list[Any] = []
+        safely(
+            "WasteGate's driver finds no verdict",
+            lambda: verdicts.append(self._verdict(execution_info, limits)),
+        )
+        for verdict in verdicts:
+            result.output_artifacts[keys.VERDICT].artifacts.append(verdict)
         options = execution_info.pipeline_node.execution_options.caching_options
         result.exec_properties[keys.CACHING].int_value = int(options.enable_cache)
+        result.exec_properties[keys.WAITED].double_value = limits.seconds - limits.left
+        return result
+
+    def _verdict(self, execution_info: ExecutionInfo, limits: Limits) -> Any:
+        """That of an earlier run if there is one, else a new one."""
         fresh = execution_info.output_dict[keys.VERDICT][0]
         verdict = copy.deepcopy(fresh.mlmd_artifact)
         verdict.uri = f"{fresh.uri.rstrip('/').rpartition('/')[0]}/{YES}"
-        try:
+        before: list[Any] = []
+
+        def look() -> None:
             with self._mlmd_connection as handle:
-                before = handle.store.get_artifacts_by_uri(verdict.uri)
-        except Exception:  # noqa: BLE001 - without it the cache is lost, and nothing else
-            logging.exception(
-                "%s finds no earlier verdict", execution_info.pipeline_node.node_info.id
-            )
-            before = []
+                before.extend(handle.store.get_artifacts_by_uri(verdict.uri))
+
+        # Without it the cache is lost, and nothing else.
+        safely("WasteGate's driver asks the store in vain", lambda: in_thread(look, limits))
         for found in sorted(before, key=lambda one: one.id):
             said = found.custom_properties
             if (
@@ -79,10 +101,8 @@ class WasteGateDriver(FreshDriver):
                 and said[keys.PROCEED].int_value == 1
                 and said[keys.PIPELINE].string_value == execution_info.pipeline_info.id
             ):
-                verdict = found
-                break
-        result.output_artifacts[keys.VERDICT].artifacts.append(verdict)
-        return result
+                return found
+        return verdict
 
 
 class GraphletGenDriver(FreshDriver):
@@ -90,24 +110,57 @@ class GraphletGenDriver(FreshDriver):
 
     def run(self, execution_info: ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Writes the artifact's files, unless the node names a store of its own."""
-        if not execution_info.exec_properties.get(keys.STORE):
+        result = super().run(execution_info)
+        limits = limits_of(execution_info.exec_properties)
+
+        def collect() -> None:
+            files = self._files(execution_info, limits)
             artifact = execution_info.output_dict[keys.GRAPHLETS][0]
-            request = Request.of(
-                execution_info.exec_properties,
-                execution_info.input_dict,
-                pipeline=execution_info.pipeline_info.id,
-                run=execution_info.pipeline_run_id,
+            in_thread(lambda: write_files(artifact.uri, files), limits)
+
+        def leave(error: BaseException) -> None:  # the executor tells it
+            result.exec_properties[keys.PROBLEM].string_value = in_one_line(error)
+            result.exec_properties[keys.FAULT].string_value = str(fault_of(error))
+            if isinstance(error, TaskError) and error.traceback:
+                logging.info("%s", error.traceback)
+
+        if not execution_info.exec_properties.get(keys.STORE):
+            defended(collect, leave)
+            result.exec_properties[keys.WAITED].double_value = limits.seconds - limits.left
+        return result
+
+    def _files(self, execution_info: ExecutionInfo, limits: Limits) -> dict[str, bytes]:
+        """Files of the Graphlets artifact."""
+        options, pipeline = execution_info.exec_properties, execution_info.pipeline_info.id
+        run = execution_info.pipeline_run_id
+        config = self._mlmd_connection.connection_config
+        kind = type(config).__name__
+        file = config.sqlite.filename_uri if kind == "ConnectionConfig" else ""
+        in_this_process = kind == "ConnectionConfig" and not (
+            file or config.HasField("mysql") or config.HasField("postgresql")
+        )
+        if in_this_process:  # a database in memory, which no other process sees
+            return in_thread(lambda: self._files_here(execution_info), limits)
+        arguments = collecting_arguments(options, execution_info.input_dict, pipeline, run)
+        connection = {
+            "kind": kind,
+            "config": base64.b64encode(config.SerializeToString()).decode(),
+            "file": file,
+        }
+        return run_task("collect_graphlets", {**arguments, "connection": connection}, limits)
+
+    def _files_here(self, execution_info: ExecutionInfo) -> dict[str, bytes]:
+        request = Request.of(
+            execution_info.exec_properties,
+            execution_info.input_dict,
+            pipeline=execution_info.pipeline_info.id,
+            run=execution_info.pipeline_run_id,
+        )
+        with self._mlmd_connection as handle:
+            return collecting.collect_files(
+                lambda: MlmdStore.from_store(
+                    handle.store, "the runner's metadata store", payload_root=os.curdir
+                ),
+                request,
+                time.time_ns() // 1_000_000,
             )
-            with self._mlmd_connection as handle:
-                files = collecting.collect_files(
-                    lambda: MlmdStore.from_store(
-                        handle.store, "the runner's metadata store", payload_root=os.curdir
-                    ),
-                    request,
-                    time.time_ns() // 1_000_000,
-                )
-            try:
-                write_files(artifact.uri, files)
-            except Exception:  # noqa: BLE001 - the executor says that there is nothing
-                logging.exception("GraphletGen cannot write to %s", artifact.uri)
-        return super().run(execution_info)

@@ -1,62 +1,54 @@
 """Executors of the components: each calls plain functions and writes what they return.
 
 None of them raises: a gate that breaks must not stop a pipeline. What went
-wrong is logged and stands on the output artifact.
+wrong is logged and stands on the output artifact. What may hang or abort is
+done in a process of its own (``supervision``).
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Union, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 from absl import logging
 from tfx.dsl.components.base import base_executor
 from tfx.types.artifact import Artifact
 
 from tfx_graphlets.components.artifact_files import (
-    FileioPayloads,
     is_local,
-    local_copy,
-    local_target,
+    local_place,
     read_files,
+    within_reach,
     write_files,
 )
 from tfx_graphlets.components.artifacts import GateVerdict
 from tfx_graphlets.errors import Fault, GraphletsError, fault_of, in_one_line
-from tfx_graphlets.gate import (
-    graphlets_file as history,
-)
-from tfx_graphlets.gate import (
-    keys,
-)
-from tfx_graphlets.gate import (
-    run as gate_run,
-)
-from tfx_graphlets.gate import (
-    snapshot as collecting,
-)
-from tfx_graphlets.gate.checks import check_stage
-from tfx_graphlets.gate.rehearsals import with_rehearsal
+from tfx_graphlets.gate import graphlets_file as history
+from tfx_graphlets.gate import keys
+from tfx_graphlets.gate import run as gate_run
+from tfx_graphlets.gate import snapshot as collecting
 from tfx_graphlets.gate.request import Request
 from tfx_graphlets.policy.decide import GateDecision
-from tfx_graphlets.rehearsal import record
-from tfx_graphlets.stores.kubeflow.address import SCHEMES as KFP_SCHEMES
-from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.stores.uris import SERVER_SCHEMES
+from tfx_graphlets.rehearsal import record as rehearsal_record
+from tfx_graphlets.supervision.defence import Value, defended, safely, set_properties, tell
+from tfx_graphlets.supervision.parent import Limits, in_thread, run_task
 from tfx_graphlets.vocabulary import PropertyName
-from tfx_graphlets.waste_model import WasteModel, load_waste_model, train_waste_model
 
 DECISION_FILE = "decision.json"
 YES = "proceed"  # last part of the URI of a verdict to proceed; the driver of a gate sets it
-# What open_store opens itself; any other scheme is a file system.
-_STORE_SCHEMES = ("sqlite", "file", *SERVER_SCHEMES, *KFP_SCHEMES)
+RUN, SKIP, FAIL = "run", "skip", "fail"  # what on_error makes of a gate that cannot decide
+# Reads what the present run has written, where that is not on this machine.
+_REMOTE_PAYLOADS: Final = "tfx_graphlets.components.artifact_files:FileioPayloads"
 
 Artifacts = Mapping[str, Sequence[Artifact]]
 ExecProperties = Mapping[str, object]
+Fields = dict[str, Value]
+
+
+class GateError(GraphletsError):
+    """A gate could not decide, and its author prefers to stop then (``on_error="fail"``)."""
 
 
 class GraphletGenExecutor(base_executor.BaseExecutor):
@@ -66,22 +58,33 @@ class GraphletGenExecutor(base_executor.BaseExecutor):
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties
     ) -> None:
         """Writes the Graphlets artifact."""
-        artifact = output_dict[keys.GRAPHLETS][0]
-        request = Request.of(
-            exec_properties, input_dict, pipeline=_pipeline(self._context), run=_run(self._context)
+        defended(
+            lambda: self._do(input_dict, output_dict, exec_properties),
+            lambda error: last_resort(output_dict, keys.GRAPHLETS, {keys.USABLE: 0}, error),
         )
-        try:
-            found = _finish(artifact.uri, str(exec_properties.get(keys.STORE) or ""), request)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
-            _log("GraphletGen has nothing for the gate", error)
-            found = collecting.broken(request, error, _now_ms())
-            _try_to_write(artifact.uri, history.to_files(found))  # so that the gate says it, too
-        _set(artifact, collecting.custom_properties(found))
-        if request.code_record:
-            _set(artifact, {PropertyName.CODE_KNOWN: request.code_record})
-            if request.run:
-                _set(artifact, {keys.RUN: request.run})
-        logging.log(logging.WARNING if found.problem else logging.INFO, "GraphletGen: %s", found)
+
+    def _do(
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties
+    ) -> None:
+        artifact = output_dict[keys.GRAPHLETS][0]
+        limits = limits_of(exec_properties)
+
+        def find() -> Fields:
+            if exec_properties.get(keys.STORE):
+                pipeline, run = _pipeline(self._context), _run(self._context)
+                files = _collected(input_dict, exec_properties, pipeline, run, limits)
+                in_thread(lambda: write_files(artifact.uri, files), limits)
+                return collecting.custom_properties(files[history.SUMMARY_FILE])
+            return _left_by_driver(artifact.uri, exec_properties, limits)
+
+        properties = defended(
+            find, lambda error: unusable("GraphletGen has nothing for the gate", error)
+        )
+        properties[keys.STAGE] = str(exec_properties.get(keys.STAGE) or "")
+        properties.setdefault(keys.NUM_GRAPHLETS, 0)
+        code = defended(lambda: _code(exec_properties, _run(self._context)), lambda _: {})
+        set_properties(artifact, {**properties, **code})
+        safely("GraphletGen cannot log", lambda: logging.info("GraphletGen: %s", properties))
 
 
 class WasteGateExecutor(base_executor.BaseExecutor):
@@ -90,32 +93,143 @@ class WasteGateExecutor(base_executor.BaseExecutor):
     def Do(
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties
     ) -> None:
-        """Writes the GateDecision artifact."""
-        start, fault, gate = time.monotonic(), "", _node(self._context)
-        try:
-            decision = _decide(
-                input_dict,
-                gate_run.GateSettings.of(exec_properties, gate),
-                str(exec_properties.get(keys.MODEL_DIRECTORY) or ""),
+        """Writes the GateDecision artifact.
+
+        Raises:
+          GateError: it could not decide, and ``on_error`` is "fail".
+        """
+        failure: list[BaseException] = []
+
+        def least(error: BaseException) -> None:
+            last_resort(output_dict, keys.DECISION, _bare(error), error)
+            last_resort(output_dict, keys.VERDICT, {keys.PROCEED: 1}, None)
+
+        defended(lambda: self._do(input_dict, output_dict, exec_properties, failure), least)
+        if failure and on_error_of(exec_properties) == FAIL:
+            raise GateError(in_one_line(failure[0])).with_fault(fault_of(failure[0]))
+
+    def _do(
+        self,
+        input_dict: Artifacts,
+        output_dict: Artifacts,
+        exec_properties: ExecProperties,
+        failure: list[BaseException],
+    ) -> None:
+        """Decides and writes; what kept it from deciding is appended to ``failure``."""
+        limits, gate = limits_of(exec_properties), _node(self._context)
+
+        def failed(error: BaseException) -> Fields:
+            failure.append(error)
+            return defended(
+                lambda: _undecided(error, exec_properties, gate), lambda _: _bare(error)
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
-            _log("WasteGate could not decide, the run proceeds", error)
-            fault = str(fault_of(error))
-            decision = gate_run.failed_open(str(exec_properties.get(keys.STAGE) or ""), error)
+
+        properties = defended(lambda: _decide(input_dict, exec_properties, gate, limits), failed)
+        properties[keys.SECONDS] = round(limits.seconds - limits.left, 3)
+        proceed = properties[keys.PROCEED] != 0
+        if failure:
+            goes_on = "the run proceeds" if proceed else "the run is skipped"
+            tell(f"{gate or 'WasteGate'} could not decide, {goes_on}", failure[0])
         artifact = output_dict[keys.DECISION][0]
-        properties = gate_run.custom_properties(
-            decision,
-            gate=gate,
-            shadow=bool(exec_properties.get(keys.SHADOW)),
-            failed_open=bool(fault),
-            fault=fault,
-            seconds=time.monotonic() - start,
-        )
-        _set(artifact, properties)
-        document = json.dumps(properties, indent=1, sort_keys=True) + "\n"
-        _try_to_write(artifact.uri, {DECISION_FILE: document.encode()})
-        _put_verdict(output_dict, decision.proceed, _pipeline(self._context))
-        logging.info("WasteGate: %s", decision)
+        set_properties(artifact, properties)
+        pipeline = _pipeline(self._context)
+        if not safely("no old verdict", lambda: _put_verdict(output_dict, proceed, pipeline)):
+            last_resort(output_dict, keys.VERDICT, {keys.PROCEED: int(proceed)}, None)
+        safely("WasteGate cannot write its file", lambda: _write(artifact.uri, properties, limits))
+        safely("WasteGate cannot log", lambda: logging.info("%s", properties[keys.REASON]))
+
+
+def _code(exec_properties: ExecProperties, run: str) -> Fields:
+    """What is known of the code of the Trainers behind the gate, for later runs."""
+    record = Request.of(exec_properties, {}, pipeline="", run=run).code_record
+    if not record:
+        return {}
+    return {PropertyName.CODE_KNOWN: record, **({keys.RUN: run} if run else {})}
+
+
+def unusable(what: str, error: BaseException) -> Fields:
+    """Tells what went wrong; returns it as properties of an artifact."""
+    tell(what, error)
+    return {keys.USABLE: 0, keys.PROBLEM: in_one_line(error), keys.FAULT: str(fault_of(error))}
+
+
+def last_resort(
+    output_dict: Artifacts, key: str, fields: Fields, error: BaseException | None
+) -> None:
+    """Sets what has to be there, where even setting it the usual way failed. Raises nothing."""
+
+    def put() -> None:
+        if error is not None:
+            tell("the last resort", error)
+        for artifact in output_dict.get(key) or ():
+            written = artifact.mlmd_artifact.custom_properties
+            for name, value in fields.items():
+                if isinstance(value, str):
+                    written[name].string_value = value
+                else:
+                    written[name].int_value = int(value)
+
+    defended(put, lambda _: None)
+
+
+def limits_of(exec_properties: ExecProperties) -> Limits:
+    """Limits of a node that begin now, less what its driver has used; the default's if damaged."""
+    limits = defended(
+        lambda: Limits.of(
+            exec_properties.get(keys.TIME_LIMIT), exec_properties.get(keys.MEMORY_LIMIT)
+        ),
+        lambda _: Limits(),
+    )
+    waited = defended(lambda: float(str(exec_properties.get(keys.WAITED) or 0)), lambda _: 0.0)
+    return Limits(limits.seconds, limits.memory_mb, limits.start - waited)
+
+
+def on_error_of(exec_properties: ExecProperties) -> str:
+    """What a gate that cannot decide does: run, skip or fail.
+
+    One that never skips (in shadow mode, or forced) lets the run go on.
+    """
+    if exec_properties.get(keys.SHADOW) or exec_properties.get(keys.FORCE_RUN):
+        return RUN
+    return str(exec_properties.get(keys.ON_ERROR) or RUN)
+
+
+def _undecided(error: BaseException, exec_properties: ExecProperties, gate: str) -> Fields:
+    skip = on_error_of(exec_properties) == SKIP
+    stage = str(exec_properties.get(keys.STAGE) or "")
+    decision = (gate_run.failed_closed if skip else gate_run.failed_open)(stage, error)
+    return _fields(decision, exec_properties, gate, str(fault_of(error)))
+
+
+def _bare(error: BaseException) -> Fields:
+    """The least that a decision says, where even the words for it fail."""
+    return {
+        keys.PROCEED: 1,
+        keys.WOULD_SKIP: 0,
+        keys.FAILED_OPEN: 1,
+        keys.FAULT: str(Fault.BUG),
+        keys.REASON: f"Runs because the gate could not decide: {type(error).__name__}.",
+    }
+
+
+def _fields(
+    decision: GateDecision, exec_properties: ExecProperties, gate: str, fault: str = ""
+) -> Fields:
+    return gate_run.custom_properties(
+        decision,
+        gate=gate,
+        shadow=bool(exec_properties.get(keys.SHADOW)),
+        failed_open=bool(fault) and decision.proceed,
+        fault=fault,
+        seconds=0.0,
+    )
+
+
+def _write(uri: str, properties: Fields, limits: Limits) -> None:
+    document = json.dumps(properties, indent=1, sort_keys=True) + "\n"
+    # What cannot be written in time is left: the custom properties say the same.
+    last = Limits(max(limits.left, 1.0))
+    in_thread(lambda: write_files(uri, {DECISION_FILE: document.encode()}), last)
 
 
 def _put_verdict(output_dict: Artifacts, proceed: bool, pipeline: str) -> None:
@@ -129,146 +243,126 @@ def _put_verdict(output_dict: Artifacts, proceed: bool, pipeline: str) -> None:
         verdicts[0].uri = f"{place}/skip"
     elif verdicts[0].has_custom_property(keys.PROCEED):
         return  # changed in nothing, it is the same to TFX's cache
-    _set(verdicts[0], {keys.PROCEED: int(proceed), keys.PIPELINE: pipeline})
+    set_properties(verdicts[0], {keys.PROCEED: int(proceed), keys.PIPELINE: pipeline})
 
 
-class WasteModelTrainerExecutor(base_executor.BaseExecutor):
-    """Trains a waste model."""
+def _left_by_driver(uri: str, exec_properties: ExecProperties, limits: Limits) -> Fields:
+    """Properties of the Graphlets artifact by what the driver wrote there.
 
-    def Do(
-        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: ExecProperties
-    ) -> None:
-        """Writes the WasteModel artifact; one without a model says why."""
-        artifact = output_dict[keys.MODEL][0]
-        properties: dict[str, Union[int, float, str]] = {
-            keys.STAGE: str(exec_properties[keys.STAGE])
-        }
-        try:
-            with local_target(artifact.uri) as place:
-                model = _train(input_dict, exec_properties)
-                model.save(place)
-            properties |= {keys.USABLE: 1, keys.MODEL_FINGERPRINT: model.fingerprint}
-            logging.info("WasteModelTrainer: %s", model)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
-            _log("WasteModelTrainer made no model", error)
-            properties |= {keys.USABLE: 0, keys.PROBLEM: in_one_line(error)}
-            properties[keys.FAULT] = str(fault_of(error))
-        _set(artifact, properties)
-
-
-def _finish(uri: str, store: str, request: Request) -> history.PipelineHistory:
-    """Reads what the driver wrote, or reads the named store and writes."""
-    if store:
-        if not request.run and not request.inputs:
-            raise GraphletsError(
-                "this runner does not tell the run's name: wire GraphletGen's inputs to what the "
-                "Trainer will take in"
-            )
-        with _within_reach(store) as place:
-            files = collecting.collect_files(
-                lambda: open_store(place), request, _now_ms(), FileioPayloads()
-            )
-        write_files(uri, files)
-    else:
-        files = read_files(uri, history.FILES)
+    Raises:
+      GraphletsError: it wrote nothing.
+    """
+    problem = exec_properties.get(keys.PROBLEM)
+    if problem:
+        fault = Fault(str(exec_properties.get(keys.FAULT) or Fault.BUG))
+        raise GraphletsError(str(problem)).with_fault(fault)
+    files = in_thread(lambda: read_files(uri, [history.SUMMARY_FILE]), limits)
     if not files:
         raise GraphletsError(
             "there is no metadata store to read: this runner runs no drivers, so give GraphletGen "
             "a store, for example store='grpc://host:port'"
         )
-    return history.from_files(files)
+    return collecting.custom_properties(files[history.SUMMARY_FILE])
 
 
-@contextlib.contextmanager
-def _within_reach(store: str) -> Iterator[str]:
-    """The store, or a local copy of an archive that lies where only TFX's fileio reads."""
-    scheme = store.partition("://")[0].lower().removesuffix("+mlmd")
-    if is_local(store) or scheme in _STORE_SCHEMES:
-        yield store
-        return
-    with local_copy(store) as place:
-        yield place
+def _collected(
+    input_dict: Artifacts,
+    exec_properties: ExecProperties,
+    pipeline: str,
+    run: str,
+    limits: Limits,
+) -> dict[str, bytes]:
+    """Files of the Graphlets artifact, by the store that the node names."""
+    if not run and not any(input_dict.values()):
+        raise GraphletsError(
+            "this runner does not tell the run's name: wire GraphletGen's inputs to what the "
+            "Trainer will take in"
+        )
+    with within_reach(str(exec_properties[keys.STORE]), limits) as place:
+        arguments = collecting_arguments(exec_properties, input_dict, pipeline, run)
+        uris = [wired.uri for found in input_dict.values() for wired in found]
+        live = "" if all(map(is_local, uris)) else _REMOTE_PAYLOADS
+        return run_task("collect_graphlets", {**arguments, "store": place, "live": live}, limits)
+
+
+def collecting_arguments(
+    exec_properties: ExecProperties, input_dict: Artifacts, pipeline: str, run: str
+) -> dict[str, Any]:
+    """Arguments of the task ``collect_graphlets`` but for the store: plain values."""
+    return {
+        "exec_properties": plain(exec_properties),
+        "inputs": {
+            key: [(wired.id, wired.uri, wired.type_name) for wired in found]
+            for key, found in input_dict.items()
+        },
+        "pipeline": pipeline,
+        "run": run,
+        "now_ms": time.time_ns() // 1_000_000,
+    }
+
+
+def plain(exec_properties: ExecProperties) -> dict[str, Value]:
+    """The execution properties that are numbers or texts."""
+    return {
+        key: value for key, value in exec_properties.items() if isinstance(value, (int, float, str))
+    }
 
 
 def _decide(
-    input_dict: Artifacts, settings: gate_run.GateSettings, model_directory: str
-) -> GateDecision:
+    input_dict: Artifacts, exec_properties: ExecProperties, gate: str, limits: Limits
+) -> Fields:
+    """Custom properties of the decision.
+
+    Raises:
+      GraphletsError: there is none.
+    """
     for outer in input_dict.get(keys.OUTER) or ():
         if outer.get_int_custom_property(keys.PROCEED) == 0 and outer.has_custom_property(
             keys.PROCEED
         ):
             name = outer.get_string_custom_property(keys.GATE)
-            return gate_run.skipped_before(str(settings.stage), name)
-    found = _with_rehearsal(_history(input_dict), input_dict)
-    if not model_directory:
-        models = input_dict.get(keys.MODEL) or ()
-        if not models:
-            raise GraphletsError("there is no waste model yet").with_fault(Fault.MODEL_MISSING)
-        problem = models[0].get_string_custom_property(keys.PROBLEM)
-        if problem:
-            unusable = GraphletsError(f"the waste model is not usable: {problem}")
-            raise unusable.with_fault(Fault.MODEL_MISSING)
-        model_directory = models[0].uri
-    with local_copy(model_directory) as place:
-        return gate_run.run_gate(found, lambda: load_waste_model(place), settings)
-
-
-def _train(input_dict: Artifacts, exec_properties: ExecProperties) -> WasteModel:
-    found = _history(input_dict)
-    if found.past is None:
-        raise GraphletsError(found.problem)
-    return train_waste_model(
-        found.past,
-        check_stage(str(exec_properties[keys.STAGE])),
-        float(str(exec_properties[keys.FRESHNESS])),
-        int(str(exec_properties[keys.SEED])),
-    )
-
-
-def _history(input_dict: Artifacts) -> history.PipelineHistory:
-    return history.from_files(read_files(input_dict[keys.GRAPHLETS][0].uri, history.FILES))
-
-
-def _with_rehearsal(
-    found: history.PipelineHistory, input_dict: Artifacts
-) -> history.PipelineHistory:
-    """The history, the current graphlet with what its rehearsal says."""
-    for artifact in input_dict.get(keys.REHEARSAL) or ():
-        if found.current is None or artifact.get_int_custom_property(record.REHEARSED) != 1:
-            continue
-        margins = {
-            name: artifact.get_float_custom_property(name)
-            for name in record.MARGINS
-            if artifact.has_custom_property(name)
+            skipped = gate_run.skipped_before(str(exec_properties.get(keys.STAGE) or ""), name)
+            return _fields(skipped, exec_properties, gate)
+    [graphlets] = input_dict[keys.GRAPHLETS]
+    problem = graphlets.get_string_custom_property(keys.PROBLEM)
+    if problem:
+        fault = graphlets.get_string_custom_property(keys.FAULT) or Fault.BUG
+        raise GraphletsError(problem).with_fault(Fault(fault))
+    model = str(exec_properties.get(keys.MODEL_DIRECTORY) or "") or _wired_model(input_dict)
+    with local_place(graphlets.uri, limits) as folder, local_place(model, limits) as place:
+        arguments = {
+            "exec_properties": plain(exec_properties),
+            "gate": gate,
+            "graphlets": folder,
+            "model": place,
+            "margins": _margins(input_dict),
         }
-        current = with_rehearsal(found.current, margins, found.rehearsals)
-        found = dataclasses.replace(found, current=current)
+        contents = run_task("decide", arguments, limits)
+    found: Fields = json.loads(contents[DECISION_FILE])
     return found
 
 
-def _set(artifact: Artifact, properties: Mapping[str, Union[int, float, str]]) -> None:
-    for key, value in properties.items():
-        if isinstance(value, str):
-            artifact.set_string_custom_property(key, value)
-        elif isinstance(value, int):
-            artifact.set_int_custom_property(key, value)
-        else:
-            artifact.set_float_custom_property(key, value)
+def _wired_model(input_dict: Artifacts) -> str:
+    models = input_dict.get(keys.MODEL) or ()
+    if not models:
+        raise GraphletsError("there is no waste model yet").with_fault(Fault.MODEL_MISSING)
+    problem = models[0].get_string_custom_property(keys.PROBLEM)
+    if problem:
+        unusable = GraphletsError(f"the waste model is not usable: {problem}")
+        raise unusable.with_fault(Fault.MODEL_MISSING)
+    return str(models[0].uri)
 
 
-def _try_to_write(uri: str, files: Mapping[str, bytes]) -> None:
-    try:
-        write_files(uri, files)
-    except OSError:  # what matters stands in the custom properties
-        logging.exception("cannot write %s to %s", ", ".join(files), uri)
-
-
-def _log(what: str, error: Exception) -> None:
-    """A warning for what the user can mend, a traceback for what we did not foresee."""
-    if isinstance(error, GraphletsError):
-        logging.warning("%s: %s", what, error)
-    else:
-        logging.exception(what)
+def _margins(input_dict: Artifacts) -> dict[str, float] | None:
+    """What a rehearsal has measured, by name; None where there was none."""
+    for artifact in input_dict.get(keys.REHEARSAL) or ():
+        if artifact.get_int_custom_property(rehearsal_record.REHEARSED) == 1:
+            return {
+                name: artifact.get_float_custom_property(name)
+                for name in rehearsal_record.MARGINS
+                if artifact.has_custom_property(name)
+            }
+    return None
 
 
 def _node(context: base_executor.BaseExecutor.Context | None) -> str:
@@ -284,7 +378,3 @@ def _pipeline(context: base_executor.BaseExecutor.Context | None) -> str:
 
 def _run(context: base_executor.BaseExecutor.Context | None) -> str:
     return str(context.pipeline_run_id or "") if context else ""
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -22,6 +22,7 @@ from tfx_graphlets.gate.checks import (
     roles_of_text,
     roles_to_text,
 )
+from tfx_graphlets.supervision.parent import limits_given
 from tfx_graphlets.vocabulary import Role, Stage
 
 _standard = tfx.types.standard_artifacts
@@ -55,6 +56,8 @@ class GraphletGenSpec(component_spec.ComponentSpec):
         keys.ROLE_OF_TYPE: component_spec.ExecutionParameter(type=str, optional=True),
         keys.PUSHERS: component_spec.ExecutionParameter(type=str, optional=True),
         keys.TRAINERS: component_spec.ExecutionParameter(type=str, optional=True),
+        keys.TIME_LIMIT: component_spec.ExecutionParameter(type=float, optional=True),
+        keys.MEMORY_LIMIT: component_spec.ExecutionParameter(type=int, optional=True),
     }
     INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         key: component_spec.ChannelParameter(type=artifact_type, optional=True)
@@ -79,8 +82,8 @@ class GraphletGen(tfx.types.BaseComponent):
     With LocalDagRunner and BeamDagRunner it asks the runner for its metadata
     store. Elsewhere (KubeflowV2DagRunner runs no drivers) name the store, or an
     archive of it. It never fails and is never cached: if the store cannot be
-    read, the artifact says so (custom properties ``usable`` and ``problem``),
-    and the gate proceeds.
+    read, or not within its limits, the artifact says so (custom properties
+    ``usable``, ``problem`` and ``fault``), and the gate proceeds.
 
     Output ``graphlets``: see ``gate.graphlets_file`` for its files; custom
     properties ``usable`` (1 or 0), ``problem``, ``stage``, ``num_graphlets``
@@ -111,6 +114,8 @@ class GraphletGen(tfx.types.BaseComponent):
         runs: int | None = None,
         role_of_type: Mapping[str, Role | str] | None = None,
         pushers: Collection[str] | None = None,
+        time_limit_s: float | None = None,
+        memory_limit_mb: int | None = None,
     ) -> None:
         """Makes the node.
 
@@ -140,10 +145,14 @@ class GraphletGen(tfx.types.BaseComponent):
             name, as for ``segment``; ``{"MyFit": "trainer"}``.
           pushers: node ids or type names of the pushers that count, as for
             ``segment``; all by default.
+          time_limit_s: seconds, above 0; 60 by default. Past it the artifact
+            holds the fault ``timeout``, and the gate proceeds.
+          memory_limit_mb: the most that what reads the store may hold, in MB of
+            2**20 bytes; 4096 by default. Past it: ``out_of_memory``.
 
         Raises:
           InvalidArgumentError: ``stage`` is none, ``store`` holds a password,
-            ``runs`` is negative, or a role is none.
+            ``runs`` is negative, a role is none, or a limit is not above 0.
         """
         channels = {
             "examples": examples,
@@ -169,6 +178,7 @@ class GraphletGen(tfx.types.BaseComponent):
                 runs=runs,
                 role_of_type=roles_to_text(role_of_type),
                 pushers=pushers_to_text(pushers),
+                **limits_given(time_limit_s, memory_limit_mb),
                 **channels,
             ),
         )

@@ -201,6 +201,8 @@ def gate_pipeline(
     role_of_type: Mapping[str, Role] | None = None,
     pushers: Collection[str] | None = None,
     rehearsal: Mode | str = Mode.OFF,
+    time_limit_s: float | None = None,
+    memory_limit_mb: int | None = None,
     **gate: Any,
 ) -> tfx.dsl.Pipeline:
     """Puts a gate before every Trainer of a finished pipeline.
@@ -233,6 +235,7 @@ def gate_pipeline(
         (FirstWasteGate) and a Rehearsal stand before each gate, at ``input`` or
         ``pre``, with what the Evaluator and the Trainer are given. The two gates
         share the pushes that ``freshness`` lets miss.
+      time_limit_s, memory_limit_mb: of each GraphletGen and of each WasteGate.
       gate: further arguments of WasteGate, for instance ``freshness``.
 
     Returns:
@@ -251,6 +254,7 @@ def gate_pipeline(
     stage, mode = check_stage(stage), check_mode(rehearsal)
     if mode is not Mode.OFF:
         gate = halved(gate)
+    gate = {**gate, "time_limit_s": time_limit_s, "memory_limit_mb": memory_limit_mb}
     wiring = Wiring(pipeline, role_of_type)
     trainers = wiring.of_role(Role.TRAINER)
     groups = tuple(unions({name: wiring.gated_at(name, stage) for name in trainers}))
@@ -282,6 +286,8 @@ def gate_pipeline(
                 runs=runs,
                 role_of_type=role_of_type,
                 pushers=pushers,
+                time_limit_s=time_limit_s,
+                memory_limit_mb=memory_limit_mb,
                 **_channels(wiring, group, stage),
             ).with_id(f"GraphletGen{of}")
             before = {one for name in group for one in wiring.precedes(name, stage)}

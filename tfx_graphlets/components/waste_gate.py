@@ -17,6 +17,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.checks import check_stage, given, roles_of_text, roles_to_text
 from tfx_graphlets.gate.run import GateSettings
+from tfx_graphlets.supervision.parent import limits_given
 from tfx_graphlets.vocabulary import Role, Stage
 
 _FLOATS = (
@@ -47,6 +48,9 @@ class WasteGateSpec(component_spec.ComponentSpec):
         "shadow": component_spec.ExecutionParameter(type=int),
         keys.ROLE_OF_TYPE: component_spec.ExecutionParameter(type=str, optional=True),
         keys.TRAINERS: component_spec.ExecutionParameter(type=str, optional=True),
+        keys.TIME_LIMIT: component_spec.ExecutionParameter(type=float, optional=True),
+        keys.MEMORY_LIMIT: component_spec.ExecutionParameter(type=int, optional=True),
+        keys.ON_ERROR: component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         keys.GRAPHLETS: component_spec.ChannelParameter(type=artifacts.Graphlets),
@@ -70,11 +74,12 @@ class WasteGate(tfx.types.BaseComponent):
             trainer = tfx.components.Trainer(...)
 
     It never fails and is never cached. If anything goes wrong (no model, a
-    model of another stage, a damaged artifact, an error of its own) it proceeds
-    and says so in ``reason``.
+    model of another stage, a damaged artifact, an error of its own, a limit of
+    time or memory) it proceeds, unless ``on_error`` says otherwise, and says so
+    in ``reason`` and, as a code, in ``fault``.
 
     Output ``decision``: a GateDecision with the custom properties ``proceed``,
-    ``would_skip``, ``shadow``, ``explored``, ``failed_open`` (1 or 0),
+    ``would_skip``, ``shadow``, ``explored``, ``failed_open`` (1 or 0), ``fault``,
     ``exploration`` and ``risk`` (0..1), ``probability``, ``threshold`` and the
     promised ``freshness`` (0..1, absent where there is none), ``reason`` (a
     sentence), ``stage``, ``gate`` (node id), ``model_fingerprint``,
@@ -115,6 +120,9 @@ class WasteGate(tfx.types.BaseComponent):
         force_run: Union[bool, RuntimeParameter] = False,
         shadow: Union[bool, RuntimeParameter] = False,
         role_of_type: Mapping[str, Role | str] | None = None,
+        time_limit_s: float | None = None,
+        memory_limit_mb: int | None = None,
+        on_error: str | None = None,
     ) -> None:
         """Makes the node.
 
@@ -150,6 +158,14 @@ class WasteGate(tfx.types.BaseComponent):
           shadow: decide and record, never skip.
           role_of_type: roles of custom components, as GraphletGen's: they tell
             which nodes behind the gate are Trainers.
+          time_limit_s: seconds, above 0; 60 by default. Past it the run
+            proceeds, with the fault ``timeout``.
+          memory_limit_mb: the most that what loads the model and predicts may
+            hold, in MB of 2**20 bytes; 4096 by default.
+          on_error: what a gate does that cannot decide: "run" (the default),
+            "skip", or "fail", which stops the pipeline. In shadow mode and
+            where it is forced it runs. Where nothing ever works, "skip" skips
+            every run: no guard rail can count then.
 
         Raises:
           InvalidArgumentError: a value is outside its range, or not exactly
@@ -177,6 +193,8 @@ class WasteGate(tfx.types.BaseComponent):
         for name in _FLOATS:
             if isinstance(options[name], int) and not isinstance(options[name], bool):
                 options[name] = float(options[name])  # type: ignore[arg-type]
+        if on_error not in (None, executors.RUN, executors.SKIP, executors.FAIL):
+            raise InvalidArgumentError("on_error", on_error, "must be run, skip or fail")
         known = {name: value for name, value in options.items() if _is_number(value)}
         GateSettings(stage=check_stage(stage), **known).policy()  # type: ignore[arg-type]
         spec = WasteGateSpec(
@@ -192,6 +210,8 @@ class WasteGate(tfx.types.BaseComponent):
                 rehearsal=rehearsal,
                 model_directory=model_directory or None,
                 role_of_type=roles_to_text(role_of_type),
+                on_error=on_error,
+                **limits_given(time_limit_s, memory_limit_mb),
                 **options,
             ),
         )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from absl import logging
 from tfx import v1 as tfx
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.types import component_spec
 
 from tfx_graphlets.components import artifacts, executors
+from tfx_graphlets.components.artifact_files import local_place, local_target
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.checks import check_stage
 from tfx_graphlets.policy.freshness import check_freshness
+from tfx_graphlets.supervision.defence import defended, set_properties
+from tfx_graphlets.supervision.parent import Limits, run_task
+from tfx_graphlets.supervision.tasks import MODEL_FILE
 from tfx_graphlets.vocabulary import Stage
 
 
@@ -31,6 +37,46 @@ class WasteModelTrainerSpec(component_spec.ComponentSpec):
     OUTPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         keys.MODEL: component_spec.ChannelParameter(type=artifacts.WasteModel)
     }
+
+
+# Long enough for any history: what this is for is an abort, not a wait.
+_SECONDS: Final = 6 * 3_600.0
+_MEMORY_MB: Final = 1 << 20
+
+
+class WasteModelTrainerExecutor(base_executor.BaseExecutor):
+    """Trains a waste model, in a process of its own: YDF ends its process where a disk is full."""
+
+    def Do(
+        self,
+        input_dict: executors.Artifacts,
+        output_dict: executors.Artifacts,
+        exec_properties: executors.ExecProperties,
+    ) -> None:
+        """Writes the WasteModel artifact; one without a model says why."""
+        artifact = output_dict[keys.MODEL][0]
+
+        def train() -> executors.Fields:
+            limits = Limits(_SECONDS, _MEMORY_MB)
+            graphlets = input_dict[keys.GRAPHLETS][0].uri
+            with (
+                local_place(graphlets, limits) as folder,
+                local_target(artifact.uri) as place,
+            ):
+                arguments = {
+                    "graphlets": folder,
+                    "output": place,
+                    "exec_properties": executors.plain(exec_properties),
+                }
+                said = json.loads(run_task("train", arguments, limits)[MODEL_FILE])
+            logging.info("WasteModelTrainer: %s", said["text"])
+            return {keys.USABLE: 1, keys.MODEL_FINGERPRINT: said["fingerprint"]}
+
+        stage = str(exec_properties.get(keys.STAGE) or "")
+        made = defended(
+            train, lambda error: executors.unusable("WasteModelTrainer made no model", error)
+        )
+        set_properties(artifact, {keys.STAGE: stage, **made})
 
 
 class WasteModelTrainer(tfx.types.BaseComponent):
@@ -52,7 +98,7 @@ class WasteModelTrainer(tfx.types.BaseComponent):
     """
 
     SPEC_CLASS = WasteModelTrainerSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executors.WasteModelTrainerExecutor)
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(WasteModelTrainerExecutor)
 
     def __init__(
         self,

@@ -36,6 +36,10 @@ SEED: Final = "seed"
 TRAINERS: Final = "trainers"  # JSON: the Trainer nodes behind the gate; see components.trainers
 ROLE_OF_TYPE: Final = "role_of_type"  # JSON: role by execution type
 PUSHERS: Final = "pushers"  # JSON list: the pushers that count, by node or type
+TIME_LIMIT: Final = "time_limit_s"  # float: seconds, of the whole node
+MEMORY_LIMIT: Final = "memory_limit_mb"  # int: MB of 2**20 bytes
+ON_ERROR: Final = "on_error"  # run, skip or fail; run where it is absent
+WAITED: Final = "waited_s"  # float, from the driver: seconds of the time limit that it took
 CACHING: Final = "caching"  # int, from the driver: 1 where the pipeline has enable_cache
 INVOCATION: Final = "invocation"  # from the driver: another one in every execution
 

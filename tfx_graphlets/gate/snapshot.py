@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -371,14 +372,26 @@ def last_described(trace: Trace, request: Request, payloads: Payloads) -> Datase
     return None
 
 
-def custom_properties(history: PipelineHistory) -> dict[str, int | float | str]:
-    """What is written on the Graphlets artifact, by key; see ``keys``."""
-    properties: dict[str, int | float | str] = {
-        keys.USABLE: int(not history.problem),
-        keys.STAGE: str(history.stage),
-        keys.NUM_GRAPHLETS: history.num_labelled,
-    }
-    if history.problem:
-        properties[keys.PROBLEM] = history.problem
-        properties[keys.FAULT] = history.fault or str(Fault.BUG)
+def custom_properties(summary: bytes) -> dict[str, int | float | str]:
+    """What is written on the Graphlets artifact, by key; see ``keys``.
+
+    Args:
+      summary: content of the artifact's SUMMARY_FILE.
+
+    Raises:
+      GraphletsFormatError: it is damaged.
+    """
+    try:
+        found = json.loads(summary)
+        problem = str(found["problem"])
+        properties: dict[str, int | float | str] = {
+            keys.USABLE: int(not problem),
+            keys.STAGE: str(found["stage"]),
+            keys.NUM_GRAPHLETS: int(found["labelled"]),
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise GraphletsFormatError(in_one_line(error)) from error
+    if problem:
+        properties[keys.PROBLEM] = problem
+        properties[keys.FAULT] = str(found.get("fault") or Fault.BUG)
     return properties

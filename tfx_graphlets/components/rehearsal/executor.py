@@ -30,6 +30,7 @@ from tfx_graphlets.rehearsal import (
     without_label,
     worth_of,
 )
+from tfx_graphlets.supervision.defence import defended, safely, set_properties, tell
 
 SCOUT_FILE = "scout.json"
 REHEARSAL_FILE = "rehearsal.json"
@@ -57,13 +58,7 @@ class RehearsalExecutor(base_executor.BaseExecutor):
     ) -> None:
         """Writes the Rehearsal artifact."""
         start, artifact = time.monotonic(), output_dict[keys.REHEARSAL][0]
-        try:
-            outcome = _rehearse(input_dict, exec_properties)
-        except NotCoveredError as error:
-            outcome = _Outcome(Mode.OFF, "Nothing is covered.", left_out=error.problems)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline goes on
-            logging.exception("Rehearsal could not rehearse, the gate decides without")
-            outcome = _Outcome(Mode.OFF, f"Could not rehearse: {in_one_line(error)}.")
+        outcome = defended(lambda: _rehearse(input_dict, exec_properties), _failed)
         properties: dict[str, Union[int, float, str]] = {
             record.REHEARSED: int(outcome.found is not None),
             record.MODE: outcome.mode.value,
@@ -82,6 +77,13 @@ class RehearsalExecutor(base_executor.BaseExecutor):
             properties.update(outcome.found.numbers())
         _write(artifact, properties, outcome.found)
         logging.info("Rehearsal: %s", properties)
+
+
+def _failed(error: BaseException) -> _Outcome:
+    if isinstance(error, NotCoveredError):
+        return _Outcome(Mode.OFF, "Nothing is covered.", left_out=error.problems)
+    tell("Rehearsal could not rehearse, the gate decides without", error)
+    return _Outcome(Mode.OFF, f"Could not rehearse: {in_one_line(error)}.")
 
 
 def _rehearse(input_dict: Artifacts, exec_properties: ExecProperties) -> _Outcome:
@@ -126,12 +128,12 @@ def _measure(
     left_out: list[str] = []
 
     def attempt(what: str, make: Callable[[], _Found]) -> _Found | None:
-        try:
-            return make()
-        except Exception as error:  # noqa: BLE001 - the rest is measured all the same
-            logging.warning("Rehearsal leaves out %s", what, exc_info=True)
+        def leave(error: BaseException) -> None:
+            tell(f"Rehearsal leaves out {what}", error)
             left_out.append(f"Left out is {what}: {in_one_line(error)}.")
-            return None
+
+        # The rest is measured all the same; the user's code may call sys.exit.
+        return defended(make, leave)
 
     window = input_dict["examples"]
     train, judged = (
@@ -203,18 +205,14 @@ def _scout(uri: str) -> Scout:
 def _write(
     artifact: Artifact, properties: Mapping[str, Union[int, float, str]], found: Rehearsed | None
 ) -> None:
-    for key, value in properties.items():
-        if isinstance(value, str):
-            artifact.set_string_custom_property(key, value)
-        elif isinstance(value, int):
-            artifact.set_int_custom_property(key, value)
-        else:
-            artifact.set_float_custom_property(key, value)
-    files = {}
-    if found is not None and found.new_scout is not None:
-        files[SCOUT_FILE] = found.new_scout.to_bytes()
-    files[REHEARSAL_FILE] = json.dumps(properties, indent=1, sort_keys=True).encode() + b"\n"
-    try:
+    set_properties(artifact, properties)
+
+    def write() -> None:
+        files = {}
+        if found is not None and found.new_scout is not None:
+            files[SCOUT_FILE] = found.new_scout.to_bytes()
+        files[REHEARSAL_FILE] = json.dumps(properties, indent=1, sort_keys=True).encode() + b"\n"
         write_files(artifact.uri, files)
-    except Exception:  # noqa: BLE001 - what matters stands in the custom properties
-        logging.exception("cannot write the scout to %s", artifact.uri)
+
+    # What matters stands in the custom properties.
+    safely(f"cannot write the scout to {artifact.uri}", write)

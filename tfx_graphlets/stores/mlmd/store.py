@@ -143,6 +143,24 @@ class MlmdStore:
             api.get_context_types()  # a gRPC channel connects at its first call
         return store
 
+    @classmethod
+    def from_config(
+        cls, kind: str, config: bytes, name: str, *, payload_root: str | os.PathLike[str]
+    ) -> Self:
+        """Connects as another process of this machine is connected.
+
+        Args:
+          kind: ConnectionConfig or MetadataStoreClientConfig.
+          config: such a message, serialized; it may hold a password.
+          name, payload_root: as ``from_store``.
+
+        Raises:
+          StoreError, MissingDependencyError: as ``open_store``.
+        """
+        _, pb = _ml_metadata()
+        message = getattr(pb, kind).FromString(config)
+        return cls(_connect(message, name), name, payloads=FilePayloads(payload_root))
+
     @property
     def name(self) -> str:
         """The store as the user named it, without credentials."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import (
+    Fault,
     NotAMetadataStoreError,
     StoreError,
     StoreNotFoundError,
@@ -84,7 +85,10 @@ def translated(name: str, path: Path) -> Iterator[None]:
             if journal.exists() and journal.stat().st_size
             else "see that no program keeps it locked and that it can be read, then try again"
         )
-        raise StoreError(name, f"cannot be read ({error}); {advice}") from error
+        failed = StoreError(name, f"cannot be read ({error}); {advice}")
+        # Python 3.10 tells of the code in the message alone.
+        busy = "locked" in str(error)
+        raise failed.with_fault(Fault.STORE_BUSY if busy else failed.fault) from error
     except sqlite3.DatabaseError as error:
         raise NotAMetadataStoreError(
             name,
@@ -126,10 +130,14 @@ def _check_file(path: Path, name: str) -> None:
             raise StoreNotFoundError(name, "there is no such file; check the path")
         if path.is_dir():
             raise NotAMetadataStoreError(name, "is a directory; name the SQLite file in it")
+        if not path.is_file():  # to open a named pipe is to wait for who writes
+            raise NotAMetadataStoreError(name, "is no regular file; name a SQLite file")
         with path.open("rb") as file:
             header = file.read(len(_HEADER))
     except OSError as error:
-        raise StoreError(name, f"cannot be read ({error.strerror}); check its rights") from error
+        raise StoreError(name, f"cannot be read ({error.strerror}); check its rights").with_fault(
+            Fault.NO_RIGHTS if isinstance(error, PermissionError) else Fault.STORE_FAILED
+        ) from error
     if not header:
         raise NotAMetadataStoreError(
             name, "is an empty file; name the SQLite file that TFX or ml-metadata wrote"

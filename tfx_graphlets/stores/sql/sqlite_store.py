@@ -45,7 +45,12 @@ class SqliteStore:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, name: str | None = None, bulk: bool | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        bulk: bool | None = None,
+        payload_root: str | os.PathLike[str] | None = None,
     ) -> None:
         """Opens the file.
 
@@ -55,6 +60,8 @@ class SqliteStore:
           bulk: whether to read by ADBC (extra ``bulk``), in columns and over
             several connections; by default where it is installed and the file
             is of some size. The Trace is the same.
+          payload_root: folder that relative artifact URIs are relative to; that
+            of the file by default.
 
         Raises:
           StoreError: as ``open_store``.
@@ -62,7 +69,7 @@ class SqliteStore:
         self._name = os.fspath(path) if name is None else name
         self._path = Path(path).absolute()
         self._connection = sqlite_file.connect(self._path, self._name)
-        self._payloads = FilePayloads(self._path.parent)
+        self._payloads = FilePayloads(self._path.parent if payload_root is None else payload_root)
         self._bulk = bulk
 
     @property
