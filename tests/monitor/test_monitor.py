@@ -14,7 +14,7 @@ from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.monitor import AlarmRules, MonitorReport, monitor
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import ExecutionState, Stage
 
 AFTER_THE_GATE_MS = TRAINER_MS + PUSHER_MS
 HEALTHY = "PUSPXUPYSPPU" * 3
@@ -47,6 +47,36 @@ def test_decisions_are_counted_by_what_came_of_them() -> None:
     assert one.target == 0.9
     assert one.freshness is not None
     assert one.freshness.missed == pytest.approx(3)  # half of the explored were pushed
+
+
+def test_what_kept_gates_from_deciding_is_counted_by_its_code() -> None:
+    """Failed open, or skipped by on_error; an earlier release did not say what it was."""
+    pipeline = LivePipeline()
+    pipeline.run("P", failed_open=1, fault="timeout")
+    pipeline.run("P", failed_open=1, fault="timeout")
+    pipeline.run("P", failed_open=1)
+    pipeline.run("S", fault="store_busy")
+    report = report_on(pipeline.build)
+    [one] = report.pipelines
+    assert one.faults == {"store_busy": 1, "timeout": 2, "unknown": 1}
+    assert (one.failed_open, one.skips, one.followed) == (3, 1, 0)
+    assert "could not decide: 1 store_busy, 2 timeout, 1 unknown" in str(report)
+
+
+@pytest.mark.parametrize(("hours", "later", "told"), [(30, True, 1), (5, True, 0), (30, False, 0)])
+def test_nodes_that_a_crash_left_running_are_told(hours: int, later: bool, told: int) -> None:
+    """RUNNING, silent for a day, and a later run of the pipeline has begun."""
+    build = TraceBuilder()
+    build.execution("Trainer", run="r1", node="pipeline.Fit", state=ExecutionState.RUNNING)
+    if later:
+        build.execution("Trainer", run="r2", node="pipeline.Fit")
+    report = report_on(build, now_ms=build.clock_ms + hours * HOUR_MS)
+    found = [alarm for alarm in report.alarms if alarm.name == "left_running"]
+    assert len(found) == told
+    for alarm in found:
+        assert (alarm.severity, alarm.pipeline) == ("info", "pipeline")
+        assert "Fit of run r1" in alarm.message
+        assert f"{hours} hours" in alarm.message
 
 
 def test_forced_guarded_and_broken_decisions_are_told_apart() -> None:

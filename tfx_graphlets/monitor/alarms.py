@@ -12,7 +12,8 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.monitor.misses import Freshness, MissEstimate
 from tfx_graphlets.monitor.observed import Observation
 from tfx_graphlets.monitor.probabilities import CalibrationDrift
-from tfx_graphlets.trace.trace import IntArray
+from tfx_graphlets.trace.trace import IntArray, Trace
+from tfx_graphlets.vocabulary import ExecutionState
 
 ALARM: Final = "alarm"
 INFO: Final = "info"
@@ -35,6 +36,8 @@ class AlarmRules:
       silence_least: if there were at least so many pushes.
       most_skips: so many runs in a row that were all skipped are an alarm.
       explored_least: with fewer explored runs little can be said of misses.
+      running_hours: a node that is recorded as RUNNING and has shown no sign of
+        life for so long is told, if a later run of its pipeline has begun.
 
     Raises:
       InvalidArgumentError: a value is not above 0.
@@ -49,6 +52,7 @@ class AlarmRules:
     silence_least: int = 3
     most_skips: int = 10
     explored_least: int = 10
+    running_hours: float = 24.0
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
@@ -62,7 +66,7 @@ class Alarm:
 
     Attributes:
       name: freshness, failing_open, calibration, calibration_drift, no_push,
-        only_skips, no_exploration or few_explored.
+        only_skips, no_exploration, few_explored or left_running.
       severity: ``alarm``, or ``info`` where nothing is wrong yet.
       message: what is the matter and what to do, as a sentence or two.
       pipeline, stage, gate: which gate; "" where it is about all of them.
@@ -184,3 +188,42 @@ def silence_alarm(push_ms: IntArray, now_ms: int, rules: AlarmRules) -> list[Ala
         "does, force a run (force_run) and set max_staleness_hours."
     )
     return [Alarm("no_push", ALARM, message)]
+
+
+def left_running(trace: Trace, now_ms: int, rules: AlarmRules) -> list[Alarm]:
+    """``left_running``, for information: nodes that a crash left RUNNING, by pipeline.
+
+    Args:
+      trace: of the whole store.
+      now_ms: the moment of asking.
+      rules: when something is told.
+    """
+    executions, pipeline_of = trace.executions, trace.pipeline_of_execution
+    run_of = trace.run_of_execution
+    known = (run_of >= 0) & (pipeline_of >= 0)
+    # By context: when a run began, and the latest run of a pipeline.
+    begun = np.full(len(trace.contexts.name), np.iinfo(np.int64).max, np.int64)
+    np.minimum.at(begun, run_of[known], executions.create_ms[known])
+    latest = np.zeros(len(trace.contexts.name), np.int64)
+    np.maximum.at(latest, pipeline_of[known], begun[run_of[known]])
+    silent_since = now_ms - int(rules.running_hours * _MS_PER_HOUR)
+    found = known & (executions.state == ExecutionState.RUNNING)
+    found &= executions.update_ms < silent_since
+    found[found] = begun[run_of[found]] < latest[pipeline_of[found]]
+    by_pipeline: dict[str, list[int]] = {}
+    for at in np.flatnonzero(found).tolist():
+        name = trace.context_name(int(pipeline_of[at])) or ""
+        by_pipeline.setdefault(name, []).append(at)
+    alarms = []
+    for name, rows in sorted(by_pipeline.items()):
+        newest = rows[-1]
+        hours = (now_ms - int(executions.update_ms[newest])) / _MS_PER_HOUR
+        node = trace.node_id(newest) or executions.type_names[int(executions.type[newest])]
+        run = trace.context_name(int(trace.run_of_execution[newest]))
+        message = (
+            f"{len(rows)} of its nodes are recorded as RUNNING and have shown no sign of life for "
+            f"{hours:.0f} hours or longer, the latest {node} of run {run or 'without a name'}: a "
+            "crash or kill has left them, and their runs count as not ended."
+        )
+        alarms.append(Alarm("left_running", INFO, message, pipeline=name))
+    return alarms

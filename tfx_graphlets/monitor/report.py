@@ -16,6 +16,7 @@ from tfx_graphlets.monitor.alarms import (
     behaviour_alarms,
     calibration_alarms,
     freshness_alarm,
+    left_running,
     silence_alarm,
 )
 from tfx_graphlets.monitor.misses import (
@@ -263,6 +264,7 @@ def monitor(
     )
     if len(reports) > 1:
         alarms += _judged(overall, rules)
+    alarms += left_running(graphlets.trace, now_ms, rules)
     if not recent:
         notes.append("There is no decision of such a gate in this time.")
     return MonitorReport(tuple(reports), overall, tuple(alarms), tuple(notes))
