@@ -17,6 +17,8 @@ import pytest
 import tfx_graphlets
 from tests.import_graph import PACKAGE, ROOT, arrows, imports_of, module_name, python_files, unit_of
 
+# A ratchet: lower it with every module that a gate can do without.
+MODULES_OF_A_GATE = 144
 # What sits on the outside: none of it may be needed to compute.
 EDGES = {"stores", "gate", "supervision", "analysis", "components", "beam", "report", "cli"}
 HEAVY = ["tfx", "tensorflow", "apache_beam", "ydf", "pandas"]
@@ -101,6 +103,37 @@ def test_no_label_can_leak_into_a_feature() -> None:
 def test_policy_knows_neither_traces_nor_features() -> None:
     """The policy imports neither trace nor features, and reaches neither through others."""
     assert not {"trace", "features"} & (units_imported_by("policy") | reached_from("policy"))
+
+
+def test_a_gate_decides_without_its_edges() -> None:
+    """gate/ imports neither components nor the command line, which both call it; nor a replay."""
+    own = units_imported_by("gate") | reached_from("gate")
+    assert not {"components", "cli", "backtest", "monitor", "report", "study", "beam"} & own
+    assert "gate" in units_imported_by("components") & reached_from("cli")
+    # What live gate and replay share stands below both.
+    assert "policy" in units_imported_by("gate") & units_imported_by("backtest")
+
+
+def loaded_by(*names: str) -> set[str]:
+    """Modules of the package that a new process has loaded after importing some."""
+    code = f"import json, sys, {', '.join(names)}; print(json.dumps(sorted(sys.modules)))"
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = json.loads(process.stdout.splitlines()[-1])
+    return {name for name in loaded if name.partition(".")[0] == PACKAGE}
+
+
+@pytest.mark.tfx
+def test_a_live_gate_loads_no_more_than_it_did() -> None:
+    """Modules of GraphletGen's and WasteGate's executors and what they start; the goal is 60."""
+    decides = f"{PACKAGE}.supervision.tasks", f"{PACKAGE}.waste_model.model"
+    loaded = loaded_by(f"{PACKAGE}.components.executors", *decides)
+    assert len(loaded) <= MODULES_OF_A_GATE, sorted(loaded)
+    units = {str(unit_of(name)).partition(".")[2] for name in loaded}
+    assert not {"backtest", "monitor", "report", "study", "beam", "cli", "analysis"} & units
+    assert f"{PACKAGE}.rehearsal.scouts" not in loaded
+    assert f"{PACKAGE}.waste_model.training" not in loaded
 
 
 def test_only_components_import_tfx() -> None:

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from pipelines.flights import history
 from tfx_graphlets import GatePolicy, Stage
-from tfx_graphlets.backtest.backtest import BacktestResult, backtest
+from tfx_graphlets.backtest.backtest import backtest
+from tfx_graphlets.backtest.result import BacktestResult
 from tfx_graphlets.waste_model import Dataset
 from tfx_graphlets.waste_model.metrics import WasteMeter, wilson_interval
 

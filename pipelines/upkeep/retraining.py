@@ -148,8 +148,7 @@ def read_archives(archives: Sequence[str | os.PathLike[str]], stage: Stage) -> D
             graphlets = segment(without_gates(trace))
             dataset = Dataset.describe(graphlets, stage, store.payloads, store.name)
             # What a gate behind the Trainer has cut short has no outcome to learn from.
-            runs = [graphlet.run or "" for graphlet in graphlets]
-            datasets.append(without_cut_short(dataset, runs, past_decisions(trace)))
+            datasets.append(without_cut_short(dataset, past_decisions(trace)))
     return Dataset.concatenate(datasets)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.corpus import needs_corpus, public_stores, real_runs
-from tfx_graphlets.backtest.backtest import BacktestResult, backtest
+from tfx_graphlets.backtest.backtest import backtest
+from tfx_graphlets.backtest.result import BacktestResult
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.policy.decide import GatePolicy
 from tfx_graphlets.stores.store import open_store

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tests.corpus import case_store
-from tfx_graphlets.backtest.backtest import BacktestResult, backtest
+from tfx_graphlets.backtest.backtest import backtest
 from tfx_graphlets.backtest.baselines import baselines
 from tfx_graphlets.backtest.censoring import World
+from tfx_graphlets.backtest.result import BacktestResult
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.policy.decide import GatePolicy
 from tfx_graphlets.stores.store import open_store
@@ -186,10 +187,11 @@ def test_figures_of_a_seed_depend_on_no_name_and_no_order_of_stores() -> None:
         policy = GatePolicy(freshness=0.8, exploration=0.3)
         result = backtest(Dataset.concatenate(parts), policy, settings=SMALL, draws=20, seed=3)
         document = result.to_dict()
-        for name in ("decisions", "pipelines"):
+        for name in ("decisions", "pipelines", "nodes"):
             for part in document[name]:  # type: ignore[attr-defined]
                 part.pop("store", None)
-                part.pop("name", None)
+                if name != "nodes":
+                    part.pop("name", None)
         documents.append(document)
     assert documents[0] == documents[1]
 

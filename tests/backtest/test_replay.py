@@ -40,7 +40,7 @@ class Reference:
 
     def __post_init__(self) -> None:
         # Each is worked out anew whenever it is asked for.
-        self.group = self.dataset.group.tolist()
+        self.group = self.dataset.lane.tolist()
         self.pushed, self.labelled = self.dataset.pushed, self.dataset.labelled
 
     def run(self) -> list[GateDecision]:
@@ -98,8 +98,7 @@ class Reference:
         if policy.threshold is None:
             choice = self.choice(learnt, mine, skips)
             policy = dataclasses.replace(policy, threshold=choice.threshold)
-        content = dataset.content_of_store[dataset.store[row]]
-        names = content, dataset.pipeline[row], str(dataset.table.trainer[row])
+        names = dataset.pipeline[row], dataset.run[row], "pre"
         state = GateState(
             labelled=len(mine),
             pushes=len(pushes),
@@ -109,10 +108,11 @@ class Reference:
             draw=exploration_draw(self.seed, *names),
             threshold_note=choice.note if choice else None,
         )
-        return decide(
+        decision = decide(
             policy, self.scores[row], state, stage=str(dataset.stage),
             risk=choice.risk if choice else 0.0,
         )  # fmt: skip
+        return dataclasses.replace(decision, freshness=choice.freshness if choice else None)
 
 
 def two_stores(seed: int) -> Dataset:

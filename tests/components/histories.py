@@ -29,7 +29,7 @@ def feature_table(rows: int, first: int = 1, stage: Stage = Stage.PRE) -> Featur
     )
 
 
-def dataset(outcomes: str, stage: Stage = Stage.PRE) -> Dataset:
+def dataset(outcomes: str, stage: Stage = Stage.PRE, runs: tuple[str, ...] = ()) -> Dataset:
     """One graphlet an hour; ``p`` pushed, ``u`` unpushed, ``f`` failed, ``i`` incomplete."""
     of_letter = {
         "p": Outcome.PUSHED, "u": Outcome.UNPUSHED, "f": Outcome.FAILED, "i": Outcome.INCOMPLETE,
@@ -44,10 +44,13 @@ def dataset(outcomes: str, stage: Stage = Stage.PRE) -> Dataset:
         start_ms=start,
         pipeline=("light",) * count,
         store=("",) * count,
+        run=runs,
     )
 
 
-def pipeline_history(outcomes: str = "pupu", **more: object) -> PipelineHistory:
+def pipeline_history(
+    outcomes: str = "pupu", *, runs: tuple[str, ...] = (), **more: object
+) -> PipelineHistory:
     """A history that is read an hour after its last graphlet began."""
     values: dict[str, object] = {
         "stage": Stage.PRE,
@@ -55,6 +58,6 @@ def pipeline_history(outcomes: str = "pupu", **more: object) -> PipelineHistory:
         "run": "now",
         "read_ms": (len(outcomes) + 1) * HOUR,
         "current": feature_table(1, first=0),
-        "past": dataset(outcomes),
+        "past": dataset(outcomes, runs=runs),
     }
     return PipelineHistory(**{**values, **more})  # type: ignore[arg-type]

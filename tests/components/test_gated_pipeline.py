@@ -141,7 +141,8 @@ def test_a_predicted_skip_that_is_explored_trains(pipeline: LightPipeline, model
     [remembered] = last.decisions
     assert (remembered.explored, remembered.exploration) == (True, 1.0)
     assert last.past is not None
-    assert last.past_runs == (remembered.run,)
+    assert last.past is not None
+    assert last.past.run == (remembered.run,)
     assert [int(outcome) for outcome in last.past.outcome] == [3]
 
 

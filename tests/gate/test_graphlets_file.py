@@ -37,9 +37,9 @@ def test_what_is_written_is_what_is_read() -> None:
     )  # fmt: skip
     runs = ("r0", "r1", "", "r3")
     declared = Declared.of({"Fit": Role.TRAINER}, ["Production"])
-    past = dataclasses.replace(dataset("pufi"), declared=declared)
+    past = dataclasses.replace(dataset("pufi", runs=runs), declared=declared)
     written = pipeline_history(
-        "pufi", decisions=(skipped,), past_runs=runs, past=past, hint="say which class trains"
+        "pufi", decisions=(skipped,), past=past, hint="say which class trains"
     )
     read = from_files(to_files(written))
     assert written.current is not None
@@ -52,7 +52,8 @@ def test_what_is_written_is_what_is_read() -> None:
     for name in ("outcome", "decision_ms", "known_ms", "start_ms"):
         assert np.array_equal(getattr(read.past, name), getattr(written.past, name))
         assert getattr(read.past, name).dtype == getattr(written.past, name).dtype
-    assert (read.past.pipeline, read.past.store) == (written.past.pipeline, written.past.store)
+    for name in ("pipeline", "store", "node", "run"):
+        assert getattr(read.past, name) == getattr(written.past, name)
     rest = {"current": None, "past": None, "problem": "x"}
     assert dataclasses.replace(read, **rest) == dataclasses.replace(written, **rest)
 
@@ -111,7 +112,8 @@ def test_the_first_format_can_still_be_read() -> None:
     summary["decisions"] = [{name: one[name] for name in early} for one in summary["decisions"]]
     files["summary.json"] = json.dumps({**summary, "format_version": 1}).encode()
     read = from_files(files)
-    assert (read.decisions, read.past_runs) == ((decision,), ())
+    assert read.past is not None
+    assert (read.decisions, read.past.run) == ((decision,), ("", ""))
 
 
 def test_two_current_graphlets_are_refused() -> None:

@@ -134,7 +134,7 @@ def test_a_gate_finds_the_history_of_its_trainers_and_of_no_other(
         assert to_files(found) == to_files(whole)
         assert found.past is not None
         assert len(found.past) == RUNS * 2
-        of_right = [node == "Trainer.right" for node in found.past_nodes]
+        of_right = [node == "Trainer.right" for node in found.past.node]
         pushed = (found.past.outcome == Outcome.PUSHED).tolist()
         assert sum(pushed) == RUNS - 1
         assert not any(one and right for one, right in zip(pushed, of_right))
@@ -152,6 +152,6 @@ def test_a_pusher_of_another_pipeline_counts_by_its_node(
     found = asked(store, *nodes, pushers=(pusher,))
     assert found.past is not None
     pushed = [
-        node for node, one in zip(found.past_nodes, found.past.outcome) if one == Outcome.PUSHED
+        node for node, one in zip(found.past.node, found.past.outcome) if one == Outcome.PUSHED
     ]
     assert pushed == ["Trainer.left"] * (RUNS - 1)

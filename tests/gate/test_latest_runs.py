@@ -78,7 +78,7 @@ def test_the_latest_runs_tell_what_the_whole_pipeline_tells(
     assert few.current.row(0) == all_of_it.current.row(0)
     assert few.past is not None
     assert all_of_it.past is not None
-    assert few.past_runs == all_of_it.past_runs[-6:] == tuple(f"run-{n}" for n in range(14, 20))
+    assert few.past.run == all_of_it.past.run[-6:] == tuple(f"run-{n}" for n in range(14, 20))
     assert few.past.table.to_arrow().equals(all_of_it.past.take(np.arange(14, 20)).table.to_arrow())
     assert few.past.outcome.tolist() == all_of_it.past.outcome[-6:].tolist()
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 
+from tests.components.histories import dataset, pipeline_history
 from tfx_graphlets.gate.record import (
-    account_of,
-    consecutive_skips,
-    decisions_of_runs,
+    decisions_of_gate,
+    node_account,
     past_decisions,
+    seen_scores,
     skipped_runs,
 )
 from tfx_graphlets.gate.run import custom_properties
+from tfx_graphlets.policy.account import NodeAccount, SeenScore
 from tfx_graphlets.policy.decide import GateDecision
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.policy.freshness import FreshnessLedger
@@ -27,6 +33,25 @@ def decision(time_ms: int, proceed: bool, **more: object) -> PastDecision:
         "stage": "pre", "gate": "WasteGate", "run": "", "would_skip": not proceed, "shadow": False,
     }  # fmt: skip
     return PastDecision(time_ms=time_ms, proceed=proceed, **{**values, **more})  # type: ignore[arg-type]
+
+
+def account(
+    *decisions: PastDecision,
+    outcomes: str = "",
+    runs: tuple[str, ...] = (),
+    trained_ms: Sequence[int] = (),
+    shadow: bool = False,
+    gate: str = "",
+    freshness: float = 0.9,
+) -> NodeAccount:
+    """The account of a node; its trainings are at given moments, or an hour apart."""
+    past = dataset(outcomes or "f" * len(trained_ms), runs=runs)
+    if trained_ms:
+        moments = np.array(trained_ms, np.int64)
+        past = dataclasses.replace(past, decision_ms=moments, known_ms=moments + 1)
+    history = pipeline_history(past=past, read_ms=10**9)
+    own = decisions_of_gate(decisions, stage=Stage.PRE, gate=gate)
+    return node_account(history, own, freshness, shadow=shadow)
 
 
 def test_decisions_are_read_from_their_artifacts() -> None:
@@ -81,28 +106,28 @@ def test_a_trace_without_gates_has_no_decisions() -> None:
 def test_skips_are_counted_back_to_the_last_run_that_ran() -> None:
     """Only the skips after the latest proceeding decision count."""
     past = [decision(1, False), decision(2, True), decision(3, False), decision(4, False)]
-    assert consecutive_skips(past, stage=Stage.PRE) == 2
-    assert consecutive_skips([*past, decision(5, True)], stage=Stage.PRE) == 0
+    assert account(*past).skips == 2
+    assert account(*past, decision(5, True)).skips == 0
 
 
 def test_the_order_in_which_decisions_come_does_not_matter() -> None:
     """They are counted by time."""
     past = [decision(3, False), decision(2, True), decision(1, False)]
-    assert consecutive_skips(past, stage=Stage.PRE) == 1
+    assert account(*past).skips == 1
 
 
 def test_other_stages_and_other_gates_do_not_count() -> None:
     """A skip at the input stage, or of another known gate, is not this gate's."""
     past = [decision(1, False), decision(2, False, stage="input"), decision(3, False, gate="Other")]
-    assert consecutive_skips(past, stage=Stage.PRE, gate="WasteGate") == 1
-    assert consecutive_skips(past, stage=Stage.PRE) == 2
+    assert account(*past, gate="WasteGate").skips == 1
+    assert account(*past).skips == 2
 
 
 def test_a_training_after_the_skips_ends_them() -> None:
     """A Trainer that ran although no decision says so (the gate was taken out) counts."""
     past = [decision(10, False), decision(20, False)]
-    assert consecutive_skips(past, stage=Stage.PRE, trained_ms=[15]) == 1
-    assert consecutive_skips(past, stage=Stage.PRE, trained_ms=[5, 25]) == 0
+    assert account(*past, trained_ms=[15]).skips == 1
+    assert account(*past, trained_ms=[5, 25]).skips == 0
 
 
 def test_in_shadow_mode_what_would_have_been_skipped_counts() -> None:
@@ -112,8 +137,8 @@ def test_in_shadow_mode_what_would_have_been_skipped_counts() -> None:
         decision(2, True, shadow=True, would_skip=True),
         decision(3, True, shadow=True, would_skip=True),
     ]
-    assert consecutive_skips(past, stage=Stage.PRE, shadow=True, trained_ms=[1, 2, 3]) == 2
-    assert consecutive_skips(past, stage=Stage.PRE, shadow=False) == 0
+    assert account(*past, shadow=True, trained_ms=[1, 2, 3]).skips == 2
+    assert account(*past, shadow=False).skips == 0
 
 
 def test_what_an_artifact_does_not_state_is_not_made_up() -> None:
@@ -159,42 +184,86 @@ def test_the_oldest_decision_stands_first() -> None:
     assert [one.time_ms for one in past_decisions(build.trace())] == [10, 20, 30]
 
 
-def test_each_run_has_its_last_decision_of_this_gate() -> None:
-    """In the order of the runs; those of other gates and stages, and of no run, are left out."""
+def test_a_run_is_put_at_the_risk_of_its_last_decision_of_this_gate() -> None:
+    """Those of other gates and stages, and of no run, are left out."""
     past = [
-        decision(4, True, run="b"),
-        decision(3, False, run="a"),
-        decision(1, True, run="a"),
-        decision(5, False, run="c", gate="Other"),
-        decision(6, False, run="d", stage="input"),
-        decision(7, False, run="b", stage="input"),
-        decision(8, False, run=""),
-        decision(2, False, run="e", stage="", gate=""),
+        decision(4, True, run="b", risk=0.04),
+        decision(3, True, run="a", risk=0.03),
+        decision(1, True, run="a", risk=0.01),
+        decision(5, True, run="c", risk=0.05, gate="Other"),
+        decision(6, True, run="d", risk=0.06, stage="input"),
+        decision(7, True, run="b", risk=0.07, stage="input"),
+        decision(8, True, run="", risk=0.08),
+        decision(2, True, run="e", risk=0.02, stage="", gate=""),
     ]
-    runs = ["e", "c", "b", "", "d", "a", "unknown"]
-    found = decisions_of_runs(past, runs, stage=Stage.PRE, gate="WasteGate")
-    assert [(one.run, one.time_ms) for one in found] == [("e", 2), ("b", 4), ("a", 3)]
-    found = decisions_of_runs(past, runs, stage=Stage.PRE)
-    assert [one.run for one in found] == ["e", "c", "b", "a"]
+    runs = ("e", "c", "b", "", "d", "a", "unknown")
+    found = account(*past, outcomes="p" * 7, runs=runs, gate="WasteGate").ledger
+    assert found.pushes == 3
+    assert found.spent == pytest.approx(0.02 / 0.98 + 0.04 / 0.96 + 0.03 / 0.97)
+    found = account(*past, outcomes="p" * 7, runs=runs).ledger
+    assert found.pushes == 4
+    assert found.spent == pytest.approx(0.02 / 0.98 + 0.04 / 0.96 + 0.03 / 0.97 + 0.05 / 0.95)
 
 
 def test_the_account_sums_the_risks_of_the_pushes() -> None:
     """A skip of a live gate hides what it missed, one in shadow mode does not."""
-    risks = [decision(1, True, risk=0.2), decision(2, True, risk=0.2, shadow=True)]
-    ledger = account_of(risks, 0.9)
+    risks = decision(1, True, run="a", risk=0.2), decision(2, True, run="b", risk=0.2, shadow=True)
+    ledger = account(*risks, outcomes="pp", runs=("a", "b")).ledger
     assert (ledger.freshness, ledger.pushes) == (0.9, 2)
     assert ledger.spent == pytest.approx(0.2 / 0.8 + 0.2)
-    assert account_of([], 0.9) == FreshnessLedger(0.9)
+    assert account().ledger == FreshnessLedger(0.9)
+
+
+def test_what_a_shadow_gate_would_have_skipped_is_no_attempt() -> None:
+    """As it is in a replay; without shadow mode every training is one."""
+    decided = (
+        decision(10, True, run="a", shadow=True, would_skip=False),
+        decision(20, True, run="b", shadow=True, would_skip=True),
+    )
+    trained = {"runs": ("a", "b"), "trained_ms": (11, 21)}
+    assert account(*decided, **trained, shadow=True).last_attempt_ms == 11  # type: ignore[arg-type]
+    assert account(*decided, **trained).last_attempt_ms == 21  # type: ignore[arg-type]
+
+
+def test_what_a_gate_behind_the_trainer_has_skipped_is_no_attempt() -> None:
+    """Its Trainer ran before the decision; one that ran after it was let go on by something."""
+    skipped = decision(20, False, run="b")
+    behind = account(decision(10, True, run="a"), skipped, runs=("a", "b"), trained_ms=(9, 20))
+    assert (behind.last_attempt_ms, behind.skips) == (9, 1)
+    after = account(decision(10, True, run="a"), skipped, runs=("a", "b"), trained_ms=(9, 21))
+    assert (after.last_attempt_ms, after.skips) == (21, 0)
+
+
+def test_scores_that_were_given_are_seen_with_what_became_of_them() -> None:
+    """A skip has no outcome; a run whose outcome is not known, or no label, is not seen."""
+    decided = [
+        decision(1, True, run="a", probability=0.4),
+        decision(2, True, run="b", probability=0.1, explored=True),
+        decision(3, False, run="c", probability=0.05),
+        decision(4, True, run="d", probability=0.3),
+        decision(5, True, run="late", probability=0.2),
+        decision(6, True, run="a2"),
+        decision(7, False, run="follows"),
+    ]
+    history = pipeline_history(
+        "pufpp", runs=("a", "b", "d", "a2", "late"), read_ms=5 * 3_600_000 + 2000
+    )
+    assert seen_scores(history, decided) == (
+        SeenScore(0.4, 1, needed=True),
+        SeenScore(0.1, 2, needed=False, explored=True),
+        SeenScore(0.05, 3, needed=None),
+    )
+    assert seen_scores(dataclasses.replace(history, past=None), decided) == ()
 
 
 def test_a_training_ends_the_skips_before_it_alone() -> None:
     """At the very moment of a skip nothing has ended; shadow gates' skips of a live one count."""
     past = [decision(10, False), decision(20, False)]
-    assert consecutive_skips(past, stage=Stage.PRE, trained_ms=[20]) == 1
-    assert consecutive_skips(past, stage=Stage.PRE, trained_ms=[10]) == 2
-    assert consecutive_skips([decision(0, False)], stage=Stage.PRE) == 1
-    assert consecutive_skips([decision(0, False)], stage=Stage.PRE, shadow=True) == 1
-    assert consecutive_skips([], stage=Stage.PRE) == 0
+    assert account(*past, trained_ms=[20]).skips == 1
+    assert account(*past, trained_ms=[10]).skips == 2
+    assert account(decision(0, False)).skips == 1
+    assert account(decision(0, False), shadow=True).skips == 1
+    assert account().skips == 0
 
 
 def test_a_skip_without_a_run_cuts_no_known_run_short() -> None:

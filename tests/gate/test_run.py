@@ -12,9 +12,11 @@ from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import run as gate_run
 from tfx_graphlets.gate.graphlets_file import PipelineHistory
+from tfx_graphlets.gate.record import decisions_of_gate, node_account
 from tfx_graphlets.gate.run import GateSettings, run_gate
 from tfx_graphlets.graphlets.roles import Declared
-from tfx_graphlets.policy.decide import GatePolicy
+from tfx_graphlets.policy.account import SeenScore
+from tfx_graphlets.policy.decide import GatePolicy, GateState
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.policy.evidence import Contribution, Judgement, SimilarGraphlet
 from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice
@@ -39,8 +41,10 @@ class FixedModel:
         return self.threshold_for(0.9)
 
     def threshold_for(
-        self, freshness: float, *, ledger: FreshnessLedger | None = None
-    ) -> ThresholdChoice:
+        self, freshness: float, *, ledger: FreshnessLedger | None = None,
+        seen: Sequence[SeenScore] = (),
+    ) -> ThresholdChoice:  # fmt: skip
+        del seen
         allowance = 1 - freshness if ledger is None else ledger.allowance
         threshold = None if self.pushes_needed else round(allowance, 6)
         return ThresholdChoice(
@@ -65,6 +69,18 @@ def skips(count: int) -> tuple[PastDecision, ...]:
     return tuple(
         PastDecision(first + at, "pre", "WasteGate", "", False, True, False) for at in range(count)
     )
+
+
+def state_of(history: PipelineHistory, settings: GateSettings) -> GateState:
+    """What the gate knows."""
+    own = decisions_of_gate(history.decisions, stage=settings.stage, gate=settings.gate)
+    account = node_account(history, own, 0.9, shadow=settings.shadow)
+    return gate_run.gate_state(history, settings, account)
+
+
+def threshold_of(history: PipelineHistory, model: FixedModel) -> float | None:
+    """The threshold that follows from what was risked."""
+    return run_gate(history, lambda: model, SETTINGS).threshold
 
 
 def run(history: PipelineHistory, model: FixedModel, settings: GateSettings = SETTINGS) -> str:
@@ -111,7 +127,7 @@ def test_skips_in_the_store_are_held_against_the_limit() -> None:
 
 def test_staleness_is_counted_from_the_last_push_to_the_moment_of_reading() -> None:
     """The last push of ``pupu`` was known at hour 3; the store was read at hour 5."""
-    state = gate_run.gate_state(pipeline_history("pupu"), SETTINGS)
+    state = state_of(pipeline_history("pupu"), SETTINGS)
     assert state.hours_since_last_push == pytest.approx(2 - 2 / 3600)
     settings = dataclasses.replace(SETTINGS, max_staleness_hours=1.5)
     assert run(pipeline_history(), FixedModel(0.0), settings).startswith("RUN")
@@ -120,7 +136,7 @@ def test_staleness_is_counted_from_the_last_push_to_the_moment_of_reading() -> N
 def test_an_outcome_that_was_not_known_yet_does_not_count() -> None:
     """A graphlet that ended after the store was read is neither labelled nor a push."""
     late = pipeline_history("ppp", read_ms=3 * HOUR)
-    state = gate_run.gate_state(late, SETTINGS)
+    state = state_of(late, SETTINGS)
     assert (state.labelled, state.pushes) == (2, 2)
 
 
@@ -132,9 +148,9 @@ def test_with_little_history_it_runs() -> None:
 
 def test_the_last_attempt_is_the_last_graphlet_whatever_became_of_it() -> None:
     """A Trainer that failed at hour 4 was an attempt; the store was read at hour 5."""
-    state = gate_run.gate_state(pipeline_history("pupf"), SETTINGS)
+    state = state_of(pipeline_history("pupf"), SETTINGS)
     assert state.hours_since_last_attempt == pytest.approx(1 - 1 / 3600)
-    assert gate_run.gate_state(pipeline_history(""), SETTINGS).hours_since_last_attempt is None
+    assert state_of(pipeline_history(""), SETTINGS).hours_since_last_attempt is None
     settings = dataclasses.replace(SETTINGS, max_hours_without_attempt=0.5)
     text = run(pipeline_history(), FixedModel(0.0), settings)
     assert text.startswith("RUN")
@@ -160,8 +176,7 @@ def test_runs_are_explored_by_their_share_and_the_same_ones_again() -> None:
     def explored(seed: int) -> list[bool]:
         settings = dataclasses.replace(SETTINGS, exploration=0.2, exploration_seed=seed)
         draws = [
-            gate_run.gate_state(pipeline_history(run=f"run {number}"), settings).draw
-            for number in range(400)
+            state_of(pipeline_history(run=f"run {number}"), settings).draw for number in range(400)
         ]
         return [draw is not None and draw < 0.2 for draw in draws]
 
@@ -172,7 +187,7 @@ def test_runs_are_explored_by_their_share_and_the_same_ones_again() -> None:
 def test_a_run_that_has_not_begun_is_drawn_by_the_moment() -> None:
     """Without a run's name two moments draw apart, and one moment draws the same twice."""
     draws = [
-        gate_run.gate_state(pipeline_history(run="", read_ms=at), SETTINGS).draw
+        state_of(pipeline_history(run="", read_ms=at), SETTINGS).draw
         for at in (9 * HOUR, 9 * HOUR, 9 * HOUR + 1)
     ]
     assert draws[0] == draws[1] != draws[2]
@@ -192,14 +207,15 @@ def account(*decisions: PastDecision, outcomes: str = "pppp") -> FreshnessLedger
 
     class Asked(FixedModel):
         def threshold_for(
-            self, freshness: float, *, ledger: FreshnessLedger | None = None
-        ) -> ThresholdChoice:
+            self, freshness: float, *, ledger: FreshnessLedger | None = None,
+            seen: Sequence[SeenScore] = (),
+        ) -> ThresholdChoice:  # fmt: skip
             if ledger is not None:
                 asked.append(ledger)
-            return super().threshold_for(freshness, ledger=ledger)
+            return super().threshold_for(freshness, ledger=ledger, seen=seen)
 
     runs = tuple(f"r{number}" for number in range(len(outcomes)))
-    history = pipeline_history(outcomes, decisions=decisions, past_runs=runs)
+    history = pipeline_history(outcomes, decisions=decisions, runs=runs)
     run_gate(history, lambda: Asked(0.05), SETTINGS)
     [ledger] = asked
     return ledger
@@ -227,10 +243,9 @@ def test_own_pushes_that_scored_low_lower_the_threshold() -> None:
     runs = ("r0", "r1", "r2", "r3")
     for scored, threshold in ((0.9, 0.2), (0.1, 0.1)):
         history = pipeline_history(
-            "pppp", decisions=(decided("r0", probability=scored),), past_runs=runs
+            "pppp", decisions=(decided("r0", probability=scored),), runs=runs
         )
-        choice = gate_run.chosen_threshold(history, FixedModel(0.05), SETTINGS)
-        assert choice.threshold == threshold
+        assert threshold_of(history, FixedModel(0.05)) == threshold
 
 
 def test_only_pushes_that_this_gate_decided_about_stand_in_its_account() -> None:
@@ -245,10 +260,11 @@ def test_only_pushes_that_this_gate_decided_about_stand_in_its_account() -> None
 def test_a_push_that_was_not_known_when_the_store_was_read_is_not_counted() -> None:
     """The account is that of the moment of reading."""
     history = pipeline_history(
-        "pp", read_ms=2 * HOUR, decisions=(decided("r0"), decided("r1")), past_runs=("r0", "r1")
+        "pp", read_ms=2 * HOUR, decisions=(decided("r0"), decided("r1")), runs=("r0", "r1")
     )
-    choice = gate_run.chosen_threshold(history, FixedModel(0.5), SETTINGS)
-    assert choice.threshold == round(FreshnessLedger(0.9, pushes=1).allowance, 6)
+    assert threshold_of(history, FixedModel(0.5)) == round(
+        FreshnessLedger(0.9, pushes=1).allowance, 6
+    )
 
 
 def test_the_risk_and_the_promise_are_those_of_the_models_threshold() -> None:

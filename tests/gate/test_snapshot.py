@@ -134,7 +134,7 @@ def test_the_current_graphlet_and_the_past_are_told_apart() -> None:
     assert history.current.trainer.tolist() == [0]
     assert history.current.row(0)["history.pushed_1"] == 1.0
     assert [(d.run, d.proceed) for d in history.decisions] == [("skipped", False)]
-    assert history.past_runs == ("r0", "r1", "r2")
+    assert history.past.run == ("r0", "r1", "r2")
     assert (history.pipeline, history.run, history.stage) == ("pipeline", "now", Stage.PRE)
     assert history.past.table.features == history.current.features == all_features(Stage.PRE)
 
@@ -310,7 +310,7 @@ def test_behind_the_trainer_the_model_says_which_run_it_is() -> None:
     wired = {"model": (Wired(4711, "r0/model", "Model"),)}
     request = Request(Stage.VALIDATION, "pipeline", "", wired)
     history = collect(FixedStore(runs.build.trace()), request, runs.build.clock_ms)
-    assert history.past_runs == ("r1",)
+    assert history.past.run == ("r1",)
     lost = Request(Stage.VALIDATION, "pipeline", "", {"model": (Wired(1, "r9/model", "Model"),)})
     with pytest.raises(TraceNotFoundError, match="does not hold the Model"):
         collect(FixedStore(runs.build.trace()), lost, runs.build.clock_ms)

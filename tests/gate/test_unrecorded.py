@@ -234,7 +234,8 @@ def test_collecting_tells_an_archive_of_the_run_where_the_runner_names_none() ->
     history = collect(FixedStore(runs.build.trace()), request, runs.build.clock_ms + 1000)
     assert history.past is not None
     assert history.current is not None
-    assert history.past_runs == ("r0", "r1")
+    assert history.past is not None
+    assert history.past.run == ("r0", "r1")
     assert len(history.current) == 1
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.golden.tables import differences, first_recorded, message, read_table, write_table
 from tfx_graphlets import GatePolicy, Stage, open_store, segment
-from tfx_graphlets.backtest.backtest import BacktestResult, backtest
+from tfx_graphlets.backtest.backtest import backtest
+from tfx_graphlets.backtest.result import BacktestResult
 from tfx_graphlets.waste_model import Dataset
 from tfx_graphlets.waste_model.learner import LearnerSettings
 

@@ -9,6 +9,7 @@ from tests.import_graph import ROOT
 
 # Module of the package: files below tests/, the quickest to notice first.
 TARGETS: Final = {
+    "policy.account": ("policy/test_account.py", "gate/test_record.py"),
     "policy.decide": ("policy/test_decide_bounds.py", "policy/test_decide.py"),
     "policy.freshness": ("policy/test_freshness.py", "policy/test_decide.py"),
     "backtest.replay": (

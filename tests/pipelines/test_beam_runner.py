@@ -104,6 +104,6 @@ def test_the_history_is_read_through_the_driver(runs: TwoRuns) -> None:
     assert first.past is not None
     assert len(first.past) == 0
     assert second.past is not None
-    assert second.past_runs == (runs.records[0].pipeline_run_id,)
+    assert second.past.run == (runs.records[0].pipeline_run_id,)
     assert [Outcome(int(outcome)) for outcome in second.past.outcome] == [Outcome.PUSHED]
     assert [decision.proceed for decision in second.decisions] == [True]

@@ -116,8 +116,11 @@ class Unmoved:
         self.table = table
         self.skipped: list[int] = []
 
-    def describe(self, *, rows: IntArray | None = None) -> FeatureTable:
+    def describe(
+        self, *, rows: IntArray | None = None, moment_ms: IntArray | None = None
+    ) -> FeatureTable:
         """See Redescribes."""
+        del moment_ms
         return self.table if rows is None else self.table.take(rows)
 
     def skip(self, graphlet: int, spared: IntArray) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -24,16 +24,14 @@ from tfx_graphlets.backtest.bootstrap import PairedDifference, paired_bootstrap
 from tfx_graphlets.backtest.censoring import World
 from tfx_graphlets.backtest.figures import (
     Figures,
-    WeightedWaste,
     cost_sensitivity,
     figures_of,
-    or_none,
 )
 from tfx_graphlets.backtest.online import ModelScores
 from tfx_graphlets.backtest.replay import FixedScores, replay
-from tfx_graphlets.backtest.text import backtest_text
+from tfx_graphlets.backtest.result import BacktestResult, NodeFigures, ReplayedDecision
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.policy.decide import GateDecision, GatePolicy
+from tfx_graphlets.policy.decide import GatePolicy
 from tfx_graphlets.trace.trace import BoolArray
 from tfx_graphlets.vocabulary import Outcome
 from tfx_graphlets.waste_model.dataset import Dataset
@@ -59,127 +57,10 @@ _UNLABELLED = (
     "pushed or unpushed."
 )
 
-
-@dataclasses.dataclass(frozen=True)
-class ReplayedDecision:
-    """One decision of the replay.
-
-    Attributes:
-      store, pipeline, trainer: which graphlet.
-      decision_ms: when it was decided, milliseconds since the epoch.
-      outcome: what became of it.
-      needed: whether it was pushed, or its Model led to a push.
-      decision: the decision.
-    """
-
-    store: str
-    pipeline: str
-    trainer: int
-    decision_ms: int
-    outcome: Outcome
-    needed: bool
-    decision: GateDecision
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values; ``pushed`` is None where the graphlet has no label."""
-        labelled = self.outcome in (Outcome.PUSHED, Outcome.UNPUSHED)
-        return {
-            "store": self.store,
-            "pipeline": self.pipeline or None,
-            "trainer": self.trainer,
-            "decision_ms": self.decision_ms,
-            "probability": self.decision.probability,
-            "threshold": self.decision.threshold,
-            "skip": not self.decision.proceed,
-            "explored": self.decision.explored,
-            "risk": self.decision.risk,
-            "pushed": self.outcome is Outcome.PUSHED if labelled else None,
-            "outcome": str(self.outcome),
-            "needed": self.needed if labelled else None,
-            "reason": self.decision.reason,
-        }
-
-
-@dataclasses.dataclass(frozen=True)
-class BacktestResult:
-    """What the gate would have achieved, beside baselines and the oracle.
-
-    Attributes:
-      stage: where the gate stands.
-      policy: what it was allowed to do.
-      graphlets, pushed, unpushed: numbers of graphlets that were replayed; the
-        rest failed or is incomplete.
-      history: labelled graphlets that were known from the start.
-      retrain_every: newly known outcomes after which it was trained anew.
-      censored: whether skipped runs showed nothing to later ones.
-      explored: runs that the gate would have skipped and explored.
-      promise: what was promised and what was achieved
-        (``waste_model.metrics.promise_kept``).
-      against_best: the gate against the baseline that removes most waste at no
-        lower a freshness than promised, by name and paired bootstrap; None
-        where there is none.
-      waste_ms: cost of all waste in the replayed stores.
-      waste_removable: share of it that the oracle removes at this stage.
-      gate: what the gate achieved.
-      pipelines: the same for each pipeline, by ``store`` and name.
-      baselines: what each baseline achieved.
-      by_trainer_price: what the same skips remove where a Trainer's machine
-        costs so many times more, on top of the weights that were given; empty
-        where executions are not at hand.
-      decisions: in the order of time.
-      notes: what the replay cannot know, and what it could not do.
-    """
-
-    stage: str
-    policy: GatePolicy
-    graphlets: int
-    pushed: int
-    unpushed: int
-    history: int
-    retrain_every: int
-    censored: bool
-    explored: int
-    promise: Mapping[str, float | int | bool | None]
-    against_best: tuple[str, PairedDifference] | None
-    waste_ms: float
-    waste_removable: float
-    gate: Figures
-    pipelines: tuple[Figures, ...]
-    baselines: tuple[Figures, ...]
-    by_trainer_price: tuple[WeightedWaste, ...]
-    decisions: tuple[ReplayedDecision, ...]
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON; the gate's figures stand at the top level."""
-        gate = self.gate.to_dict()
-        return {
-            "stage": self.stage,
-            "freshness_target": self.policy.freshness,
-            "policy": dataclasses.asdict(self.policy),
-            "graphlets": self.graphlets,
-            "pushed": self.pushed,
-            "unpushed": self.unpushed,
-            "history_graphlets": self.history,
-            "retrain_every": self.retrain_every,
-            "censored": self.censored,
-            "explored": self.explored,
-            "promise": dict(self.promise),
-            "against_best": None
-            if self.against_best is None
-            else {"baseline": self.against_best[0], **self.against_best[1].to_dict()},
-            **{key: value for key, value in gate.items() if key not in ("name", "kind")},
-            "waste_ms": or_none(self.waste_ms),
-            "waste_removable": or_none(self.waste_removable),
-            "pipelines": [figures.to_dict() for figures in self.pipelines],
-            "baselines": [figures.to_dict() for figures in self.baselines],
-            "by_trainer_price": [weighted.to_dict() for weighted in self.by_trainer_price],
-            "decisions": [decision.to_dict() for decision in self.decisions],
-            "notes": list(self.notes),
-        }
-
-    def __str__(self) -> str:
-        return backtest_text(self)
+_NODES = (
+    "Some pipelines have several Trainer nodes: each is replayed with a gate of its own. One gate "
+    "over several of them skips only where each would be skipped."
+)
 
 
 def backtest(
@@ -244,6 +125,7 @@ def backtest(
     skipped[replayed.rows] = [not decision.proceed for decision in replayed.decisions]
     meter = WasteMeter(dataset.sources, dataset.stage)
     gate = figures_of("gate", "gate", dataset, skipped, meter, draws=draws, seed=seed)
+    pipelines = _per_pipeline(dataset, skipped, meter, draws, seed)
     others = _all_baselines(dataset, history, policy, meter, seed)
     pushes = int(dataset.pushed.sum())
     notes = [_MISSED_PUSHES, _CENSORED if censored else _UNCENSORED, _UNLABELLED]
@@ -251,6 +133,8 @@ def backtest(
         notes.insert(0, "There is too little to learn from: every run proceeds.")
     elif replayed.last_choice is not None and replayed.last_choice.threshold is None:
         notes.insert(0, f"At the end the gate had no threshold: {replayed.last_choice.note}.")
+    if len(set(dataset.lane.tolist())) > len(pipelines):
+        notes.append(_NODES)
     if not dataset.sources:
         notes.append("The graphlets' executions are not at hand: waste is not counted.")
     return BacktestResult(
@@ -268,13 +152,15 @@ def backtest(
         waste_ms=meter.waste_ms,
         waste_removable=meter.removable,
         gate=gate,
-        pipelines=_per_pipeline(dataset, skipped, meter, draws, seed),
+        pipelines=pipelines,
+        nodes=_per_node(dataset, skipped, meter, draws, seed, pipelines),
         baselines=tuple(figures for figures, _ in others),
         by_trainer_price=cost_sensitivity(dataset, skipped) if dataset.sources else (),
         decisions=tuple(
             ReplayedDecision(
                 dataset.store[row],
                 dataset.pipeline[row],
+                dataset.node[row],
                 int(dataset.table.trainer[row]),
                 int(dataset.decision_ms[row]),
                 Outcome(int(dataset.outcome[row])),
@@ -368,4 +254,39 @@ def _per_pipeline(
         name = f"{dataset.store[rows[0]]} {dataset.pipeline[rows[0]]}".strip()
         mine = dataset.take(rows)
         result.append(figures_of(name, "gate", mine, skipped[rows], meter, draws=draws, seed=seed))
+    return tuple(result)
+
+
+def _per_node(
+    dataset: Dataset,
+    skipped: BoolArray,
+    meter: WasteMeter,
+    draws: int,
+    seed: int,
+    pipelines: Sequence[Figures],
+) -> tuple[NodeFigures, ...]:
+    """Figures of each node; those of the pipeline where it has one node only."""
+    group, lane, needed = dataset.group, dataset.lane, dataset.needed
+    result = []
+    for number in np.unique(lane):
+        rows = np.flatnonzero(lane == number).astype(np.int64)
+        first, mine = int(rows[0]), dataset.take(rows)
+        if (group == group[first]).sum() == len(rows):
+            figures = pipelines[int(group[first])]
+        else:
+            figures = figures_of(
+                dataset.node[first], "gate", mine, skipped[rows], meter, draws=draws, seed=seed
+            )
+        result.append(
+            NodeFigures(
+                dataset.store[first],
+                dataset.pipeline[first],
+                dataset.node[first],
+                len(rows),
+                int(mine.pushed.sum()),
+                int(needed[rows].sum()),
+                int((needed & skipped)[rows].sum()),
+                dataclasses.replace(figures, name=dataset.node[first]),
+            )
+        )
     return tuple(result)

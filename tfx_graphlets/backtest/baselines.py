@@ -92,7 +92,7 @@ def _every_kth(dataset: Dataset, freshness: float, seed: int) -> BoolArray:
     skips = np.zeros(len(dataset), bool)
     if freshness < 1:
         every = max(math.ceil(1 / (1 - freshness) - 1e-9), 1)
-        order, group = dataset.time_order, dataset.group
+        order, group = dataset.time_order, dataset.lane
         for number in np.unique(group):
             skips[order[group[order] == number][every - 1 :: every]] = True
     return skips
@@ -169,13 +169,13 @@ def _known_to(dataset: Dataset, row: int) -> BoolArray:
 
 
 def _recent_push_rate(dataset: Dataset, window: int) -> FloatArray:
-    """Share of pushes among the last outcomes of the pipeline that were known.
+    """Share of pushes among the last outcomes of the Trainer node that were known.
 
     Returns:
       float64 [n]; NaN where none was known.
     """
     rates = np.full(len(dataset), np.nan)
-    group, labelled = dataset.group, dataset.labelled
+    group, labelled = dataset.lane, dataset.labelled
     for number in np.unique(group):
         mine = np.flatnonzero(group == number)
         told = mine[labelled[mine]]

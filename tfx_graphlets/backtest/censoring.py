@@ -66,7 +66,9 @@ class World:
         if not self._changed[store]:
             return dataset.table.take(np.array([row]))
         number = self._graphlet[store][int(dataset.table.trainer[row])]
-        return dataset.describers[store].describe(rows=np.array([number]))
+        return dataset.describers[store].describe(
+            rows=np.array([number]), moment_ms=dataset.decision_ms[[row]]
+        )
 
     def decided(self, row: int, proceed: bool) -> None:
         """The gate has decided about a row."""

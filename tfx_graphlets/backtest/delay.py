@@ -87,7 +87,7 @@ def push_delays(dataset: Dataset, skipped: BoolArray) -> PushDelays:
         raise InvalidArgumentError(
             "skipped", len(skipped), f"its length must be {len(dataset)}, one per row"
         )
-    order, group = dataset.time_order, dataset.group
+    order, group = dataset.time_order, dataset.lane
     order = order[np.argsort(group[order], kind="stable")]
     lost = dataset.missed_pushes(skipped)[order]
     kept = np.flatnonzero(dataset.pushed[order] & ~lost)

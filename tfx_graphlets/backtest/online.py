@@ -25,6 +25,8 @@ class ModelScores:
       settings: how they are grown.
     """
 
+    of_all = True
+
     def __init__(
         self,
         dataset: Dataset,

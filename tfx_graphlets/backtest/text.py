@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tfx_graphlets.backtest.backtest import BacktestResult
     from tfx_graphlets.backtest.figures import Figures
+    from tfx_graphlets.backtest.result import BacktestResult
 
 _HEADER = (
     f"{'':18}  skipped  missed  freshness  waste removed  of removable  saved s  later: runs, hours"
@@ -25,6 +25,8 @@ def backtest_text(result: BacktestResult) -> str:
     ]
     if len(result.pipelines) > 1:
         lines += ["by pipeline:", *(_row(figures) for figures in result.pipelines)]
+    if len(result.nodes) > max(len(result.pipelines), 1):
+        lines += ["by node:", *(_row(one.figures) for one in result.nodes)]
     lines += [*_intervals(result.gate), _promise(result.promise)]
     if result.explored:
         lines.append(f"{result.explored} runs were explored instead of skipped")

@@ -123,8 +123,7 @@ def dataset(
             rows = selected(graphlets, store, options)
             described = Dataset.describe(graphlets, stage, store.payloads, store.name)
             # What a gate behind the Trainer has cut short has no outcome to learn from.
-            runs = [graphlet.run or "" for graphlet in graphlets]
-            described = without_cut_short(described, runs, past_decisions(trace))
+            described = without_cut_short(described, past_decisions(trace))
             datasets.append(dataclasses.replace(described.take(rows), declared=given))
     if unknown and model is None:
         name = min(unknown)

@@ -41,8 +41,7 @@ FILES: Final = (CURRENT_FILE, HISTORY_FILE, SUMMARY_FILE)
 _NEEDED: Final = "needed_ms"
 _NUMBERS: Final = ("outcome", "decision_ms", "known_ms", "start_ms")
 _TEXTS: Final = ("pipeline", "store")
-_RUN: Final = "run"
-_NODE: Final = "node"
+_LATER_TEXTS: Final = ("run", "node")  # an earlier release did not write them
 
 
 class GraphletsFormatError(GraphletsError):
@@ -72,8 +71,6 @@ class PipelineHistory:
         (one where they are not known); None where there is no current graphlet.
       past: the pipeline's graphlets that have a Trainer, without the current
         one; None where the store could not be read.
-      past_runs: name of the run of each past graphlet, [len(past)], "" where
-        it has none; empty where an earlier release did not write it.
       decisions: earlier gates' decisions, oldest first.
       problem: why ``current`` or ``past`` is None; "" where neither is.
       fault: the same as a code (``errors.Fault``); likewise.
@@ -84,7 +81,6 @@ class PipelineHistory:
         write them.
       repeats: of each node, whether an earlier Trainer of it has finished with
         exactly the same artifacts and code: TFX's cache would hold the training.
-      past_nodes: id of the node of each past graphlet, [len(past)]; likewise.
       hint: what to do about a pipeline whose Models no Trainer has made; "" where there is none.
       pipeline_pushes: of a history of one node (``of_nodes``), how many pushes of
         all nodes were known; not written.
@@ -100,11 +96,9 @@ class PipelineHistory:
     problem: str = ""
     fault: str = ""
     release: str = __version__
-    past_runs: tuple[str, ...] = ()
     rehearsals: RehearsalPast = dataclasses.field(default_factory=RehearsalPast)
     nodes: tuple[str, ...] = ()
     repeats: tuple[bool, ...] = ()
-    past_nodes: tuple[str, ...] = ()
     hint: str = ""
     pipeline_pushes: int | None = None
 
@@ -126,14 +120,12 @@ class PipelineHistory:
         if self.current is None or self.past is None:
             return self
         node = self.nodes[at]
-        rows = [row for row, name in enumerate(self.past_nodes) if name == node]
+        rows = [row for row, name in enumerate(self.past.node) if name == node]
         seen = (decision.of_node(node) for decision in self.decisions)
         return dataclasses.replace(
             self,
             current=self.current.take(np.array([at], np.int64)),
             past=self.past.take(np.array(rows, np.int64)),
-            past_runs=tuple(self.past_runs[row] for row in rows) if self.past_runs else (),
-            past_nodes=(node,) * len(rows),
             decisions=tuple(one for one in seen if one is not None),
             nodes=(node,),
             repeats=self.repeats[at : at + 1],
@@ -184,13 +176,9 @@ def to_files(history: PipelineHistory) -> dict[str, bytes]:
             column = np.asarray(getattr(history.past, name), np.int64)
             rows = rows.append_column(name, pa.array(column))
         rows = rows.append_column(_NEEDED, pa.array(history.past.since_needed_ms))
-        for name in _TEXTS:
+        for name in (*_TEXTS, *_LATER_TEXTS):
             column = pa.array(getattr(history.past, name), pa.string())
             rows = rows.append_column(name, column)
-        if history.past_runs:
-            rows = rows.append_column(_RUN, pa.array(history.past_runs, pa.string()))
-        if history.past_nodes:
-            rows = rows.append_column(_NODE, pa.array(history.past_nodes, pa.string()))
         files[HISTORY_FILE] = _to_parquet(rows)
     files[SUMMARY_FILE] = text.encode() + b"\n"
     return files
@@ -224,8 +212,6 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
     stage = Stage(summary["stage"])
     features = tuple(_feature_from_dict(document) for document in summary["features"])
     current = past = None
-    past_runs: tuple[str, ...] = ()
-    past_nodes: tuple[str, ...] = ()
     nodes = tuple(map(str, summary.get("nodes", ())))
     if CURRENT_FILE in files:
         current = _feature_table(_from_parquet(files[CURRENT_FILE]), stage, features)
@@ -234,15 +220,10 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
                 f"{CURRENT_FILE} holds {len(current)} rows and not {max(len(nodes), 1)}"
             )
     if HISTORY_FILE in files:
-        rows = _from_parquet(files[HISTORY_FILE])
         past = dataclasses.replace(
-            _dataset(rows, stage, features),
+            _dataset(_from_parquet(files[HISTORY_FILE]), stage, features),
             declared=Declared.from_dict(summary.get("role_of_type"), summary.get("pushers")),
         )
-        if _RUN in rows.column_names:
-            past_runs = tuple(rows.column(_RUN).to_pylist())
-        if _NODE in rows.column_names:
-            past_nodes = tuple(rows.column(_NODE).to_pylist())
     if not summary["problem"] and (current is None or past is None):
         raise GraphletsFormatError(f"{CURRENT_FILE} or {HISTORY_FILE} is missing")
     return PipelineHistory(
@@ -256,12 +237,10 @@ def _parse(files: Mapping[str, bytes]) -> PipelineHistory:
         problem=summary["problem"],
         fault=str(summary.get("fault", "")),
         release=summary["release"],
-        past_runs=past_runs,
         rehearsals=RehearsalPast.from_dict(summary.get("rehearsals", {})),
         nodes=nodes,
         repeats=tuple(map(bool, summary.get("repeats", ()))),
         hint=str(summary.get("hint", "")),
-        past_nodes=past_nodes,
     )
 
 
@@ -311,7 +290,8 @@ def _feature_table(rows: pa.Table, stage: Stage, features: tuple[Feature, ...]) 
 
 def _dataset(rows: pa.Table, stage: Stage, features: tuple[Feature, ...]) -> Dataset:
     number = {name: np.array(rows.column(name).to_numpy(), np.int64) for name in _NUMBERS}
-    text = {name: tuple(rows.column(name).to_pylist()) for name in _TEXTS}
+    written = (*_TEXTS, *(name for name in _LATER_TEXTS if name in rows.column_names))
+    text = {name: tuple(rows.column(name).to_pylist()) for name in written}
     needed_ms = None  # an earlier release did not know it
     if _NEEDED in rows.column_names:
         needed_ms = np.array(rows.column(_NEEDED).to_numpy(), np.int64)
@@ -324,4 +304,6 @@ def _dataset(rows: pa.Table, stage: Stage, features: tuple[Feature, ...]) -> Dat
         pipeline=text["pipeline"],
         store=text["store"],
         needed_ms=needed_ms,
+        node=text.get("node", ()),
+        run=text.get("run", ()),
     )

@@ -13,9 +13,10 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.graphlets_file import PipelineHistory
 from tfx_graphlets.graphlets import roles
+from tfx_graphlets.policy.account import NodeAccount, SeenScore
 from tfx_graphlets.policy.decision import NodeDecision, PastDecision
-from tfx_graphlets.policy.freshness import FreshnessLedger
 from tfx_graphlets.trace.trace import IntArray, Trace
 from tfx_graphlets.vocabulary import Role, Stage
 
@@ -104,75 +105,99 @@ def nodes_of_text(text: str | None) -> tuple[NodeDecision, ...]:
         return ()
 
 
-def consecutive_skips(
-    decisions: Sequence[PastDecision],
-    *,
-    stage: Stage,
-    gate: str = "",
-    shadow: bool = False,
-    trained_ms: Iterable[int] = (),
-) -> int:
-    """How many runs were skipped at this gate since the last that ran.
-
-    Args:
-      decisions: of this pipeline, any order.
-      stage: the gate's stage; decisions of other stages are not looked at.
-      gate: the gate's node id; "" if it is not known. Decisions of another
-        known gate are not looked at.
-      shadow: the gate is in shadow mode: what shadow gates would have skipped
-        counts as skipped.
-      trained_ms: create times of this pipeline's Trainers. One after a skip
-        ended the row of skips, whatever let it run. Not looked at in shadow
-        mode, where every run trains.
-    """
-    mine = sorted(
-        _of_gate(decisions, stage, gate),
-        key=lambda decision: decision.time_ms,
-    )
-    last_trained = 0 if shadow else max(trained_ms, default=0)
-    skips = 0
-    for decision in reversed(mine):
-        ran = decision.proceed and not (shadow and decision.shadow and decision.would_skip)
-        if ran or decision.time_ms < last_trained:
-            break
-        skips += 1
-    return skips
-
-
-def decisions_of_runs(
-    decisions: Sequence[PastDecision], runs: Iterable[str], *, stage: Stage, gate: str = ""
+def decisions_of_gate(
+    decisions: Iterable[PastDecision], *, stage: Stage, gate: str = ""
 ) -> list[PastDecision]:
-    """The decisions of one gate about some runs, in the order of the runs.
-
-    A run that no decision of this gate preceded is left out; of one that was
-    decided twice the later decision counts.
+    """The decisions of one gate, oldest first.
 
     Args:
       decisions: of this pipeline, any order.
-      runs: names of runs; "" where one is not known.
-      stage: the gate's stage; decisions of other stages are not looked at.
+      stage: the gate's stage; decisions of other stages are left out.
       gate: the gate's node id; "" if it is not known. Decisions of another
-        known gate are not looked at.
+        known gate are left out.
     """
-    of_run = {
-        decision.run: decision
-        for decision in sorted(_of_gate(decisions, stage, gate), key=lambda one: one.time_ms)
-        if decision.run
-    }
-    return [of_run[run] for run in runs if run in of_run]
+    own = [
+        decision
+        for decision in decisions
+        if decision.stage in ("", str(stage)) and _same(decision.gate, gate)
+    ]
+    return sorted(own, key=lambda decision: decision.time_ms)
 
 
-def account_of(pushes: Iterable[PastDecision], freshness: float) -> FreshnessLedger:
-    """The account of the risk that a gate has taken with the pushes so far.
+def node_account(
+    history: PipelineHistory,
+    own: Sequence[PastDecision],
+    freshness: float,
+    *,
+    shadow: bool = False,
+) -> NodeAccount:
+    """State and account of a node, from its past and a gate's decisions about it.
+
+    Only what was known when the store was read counts. An attempt is a
+    graphlet, whatever became of it, as of the moment that a gate at this stage
+    let it go on. A graphlet that no decision of the gate preceded stands for no risk.
 
     Args:
-      pushes: its decisions about the runs that were pushed.
+      history: of one node.
+      own: the gate's decisions about it, oldest first (``decisions_of_gate``).
       freshness: share of pushes to keep, 0..1.
+      shadow: the gate is in shadow mode.
     """
-    ledger = FreshnessLedger(freshness)
-    for decision in pushes:
-        ledger = ledger.after_push(decision.risk, censored=not decision.shadow)
-    return ledger
+    account, past = NodeAccount(freshness, shadow=shadow), history.past
+    if past is None:
+        return account
+    of_run = {decision.run: decision for decision in own if decision.run}
+    # At one moment a training comes before a decision: it was let go on by an earlier one.
+    happened: list[tuple[int, int, PastDecision | None]] = [(one.time_ms, 1, one) for one in own]
+    for run, moment_ms in zip(past.run, past.decision_ms.tolist()):
+        before = of_run.get(run)
+        skipped = (  # in shadow mode, or by a gate that stands behind the Trainer
+            before is not None
+            and account.counts_as_skipped(before, shadow=before.shadow)
+            and (before.shadow or moment_ms <= before.time_ms)
+        )
+        if moment_ms < history.read_ms and not skipped:
+            happened.append((moment_ms, 0, None))
+    for moment_ms, _, decision in sorted(happened, key=lambda one: one[:2]):
+        if decision is None:
+            account.trained(moment_ms)
+        else:
+            account.decided(decision, shadow=decision.shadow)
+    needed = past.needed_before(history.read_ms)
+    for row in np.flatnonzero(past.labelled & (past.known_ms < history.read_ms)).tolist():
+        account.outcome_known(pushed_ms=int(past.known_ms[row]) if past.pushed[row] else None)
+        decision = of_run.get(past.run[row])
+        if needed[row] and decision is not None:
+            account.needed(decision, censored=not decision.shadow)
+    return account
+
+
+def seen_scores(history: PipelineHistory, own: Sequence[PastDecision]) -> tuple[SeenScore, ...]:
+    """What a gate's own decisions about a node add to the scores of the waste model.
+
+    Args:
+      history: of one node.
+      own: the gate's decisions about it (``decisions_of_gate``).
+
+    Returns: a score for each decision whose run was skipped, or whose outcome was known
+      when the store was read.
+    """
+    past = history.past
+    if past is None:
+        return ()
+    known = past.labelled & (past.known_ms < history.read_ms)
+    needed = past.needed_before(history.read_ms)
+    outcome = {past.run[row]: bool(needed[row]) for row in np.flatnonzero(known).tolist()}
+    return tuple(
+        SeenScore(
+            score=decision.probability,
+            moment_ms=decision.time_ms,
+            needed=outcome[decision.run] if decision.proceed else None,
+            explored=decision.explored,
+        )
+        for decision in own
+        if decision.probability is not None and (not decision.proceed or decision.run in outcome)
+    )
 
 
 def skipped_runs(decisions: Iterable[PastDecision]) -> frozenset[tuple[str, str]]:
@@ -181,14 +206,6 @@ def skipped_runs(decisions: Iterable[PastDecision]) -> frozenset[tuple[str, str]
     What such a run came to says nothing of what it would have come to.
     """
     return frozenset((one.pipeline, one.run) for one in decisions if not one.proceed and one.run)
-
-
-def _of_gate(decisions: Iterable[PastDecision], stage: Stage, gate: str) -> list[PastDecision]:
-    return [
-        decision
-        for decision in decisions
-        if decision.stage in ("", str(stage)) and _same(decision.gate, gate)
-    ]
 
 
 def _context(trace: Trace, of_execution: IntArray, execution: int) -> str:

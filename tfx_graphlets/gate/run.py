@@ -7,8 +7,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from tfx_graphlets.errors import Fault, GraphletsError, in_one_line
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import keys
@@ -16,21 +14,21 @@ from tfx_graphlets.gate.checks import check_stage
 from tfx_graphlets.gate.graphlets_file import PipelineHistory
 from tfx_graphlets.gate.of_nodes import of_all
 from tfx_graphlets.gate.record import (
-    account_of,
-    consecutive_skips,
-    decisions_of_runs,
+    decisions_of_gate,
+    node_account,
     nodes_to_text,
+    seen_scores,
 )
 from tfx_graphlets.graphlets.roles import Declared
-from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, decide
+from tfx_graphlets.policy.account import NodeAccount, SeenScore, decide_by
+from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState
+from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.policy.evidence import Judgement
-from tfx_graphlets.policy.exploration import exploration_draw
-from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice, guarded
-from tfx_graphlets.trace.trace import IntArray
+from tfx_graphlets.policy.exploration import run_draw
+from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
-_MS_PER_HOUR = 3_600_000
 # Settings that are GatePolicy's, by its names for them.
 _LIMITS = (
     "freshness",
@@ -68,9 +66,13 @@ class Predictor(Protocol):
         ...
 
     def threshold_for(
-        self, freshness: float, *, ledger: FreshnessLedger | None = None
+        self,
+        freshness: float,
+        *,
+        ledger: FreshnessLedger | None = None,
+        seen: Sequence[SeenScore] = (),
     ) -> ThresholdChoice:
-        """The threshold for another freshness, after what was risked so far."""
+        """The threshold for another freshness, after what was risked and seen so far."""
         ...
 
     def judge(
@@ -221,92 +223,64 @@ def _decide(history: PipelineHistory, model: Predictor, settings: GateSettings) 
     """Decides about the current graphlet of one node."""
     if history.current is None or history.past is None:
         raise GraphletsError("there is no current graphlet")
-    choice = None if settings.threshold is not None else chosen_threshold(history, model, settings)
-    state = gate_state(history, settings)
-    judgement = model.judge(
-        history.current, 0, history.past, runs=history.past_runs, moment_ms=history.read_ms
+    own = decisions_of_gate(history.decisions, stage=settings.stage, gate=settings.gate)
+    freshness = model.threshold.freshness if settings.freshness is None else settings.freshness
+    account = node_account(history, own, freshness, shadow=settings.shadow)
+    choice = (
+        None if settings.threshold is not None else chosen_threshold(history, own, model, account)
     )
-    decision = decide(
+    judgement = model.judge(
+        history.current, 0, history.past, runs=history.past.run, moment_ms=history.read_ms
+    )
+    return decide_by(
         settings.policy(choice),
+        choice,
         judgement.probability,
-        dataclasses.replace(state, threshold_note=choice.note or None if choice else None),
+        gate_state(history, settings, account),
         stage=str(settings.stage),
         model_fingerprint=model.fingerprint,
         contributions=judgement.contributions,
         similar=judgement.similar,
-        risk=choice.risk if choice else 0.0,
     )
-    return dataclasses.replace(decision, freshness=choice.freshness if choice else None)
 
 
 def chosen_threshold(
-    history: PipelineHistory, model: Predictor, settings: GateSettings
+    history: PipelineHistory, own: Sequence[PastDecision], model: Predictor, account: NodeAccount
 ) -> ThresholdChoice:
-    """The model's threshold, after the pushes that this gate has put at risk so far.
+    """The threshold for the next push, after those that this gate has put at risk so far.
 
-    What the pipeline's own pushes scored lowers it, and so does every skip in a
-    row (``freshness.guarded``).
+    It rests on the model's scores and on those that this gate has given since.
+    What the node's own pushes scored lowers it, and so does every skip in a row
+    (``freshness.guarded``).
 
-    A push counts as soon as its outcome was known when the store was read. In a
-    history that an earlier release wrote there are no runs, and so no account.
+    In a history that an earlier release wrote there are no runs, and so no account.
+
+    Args:
+      history: of one node.
+      own: the gate's decisions about it.
+      model: the waste model.
+      account: the node's.
     """
-    freshness = model.threshold.freshness if settings.freshness is None else settings.freshness
-    past, runs = history.past, history.past_runs
-    if past is None or len(runs) != len(past):
-        return model.threshold_for(freshness)
-    needed = past.needed_before(history.read_ms)
-    known = np.flatnonzero(needed & (past.known_ms < history.read_ms))
-    pushes = decisions_of_runs(
-        history.decisions, [runs[row] for row in known], stage=settings.stage, gate=settings.gate
-    )
-    account = account_of(pushes, freshness)
-    scores = [one.probability for one in pushes if one.probability is not None]
-    choice = model.threshold_for(freshness, ledger=account)
-    return guarded(choice, scores, account, _skips_in_a_row(history, settings))
+    if history.past is None or (len(history.past) and not any(history.past.run)):
+        return model.threshold_for(account.freshness)
+    seen = seen_scores(history, own)
+    return account.guard(model.threshold_for(account.freshness, ledger=account.ledger, seen=seen))
 
 
-def gate_state(history: PipelineHistory, settings: GateSettings) -> GateState:
+def gate_state(history: PipelineHistory, settings: GateSettings, account: NodeAccount) -> GateState:
     """What the history says of the pipeline at the moment of the decision.
 
-    Only outcomes that were known when the store was read count. An attempt is a
-    graphlet, whatever became of it, as of the moment that a gate at this stage
-    let it go on. The draw is that of the run's name; where the run has none (it
-    has not begun, or the runner does not tell), of the moment of reading.
+    The draw is that of the run's name; where the run has none (it has not begun, or the
+    runner does not tell), of the moment of reading.
     """
-    past = history.past
-    if past is None:
-        return GateState()
-    known = past.known_ms < history.read_ms
-    pushed = past.known_ms[past.pushed & known]
-    begun = past.decision_ms[past.decision_ms < history.read_ms]
-    return GateState(
-        labelled=int(np.count_nonzero(past.labelled & known)),
-        # A model in serving is the pipeline's, whichever node trained it.
-        pushes=len(pushed) if history.pipeline_pushes is None else history.pipeline_pushes,
-        consecutive_skips=_skips_in_a_row(history, settings),
-        hours_since_last_push=_hours_since(pushed, history.read_ms),
-        hours_since_last_attempt=_hours_since(begun, history.read_ms),
-        draw=exploration_draw(
-            settings.exploration_seed,
-            history.pipeline,
-            history.run or str(history.read_ms),
-            str(settings.stage),
-        ),
+    draw = run_draw(
+        settings.exploration_seed,
+        history.pipeline,
+        history.run,
+        str(settings.stage),
+        moment_ms=history.read_ms,
     )
-
-
-def _skips_in_a_row(history: PipelineHistory, settings: GateSettings) -> int:
-    return consecutive_skips(
-        history.decisions,
-        stage=settings.stage,
-        gate=settings.gate,
-        shadow=settings.shadow,
-        trained_ms=() if history.past is None else history.past.decision_ms.tolist(),
-    )
-
-
-def _hours_since(moments_ms: IntArray, now_ms: int) -> float | None:
-    return (now_ms - int(moments_ms.max())) / _MS_PER_HOUR if len(moments_ms) else None
+    return account.state(history.read_ms, draw=draw, pushes=history.pipeline_pushes)
 
 
 def skipped_before(stage: str, outer: str) -> GateDecision:

@@ -143,11 +143,9 @@ def collect(
     rows = np.flatnonzero(wanted_rows).astype(np.int64)
     table = describe_again(graphlets, request.stage, store.payloads, before, rows)
     decisions = past_decisions(recorded)
-    runs = tuple(
-        trace.context_name(at) or "" for at in trace.run_of_execution[graphlets.trainer[rows]]
-    )
     past = Dataset.from_graphlets(graphlets, table, rows=rows)
-    past = without_cut_short(past, runs, decisions)
+    past = dataclasses.replace(past, node=tuple(nodes[row] for row in rows.tolist()))
+    past = without_cut_short(past, decisions)
     first = pending[0]
     return PipelineHistory(
         stage=request.stage,
@@ -157,14 +155,12 @@ def collect(
         current=FeatureTable.concatenate(current),
         past=dataclasses.replace(past, sources={}, declared=request.declared),
         decisions=decisions,
-        past_runs=runs,
         rehearsals=rehearsal_past(first.graphlets, first.number, request.stage, payloads, now_ms),
         nodes=names,
         repeats=tuple(
             is_repeated(graphlet, wanted.code)
             for graphlet, wanted in zip(pending, _wanted(trace, request))
         ),
-        past_nodes=tuple(nodes[row] for row in rows.tolist()),
         hint=no_trainer_hint(trace, graphlets.role) or "",
     )
 
@@ -231,16 +227,14 @@ def _wired_model(trace: Trace, request: Request, store_name: str) -> int | None:
     return None
 
 
-def without_cut_short(
-    past: Dataset, runs: Sequence[str], decisions: Sequence[PastDecision]
-) -> Dataset:
+def without_cut_short(past: Dataset, decisions: Sequence[PastDecision]) -> Dataset:
     """The dataset, with no outcome where a gate behind the Trainer cut the run short.
 
     Such a graphlet has a Model that was not pushed: the gate's doing, from
     which nothing can be learnt about the gate's being right.
     """
     cut_short = skipped_runs(decisions)
-    unknown = np.array([pair in cut_short for pair in zip(past.pipeline, runs)], bool)
+    unknown = np.array([pair in cut_short for pair in zip(past.pipeline, past.run)], bool)
     outcome = np.where(unknown, np.int8(Outcome.INCOMPLETE), past.outcome).astype(np.int8)
     return dataclasses.replace(past, outcome=outcome)
 

@@ -31,6 +31,7 @@ __all__ = ["Contribution", "GateDecision", "GatePolicy", "GateState", "SimilarGr
 
 # Up to this multiple of the threshold a run was nearly skipped.
 _BARELY: Final = 1.25
+_DIGITS: Final = 6  # of the risk: what a store keeps of it, so that every account adds up the same
 _FORCE: Final = "Set force_run to have it trained all the same"
 
 
@@ -238,7 +239,7 @@ def decide(
         similar=tuple(similar),
         explored=explored,
         exploration=policy.exploration,
-        risk=risk * (1 - policy.exploration) if could_skip else 0.0,
+        risk=round(risk * (1 - policy.exploration), _DIGITS) if could_skip else 0.0,
     )
 
 

@@ -16,6 +16,19 @@ import json
 _BITS = 53  # as many as a float64 holds exactly
 
 
+def run_draw(seed: int, pipeline: str, run: str, stage: str, *, moment_ms: int) -> float:
+    """The draw of a run before a gate, the same for all Trainer nodes of the run.
+
+    Args:
+      seed: see ``exploration_draw``.
+      pipeline, run: their names; a run without a name (it has not begun, or
+        the runner does not tell) is drawn by the moment.
+      stage: where the gate stands.
+      moment_ms: of the decision, milliseconds since the epoch.
+    """
+    return exploration_draw(seed, pipeline, run or str(moment_ms), stage)
+
+
 def exploration_draw(seed: int, *names: str) -> float:
     """A number drawn uniformly for these names.
 

@@ -3,15 +3,38 @@
 Scouts and probes on a window and a split, as values: the metrics by which the
 Evaluator will judge, their margins to its thresholds, and whether the try pays.
 Nothing here knows TFX; ``components.rehearsal`` reads the files and calls this.
+Importing this package loads none of them: a gate reads no more than the record.
 """
 
 from __future__ import annotations
 
-from tfx_graphlets.rehearsal.calibration import Expected, expected_margin
-from tfx_graphlets.rehearsal.demand import Demand, NotCoveredError, Task, demand_of
-from tfx_graphlets.rehearsal.rehearse import Rehearsed, Split, rehearse, without_label
-from tfx_graphlets.rehearsal.scouts import Scout, train_scout
-from tfx_graphlets.rehearsal.worth import Mode, Worth, worth_of
+import importlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tfx_graphlets.rehearsal.calibration import Expected, expected_margin
+    from tfx_graphlets.rehearsal.demand import Demand, NotCoveredError, Task, demand_of
+    from tfx_graphlets.rehearsal.rehearse import Rehearsed, Split, rehearse, without_label
+    from tfx_graphlets.rehearsal.scouts import Scout, train_scout
+    from tfx_graphlets.rehearsal.worth import Mode, Worth, worth_of
+
+_HOME: Final = {
+    "Expected": "calibration",
+    "expected_margin": "calibration",
+    "Demand": "demand",
+    "NotCoveredError": "demand",
+    "Task": "demand",
+    "demand_of": "demand",
+    "Rehearsed": "rehearse",
+    "Split": "rehearse",
+    "rehearse": "rehearse",
+    "without_label": "rehearse",
+    "Scout": "scouts",
+    "train_scout": "scouts",
+    "Mode": "worth",
+    "Worth": "worth",
+    "worth_of": "worth",
+}
 
 __all__ = [
     "Demand",
@@ -30,3 +53,9 @@ __all__ = [
     "without_label",
     "worth_of",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

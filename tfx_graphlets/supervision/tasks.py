@@ -25,7 +25,7 @@ from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.store import Store, open_store
 from tfx_graphlets.vocabulary import Role
-from tfx_graphlets.waste_model import load_waste_model, train_waste_model
+from tfx_graphlets.waste_model import load_waste_model
 
 DECISION_FILE: Final = "decision.json"
 MODEL_FILE: Final = "model.json"
@@ -133,6 +133,8 @@ def train(arguments: Mapping[str, Any]) -> dict[str, bytes]:
     found, options = _graphlets(arguments["graphlets"]), arguments["exec_properties"]
     if found.past is None:
         raise GraphletsError(found.problem).with_fault(Fault(found.fault or Fault.BUG))
+    from tfx_graphlets.waste_model import train_waste_model  # a gate needs none of it
+
     model = train_waste_model(
         found.past,
         check_stage(str(options[keys.STAGE])),
@@ -182,10 +184,11 @@ def decide_before_launch(arguments: Mapping[str, Any]) -> dict[str, bytes]:
     )
     with open_store(arguments["store"]) as store:
         found = collect(store, request, arguments["now_ms"])
+    past_nodes = set() if found.past is None else set(found.past.node)
     for node in arguments["nodes"]:  # its id, or the name of its context
         names = {node, node.removeprefix(f"{arguments['pipeline']}.")}
-        if not names & set(found.past_nodes):
-            known = ", ".join(map(repr, sorted(set(found.past_nodes)))) or "none"
+        if not names & past_nodes:
+            known = ", ".join(map(repr, sorted(past_nodes))) or "none"
             raise InvalidArgumentError(
                 "node",
                 node,

@@ -22,17 +22,21 @@ from tfx_graphlets.graphlets import outcome as outcomes
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.trace.trace import BoolArray, IntArray, SmallArray
+from tfx_graphlets.trace.trace import BoolArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import Outcome, Stage
 
 _DIGITS = 16  # of the digest of a store's content
+_TEXTS = ("pipeline", "store", "node", "run")
+_ALIGNED = ("outcome", "decision_ms", "known_ms", "start_ms", *_TEXTS)
 
 
 class Redescribes(Protocol):
     """Describes graphlets of one store as if some had been skipped (``features.Describer``)."""
 
-    def describe(self, *, rows: IntArray | None = None) -> FeatureTable:
-        """Features of graphlets, by their numbers, as seen after what was skipped."""
+    def describe(
+        self, *, rows: IntArray | None = None, moment_ms: IntArray | None = None
+    ) -> FeatureTable:
+        """Features of graphlets, by their numbers, as seen at moments after what was skipped."""
         ...
 
     def skip(self, graphlet: int, spared: IntArray) -> None:
@@ -62,6 +66,9 @@ class Dataset:
       start_ms: int64 [n], earliest create time of the graphlet's executions.
       pipeline: name of the pipeline context [n], "" where there is none.
       store: name of the store that the row is from [n].
+      node: id of the Trainer's node [n]; where the store does not tell it, the name that TFX
+        gives by default, that of the class; empty, which becomes "" for each, where not known.
+      run: name of the run [n], "" where there is none; likewise.
       needed_ms: int64 [n], when it became needed (pushed, or useful: a push that its Model led
         to), NEVER where it is not; None: at ``known_ms`` where it was pushed, else NEVER.
       sources: the graphlets of each store by its name, for counting compute
@@ -79,24 +86,24 @@ class Dataset:
     pipeline: tuple[str, ...]
     store: tuple[str, ...]
     needed_ms: IntArray | None = None
+    node: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
     sources: Mapping[str, Graphlets] = dataclasses.field(default_factory=dict)
     describers: Mapping[str, Redescribes] = dataclasses.field(default_factory=dict)
     declared: Declared = dataclasses.field(default_factory=Declared)
 
     def __post_init__(self) -> None:
-        for name in ("outcome", "decision_ms", "known_ms", "start_ms", "pipeline", "store"):
-            if len(getattr(self, name)) != len(self.table):
+        for name in ("node", "run"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, ("",) * len(self.table))
+        for name in (*_ALIGNED, "needed_ms"):
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.table):
                 raise InvalidArgumentError(
                     name,
-                    len(getattr(self, name)),
+                    len(column),
                     f"its length must be the number of rows of the table, {len(self.table)}",
                 )
-        if self.needed_ms is not None and len(self.needed_ms) != len(self.table):
-            raise InvalidArgumentError(
-                "needed_ms",
-                len(self.needed_ms),
-                f"its length must be the number of rows of the table, {len(self.table)}",
-            )
 
     @classmethod
     def from_graphlets(
@@ -124,7 +131,7 @@ class Dataset:
                 "table", len(table), "its rows must be the graphlets, in their order"
             )
         decision = decision_moment(graphlets, table.stage)[chosen]
-        trace = graphlets.trace
+        trace, trainer = graphlets.trace, graphlets.trainer[chosen]
         return cls(
             table=table,
             outcome=graphlets.outcome[chosen],
@@ -134,6 +141,8 @@ class Dataset:
             pipeline=tuple(trace.context_name(int(at)) or "" for at in graphlets.pipeline[chosen]),
             store=(store,) * len(table),
             needed_ms=graphlets.needed_ms[chosen],
+            node=tuple(_node(trace, at) for at in trainer.tolist()),
+            run=tuple(trace.context_name(at) or "" for at in trace.run_of_execution[trainer]),
             sources={store: graphlets},
             declared=graphlets.declared,
         )
@@ -181,8 +190,10 @@ class Dataset:
             decision_ms=np.concatenate([dataset.decision_ms for dataset in datasets]),
             known_ms=np.concatenate([dataset.known_ms for dataset in datasets]),
             start_ms=np.concatenate([dataset.start_ms for dataset in datasets]),
-            pipeline=tuple(name for dataset in datasets for name in dataset.pipeline),
-            store=tuple(name for dataset in datasets for name in dataset.store),
+            **{
+                name: tuple(text for dataset in datasets for text in getattr(dataset, name))
+                for name in _TEXTS
+            },
             needed_ms=np.concatenate([dataset.since_needed_ms for dataset in datasets]),
             sources=sources,
             describers=describers,
@@ -246,7 +257,15 @@ class Dataset:
 
         Numbers follow what the stores hold, not how they are called.
         """
-        keys = [f"{rank:08d}\0{name}" for rank, name in zip(self._store_rank, self.pipeline)]
+        return self._numbered(self.pipeline)
+
+    @property
+    def lane(self) -> IntArray:
+        """Number of the row's Trainer node, int64 [n]; nodes of two pipelines differ."""
+        return self._numbered([f"{one}\0{node}" for one, node in zip(self.pipeline, self.node)])
+
+    def _numbered(self, names: Sequence[str]) -> IntArray:
+        keys = [f"{rank:08d}\0{name}" for rank, name in zip(self._store_rank, names)]
         return np.unique(np.asarray(keys, object), return_inverse=True)[1].astype(np.int64)
 
     @property
@@ -293,8 +312,7 @@ class Dataset:
             decision_ms=self.decision_ms[rows],
             known_ms=self.known_ms[rows],
             start_ms=self.start_ms[rows],
-            pipeline=tuple(self.pipeline[row] for row in rows),
-            store=tuple(self.store[row] for row in rows),
+            **{name: tuple(map(getattr(self, name).__getitem__, rows)) for name in _TEXTS},
             needed_ms=self.since_needed_ms[rows],
             sources=self.sources,
             describers=self.describers,
@@ -374,3 +392,8 @@ class Dataset:
             row_hash.update(matrix[row].tobytes())
             digests.append(row_hash.digest())
         return digests
+
+
+def _node(trace: Trace, execution: int) -> str:
+    name = trace.executions.type_names[trace.executions.type[execution]]
+    return trace.node_id(execution) or name.rpartition(".")[2]

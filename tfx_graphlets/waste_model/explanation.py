@@ -14,8 +14,9 @@ a row with usual values in one topic may be one that never occurs.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Union
+from typing import Union, cast
 
 import numpy as np
 
@@ -132,6 +133,17 @@ class Variants:
             )
             for effect, names, spokesman in found[:top]
         )
+
+
+def usual_value(table: FeatureTable, feature: Feature) -> Value:
+    """Median of a number, most common category; None where most are missing."""
+    if feature.kind is FeatureKind.NUMBER:
+        column = table.numbers(feature.name)
+        known = column[np.isfinite(column)]
+        return float(np.median(known)) if 2 * len(known) >= max(len(column), 1) else None
+    counts = Counter(cast("tuple[str | None, ...]", table.columns[feature.name]))
+    # Of equally common ones the first in the alphabet, missing before all.
+    return min(counts, key=lambda value: (-counts[value], value or "")) if counts else None
 
 
 def as_text(value: Value) -> str:

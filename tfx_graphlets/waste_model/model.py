@@ -13,19 +13,19 @@ import functools
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Union, cast
+from typing import Final
 
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
-from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
+from tfx_graphlets.features.table import Feature, FeatureTable
 from tfx_graphlets.files import replaced_directory
 from tfx_graphlets.graphlets.roles import Declared
+from tfx_graphlets.policy.account import SeenScore, ThresholdSample
 from tfx_graphlets.policy.evidence import Contribution, Judgement, SimilarGraphlet
-from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice, choose_threshold
+from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import explanation
@@ -41,8 +41,6 @@ FOREST_DIRECTORY: Final = "forest"
 # What is told of one row unless something else is asked for.
 _MOST_CONTRIBUTIONS: Final = 5
 _MOST_SIMILAR: Final = 3
-
-Value = Union[float, str, None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,20 +90,26 @@ class WasteModel:
         return self.manifest.fingerprint(manifests.checksums(self.forest.files))
 
     def threshold_for(
-        self, freshness: float, *, ledger: FreshnessLedger | None = None
+        self,
+        freshness: float,
+        *,
+        ledger: FreshnessLedger | None = None,
+        seen: Sequence[SeenScore] = (),
     ) -> ThresholdChoice:
         """The threshold for another freshness, from the same calibration scores.
 
         Args:
           freshness: share of pushes to keep, 0..1.
           ledger: the account of a gate's life so far (``choose_threshold``).
+          seen: scores that a gate has given; none counts twice that the model was trained on.
 
         Raises:
           InvalidArgumentError: ``freshness`` is out of range, or not the ledger's.
         """
         kept, lost = self.manifest.pushed_scores, self.manifest.unpushed_scores
-        labels = [True] * len(kept) + [False] * len(lost)
-        return choose_threshold([*kept, *lost], labels, freshness, ledger=ledger)
+        sample = ThresholdSample([*kept, *lost], [True] * len(kept) + [False] * len(lost))
+        sample.add(seen, trained_ms=self.manifest.training.last_ms)
+        return sample.choose(freshness, ledger)
 
     def predict(self, table: FeatureTable) -> FloatArray:
         """Probability of a push, float64 [n], 0..1, in the order of the rows.
@@ -323,7 +327,9 @@ def new_model(
     manifest = Manifest(
         stage=table.stage,
         features=tuple((feature.name, feature.kind) for feature in table.features),
-        usual_values={feature.name: usual_value(table, feature) for feature in table.features},
+        usual_values={
+            feature.name: explanation.usual_value(table, feature) for feature in table.features
+        },
         training=training,
         settings=settings,
         seed=seed,
@@ -334,17 +340,6 @@ def new_model(
         declared=declared,
     )
     return WasteModel(forest, manifest)
-
-
-def usual_value(table: FeatureTable, feature: Feature) -> Value:
-    """Median of a number, most common category; None where most are missing."""
-    if feature.kind is FeatureKind.NUMBER:
-        column = table.numbers(feature.name)
-        known = column[np.isfinite(column)]
-        return float(np.median(known)) if 2 * len(known) >= max(len(column), 1) else None
-    counts = Counter(cast("tuple[str | None, ...]", table.columns[feature.name]))
-    # Of equally common ones the first in the alphabet, missing before all.
-    return min(counts, key=lambda value: (-counts[value], value or "")) if counts else None
 
 
 def _may_be_replaced(target: Path) -> bool:

@@ -21,6 +21,9 @@ EXPECTATIONS: Final = ("history.rerun_expected", "code.transform_rerun_expected"
 # A re-run that is not expected to be pushed has so many times lower odds. Of 67 such graphlets
 # of thirteen recorded pipelines 3 were pushed all the same, where code had changed in between.
 ODDS: Final = 1 / 8
+# What a store keeps of a probability. A run that is seen as an earlier one was must get the very
+# score that is remembered of that one: below it a run is skipped, at it it is not.
+DIGITS: Final = 6
 
 
 def with_prior(probability: FloatArray, table: FeatureTable) -> FloatArray:
@@ -32,8 +35,8 @@ def with_prior(probability: FloatArray, table: FeatureTable) -> FloatArray:
         EXPECTATIONS, or where they are missing, nothing changes.
 
     Returns:
-      float64 [n], 0..1; nowhere higher, and in the same order among the rows
-      that are lowered and among those that are not.
+      float64 [n], 0..1, rounded to DIGITS; nowhere higher than that, and in the
+      same order among the rows that are lowered and among those that are not.
     """
     expected = np.full(len(table), np.nan)
     for name in EXPECTATIONS:
@@ -41,4 +44,4 @@ def with_prior(probability: FloatArray, table: FeatureTable) -> FloatArray:
             known = table.numbers(name)
             expected = np.where(np.isnan(known), expected, known)
     lowered = probability * ODDS / (1 - probability + probability * ODDS)
-    return np.asarray(np.where(expected == 0.0, lowered, probability))
+    return np.asarray(np.where(expected == 0.0, lowered, probability)).round(DIGITS)

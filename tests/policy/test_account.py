@@ -1,0 +1,128 @@
+"""State and account of a Trainer node, and the scores that thresholds are chosen from."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tfx_graphlets.policy.account import NodeAccount, SeenScore, ThresholdSample, decide_by
+from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState
+from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice, choose_threshold
+
+HOUR = 3_600_000
+
+
+def verdict(proceed: bool, **more: object) -> GateDecision:
+    """A decision."""
+    values: dict[str, object] = {"would_skip": not proceed, "probability": 0.4, "threshold": 0.5}
+    return GateDecision(proceed=proceed, reason="", **{**values, **more})  # type: ignore[arg-type]
+
+
+def test_a_run_ends_the_row_of_skips_and_is_an_attempt() -> None:
+    """Skips are counted from the last run, whether a decision or a training tells of it."""
+    account = NodeAccount(0.9)
+    account.decided(verdict(False))
+    account.decided(verdict(False))
+    assert (account.skips, account.last_attempt_ms) == (2, None)
+    account.decided(verdict(True))
+    assert (account.skips, account.last_attempt_ms) == (0, None)
+    account.decided(verdict(False))
+    account.trained(2 * HOUR)
+    account.trained(HOUR)
+    assert (account.skips, account.last_attempt_ms) == (0, 2 * HOUR)
+
+
+def test_in_shadow_mode_what_would_be_skipped_is_a_skip() -> None:
+    """So it is where gate and decision are in shadow mode; trainings end no row of skips then."""
+    would = verdict(True, would_skip=True)
+    for shadow, decided, skips in ((True, True, 1), (True, False, 0), (False, True, 0)):
+        account = NodeAccount(0.9, shadow=shadow)
+        account.decided(would, shadow=decided)
+        account.trained(HOUR)
+        assert account.skips == skips
+    assert NodeAccount(0.9, shadow=True).counts_as_skipped(verdict(False), shadow=False)
+
+
+def test_outcomes_and_what_is_needed_are_kept_apart() -> None:
+    """A push counts as one and dates the last; what is needed costs risk and tells its score."""
+    account = NodeAccount(0.9)
+    account.outcome_known(pushed_ms=3 * HOUR)
+    account.outcome_known(pushed_ms=2 * HOUR)
+    account.outcome_known(pushed_ms=None)
+    account.needed(verdict(True, risk=0.2), censored=True)
+    account.needed(verdict(True, risk=0.2, probability=None), censored=False)
+    assert (account.labelled, account.pushes, account.scores) == (3, 2, [0.4])
+    assert account.ledger.pushes == 2
+    assert account.ledger.spent == pytest.approx(0.2 / 0.8 + 0.2)
+    assert account.state(5 * HOUR, draw=0.25) == GateState(
+        labelled=3, pushes=2, consecutive_skips=0, hours_since_last_push=2.0, draw=0.25
+    )
+    assert account.state(5 * HOUR, draw=0.25, pushes=7).pushes == 7
+
+
+def test_skips_in_a_row_and_own_scores_guard_the_choice() -> None:
+    """The lowest own score is the limit, halved by each skip in a row."""
+    account = NodeAccount(0.9)
+    choice = ThresholdChoice(0.5, 0.9, 20, 0, 0.5, 0.1)
+    assert account.guard(choice) == choice
+    account.needed(verdict(True), censored=True)
+    account.decided(verdict(False))
+    assert account.guard(choice).threshold == 0.2
+
+
+def test_a_sample_of_known_scores_is_that_of_choose_threshold() -> None:
+    """What was learnt since stands beside the history, a later push changes its label."""
+    sample = ThresholdSample([0.2, 0.8], [True, False])
+    place = sample.learnt(0.6, needed=False, explored=False)
+    assert sample.choose(0.5, None) == choose_threshold([0.2, 0.8, 0.6], [True, False, False], 0.5)
+    sample.became_needed(place, explored=False)
+    ledger = FreshnessLedger(0.5, pushes=1, spent=0.25)
+    expected = choose_threshold([0.2, 0.8, 0.6], [True, False, True], 0.5, ledger=ledger)
+    assert sample.choose(0.5, ledger) == expected
+
+
+def test_a_skip_stands_for_as_much_of_a_push_as_its_score_says() -> None:
+    """Times what the explored ones show such scores to be worth, but never for less."""
+    sample = ThresholdSample([0.6, 0.7], [True, True])
+    sample.skipped(0.1)
+    scores, labels = [0.6, 0.7, 0.1], [True] * 3
+    assert sample.choose(0.5, None) == choose_threshold(scores, labels, 0.5, weights=[1, 1, 0.1])
+    assert sample.learnt(0.1, needed=True, explored=True, new=False) == -1
+    worth = 2 / 1.1  # one of a score of 0.1 was needed, and one pseudo-observation
+    expected = choose_threshold(scores, labels, 0.5, weights=[1, 1, 0.1 * worth])
+    assert sample.choose(0.5, None) == expected
+    place = sample.learnt(0.2, needed=False, explored=True)
+    sample.became_needed(place, explored=True)
+    expected = choose_threshold(
+        [*scores, 0.2], [*labels, True], 0.5, weights=[1, 1, 0.1 * 3 / 1.3, 1]
+    )
+    assert sample.choose(0.5, None) == expected
+
+
+def test_what_the_model_was_trained_on_counts_once() -> None:
+    """A skip counts whenever it was; so does what an exploration shows of such scores."""
+    seen = (
+        SeenScore(0.1, 5, needed=None),
+        SeenScore(0.3, 10, needed=True, explored=True),
+        SeenScore(0.4, 11, needed=True),
+    )
+    sample = ThresholdSample([0.6], [True])
+    sample.add(seen, trained_ms=10)
+    expected = choose_threshold([0.6, 0.1, 0.4], [True] * 3, 0.5, weights=[1, 0.1 * 2 / 1.3, 1])
+    assert sample.choose(0.5, None) == expected
+
+
+def test_a_chosen_threshold_brings_its_risk_and_its_promise() -> None:
+    """Without a choice the policy's own threshold decides, and promises nothing."""
+    policy = GatePolicy(threshold=0.5, exploration=0.0)
+    state = GateState(labelled=9, pushes=9)
+    by_hand = decide_by(policy, None, 0.4, state, stage="pre")
+    assert (by_hand.proceed, by_hand.risk, by_hand.freshness) == (False, 0.0, None)
+    chosen = decide_by(policy, ThresholdChoice(0.3, 0.8, 20, 0, 0.5, 1 / 3), 0.4, state)
+    assert (chosen.proceed, chosen.threshold, chosen.freshness) == (True, 0.3, 0.8)
+    assert chosen.risk == 0.333333  # what a store keeps of it
+    none = decide_by(policy, ThresholdChoice(None, 0.8, 2, 3, 0.5), 0.4, state)
+    assert none.threshold is None
+    assert "3 more are needed" in none.reason
+    assert dataclasses.replace(none, reason="").proceed
