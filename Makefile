@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed-$(shell (pwd; cat constraints.txt setup.py .ci/env.s
 ROOMS := tests/analysis tests/backtest/test_backtest.py tests/beam/test_dask.py tests/beam/test_transforms.py \
   tests/cli/test_archive.py tests/cli/test_cli.py tests/cli/test_gate_from.py \
   tests/components/test_gated_pipeline.py tests/components/test_kubeflow.py \
-  tests/components/test_rehearsal.py tests/features/test_describe.py tests/features/test_columns.py tests/formats \
+  tests/components/test_rehearsal.py tests/features/test_describe.py tests/features/test_look_back.py tests/formats \
   tests/gate tests/golden tests/graphlets/test_segmentation.py tests/graphlets/test_outcome.py \
   tests/kubeflow tests/monitor/test_monitor.py tests/payloads tests/pipelines/test_penguin.py \
   tests/policy tests/reasons tests/rehearsal tests/report tests/stores tests/study/test_study.py \

@@ -7,8 +7,8 @@ from typing import Union
 
 import numpy as np
 
+from tests.cut import cut_trace
 from tfx_graphlets.features import GROUPS, FeatureGroup, decision_moment, describe
-from tfx_graphlets.features.cut import cut_trace
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import Payloads
@@ -23,16 +23,21 @@ def leaks(
     number: int,
     payloads: Payloads | None = None,
     groups: Sequence[FeatureGroup] = GROUPS,
+    *,
+    moment_ms: int | None = None,
 ) -> dict[str, tuple[Value, Value]]:
     """Features of one graphlet that differ, with their value in the whole and in the cut trace.
 
-    Roles of classes are taken from the whole trace. A graphlet in which an execution
-    is upstream and downstream at once (an artifact of a cache hit can close such a
-    circle) has no leaks to speak of: the segmentation calls it downstream, so that
-    less is seen of it, and the cut trace does not show the circle yet.
+    The moment is that of the stage, if no other is given. Roles of classes are taken
+    from the whole trace. A graphlet in which an execution is upstream and downstream at
+    once (an artifact of a cache hit can close such a circle) has no leaks to speak of:
+    the segmentation calls it downstream, so that less is seen of it, and the cut trace
+    does not show the circle yet.
     """
     rows = np.array([number])
     moment = decision_moment(graphlets, stage)[rows]
+    if moment_ms is not None:
+        moment = np.array([moment_ms])
     trace = cut_trace(graphlets, number, stage, int(moment[0]))
     roles = _roles(graphlets)
     cut = segment(trace, role_of_type={name: roles[name] for name in trace.executions.type_names})

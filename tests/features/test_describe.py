@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,21 @@ from tests.corpus import needs_corpus, public_stores
 from tests.features.memory_payloads import metrics, statistics
 from tests.features.runs import Runs
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features import GROUPS, FeatureKind, all_features, describe
+from tfx_graphlets.features import (
+    GROUPS,
+    FeatureGroup,
+    FeatureKind,
+    all_features,
+    describe,
+    properties_read,
+)
+from tfx_graphlets.features.look_back import Rows
+from tfx_graphlets.features.table import numbers
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 
 
@@ -37,19 +49,62 @@ def test_every_feature_says_what_it_is() -> None:
             assert feature.name.startswith(f"{name}.")
 
 
-def test_groups_return_what_they_declare() -> None:
-    """No group returns a value under a name that it did not declare."""
-    from tfx_graphlets.features.facts import Facts
-    from tfx_graphlets.features.past import Past
-    from tfx_graphlets.features.view import View
+def group_of(**values: float) -> FeatureGroup:
+    """A group that declares ``one`` at input and ``two`` at pre, and returns these values."""
+    declared = (
+        *numbers("own", Stage.INPUT, "never", "nowhere", one="count"),
+        *numbers("own", Stage.PRE, "never", "nowhere", two="count"),
+    )
 
+    def columns(rows: Rows) -> dict[str, FloatArray]:
+        return {name: np.full(len(rows), value) for name, value in values.items()}
+
+    return FeatureGroup("own", declared, columns)
+
+
+def test_a_group_of_ones_own_is_described() -> None:
+    """Its columns stand under the group's name, next to nothing else."""
+    runs = Runs()
+    runs.run()
+    graphlets = segment(runs.build.trace())
+    table = describe(graphlets, Stage.PRE, groups=[group_of(one=1.0, two=2.0)])
+    assert table.row(0) == {"own.one": 1.0, "own.two": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("stage", "values", "wrong"),
+    [
+        (Stage.PRE, {"one": 1.0}, "own.two"),
+        (Stage.INPUT, {"one": 1.0, "two": 2.0}, "own.two"),
+        (Stage.PRE, {"one": 1.0, "two": 2.0, "three": 3.0}, "own.three"),
+    ],
+)
+def test_columns_must_be_the_declared_features(
+    stage: Stage, values: dict[str, float], wrong: str
+) -> None:
+    """A feature that no function fills, one of a later stage, and one that is not declared."""
+    runs = Runs()
+    runs.run()
+    graphlets = segment(runs.build.trace())
+    with pytest.raises(InvalidArgumentError, match=rf"group 'own'=\['{wrong}'\]"):
+        describe(graphlets, stage, groups=[group_of(**values)])
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_a_stage_reads_the_properties_that_its_groups_name(stage: Stage) -> None:
+    """Without all other properties every feature is what it was."""
     runs = Runs()
     first = runs.run(metrics=metrics(0.8, 0.7), statistics=statistics(numbers={"x": (0.0, 1.0)}))
-    runs.run(window=(first.examples,), statistics=statistics(numbers={"x": (0.0, 1.0)}))
-    graphlets = segment(runs.build.trace())
-    view = View(Past(Facts(graphlets, runs.payloads)), 1, Stage.VALIDATION, runs.build.clock_ms)
-    for group in GROUPS:
-        assert set(group.describe(view)) <= {feature.name for feature in group.features}
+    runs.run(span=2, window=(first.examples,), pushed=False, base_model=first.model)
+    raw = runs.build.raw()
+    expected = describe(segment(assemble(raw)), stage, payloads=runs.payloads)
+    for properties in (raw.execution_properties, raw.artifact_properties):
+        kept = [name in properties_read(stage) for name in properties.name]
+        for field in dataclasses.fields(properties):
+            values = getattr(properties, field.name)
+            setattr(properties, field.name, [v for v, keep in zip(values, kept) if keep])
+    found = describe(segment(assemble(raw)), stage, payloads=runs.payloads)
+    assert [found.row(n) for n in range(2)] == [expected.row(n) for n in range(2)]
 
 
 def test_columns_do_not_depend_on_the_data() -> None:

@@ -11,18 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.corpus import needs_corpus, public_stores, real_runs
+from tests.cut import cut_trace
 from tests.features.leaks import leaks
 from tests.features.memory_payloads import anomalies, metrics, schema, statistics
 from tests.features.runs import FAILED, OTHER_CODE, Runs
 from tests.strategies import arbitrary_rows, deterministic, pipeline_rows
 from tfx_graphlets.features import decision_moment, describe
-from tfx_graphlets.features.cut import cut_trace
-from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
-from tfx_graphlets.features.view import View
+from tfx_graphlets.features.look_back import Rows, at
+from tfx_graphlets.features.table import FeatureGroup, numbers
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 
 few = settings(deterministic, max_examples=12)
@@ -121,6 +122,27 @@ def test_overlapping_runs_leak_nothing(overlap_ms: int, delays_ms: list[int]) ->
             assert not leaks(graphlets, stage, number, runs.payloads)
 
 
+@pytest.mark.parametrize("stage", [Stage.INPUT, Stage.PRE])
+def test_nothing_leaks_at_any_moment(stage: Stage) -> None:
+    """Also where a gate decides while earlier graphlets are under way, at 23 moments."""
+    runs, windows = Runs(), [()]
+    for number in range(12):
+        made = runs.run(
+            span=number // 2, window=windows[-1], pushed=number % 3 == 0,
+            code=OTHER_CODE if number in (4, 5, 9) else "a" * 64, blessed=number % 2 == 0,
+            trainer_state=FAILED if number == 7 else 3, metrics=metrics(0.5 + number / 50, 0.6),
+            statistics=statistics(numbers={"x": (0.0, 1.0 + number, 2.0)}),
+            anomalies=anomalies(*"xy"[: number % 3]), schema=schema(x="FLOAT"),
+        )  # fmt: skip
+        windows.append((made.examples,))
+    graphlets = segment(runs.build.trace())
+    create_ms = graphlets.trace.executions.create_ms[graphlets.trainer]
+    start, end = int(graphlets.start_ms.min()), int(graphlets.end_ms.max())
+    for moment in np.linspace(start, end, 23).astype(np.int64).tolist():
+        for number in np.flatnonzero(create_ms >= moment).tolist()[:3]:
+            assert not leaks(graphlets, stage, number, runs.payloads, moment_ms=moment), moment
+
+
 def test_code_is_all_that_the_cut_trace_knows_of_what_has_not_run() -> None:
     """The hashes at the pending Trainer tell the group ``code``, and no other group, anything."""
     runs = Runs()
@@ -152,17 +174,19 @@ def test_code_is_all_that_the_cut_trace_knows_of_what_has_not_run() -> None:
 def _leaky_group() -> FeatureGroup:
     """Two features as one might write them in haste: both see the future."""
 
-    def describe(view: View) -> dict[str, Value]:
-        graphlets = view.facts.graphlets
-        previous = view.nth_previous(1)
+    def columns(rows: Rows) -> dict[str, FloatArray]:
+        graphlets, window = rows.entries.graphlets, rows.window
+        cost = np.array([one.cost_ms for one in graphlets])
+        previous = at(cost[window.graphlet], window.nth(1))
         return {
-            "leaky.pushed": float(graphlets.outcome[view.graphlet] == Outcome.PUSHED),
-            "leaky.cost_of_previous": 0.0 if previous is None else graphlets[previous].cost_ms,
+            "pushed": (graphlets.outcome[rows.graphlet] == Outcome.PUSHED).astype(float),
+            "cost_of_previous": np.nan_to_num(previous),
         }
 
     return FeatureGroup(
+        "leaky",
         numbers("leaky", Stage.INPUT, "never", "nowhere", pushed="0 or 1", cost_of_previous="ms"),
-        describe,
+        columns,
     )
 
 

@@ -11,8 +11,7 @@ from tests.features.leaks import leaks
 from tests.features.memory_payloads import metrics
 from tests.features.runs import Runs
 from tfx_graphlets.features import FeatureTable, all_features, describe
-from tfx_graphlets.features.rehearsal import GROUP
-from tfx_graphlets.features.rehearsals import Rehearsals
+from tfx_graphlets.features.rehearsal import GROUP, Rehearsals
 from tfx_graphlets.gate.rehearsals import RehearsalPast, rehearsal_past, with_rehearsal
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.vocabulary import Stage
@@ -126,8 +125,8 @@ def test_no_rehearsal_leaks(history: RehearsedRuns, stage: Stage) -> None:
         assert leaks(graphlets, stage, number, history.payloads) == {}
 
 
-def test_columns_give_the_same_margins(history: RehearsedRuns) -> None:
-    """Without payloads all at once: margins as row by row, no chance."""
+def test_margins_need_no_payloads(history: RehearsedRuns) -> None:
+    """They stand on the artifact; without metrics of earlier models there is no chance."""
     graphlets = segment(history.build.trace())
     table = describe(graphlets, Stage.PRE)
     assert np.allclose(table.numbers("rehearsal.scout_change_margin"), GAINS)

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.corpus import needs_corpus, real_runs
 from tests.features.memory_payloads import MemoryPayloads, metrics, tfrecord
-from tfx_graphlets.features.facts import Facts
+from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.evaluation import (
     EvaluationMetrics,
     change_margin,
@@ -218,24 +220,24 @@ def test_a_metric_is_found_by_its_class() -> None:
 def test_margins_agree_with_the_blessing(store: Path) -> None:
     """In recorded evaluations all margins are 0 or more exactly where TFX blessed the model."""
     with open_store(store) as opened:
-        facts = Facts(segment(opened.read_trace()), opened.payloads)
-        executions, checked = facts.trace.executions, 0
-        for execution, role in enumerate(facts.graphlets.role.tolist()):
-            if (
-                role != Role.MODEL_VALIDATOR
-                or executions.state[execution] != ExecutionState.COMPLETE
-            ):
-                continue
-            (artifact,) = facts.outputs(execution, ArtifactType.MODEL_EVALUATION)
-            (blessing,) = facts.outputs(execution, ArtifactType.MODEL_BLESSING)
-            found = facts.decoded.metrics(artifact)
+        entries = Entries(segment(opened.read_trace()), DecodedPayloads(opened.payloads))
+        executions, artifacts = entries.trace.executions, entries.trace.artifacts
+        evaluations = entries.outputs_of_type(ArtifactType.MODEL_EVALUATION)
+        blessings = entries.outputs_of_type(ArtifactType.MODEL_BLESSING)
+        said = artifacts.properties.numbers(PropertyName.BLESSED, len(artifacts))
+        config = executions.properties.texts(PropertyName.EVAL_CONFIG, len(executions))
+        validators = entries.graphlets.role == Role.MODEL_VALIDATOR
+        done = np.flatnonzero(validators & (executions.state == ExecutionState.COMPLETE))
+        checked = 0
+        for execution in done.tolist():
+            (artifact,) = evaluations.expand(np.array([execution]))[1].tolist()
+            (blessing,) = blessings.expand(np.array([execution]))[1].tolist()
+            found = entries.decoded.metrics(entries.uri(artifact))
             assert found is not None
-            limits = thresholds_of_config(
-                facts.execution_text(PropertyName.EVAL_CONFIG, execution) or ""
-            )
+            limits = thresholds_of_config(config[execution] or "")
             margins = (value_margin(found, limits), change_margin(found, limits))
             met = all(math.isnan(margin) or margin >= 0 for margin in margins)
-            blessed = facts.artifact_number(PropertyName.BLESSED, blessing) == 1
+            blessed = said[blessing] == 1
             assert met == blessed == found.validation_ok == (not found.failed)
             checked += 1
     assert checked > 30

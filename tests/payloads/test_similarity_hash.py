@@ -10,8 +10,7 @@ import pytest
 
 from tests.corpus import needs_corpus, real_runs
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features.facts import Facts
-from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.similarity import dataset_similarity, jensen_shannon_distance
 from tfx_graphlets.payloads.similarity_hash import DistributionHash, HashedSimilarity, s2jsd
 from tfx_graphlets.payloads.statistics import DatasetStatistics
@@ -86,11 +85,10 @@ def test_what_cannot_be_hashed_is_refused() -> None:
 def test_recorded_datasets_rank_alike_by_hash_and_exactly(store: Path) -> None:
     """Over the spans of real runs both similarities order pairs much alike."""
     with open_store(store) as opened:
-        facts = Facts(segment(opened.read_trace()), opened.payloads)
-        artifacts = np.flatnonzero(
-            facts.trace.artifacts_of_types([ArtifactType.EXAMPLE_STATISTICS])
-        ).tolist()
-        spans = [facts.decoded.statistics(artifact) for artifact in artifacts[::6]]
+        trace, decoded = opened.read_trace(), DecodedPayloads(opened.payloads)
+        artifacts = np.flatnonzero(trace.artifacts_of_types([ArtifactType.EXAMPLE_STATISTICS]))
+        uris = [trace.artifacts.uri[artifact] for artifact in artifacts.tolist()]
+        spans = [decoded.statistics(uri) for uri in uris[::6]]
     datasets = [span for span in spans if span is not None]
     assert len(datasets) >= 5
     pairs = [(left, right) for at, left in enumerate(datasets) for right in datasets[at + 1 :]]

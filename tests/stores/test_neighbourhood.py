@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus import needs_corpus, real_runs
+from tests.cut import cut_trace
 from tests.stores.kubeflow.retelling import rows_of
 from tests.stores.mlmd_files import write_store
 from tests.stores.readers import needs_mlmd
 from tests.strategies import deterministic, pipeline_rows, seeds
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.features import decision_moment
-from tfx_graphlets.features.cut import cut_trace
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.current import current_graphlet, inputs_from_run
 from tfx_graphlets.graphlets.graphlet import Graphlet

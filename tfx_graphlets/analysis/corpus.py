@@ -17,7 +17,7 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import all_features, describe, properties_read
-from tfx_graphlets.features.presence import READ_TYPES, any_payload
+from tfx_graphlets.features.executions import READ_TYPES
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.gate_nodes import without_gates
@@ -164,8 +164,7 @@ def describe_trace(
       stage: where the gate stands.
       processes: how many work at the same time; above 1 they are forked.
       max_executions: about how many executions are worked on at once in each.
-      payloads: where statistics, schemas and metrics are; a shard of which
-        none is left is described in columns, others row by row.
+      payloads: where statistics, schemas and metrics are.
       role_of_type: as for ``segment``.
       progress: told of the shards' numbers and their count; hands them on.
 
@@ -181,8 +180,6 @@ def describe_trace(
     if max_executions < 1:
         raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
     trace = without_gates(trace)
-    if payloads is not None and not any_payload(trace, payloads):
-        payloads = None  # no shard has to look again
     work = _Work.of(trace, stage, max_executions, processes, payloads, role_of_type)
     numbers: Iterable[int] = range(len(work.shards))
     if progress is not None:

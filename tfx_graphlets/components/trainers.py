@@ -18,7 +18,7 @@ from tfx.types.channel import BaseChannel
 
 from tfx_graphlets.components.artifacts import GateDecision
 from tfx_graphlets.components.wiring import role_of_node
-from tfx_graphlets.features.contents import CODE_ROLES, joined_hash
+from tfx_graphlets.features.code import CODE_ROLES, joined_hash
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.code import hash_of_properties
 from tfx_graphlets.vocabulary import PropertyName, Role

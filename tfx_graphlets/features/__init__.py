@@ -1,7 +1,8 @@
 """Features of graphlets, as they could be known at a given stage.
 
-One file per group; each declares its features with stage, unit, meaning of
-missing and source. No feature of a stage changes when everything that is
+One module per group; each declares its features with stage, unit, meaning of
+missing and source, and computes them as columns, for any number of graphlets at
+once. No feature of a stage changes when everything that is
 recorded after that stage's moment is removed from the trace. Labels have no
 way in: nothing here imports ``graphlets.outcome``, and the fate of *earlier* graphlets is
 read from the trace as it stood at the moment.
@@ -16,18 +17,19 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import code, evaluation, history, input_data, model, rehearsal, shape
-from tfx_graphlets.features.columns import describe_columns
-from tfx_graphlets.features.columns.entries import Entries
-from tfx_graphlets.features.facts import Facts
-from tfx_graphlets.features.moment import decision_moment
-from tfx_graphlets.features.past import Past
-from tfx_graphlets.features.presence import any_payload
-from tfx_graphlets.features.registry import FeatureGroup, Value
-from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.features.view import View
+from tfx_graphlets.features.executions import Entries
+from tfx_graphlets.features.look_back import pieces
+from tfx_graphlets.features.table import (
+    Column,
+    Feature,
+    FeatureGroup,
+    FeatureKind,
+    FeatureTable,
+)
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.rehearsal import record
+from tfx_graphlets.graphlets.timeline import decision_moment
+from tfx_graphlets.payloads.decoded import DecodedPayloads
+from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import PropertyName, Stage
 
@@ -54,45 +56,24 @@ GROUPS: tuple[FeatureGroup, ...] = (
     rehearsal.GROUP,
 )
 
+_OF_SEGMENTATION = (PropertyName.STATE, PropertyName.PUSHED)
+
 
 def all_features(stage: Stage, groups: Sequence[FeatureGroup] = GROUPS) -> tuple[Feature, ...]:
     """Declarations of all features that are known at a stage, in column order."""
-    return tuple(
-        feature
-        for group in groups
-        for feature in group.features
-        if feature.stage.order <= stage.order
-    )
+    return tuple(feature for group in groups for feature in group.known_at(stage))
 
 
-def properties_read(stage: Stage) -> frozenset[str]:
+def properties_read(stage: Stage, groups: Sequence[FeatureGroup] = GROUPS) -> frozenset[str]:
     """Names of the MLMD properties that segmentation and the features of a stage read."""
-    names = {
-        PropertyName.STATE,
-        PropertyName.SPAN,
-        PropertyName.VERSION,
-        PropertyName.INPUT_FINGERPRINT,
-        PropertyName.BLESSED,
-        PropertyName.PUSHED,
-        PropertyName.MODULE_PATH,
-        PropertyName.CODE_KNOWN,
-        PropertyName.EVAL_CONFIG,
-        record.REHEARSED,
-        record.STAGE,
-        record.RUN,
-        record.TRAINER,
-        *record.MARGINS,
-    }
-    if stage.order >= Stage.TRAINER.order:
-        names |= {PropertyName.TRAIN_ARGS, PropertyName.CUSTOM_CONFIG}
-    return frozenset(names)
+    return frozenset(_OF_SEGMENTATION).union(*(group.properties_at(stage) for group in groups))
 
 
 def describe(
     graphlets: Graphlets,
     stage: Stage,
     *,
-    payloads: Payloads | None = None,
+    payloads: Payloads | DecodedPayloads | None = None,
     moment_ms: IntArray | None = None,
     rows: IntArray | None = None,
     groups: Sequence[FeatureGroup] = GROUPS,
@@ -115,7 +96,8 @@ def describe(
         history of later ones.
       stage: where the gate stands; features of later stages are left out.
       payloads: where statistics, schemas and metrics are; without them what
-        comes from them is missing.
+        comes from them is missing. What was decoded before, if it is to serve
+        several calls.
       moment_ms: int64 [number of rows], when each decision is taken, in
         milliseconds; ``decision_moment`` of the stage by default. For the
         graphlet of a Trainer that does not exist yet: now.
@@ -127,7 +109,8 @@ def describe(
       One row per graphlet, the same columns whatever the data.
 
     Raises:
-      InvalidArgumentError: ``moment_ms`` has another length than the rows.
+      InvalidArgumentError: ``moment_ms`` has another length than the rows, or a
+        group does not return the features that it declares.
     """
     describer = Describer(graphlets, stage, payloads=payloads, groups=groups)
     return describer.describe(rows=rows, moment_ms=moment_ms)
@@ -137,8 +120,7 @@ class Describer:
     """Describes graphlets of one trace, also as if a gate had skipped some.
 
     What it looks up and decodes it keeps, so that describing row by row, as a
-    replay does, costs little more than all at once. Where no payload is there, and
-    while nothing is skipped, it describes by columns: a corpus in seconds.
+    replay does, costs little more than all at once.
     """
 
     def __init__(
@@ -146,42 +128,19 @@ class Describer:
         graphlets: Graphlets,
         stage: Stage,
         *,
-        payloads: Payloads | None = None,
+        payloads: Payloads | DecodedPayloads | None = None,
         groups: Sequence[FeatureGroup] = GROUPS,
     ) -> None:
         """Makes one; see ``describe`` for the arguments."""
         self.graphlets, self.stage = graphlets, stage
         self.features = all_features(stage, groups)
         self._groups = tuple(groups)
-        self._payloads = payloads
-        self._skips = False
-
-    @functools.cached_property
-    def _entries(self) -> Entries:
-        return Entries(self.graphlets)
-
-    @functools.cached_property
-    def _facts(self) -> Facts:
-        return Facts(self.graphlets, self._payloads)
-
-    @functools.cached_property
-    def _past(self) -> Past:
-        return Past(self._facts)
-
-    @property
-    def _by_columns(self) -> bool:
-        return not self._skips and self._groups == GROUPS and not self._has_payloads
-
-    @functools.cached_property
-    def _has_payloads(self) -> bool:
-        payloads = self._payloads
-        return payloads is not None and any_payload(self.graphlets.trace, payloads)
+        self._entries = Entries(graphlets, DecodedPayloads.of(payloads or NoPayloads()))
 
     @functools.cached_property
     def moment_ms(self) -> IntArray:
         """``decision_moment`` of every graphlet, int64 [n], milliseconds."""
-        timeline = self._entries.timeline if self._by_columns else self._facts.timeline
-        return decision_moment(self.graphlets, self.stage, timeline)
+        return decision_moment(self.graphlets, self.stage, self._entries.timeline)
 
     def describe(
         self, *, rows: IntArray | None = None, moment_ms: IntArray | None = None
@@ -195,23 +154,26 @@ class Describer:
             raise InvalidArgumentError(
                 "moment_ms", len(moment_ms), f"its length must be {len(numbers)}, one for each row"
             )
-        moment_ms = np.asarray(moment_ms, np.int64)
-        if self._by_columns:
-            columns = describe_columns(self._entries, self.stage, self.features, numbers, moment_ms)
-        else:
-            columns = self._row_by_row(numbers, moment_ms)
+        columns = self._columns(numbers, np.asarray(moment_ms, np.int64))
         trainer = self.graphlets.trainer_id[numbers]
         return FeatureTable(self.stage, trainer, self.features, columns)
 
-    def _row_by_row(self, numbers: IntArray, moment_ms: IntArray) -> dict[str, Column]:
-        values: list[dict[str, Value]] = []
-        for graphlet, moment in zip(numbers.tolist(), moment_ms.tolist()):
-            view = View(self._past, graphlet, self.stage, moment)
-            row: dict[str, Value] = {}
+    def _columns(self, numbers: IntArray, moment_ms: IntArray) -> dict[str, Column]:
+        columns: dict[str, Column] = {}
+        names: dict[str, list[str | None]] = {}
+        for feature in self.features:
+            if feature.kind is FeatureKind.CATEGORY:
+                names[feature.name] = [None] * len(numbers)
+            else:
+                columns[feature.name] = np.full(len(numbers), np.nan)
+        for piece, rows in pieces(self._entries, self.stage, numbers, moment_ms):
             for group in self._groups:
-                row.update(group.describe(view))
-            values.append(row)
-        return {feature.name: _column(feature, values) for feature in self.features}
+                for name, values in group.values(rows).items():
+                    if name in names:
+                        names[name][piece] = values
+                    else:
+                        columns[name][piece] = values  # type: ignore[index]
+        return {**columns, **{name: tuple(values) for name, values in names.items()}}
 
     def skip(self, graphlet: int, spared: IntArray) -> None:
         """A gate skipped this graphlet: later rows do not see it.
@@ -220,22 +182,12 @@ class Describer:
           graphlet: its number.
           spared: int64 [k], positions of the executions that did not run.
         """
-        self._skips = True
-        self._past.hide(graphlet, spared.tolist())
+        self._entries.hide(graphlet, spared)
 
     def reset(self) -> None:
         """Nothing was skipped."""
-        self._skips = False
-        self.__dict__.pop("_past", None)
+        self._entries.show_all()
 
     def run(self, graphlet: int) -> None:
         """A gate let this graphlet run: all its executions did, whatever was spared before."""
-        if self._skips:
-            self._past.show(member.execution for member in self._facts.members(graphlet))
-
-
-def _column(feature: Feature, rows: list[dict[str, Value]]) -> Column:
-    values = [row.get(feature.name) for row in rows]
-    if feature.kind is FeatureKind.CATEGORY:
-        return tuple(None if value is None else str(value) for value in values)
-    return np.array([np.nan if value is None else value for value in values], np.float64)
+        self._entries.show(graphlet)

@@ -8,21 +8,37 @@ given by an import path, GraphletGen records a hash of the package (``gate.code`
 
 from __future__ import annotations
 
-import math
+import dataclasses
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
-from tfx_graphlets.features.evaluations import evaluation_of, rerun_expected
-from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
-from tfx_graphlets.features.table import Feature
-from tfx_graphlets.features.view import View
-from tfx_graphlets.vocabulary import Outcome, Role, Stage
+import numpy as np
 
+from tfx_graphlets.features.evaluators import evaluators_of, rerun_expected
+from tfx_graphlets.features.executions import run_of_artifacts
+from tfx_graphlets.features.look_back import Rows, Window, at, ratio
+from tfx_graphlets.features.spans import UNSEEN
+from tfx_graphlets.features.table import Feature, FeatureGroup, numbers
+from tfx_graphlets.graphlets.graphlet import Graphlets, Part
+from tfx_graphlets.graphlets.timeline import Timeline
+from tfx_graphlets.payloads.bounds import parsed_json
+from tfx_graphlets.rehearsal.record import RUN
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
+from tfx_graphlets.vocabulary import PropertyName, Role, Stage
+
+# Roles whose code the user writes, by their names in PropertyName.CODE_KNOWN.
+CODE_ROLES = {"transform": Role.TRANSFORM, "tuner": Role.TUNER, "trainer": Role.TRAINER}
+
+# TFX packs a user's module into a wheel whose version holds a hash of its content.
+_CODE_HASH = re.compile(r"\+([0-9a-f]{32,64})\b")
+_LOOK_BACK = 5  # graphlets with the same code in which an evaluation is looked for
 _NO_HASH = "no content hash recorded, or no such earlier graphlet"
 _SOURCES = {
     Role.TRANSFORM: "MLMD Transform.module_path, else Graphlets.code_known",
     Role.TRAINER: "MLMD Trainer.module_path and Tuner.module_path, else Graphlets.code_known",
 }
 _OF_HISTORY = "MLMD Trainer.module_path of the preceding graphlets"
-_LABELLED = (Outcome.PUSHED, Outcome.UNPUSHED)
 
 
 def _declared(whose: str, stage: Stage, source: str) -> tuple[Feature, ...]:
@@ -58,98 +74,246 @@ FEATURES = (
 )
 
 
-def describe(view: View) -> dict[str, Value]:
-    """Values of one row. ``code.previous_*`` is about the previous graphlet's code."""
-    codes = view.facts.codes
-    values: dict[str, Value] = {}
-    for whose, code in (("trainer", codes.trainer), ("transform", codes.transform)):
-        hashes: list[int] = code[view.previous].tolist()
-        if whose == "trainer" and hashes:
-            pushed = _at(view, hashes, view.last_pushed)
-            earlier = _compare(hashes[-1], hashes[:-1], view.outcomes[:-1], pushed)
-            # The previous graphlet itself is one of the graphlets with that code.
-            values.update(_named("code.previous", _with_one_more(earlier, view.outcomes[-1])))
-        own = int(code[view.graphlet])
-        if own >= 0:
-            pushed = _at(view, hashes, view.last_pushed)
-            values.update(_named(f"code.{whose}", _compare(own, hashes, view.outcomes, pushed)))
-            values.update(_named(f"code.{whose}", _with_code(view, own, hashes)))
+def columns(rows: Rows) -> dict[str, FloatArray]:
+    """Values by the second part of the feature's name, float64 [rows], NaN where missing."""
+    window, entries = rows.window, rows.entries
+    codes = entries.once("codes", lambda: GraphletCodes.of(entries.graphlets, entries.timeline))
+    trainers = codes.trainer[window.graphlet]
+    # The previous graphlet's code; it is itself one of the graphlets with that code.
+    latest = window.nth(1)
+    own = np.where(latest >= 0, trainers[latest], UNSEEN) if len(trainers) else latest
+    second = window.nth(2)
+    previous = _compared(window, own, trainers)
+    previous["same_1"] = np.where(own >= 0, _equal(own, trainers, second), np.nan)
+    values = {f"previous_{name}": value for name, value in previous.items()}
+    for whose, code in (("transform", codes.transform), ("trainer", codes.trainer)):
+        values.update(_named(whose, rows, code[rows.graphlet], code[window.graphlet]))
     return values
 
 
-GROUP = FeatureGroup(FEATURES, describe)
+def _named(whose: str, rows: Rows, own: IntArray, hashes: IntArray) -> Mapping[str, FloatArray]:
+    window, spans = rows.window, rows.own.spans
+    values = _compared(window, own, hashes)
+    values.update(_margins(rows, hashes == own[window.row], own >= 0))
+    same = (hashes == own[window.row]) & (window.digest == spans.digest[window.row])
+    some = (own >= 0) & (spans.counts > 0)
+    values["same_spans"] = np.where(some, window.count(same), np.nan)
+    values["rerun_expected"] = np.where(some, rerun_expected(rows, same), np.nan)
+    return {f"{whose}_{name}": value for name, value in values.items()}
 
 
-def _at(view: View, hashes: list[int], graphlet: int | None) -> int:
-    return -1 if graphlet is None else hashes[view.previous.index(graphlet)]
-
-
-def _compare(own: int, hashes: list[int], outcomes: list[Outcome], pushed: int) -> dict[str, float]:
-    """How a code compares with those of earlier graphlets, oldest first; -1 is not known."""
-    if own < 0:
-        return {}
-    values: dict[str, float] = {}
-    if hashes and hashes[-1] >= 0:
-        values["same_1"] = float(hashes[-1] == own)
-    if pushed >= 0:
-        values["same_pushed"] = float(pushed == own)
-    runs = 0
-    for earlier in reversed(hashes):
-        if earlier != own:
+def _margins(rows: Rows, same: BoolArray, known: BoolArray) -> Mapping[str, FloatArray]:
+    """Margins of the latest evaluated one among the last few graphlets with the same code."""
+    window, evaluators = rows.window, evaluators_of(rows.entries)
+    number = np.full(len(rows), UNSEEN, np.int64)
+    for n in range(1, _LOOK_BACK + 1):
+        place = np.where(known & (number == UNSEEN), window.nth_flagged(same, n), UNSEEN)
+        if not (place >= 0).any():
             break
-        runs += 1
-    values["runs"] = float(runs)
-    fates = [
-        outcome is Outcome.PUSHED
-        for earlier, outcome in zip(hashes, outcomes)
-        if earlier == own and outcome in _LABELLED
-    ]
-    values["pushes"] = float(sum(fates))
-    values["labelled"] = float(len(fates))
-    if fates:
-        values["push_share"] = sum(fates) / len(fates)
-        values["last_pushed"] = float(fates[-1])
-    return values
+        number = np.where(number == UNSEEN, evaluators.at(window, place), number)
+    margin = evaluators.values("value_margin", number)
+    return {
+        "value_margin": margin,
+        "value_failed": np.where(np.isnan(margin), np.nan, margin < 0),
+        "change_margin": evaluators.values("change_margin", number),
+    }
 
 
-def _with_one_more(values: dict[str, float], outcome: Outcome) -> dict[str, float]:
-    """The same with one more, latest graphlet of that code."""
-    if not values:
-        return values
-    result = {**values, "runs": values["runs"] + 1}
-    if outcome in _LABELLED:
-        pushed = float(outcome is Outcome.PUSHED)
-        result["pushes"] += pushed
-        result["labelled"] += 1
-        result["push_share"] = result["pushes"] / result["labelled"]
-        result["last_pushed"] = pushed
+def _compared(window: Window, own: IntArray, hashes: IntArray) -> dict[str, FloatArray]:
+    """How a code compares with those of the graphlets in the window.
+
+    Args:
+      window: the graphlets.
+      own: int64 [rows], number of each row's code, UNSEEN where none is known.
+      hashes: int64 [places], of the graphlets'.
+    """
+    same: BoolArray = hashes == own[window.row]
+    fates = same & window.labelled
+    labelled, pushes = window.count(fates), window.count(fates & window.pushed)
+    values = {
+        "same_1": _equal(own, hashes, window.nth(1)),
+        "same_pushed": _equal(own, hashes, window.last_pushed),
+        # Graphlets after the last one with another code.
+        "runs": (window.start[1:] - 1 - _at_least(window, window.last(~same))).astype(float),
+        "pushes": pushes.astype(float),
+        "push_share": ratio(pushes, labelled),
+        "last_pushed": at(window.pushed, window.last(fates)),
+    }
+    return {name: np.where(own >= 0, value, np.nan) for name, value in values.items()}
+
+
+def _at_least(window: Window, places: IntArray) -> IntArray:
+    """Places, or the one before the window's first where there is none."""
+    return np.where(places >= 0, places, window.start[:-1] - 1)
+
+
+def _equal(own: IntArray, hashes: IntArray, places: IntArray) -> FloatArray:
+    """1 where the code at a place is the row's own, 0 where not; NaN if not known."""
+    other = at(hashes, places)
+    return np.where(np.isnan(other) | (other < 0), np.nan, other == own)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GraphletCodes:
+    """The user's code of graphlets: what a compiled pipeline holds before anything runs.
+
+    Numbers, equal for equal code, -1 where it is not known. What the executions
+    recorded counts (MLMD ``module_path``); where they recorded nothing, what the
+    GraphletGen of the run did (``PropertyName.CODE_KNOWN``). Of a Trainer that is
+    pending, what was said of it.
+
+    Attributes:
+      by_role: by name of the role, int64 [n], code into ``hashes``:
+        ``transform``, of the Transforms that had ended when the Trainer was created,
+        of those of its run where there are some; ``tuner``, of the Tuners of its run;
+        ``trainer``.
+      hashes: the hashes.
+    """
+
+    by_role: Mapping[str, IntArray]
+    hashes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, graphlets: Graphlets, timeline: Timeline) -> GraphletCodes:
+        """Of all graphlets of the timeline."""
+        executed, hashes = code_hashes(graphlets)
+        number_of = {text: number for number, text in enumerate(hashes)}
+        found = {
+            "transform": _code_before(graphlets, timeline, Role.TRANSFORM, executed, number_of),
+            "tuner": _code_before(graphlets, timeline, Role.TUNER, executed, number_of),
+            "trainer": executed[graphlets.trainer],
+        }
+        for graphlet, known, pending in _codes_told(graphlets):
+            for name, text in known.items():
+                if pending or found[name][graphlet] < 0:
+                    found[name][graphlet] = number_of.setdefault(text, len(number_of))
+        return cls(found, tuple(number_of))
+
+    @property
+    def transform(self) -> IntArray:
+        """Code of the Transforms, int64 [n]."""
+        return self.by_role["transform"]
+
+    @functools.cached_property
+    def trainer(self) -> IntArray:
+        """Code of the Trainer and of its run's Tuners, int64 [n]; no code into ``hashes``."""
+        trainer, tuner = self.by_role["trainer"], self.by_role["tuner"]
+        return np.where(trainer < 0, -1, (tuner + 1) * len(self.hashes) + trainer)
+
+    def known(self, graphlet: int) -> dict[str, str]:
+        """Hashes of one graphlet by name of the role; what is not known is left out."""
+        numbers = {name: int(code[graphlet]) for name, code in self.by_role.items()}
+        return {name: self.hashes[number] for name, number in numbers.items() if number >= 0}
+
+
+def joined_hash(hashes: Iterable[str]) -> str:
+    """One text for the code of several nodes of one role, whatever their order."""
+    return "+".join(sorted(set(hashes)))
+
+
+def code_hash(module_path: str) -> str:
+    """The content hash that TFX has put into a ``module_path``; "" where there is none."""
+    found = _CODE_HASH.search(module_path)
+    return found.group(1) if found else ""
+
+
+def _code_before(
+    graphlets: Graphlets,
+    timeline: Timeline,
+    role: Role,
+    executed: IntArray,
+    number_of: dict[str, int],
+) -> IntArray:
+    """Code of the executions of a role that had ended before each Trainer, int64 [n].
+
+    Of a Tuner those of the Trainer's run alone: hyperparameters that an earlier
+    run has found are data. Several hashes are one number, by ``joined_hash``.
+    """
+    index, trainer = graphlets.executions.index, graphlets.trainer
+    rows = np.flatnonzero((graphlets.part == Part.UPSTREAM) & (graphlets.role[index] == role))
+    row_of = graphlets.executions.rows()[rows] if len(rows) else rows
+    created = graphlets.trace.executions.create_ms[trainer[row_of]]
+    kept = (timeline.known_ms[rows] <= created) & (executed[index[rows]] >= 0)
+    rows, row_of = rows[kept], row_of[kept]
+    in_run = timeline.in_run[rows]
+    has_own = np.zeros(len(trainer), bool)
+    has_own[row_of[in_run]] = True
+    if role is Role.TUNER:
+        has_own[:] = True
+    chosen = in_run | ~has_own[row_of]
+    width, hashes = max(len(number_of), 1), list(number_of)
+    pairs = np.unique(row_of[chosen] * width + executed[index[rows[chosen]]])
+    owner, code = pairs // width, pairs % width
+    result = np.full(len(trainer), -1, np.int64)
+    result[owner] = code
+    for graphlet in np.unique(owner[1:][np.diff(owner) == 0]).tolist():
+        several = joined_hash(hashes[one] for one in code[owner == graphlet].tolist())
+        result[graphlet] = number_of.setdefault(several, len(number_of))
     return result
 
 
-def _with_code(view: View, own: int, hashes: list[int]) -> dict[str, float]:
-    """How the latest evaluated graphlet of that code did, and re-runs of this very one."""
-    of_code = [graphlet for graphlet, earlier in zip(view.previous, hashes) if earlier == own]
-    values = _margins(view, of_code)
-    spans = frozenset(view.spans)
-    if spans:
-        same = [seen for seen in map(view.seen, of_code) if seen.span_set == spans]
-        values["same_spans"] = float(len(same))
-        expected = rerun_expected(view, [seen.outcome for seen in same])
-        if expected is not None:
-            values["rerun_expected"] = expected
-    return values
+def _codes_told(graphlets: Graphlets) -> Iterator[tuple[int, Mapping[str, str], bool]]:
+    """Graphlet, hashes by name of the role, and whether its Trainer is pending."""
+    trace, trainer = graphlets.trace, graphlets.trainer
+    executions, artifacts = trace.executions, trace.artifacts
+    own = executions.properties.text_codes(PropertyName.CODE_KNOWN, len(executions))
+    for graphlet in np.flatnonzero(own[trainer] >= 0).tolist():
+        text = executions.properties.strings[int(own[trainer[graphlet]])]
+        yield graphlet, _hashes_of(parsed_json(text)), True
+    recorded = artifacts.properties.text_codes(PropertyName.CODE_KNOWN, len(artifacts))
+    rows = np.flatnonzero(recorded >= 0)
+    if not len(rows):
+        return
+    read = {
+        code: found
+        for code in np.unique(recorded[rows]).tolist()
+        if isinstance(found := parsed_json(artifacts.properties.strings[code]), dict)
+    }
+    of_run: dict[str, list[int]] = {}
+    for row, run in run_of_artifacts(trace, rows).items():
+        of_run.setdefault(run, []).append(row)
+    run_of, node_of = trace.run_of_execution, trace.node_of_execution
+    for graphlet, execution in enumerate(trainer.tolist()):
+        rows_of_run = of_run.get(trace.context_name(int(run_of[execution])) or "", ())
+        before = [
+            row
+            for row in rows_of_run
+            if artifacts.create_ms[row] <= executions.create_ms[execution]
+        ]
+        node = trace.context_name(int(node_of[execution])) or ""
+        for row in before[-1:]:
+            for name, known in read.get(int(recorded[row]), {}).items():
+                if name in ("", node) or node.endswith(f".{name}"):
+                    yield graphlet, _hashes_of(known), False
 
 
-def _margins(view: View, of_code: list[int]) -> dict[str, float]:
-    """Margins of the latest evaluated one of some graphlets."""
-    for graphlet in reversed(of_code[-5:]):
-        evaluation = evaluation_of(view.facts, view.seen(graphlet).members)
-        if evaluation is not None:
-            margin = evaluation.value_margin
-            values = {"value_margin": margin, "change_margin": evaluation.change_margin}
-            return values if math.isnan(margin) else {**values, "value_failed": float(margin < 0)}
-    return {}
+def _hashes_of(document: object) -> dict[str, str]:
+    """Hashes by name of the role; what is none is left out."""
+    if not isinstance(document, dict):
+        return {}
+    return {name: text for name in CODE_ROLES if isinstance(text := document.get(name), str)}
 
 
-def _named(prefix: str, values: dict[str, float]) -> dict[str, Value]:
-    return {f"{prefix}_{name}": value for name, value in values.items() if name != "labelled"}
+def code_hashes(graphlets: Graphlets) -> tuple[IntArray, tuple[str, ...]]:
+    """Content hash of each execution's user code (MLMD ``module_path``).
+
+    Returns: int64 [num_executions], code into the hashes, -1 where TFX recorded
+      none, or only a path, which does not change with the code; and the hashes.
+    """
+    executions = graphlets.trace.executions
+    code = executions.properties.text_codes(PropertyName.MODULE_PATH, len(executions))
+    number_of: dict[str, int] = {}
+    number = np.full(len(executions.properties.strings) + 1, -1, np.int64)
+    for text in np.unique(code[code >= 0]).tolist():
+        found = code_hash(executions.properties.strings[text])
+        if found:
+            number[text] = number_of.setdefault(found, len(number_of))
+    return number[code], tuple(number_of)
+
+
+GROUP = FeatureGroup(
+    "code",
+    FEATURES,
+    columns,
+    {Stage.INPUT: (PropertyName.MODULE_PATH, PropertyName.CODE_KNOWN, RUN)},
+)

@@ -1,19 +1,22 @@
 """Group ``evaluation``: how candidates fared against the thresholds.
 
 Of the preceding graphlets at every stage; of the graphlet itself at stage
-``validation``. Which metric and which margins: see ``evaluations``.
+``validation``. The metric is the first with a change threshold in the Evaluator's
+``eval_config``, else the first with a threshold.
 """
 
 from __future__ import annotations
 
-import math
+import functools
 
 import numpy as np
 
-from tfx_graphlets.features.evaluations import Evaluation, clone_verdict, evaluation_of
-from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
-from tfx_graphlets.features.view import View
-from tfx_graphlets.vocabulary import Outcome, Role, Stage
+from tfx_graphlets.features.evaluators import Evaluators, evaluators_of
+from tfx_graphlets.features.look_back import Rows, Window, at, ratio
+from tfx_graphlets.features.spans import UNSEEN
+from tfx_graphlets.features.table import FeatureGroup, numbers
+from tfx_graphlets.trace.trace import FloatArray
+from tfx_graphlets.vocabulary import Outcome, PropertyName, Stage
 
 _NO_METRICS = "no earlier evaluation, its metrics are gone, or no threshold"
 _NO_BLESSING = "no such earlier graphlet, or no verdict"
@@ -124,108 +127,115 @@ FEATURES = (
     ),
 )
 
+_MOST = 5  # evaluations that are looked at
+_LOOK_BACK = 20  # graphlets in which they are looked for
 
-def describe(view: View) -> dict[str, Value]:
-    """Values of one row."""
-    values: dict[str, Value] = {}
-    values.update(_verdicts(view))
-    recent = _recent(view)
-    values.update(_history(view, recent))
-    clone = clone_verdict(view)
-    if clone is not None:
-        values["evaluation.clone_margin"] = clone.margin
-        values["evaluation.clone_passes"] = float(clone.passes)
-    if view.reaches(Stage.VALIDATION):
-        for role, name in (
-            (Role.MODEL_VALIDATOR, "blessed"),
-            (Role.INFRA_VALIDATOR, "infra_blessed"),
-        ):
-            values[f"evaluation.{name}"] = view.facts.verdict(view.own, role)
-        own = evaluation_of(view.facts, view.own)
-        if own is not None:
-            values["evaluation.metric"] = own.candidate
-            values["evaluation.value_margin"] = own.value_margin
-            values["evaluation.change_margin"] = own.change_margin
-            if recent:
-                gain = own.sign * (own.candidate - recent[-1][1].candidate)
-                values["evaluation.metric_gain"] = gain
+
+def columns(rows: Rows) -> dict[str, FloatArray]:
+    """Values by the second part of the feature's name, float64 [rows], NaN where missing."""
+    window, evaluators = rows.window, evaluators_of(rows.entries)
+    values = _verdicts(window)
+    recent = _Recent(rows, evaluators)
+    values.update(recent.columns())
+    clone = evaluators.clone(rows)
+    values["clone_margin"] = np.where(clone.known, clone.margin, np.nan)
+    values["clone_passes"] = np.where(clone.known, clone.passes, np.nan)
+    if rows.reaches(Stage.VALIDATION):
+        values["blessed"] = rows.own.blessed
+        said = rows.entries.verdicts
+        values["infra_blessed"] = said.of_infra(rows.own_row, rows.own_entry, len(rows))
+        own = evaluators.latest(*evaluators.of_own(rows), len(rows))
+        of_own = functools.partial(evaluators.values, numbers=own)
+        gain = of_own("candidate") - evaluators.values("candidate", recent.number[0])
+        values["metric"], values["metric_gain"] = of_own("candidate"), of_own("sign") * gain
+        values["value_margin"] = of_own("value_margin")
+        values["change_margin"] = of_own("change_margin")
     return values
 
 
-GROUP = FeatureGroup(FEATURES, describe)
-
-
-def _verdicts(view: View) -> dict[str, Value]:
-    values: dict[str, Value] = {}
-    verdicts = [seen.blessed for seen in view.seen_previous]
-    for n in (1, 2, 3):
-        if n <= len(verdicts):
-            values[f"evaluation.blessed_{n}"] = verdicts[-n]
-    known = [
-        (verdict == 1.0, outcome)
-        for verdict, outcome in zip(verdicts, view.outcomes)
-        if not math.isnan(verdict)
-    ]
-    if known:
-        recent = [good for good, _ in known[-5:]]
-        values["evaluation.blessed_rate_5"] = sum(recent) / len(recent)
-        good, outcome = known[-1]
-        values["evaluation.blessed_not_pushed_1"] = float(good and outcome is Outcome.UNPUSHED)
-    pushes = [outcome is Outcome.PUSHED for good, outcome in known if good][-5:]
-    if pushes:
-        values["evaluation.blessed_not_pushed_5"] = 1.0 - sum(pushes) / len(pushes)
-    runs = next((n for n, verdict in enumerate(reversed(verdicts)) if verdict == 1.0), None)
-    if runs is not None:
-        values["evaluation.runs_since_blessed"] = float(runs)
+def _verdicts(window: Window) -> dict[str, FloatArray]:
+    values = {f"blessed_{n}": at(window.blessed, window.nth(n)) for n in (1, 2, 3)}
+    spoken, good = ~np.isnan(window.blessed), window.blessed == 1.0
+    recent = window.in_last_flagged(spoken, 5)
+    values["blessed_rate_5"] = ratio(window.count(good & recent), window.count(recent))
+    not_pushed = good & (window.outcome == Outcome.UNPUSHED)
+    values["blessed_not_pushed_1"] = at(not_pushed, window.last(spoken))
+    recent = window.in_last_flagged(good, 5)
+    values["blessed_not_pushed_5"] = 1.0 - ratio(
+        window.count(window.pushed & recent), window.count(recent)
+    )
+    last = window.last_blessed
+    values["runs_since_blessed"] = np.where(last >= 0, window.start[1:] - 1 - last, np.nan)
     return values
 
 
-def _recent(view: View) -> list[tuple[int, Evaluation]]:
-    """The last five evaluations that were known, with their graphlets, oldest first."""
-    found: list[tuple[int, Evaluation]] = []
-    for graphlet in reversed(view.previous[-20:]):
-        evaluation = evaluation_of(view.facts, view.seen(graphlet).members)
-        if evaluation is not None:
-            found.append((graphlet, evaluation))
-        if len(found) == 5:
-            break
-    return found[::-1]
+class _Recent:
+    """The last five evaluations that were known before each row, the latest first.
+
+    Attributes:
+      number: int64 [5, rows], for ``Evaluators.values``; UNSEEN where there are fewer.
+      place: int64 [5, rows], of their graphlets.
+    """
+
+    def __init__(self, rows: Rows, evaluators: Evaluators) -> None:
+        self._window, self._evaluators = rows.window, evaluators
+        self.number = np.full((_MOST, len(rows)), UNSEEN, np.int64)
+        self.place = np.full((_MOST, len(rows)), UNSEEN, np.int64)
+        count = np.zeros(len(rows), np.int64)
+        for n in range(1, _LOOK_BACK + 1):
+            place = np.where(count < _MOST, self._window.nth(n), UNSEEN)
+            if not (place >= 0).any():
+                break
+            number = evaluators.at(self._window, place)
+            found = np.flatnonzero(number != UNSEEN)
+            self.number[count[found], found] = number[found]
+            self.place[count[found], found] = place[found]
+            count[found] += 1
+
+    def columns(self) -> dict[str, FloatArray]:
+        value = functools.partial(self._evaluators.values, numbers=self.number)
+        by_value, margin = value("value_margin"), _latest_first(value("change_margin"))
+        values = {
+            "metric_1": value("candidate")[0],
+            "baseline_1": value("baseline")[0],
+            "baseline_decay": self._decay(value("baseline")),
+            "value_margin_1": by_value[0],
+            "value_failures_5": ratio((by_value < 0).sum(0), (~np.isnan(by_value)).sum(0)),
+            "change_margin_1": margin[0],
+            "change_margin_2": margin[1],
+            "change_margin_3": margin[2],
+        }
+        count = (~np.isnan(margin)).sum(0)
+        mean = ratio(np.nansum(margin, 0), count)
+        values["change_margin_mean"] = mean
+        values["change_failures_5"] = ratio((margin < 0).sum(0), count)
+        deviation = np.sqrt(ratio(np.nansum((margin - mean) ** 2, 0), count))
+        values["change_margin_deviation"] = np.where(count > 1, deviation, np.nan)
+        steps = np.minimum(count, 3) - 1
+        first = np.take_along_axis(margin, np.maximum(steps, 0)[None], 0)[0]
+        values["change_margin_trend"] = ratio(margin[0] - first, steps)
+        return values
+
+    def _decay(self, baseline: FloatArray) -> FloatArray:
+        """How much worse the last blessed model did as a baseline since; 0 if it was none."""
+        blessed = self._window.last_blessed
+        then = self._evaluators.at(self._window, blessed)
+        since = _latest_first(np.where(self.place > blessed, baseline, np.nan))[0]
+        candidate = self._evaluators.values("candidate", then)
+        decay = self._evaluators.values("sign", then) * (candidate - since)
+        decay = np.where(np.isnan(since) & (then != UNSEEN), 0.0, decay)
+        return np.where(self.number[0] != UNSEEN, decay, np.nan)
 
 
-def _history(view: View, recent: list[tuple[int, Evaluation]]) -> dict[str, Value]:
-    if not recent:
-        return {}
-    latest = recent[-1][1]
-    values: dict[str, Value] = {
-        "evaluation.metric_1": latest.candidate,
-        "evaluation.baseline_1": latest.baseline,
-        "evaluation.value_margin_1": latest.value_margin,
-    }
-    by_value = [e.value_margin < 0 for _, e in recent if not math.isnan(e.value_margin)]
-    if by_value:
-        values["evaluation.value_failures_5"] = sum(by_value) / len(by_value)
-    margins = [e.change_margin for _, e in recent if not math.isnan(e.change_margin)]
-    for n in (1, 2, 3):
-        if n <= len(margins):
-            values[f"evaluation.change_margin_{n}"] = margins[-n]
-    if margins:
-        values["evaluation.change_margin_mean"] = float(np.mean(margins))
-        values["evaluation.change_failures_5"] = float(np.mean(np.array(margins) < 0))
-    if len(margins) > 1:
-        values["evaluation.change_margin_deviation"] = float(np.std(margins))
-        last = margins[-3:]
-        values["evaluation.change_margin_trend"] = (last[-1] - last[0]) / (len(last) - 1)
-    if view.last_blessed is not None:
-        values["evaluation.baseline_decay"] = _decay(view, view.last_blessed, recent)
-    return values
+def _latest_first(values: FloatArray) -> FloatArray:
+    """The same [k, rows] with what is NaN at the end."""
+    order = np.argsort(np.isnan(values), axis=0, kind="stable")
+    return np.take_along_axis(values, order, 0)
 
 
-def _decay(view: View, blessed: int, recent: list[tuple[int, Evaluation]]) -> float:
-    """How much worse a blessed model did as a baseline since; 0 if it has not been one."""
-    then = evaluation_of(view.facts, view.seen(blessed).members)
-    if then is None:
-        return math.nan
-    later = set(view.previous[view.previous.index(blessed) + 1 :])
-    baselines = [e.baseline for graphlet, e in recent if graphlet in later]
-    known = [baseline for baseline in baselines if not math.isnan(baseline)]
-    return then.sign * (then.candidate - known[-1]) if known else 0.0
+GROUP = FeatureGroup(
+    "evaluation",
+    FEATURES,
+    columns,
+    {Stage.INPUT: (PropertyName.BLESSED, PropertyName.EVAL_CONFIG)},
+)

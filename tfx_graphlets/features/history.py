@@ -5,19 +5,18 @@ The paper did not use it: it predicts each graphlet by itself.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy as np
 
-from tfx_graphlets.features.evaluations import rerun_expected
-from tfx_graphlets.features.facts import Member
-from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
-from tfx_graphlets.features.view import View
-from tfx_graphlets.vocabulary import Outcome, Stage
+from tfx_graphlets.features.evaluators import rerun_expected
+from tfx_graphlets.features.look_back import Rows, at, ratio
+from tfx_graphlets.features.table import FeatureGroup, numbers
+from tfx_graphlets.trace.ragged import medians
+from tfx_graphlets.trace.trace import FloatArray
+from tfx_graphlets.vocabulary import Outcome, PropertyName, Stage
 
 _HOUR_MS = 3_600_000
-_LABELLED = (Outcome.PUSHED, Outcome.UNPUSHED)
 _NONE_YET = "no such earlier graphlet, or its outcome not known yet"
 _NO_PUSH = "no push among the preceding graphlets"
 _OUTCOMES = "outcomes of the preceding graphlets, as of the moment"
@@ -138,90 +137,98 @@ FEATURES = (
 )
 
 
-def describe(view: View) -> dict[str, Value]:
-    """Values of one row."""
-    values: dict[str, Value] = {}
-    outcomes = view.outcomes
+def columns(rows: Rows) -> dict[str, FloatArray]:
+    """Values by the second part of the feature's name, float64 [rows], NaN where missing."""
+    window = rows.window
+    values: dict[str, FloatArray] = {}
+    known = window.outcome != Outcome.INCOMPLETE
+    failed = window.outcome == Outcome.FAILED
     for n in (1, 2, 3):
-        if n <= len(outcomes) and outcomes[-n] is not Outcome.INCOMPLETE:
-            values[f"history.pushed_{n}"] = float(outcomes[-n] is Outcome.PUSHED)
-    if outcomes and outcomes[-1] is not Outcome.INCOMPLETE:
-        values["history.failed_1"] = float(outcomes[-1] is Outcome.FAILED)
-    values["history.failures_5"] = float(outcomes[-5:].count(Outcome.FAILED))
-    values["history.pushes_3"] = float(outcomes[-3:].count(Outcome.PUSHED))
-    labels = [outcome is Outcome.PUSHED for outcome in outcomes if outcome in _LABELLED]
-    values["history.labelled"] = float(len(labels))
-    if labels:
-        values["history.push_rate"] = sum(labels) / len(labels)
-        for window in (5, 10, 20):
-            recent = labels[-window:]
-            values[f"history.push_rate_{window}"] = sum(recent) / len(recent)
-    streak = next((n for n, pushed in enumerate(reversed(labels)) if pushed), len(labels))
-    values["history.unpushed_streak"] = float(streak)
-    values.update(_since_push(view))
-    values.update(_rhythm(view))
-    values.update(_same_spans(view))
-    values["history.cost_so_far_ms"] = _cost(view, view.own)
-    if view.previous:
-        costs = [_cost(view, seen.members) for seen in view.seen_previous[-5:]]
-        values["history.previous_cost_ms"] = float(np.mean(costs))
+        values[f"pushed_{n}"] = at(np.where(known, window.pushed, np.nan), window.nth(n))
+    values["failed_1"] = at(np.where(known, failed, np.nan), window.nth(1))
+    values["failures_5"] = window.count(failed & window.in_last(5)).astype(float)
+    values["pushes_3"] = window.count(window.pushed & window.in_last(3)).astype(float)
+    labelled = window.count(window.labelled)
+    values["labelled"] = labelled.astype(float)
+    values["push_rate"] = ratio(window.count(window.pushed), labelled)
+    for n in (5, 10, 20):
+        recent = window.in_last_flagged(window.labelled, n)
+        values[f"push_rate_{n}"] = ratio(window.count(window.pushed & recent), window.count(recent))
+    values["unpushed_streak"] = _streak(rows)
+    values.update(_since_push(rows))
+    values.update(_rhythm(rows))
+    values.update(_same_spans(rows))
+    values["cost_so_far_ms"] = rows.own.cost_ms
+    recent = window.in_last(5)
+    places = np.flatnonzero(recent)
+    cost = np.bincount(
+        window.row[places], window.seen("cost_ms", places), minlength=window.num_rows
+    )
+    values["previous_cost_ms"] = ratio(cost, window.count(recent))
     return values
 
 
-GROUP = FeatureGroup(FEATURES, describe)
+def _streak(rows: Rows) -> FloatArray:
+    """Labelled graphlets after the last pushed one."""
+    window = rows.window
+    after = np.arange(len(window.row)) > window.last_pushed[window.row]
+    return window.count(window.labelled & after).astype(float)
 
 
-def _since_push(view: View) -> dict[str, Value]:
-    pushes = [at for at, outcome in enumerate(view.outcomes) if outcome is Outcome.PUSHED]
-    if not pushes or view.last_pushed is None:
-        return {}
-    runs = len(view.outcomes) - 1 - pushes[-1]
-    pushed_ms = view.seen(view.last_pushed).pushed_ms
-    values: dict[str, Value] = {
-        "history.runs_since_push": float(runs),
-        "history.hours_since_push": (view.moment_ms - pushed_ms) / _HOUR_MS,
+def _since_push(rows: Rows) -> Mapping[str, FloatArray]:
+    window, last = rows.window, rows.window.last_pushed
+    some = last >= 0
+    runs = np.where(some, window.start[1:] - 1 - last, np.nan)
+    pushed_ms = np.zeros(len(rows), np.int64)
+    pushed_ms[some] = window.seen("pushed_ms", last[some])
+    hours = np.where(some, (rows.moment_ms - pushed_ms) / _HOUR_MS, np.nan)
+    pushes, first = window.count(window.pushed), window.first(window.pushed)
+    # The gap that would end if this graphlet were pushed, against those that ended.
+    gap = ratio((last - first).astype(float), np.where(pushes > 1, pushes - 1, 0))
+    return {
+        "runs_since_push": runs,
+        "hours_since_push": hours,
+        "push_gap_ratio": ratio(runs + 1, np.nan_to_num(gap)),
     }
-    if len(pushes) > 1:
-        # The gap that would end if this graphlet were pushed, against those that ended.
-        values["history.push_gap_ratio"] = (runs + 1) / float(np.mean(np.diff(pushes)))
-    return values
 
 
-def _rhythm(view: View) -> dict[str, Value]:
-    moment_hours = view.moment_ms / _HOUR_MS
-    values: dict[str, Value] = {
-        "history.hour_of_day": moment_hours % 24,
-        "history.day_of_week": float((int(moment_hours // 24) + 3) % 7),  # 1970-01-01: a Thursday
+def _rhythm(rows: Rows) -> Mapping[str, FloatArray]:
+    window = rows.window
+    hours = rows.moment_ms / _HOUR_MS
+    days = (hours // 24).astype(np.int64)
+    created = rows.entries.lanes.create_ms[window.graphlet] / _HOUR_MS
+    since = hours - at(created, window.nth(1))
+    recent = np.flatnonzero(window.in_last(11))
+    # Gaps between neighbours in the same window.
+    row = window.row[recent]
+    same = row[1:] == row[:-1]
+    gaps = np.diff(created[recent])[same]
+    median = medians(row[1:][same], gaps, window.num_rows)
+    return {
+        "hour_of_day": hours % 24,
+        "day_of_week": ((days + 3) % 7).astype(float),  # 1970-01-01 was a Thursday
+        "hours_since_previous": since,
+        "rhythm_ratio": ratio(since, np.nan_to_num(median)),
     }
-    if view.previous:
-        created = view.facts.lanes.create_ms[view.previous[-11:]] / _HOUR_MS
-        gap = moment_hours - float(created[-1])
-        values["history.hours_since_previous"] = gap
-        median = float(np.median(np.diff(created))) if len(created) > 1 else math.nan
-        if median > 0:
-            values["history.rhythm_ratio"] = gap / median
-    return values
 
 
-def _same_spans(view: View) -> dict[str, Value]:
-    own = frozenset(view.spans)
-    if not own:
-        return {}
-    same = [seen.outcome for seen in view.seen_previous if seen.span_set == own]
-    values: dict[str, Value] = {
-        "history.same_spans_runs": float(len(same)),
-        "history.same_spans_unpushed": float(same.count(Outcome.UNPUSHED)),
-        "history.same_spans_pushed": float(same.count(Outcome.PUSHED)),
+def _same_spans(rows: Rows) -> Mapping[str, FloatArray]:
+    window, spans = rows.window, rows.own.spans
+    same = window.digest == spans.digest[window.row]
+    some = spans.counts > 0
+    counts = {
+        "same_spans_runs": same,
+        "same_spans_unpushed": same & (window.outcome == Outcome.UNPUSHED),
+        "same_spans_pushed": same & window.pushed,
     }
-    expected = rerun_expected(view, same)
-    if expected is not None:
-        values["history.rerun_expected"] = expected
+    values = {name: np.where(some, window.count(flag), np.nan) for name, flag in counts.items()}
+    values["rerun_expected"] = np.where(some, rerun_expected(rows, same), np.nan)
     return values
 
 
-def _cost(view: View, members: Iterable[Member]) -> float:
-    """Cost of the executions of a graphlet's own run; of all if it has no run."""
-    cost = view.facts.graphlets.cost
-    members = list(members)
-    own_run = [member for member in members if member.in_run]
-    return float(sum(cost[member.execution] for member in own_run or members))
+GROUP = FeatureGroup(
+    "history",
+    FEATURES,
+    columns,
+    {Stage.INPUT: (PropertyName.PUSHED, PropertyName.EVAL_CONFIG)},
+)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable
 
 import numpy as np
 
 from tfx_graphlets.features import datasets
-from tfx_graphlets.features.facts import Span
-from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
-from tfx_graphlets.features.view import View
-from tfx_graphlets.payloads.similarity import jaccard
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.features.executions import Entries
+from tfx_graphlets.features.look_back import Rows, Window, ratio
+from tfx_graphlets.features.spans import UNSEEN, Spans
+from tfx_graphlets.features.table import FeatureGroup, numbers
+from tfx_graphlets.graphlets.graphlet import Part
+from tfx_graphlets.payloads.bounds import parsed_json
+from tfx_graphlets.trace.ragged import Ragged, medians, of_distinct, within
+from tfx_graphlets.trace.trace import FloatArray, IntArray
+from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role, Stage
 
 _NO_PREVIOUS = "no such earlier graphlet, or no spans"
 _NO_SIZE = "no input_fingerprint, or no earlier graphlet"
 _SPANS = "Examples artifacts of ExampleGen; Xin et al. 2021"
 _SIZE = "MLMD Examples.input_fingerprint, total_bytes"
+_NO_SCHEMA = "a schema is gone, or no such earlier graphlet"
+_ANOMALIES = "SchemaDiff.pb of ExampleValidator"
+_SCHEMA = "schema.pbtxt"
 
 _INPUT_FEATURES = (
     *numbers(
@@ -95,95 +102,284 @@ _INPUT_FEATURES = (
     ),
 )
 
-FEATURES = (*_INPUT_FEATURES, *datasets.FEATURES)
+_OF_ANOMALIES = (
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        "anomalies are gone",
+        _ANOMALIES,
+        anomalies="count, latest check of each span",
+        newest_anomalies="count, newest span",
+    ),
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        "not recorded",
+        "MLMD ExampleAnomalies.blessed",
+        anomalous_splits="count, newest span",
+    ),
+)
+_OF_SCHEMAS = (
+    *numbers(
+        "input_data",
+        Stage.PRE,
+        _NO_SCHEMA,
+        _SCHEMA,
+        schema_changed_1="0 or 1",
+        schema_changed_pushed="0 or 1",
+        schema_features_added="count, against the previous graphlet",
+        schema_features_removed="count, against the previous graphlet",
+    ),
+)
+FEATURES = (
+    *_INPUT_FEATURES,
+    *datasets.COMPARED,
+    *_OF_ANOMALIES,
+    *_OF_SCHEMAS,
+    *datasets.USUAL,
+)
 
 
-def describe(view: View) -> dict[str, Value]:
-    """Values of one row."""
-    spans = view.spans
-    values: dict[str, Value] = {"input_data.spans": float(len(spans))}
-    newest = _newest(spans.values())
-    days = sorted({span.number for span in spans.values() if not math.isnan(span.number)})
-    if days:
-        values["input_data.span_weekday"] = days[-1] % 7
-        values["input_data.missing_spans"] = days[-1] - days[0] + 1 - len(days)
-    if view.previous:
-        unseen = set(spans)
-        for earlier in reversed(view.seen_previous):
-            unseen -= earlier.span_set
-            if not unseen:
-                break
-        values["input_data.unseen_spans"] = float(len(unseen))
+def columns(rows: Rows) -> dict[str, FloatArray]:
+    """Values by the second part of the feature's name, float64 [rows], NaN where missing."""
+    window, own = rows.window, rows.own.spans
+    values: dict[str, FloatArray] = {"spans": own.counts.astype(float)}
+    values["span_weekday"], values["missing_spans"] = _days(own)
+    values["unseen_spans"] = np.where(window.counts > 0, _unseen(rows), np.nan)
     for n in (1, 2, 3):
-        graphlet = view.nth_previous(n)
-        if graphlet is not None:
-            values[f"input_data.jaccard_{n}"] = jaccard(spans, view.seen(graphlet).spans)
-    if view.last_blessed is not None:
-        other = view.seen(view.last_blessed).spans
-        values["input_data.jaccard_blessed"] = jaccard(spans, other)
-        if spans and other:
-            added = [span for identity, span in spans.items() if identity not in other]
-            values["input_data.new_bytes_share_blessed"] = _ratio(
-                sum(span.bytes for span in added), total_bytes(spans.values())
-            )
-    for graphlet, names in (
-        (view.nth_previous(1), ("span_step", "new_spans", "bytes_ratio_1")),
-        (view.last_pushed, ("span_step_since_push", "new_spans_since_push", "bytes_ratio_pushed")),
+        values[f"jaccard_{n}"] = _jaccard(rows, window.nth(n))
+    values["jaccard_pushed"] = _jaccard(rows, window.last_pushed)
+    values["jaccard_blessed"] = _jaccard(rows, window.last_blessed)
+    values["new_bytes_share_blessed"] = _new_bytes_share(rows, window.last_blessed)
+    for places, step, new, size in (
+        (window.nth(1), "span_step", "new_spans", "bytes_ratio_1"),
+        (window.last_pushed, "span_step_since_push", "new_spans_since_push", "bytes_ratio_pushed"),
     ):
-        if graphlet is None:
-            continue
-        others = view.seen(graphlet).spans
-        if not others or not spans:
-            continue
-        step, new, ratio = (f"input_data.{name}" for name in names)
-        values[step] = newest.number - _newest(others.values()).number
-        values[new] = float(len(set(spans) - set(others)))
-        values[ratio] = _ratio(total_bytes(spans.values()), total_bytes(others.values()))
-    if view.last_pushed is not None:
-        values["input_data.jaccard_pushed"] = jaccard(spans, view.seen(view.last_pushed).spans)
-    values.update(_sizes(view, newest))
-    if view.reaches(Stage.PRE):
-        values.update(datasets.describe(view))
+        other = window.spans(places)
+        both = (own.counts > 0) & (other.counts > 0)
+        added = own.counts - _shared(own, other)
+        values[step] = np.where(both, own.newest_number - other.newest_number, np.nan)
+        values[new] = np.where(both, added, np.nan)
+        values[size] = np.where(both, ratio(own.bytes, np.nan_to_num(other.bytes)), np.nan)
+    values["bytes"] = own.bytes
+    values["bytes_ratio_mean"], values["newest_bytes_ratio"] = _sizes(rows)
+    if rows.reaches(Stage.PRE):
+        values.update(_anomalies(rows))
+        values.update(_schemas(rows))
+        values.update(datasets.columns(rows))
     return values
 
 
-GROUP = FeatureGroup(FEATURES, describe)
+def _shared(own: Spans, other: Spans) -> IntArray:
+    """Number of spans that are in both, int64 [rows]."""
+    inside = own.ragged.in_other(other.ragged)
+    return np.bincount(own.ragged.rows[inside], minlength=len(own.counts))
 
 
-def total_bytes(spans: Collection[Span]) -> float:
-    """Bytes of all spans; NaN where there are none or one has no size."""
-    return sum(span.bytes for span in spans) if spans else math.nan
+def _jaccard(rows: Rows, places: IntArray) -> FloatArray:
+    own, other = rows.own.spans, rows.window.spans(places)
+    shared = _shared(own, other)
+    share = ratio(shared, own.counts + other.counts - shared)
+    return np.where(places >= 0, share, np.nan)
 
 
-def _sizes(view: View, newest: Span) -> dict[str, Value]:
-    earlier = [seen.spans for seen in view.seen_previous[-10:]]
-    totals = [total_bytes(spans.values()) for spans in earlier if spans]
-    others = {
-        identity: span.bytes
-        for spans in (*earlier, view.spans)
-        for identity, span in spans.items()
-        if identity != newest.identity and not math.isnan(span.bytes)
-    }
-    total = total_bytes(view.spans.values())
-    known = [value for value in totals if not math.isnan(value)]
-    return {
-        "input_data.bytes": total,
-        "input_data.bytes_ratio_mean": _ratio(total, float(np.mean(known)) if known else math.nan),
-        "input_data.newest_bytes_ratio": _ratio(
-            newest.bytes, float(np.median(list(others.values()))) if others else math.nan
-        ),
-    }
+def _new_bytes_share(rows: Rows, places: IntArray) -> FloatArray:
+    own, other = rows.own.spans, rows.window.spans(places)
+    added = ~own.ragged.in_other(other.ragged)
+    size = own.contents.bytes[own.ragged.value]
+    new = np.bincount(own.ragged.rows[added], size[added], len(rows))
+    both = (own.counts > 0) & (other.counts > 0)
+    return np.where(both, ratio(new, np.nan_to_num(own.bytes)), np.nan)
 
 
-def _newest(spans: Collection[Span]) -> Span:
-    """The span with the highest number, the latest artifact where several have it."""
-    nothing = Span(-1, math.nan, math.nan)
-    return max(
-        spans,
-        key=lambda span: (-1.0 if math.isnan(span.number) else span.number, span.identity),
-        default=nothing,
+def _days(own: Spans) -> tuple[FloatArray, FloatArray]:
+    """Newest span modulo 7, and gaps within the window."""
+    row, number = own.ragged.rows, own.contents.number[own.ragged.value]
+    known = ~np.isnan(number)
+    row, number = row[known], number[known]
+    order = np.lexsort((number, row))
+    row, number = row[order], number[order]
+    counts = np.bincount(row, minlength=len(own.counts))
+    end = np.cumsum(counts)
+    some = np.flatnonzero(counts)
+    newest, oldest = number[end[some] - 1], number[end[some] - counts[some]]
+    repeats = np.zeros(len(number), bool)
+    repeats[1:] = (row[1:] == row[:-1]) & (number[1:] == number[:-1])
+    distinct = np.bincount(row[~repeats], minlength=len(own.counts))[some]
+    weekday, missing = (np.full(len(own.counts), np.nan) for _ in range(2))
+    weekday[some] = newest % 7
+    missing[some] = newest - oldest + 1 - distinct
+    return weekday, missing
+
+
+def _unseen(rows: Rows) -> FloatArray:
+    """Spans that no graphlet in the window was seen to be trained on, float64 [rows]."""
+    own, entries = rows.own.spans, rows.entries
+    row, identity = own.ragged.rows, own.ragged.value
+    if entries.hides:
+        return _unseen_late(rows, np.arange(len(rows))).astype(float)
+    # The latest graphlet of any lane with the span, among those before the row.
+    keys, width = entries.occurrences, max(len(entries.graphlets), 1)
+    at = np.searchsorted(keys, identity * width + rows.high[row]) - 1
+    found = np.full(len(row), -1, np.int64)
+    found[at >= 0] = keys[at[at >= 0]]
+    seen = found >= identity * width + rows.low[row]
+    unseen = np.bincount(row[~seen], minlength=len(rows))
+    late = rows.window.rows_seen_late
+    unseen[late] = _unseen_late(rows, late)
+    return unseen.astype(float)
+
+
+def _unseen_late(rows: Rows, late: IntArray) -> IntArray:
+    """The same for rows whose window was not seen then as it was in the end."""
+    window, own = rows.window, rows.own.spans.take(late)
+    index, places = within(window.start, late)
+    spans = window.spans(places)
+    seen = Ragged.of(index[spans.ragged.rows], spans.ragged.value, len(late))
+    inside = own.ragged.in_other(seen.sorted())
+    return own.counts - np.bincount(own.ragged.rows[inside], minlength=len(late))
+
+
+def _sizes(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    """Bytes by the mean of the last 10, and of the newest span by the median of earlier ones."""
+    window, own = rows.window, rows.own.spans
+    places = np.flatnonzero(window.in_last(10))
+    earlier, row = window.spans(places), window.row[places]
+    known = ~np.isnan(earlier.bytes)
+    total = np.bincount(row[known], earlier.bytes[known], len(rows))
+    mean = ratio(total, np.bincount(row[known], minlength=len(rows)))
+
+    num_artifacts = max(len(own.contents.identity), 1)
+    pair_row = np.concatenate([row[earlier.ragged.rows], own.ragged.rows])
+    identity = np.concatenate([earlier.ragged.value, own.ragged.value])
+    keys = np.unique(pair_row * num_artifacts + identity)
+    pair_row, identity = keys // num_artifacts, keys % num_artifacts
+    others = identity != own.newest[pair_row]
+    size = own.contents.bytes[identity]
+    median = medians(pair_row[others], size[others], len(rows))
+    return (
+        ratio(own.bytes, np.nan_to_num(mean)),
+        ratio(own.newest_bytes, np.nan_to_num(median)),
     )
 
 
-def _ratio(value: float, reference: float) -> float:
-    return value / reference if reference > 0 else math.nan
+def _anomalies(rows: Rows) -> dict[str, FloatArray]:
+    """Anomalies by the latest check of each span."""
+    entries, spans = rows.entries, rows.own.spans
+    checks, row = entries.checks(ArtifactType.EXAMPLE_ANOMALIES), spans.ragged.rows
+    newest = checks.latest(spans.newest, rows.moment_ms)
+    counts = _num_anomalies(entries, checks.latest(spans.ragged.value, rows.moment_ms[row]))
+    known = ~np.isnan(counts)
+    total = np.bincount(row[known], counts[known], len(rows))
+    some = np.bincount(row[known], minlength=len(rows)) > 0
+    return {
+        "anomalies": np.where(some, total, np.nan),
+        "newest_anomalies": _num_anomalies(entries, newest),
+        "anomalous_splits": _unblessed_splits(entries, newest),
+    }
+
+
+def _num_anomalies(entries: Entries, artifact: IntArray) -> FloatArray:
+    """Number of anomalies of each ExampleAnomalies artifact; NaN where it is gone."""
+    return of_distinct(
+        lambda one: entries.decoded.num_anomalies(entries.uri(one)),
+        entries.only_readable(artifact),
+    )
+
+
+def _unblessed_splits(entries: Entries, artifact: IntArray) -> FloatArray:
+    """By the property ``blessed``, JSON by split; NaN where it is not recorded so."""
+    properties = entries.trace.artifacts.properties
+    code = properties.text_codes(PropertyName.BLESSED, len(entries.trace.artifacts))
+    code = np.append(code, UNSEEN)[artifact]
+    distinct, place = np.unique(code, return_inverse=True)
+    counts = [
+        _count(properties.strings[one]) if one >= 0 else math.nan for one in distinct.tolist()
+    ]
+    return np.array(counts or [math.nan])[place.reshape(-1)]
+
+
+def _count(blessed: str) -> float:
+    splits = parsed_json(blessed)
+    if not isinstance(splits, dict):
+        return math.nan
+    return float(sum(1 for value in splits.values() if value == 0))
+
+
+def _schemas(rows: Rows) -> dict[str, FloatArray]:
+    entries, window = rows.entries, rows.window
+    own = _schema(entries, rows.graphlet, rows.own_row, rows.own_entry)
+    previous, pushed = (_schema_at(window, place) for place in (window.nth(1), window.last_pushed))
+
+    def compared(function: Callable[[str, str], float], *pair: IntArray) -> FloatArray:
+        return of_distinct(lambda one, other: function(entries.uri(one), entries.uri(other)), *pair)
+
+    changed, added = entries.decoded.schema_changed, entries.decoded.features_added
+    return {
+        "schema_changed_1": compared(changed, own, previous),
+        "schema_changed_pushed": compared(changed, own, pushed),
+        "schema_features_added": compared(added, own, previous),
+        "schema_features_removed": compared(added, previous, own),
+    }
+
+
+def _schema_at(window: Window, places: IntArray) -> IntArray:
+    """Schema artifact of the graphlets at some places, int64 [q]; UNSEEN for none."""
+    entries, some = window.entries, np.flatnonzero(places >= 0)
+    graphlet, moment_ms = window.graphlet[places[some]], window.moment_ms[places[some]]
+    query, entry = within(entries.start, graphlet)
+    known = entries.known(entry, moment_ms[query])
+    result = np.full(len(places), UNSEEN, np.int64)
+    result[some] = _schema(entries, graphlet, query[known], entry[known])
+    return result
+
+
+def _schema(entries: Entries, graphlet: IntArray, query: IntArray, entry: IntArray) -> IntArray:
+    """The schema that Trainer or Transform took in, else the latest one put out.
+
+    Args:
+      graphlet: int64 [q].
+      query, entry: int64 [m], what is known of each.
+
+    Returns: int64 [q], the artifact if its file can be read, else UNSEEN.
+    """
+    taken, put = entries.once("schemas", lambda: _last_schemas(entries))
+    order = np.lexsort((entries.execution[entry], entries.timeline.known_ms[entry], query))
+    query, entry = query[order], entry[order]
+    execution, part = entries.execution[entry], entries.part[entry]
+    data = (part == Part.UPSTREAM) | (part == Part.ANALYSIS)
+    result = taken[entries.graphlets.trainer[graphlet]]
+    for chosen, schema in (
+        (entries.role[entry] == Role.TRANSFORM, taken[execution]),
+        (data, put[execution]),
+    ):
+        found = np.full(len(graphlet), UNSEEN, np.int64)
+        some = chosen & (schema != UNSEEN)
+        found[query[some]] = schema[some]  # of each query's the last stays
+        result = np.where(result == UNSEEN, found, result)
+    return entries.only_readable(result)
+
+
+def _last_schemas(entries: Entries) -> tuple[IntArray, IntArray]:
+    """The last Schema that each execution took in, and that it put out, int64 [E]."""
+    result = []
+    for adjacency in (
+        entries.inputs_of_type(ArtifactType.SCHEMA),
+        entries.outputs_of_type(ArtifactType.SCHEMA),
+    ):
+        last = np.full(len(entries.trace.executions), UNSEEN, np.int64)
+        execution, artifact = adjacency.expand(np.arange(len(last)))
+        np.maximum.at(last, execution, artifact)
+        result.append(last)
+    return result[0], result[1]
+
+
+GROUP = FeatureGroup(
+    "input_data",
+    FEATURES,
+    columns,
+    {
+        Stage.INPUT: (PropertyName.SPAN, PropertyName.VERSION, PropertyName.INPUT_FINGERPRINT),
+        Stage.PRE: (PropertyName.BLESSED, PropertyName.EVAL_CONFIG),
+    },
+)

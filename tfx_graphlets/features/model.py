@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
-from tfx_graphlets.features.registry import FeatureGroup, Value, category, numbers
-from tfx_graphlets.features.view import View
+from tfx_graphlets.features.executions import Entries
+from tfx_graphlets.features.look_back import Rows, at, ratio
+from tfx_graphlets.features.table import FeatureGroup, Values, category, numbers
 from tfx_graphlets.payloads.bounds import parsed_json
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import (
     ArtifactType,
     ExecutionState,
@@ -93,17 +96,59 @@ FEATURES = (
 )
 
 
-def describe(view: View) -> dict[str, Value]:
-    """Values of one row."""
-    values: dict[str, Value] = {}
-    if view.reaches(Stage.PRE):
-        values["model.hyperparameters"] = float(_has_hyperparameters(view))
-    if view.reaches(Stage.TRAINER):
-        values.update(_of_trainer(view))
+def columns(rows: Rows) -> dict[str, Values]:
+    """Values by the second part of the feature's name: float64, NaN where missing; or str."""
+    values: dict[str, Values] = {}
+    if rows.reaches(Stage.PRE):
+        gives = np.isin(rows.entries.role[rows.own_entry], (Role.TUNER, Role.IMPORTER))
+        made = rows.entries.num_outputs(ArtifactType.HYPER_PARAMETERS)[rows.own_execution]
+        values["hyperparameters"] = rows.any_own(gives & (made > 0)).astype(float)
+    if rows.reaches(Stage.TRAINER):
+        values.update(_of_trainer(rows))
     return values
 
 
-GROUP = FeatureGroup(FEATURES, describe)
+def _of_trainer(rows: Rows) -> Mapping[str, Values]:
+    entries, window, trainer = rows.entries, rows.window, rows.trainer
+    executions, trainer_of = entries.trace.executions, entries.graphlets.trainer
+    names = [base_name(name) for name in executions.type_names]
+    steps = entries.once("train_steps", lambda: _steps(entries))
+    duration = (executions.update_ms - executions.create_ms).astype(float)
+    others = trainer_of[window.graphlet]
+    ended = entries.timeline.finished_ms[others] <= rows.moment_ms[window.row]
+    recent = window.in_last_flagged(ended, 5)
+    total = np.bincount(window.row[recent], duration[others[recent]], len(rows))
+    mean = ratio(total, window.count(recent))
+    config = entries.text_codes(PropertyName.CUSTOM_CONFIG)
+    previous = window.nth(1)
+    warm_starts = entries.graphlets.warm_start.counts()
+    return {
+        "trainer_type": tuple(names[code] for code in executions.type[trainer].tolist()),
+        "train_steps": steps[trainer],
+        "train_steps_ratio_1": ratio(steps[trainer], np.nan_to_num(at(steps[others], previous))),
+        "warm_start": (warm_starts[rows.graphlet] > 0).astype(float),
+        "duration_ms": duration[trainer],
+        "duration_ratio": ratio(duration[trainer], np.nan_to_num(mean)),
+        "failed": (executions.state[trainer] == ExecutionState.FAILED).astype(float),
+        "models": entries.num_outputs(ArtifactType.MODEL)[trainer].astype(float),
+        "config_same_1": _same(config[trainer], config[others], previous),
+        "config_same_pushed": _same(config[trainer], config[others], window.last_pushed),
+    }
+
+
+def _steps(entries: Entries) -> FloatArray:
+    """Training steps of every execution, float64 [E]; NaN where not given."""
+    code = entries.text_codes(PropertyName.TRAIN_ARGS)
+    distinct, place = np.unique(code, return_inverse=True)
+    strings = entries.trace.executions.properties.strings
+    steps = [num_steps(strings[one]) if one >= 0 else np.nan for one in distinct.tolist()]
+    return np.array(steps or [np.nan])[place.reshape(-1)]
+
+
+def _same(own: IntArray, others: IntArray, places: IntArray) -> FloatArray:
+    """1 where two texts are the same, 0 where not, NaN where one is not recorded."""
+    other = at(others, places)
+    return np.where((own < 0) | np.isnan(other) | (other < 0), np.nan, other == own)
 
 
 def num_steps(train_args: str | None) -> float:
@@ -118,43 +163,9 @@ def num_steps(train_args: str | None) -> float:
         return math.nan
 
 
-def _has_hyperparameters(view: View) -> bool:
-    return any(
-        member.role in (Role.TUNER, Role.IMPORTER)
-        and view.facts.outputs(member.execution, ArtifactType.HYPER_PARAMETERS)
-        for member in view.own
-    )
-
-
-def _of_trainer(view: View) -> dict[str, Value]:
-    facts, trainer = view.facts, view.trainer
-    executions = facts.trace.executions
-    trainer_of = facts.graphlets.trainer
-    steps = num_steps(facts.execution_text(PropertyName.TRAIN_ARGS, trainer))
-    duration = float(executions.update_ms[trainer] - executions.create_ms[trainer])
-    finished = facts.timeline.finished_ms
-    ended = [int(trainer_of[g]) for g in view.previous if finished[trainer_of[g]] <= view.moment_ms]
-    before = [float(executions.update_ms[t] - executions.create_ms[t]) for t in ended[-5:]]
-    values: dict[str, Value] = {
-        "model.trainer_type": base_name(executions.type_names[executions.type[trainer]]),
-        "model.train_steps": steps,
-        "model.warm_start": float(len(facts.graphlets.warm_start.of(view.graphlet)) > 0),
-        "model.duration_ms": duration,
-        "model.failed": float(executions.state[trainer] == ExecutionState.FAILED),
-        "model.models": float(len(facts.outputs(trainer, ArtifactType.MODEL))),
-    }
-    if before and np.mean(before) > 0:
-        values["model.duration_ratio"] = duration / float(np.mean(before))
-    config = facts.text_hash(PropertyName.CUSTOM_CONFIG, trainer)
-    for graphlet, name in ((view.nth_previous(1), "1"), (view.last_pushed, "pushed")):
-        if graphlet is None:
-            continue
-        other = int(trainer_of[graphlet])
-        earlier = facts.text_hash(PropertyName.CUSTOM_CONFIG, other)
-        if config is not None and earlier is not None:
-            values[f"model.config_same_{name}"] = float(config == earlier)
-        if name == "1":
-            other_steps = num_steps(facts.execution_text(PropertyName.TRAIN_ARGS, other))
-            if other_steps > 0:
-                values["model.train_steps_ratio_1"] = steps / other_steps
-    return values
+GROUP = FeatureGroup(
+    "model",
+    FEATURES,
+    columns,
+    {Stage.TRAINER: (PropertyName.TRAIN_ARGS, PropertyName.CUSTOM_CONFIG)},
+)

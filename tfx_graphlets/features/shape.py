@@ -7,15 +7,16 @@ after the Trainer.
 
 from __future__ import annotations
 
-from tfx_graphlets.features.facts import Member
-from tfx_graphlets.features.registry import FeatureGroup, Value, numbers
-from tfx_graphlets.features.table import Feature
-from tfx_graphlets.features.view import View
+import numpy as np
+
+from tfx_graphlets.features.look_back import Rows, ratio
+from tfx_graphlets.features.table import Feature, FeatureGroup, numbers
 from tfx_graphlets.graphlets.graphlet import Part
+from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Role, Stage
 
-AT_INPUT = (Role.EXAMPLE_GEN, Role.IMPORTER)
-BEFORE = (
+_AT_INPUT = (Role.EXAMPLE_GEN, Role.IMPORTER)
+_BEFORE = (
     Role.STATISTICS_GEN,
     Role.SCHEMA_GEN,
     Role.DATA_VALIDATOR,
@@ -23,18 +24,17 @@ BEFORE = (
     Role.TUNER,
     Role.CUSTOM,
 )
-AFTER = (Role.MODEL_VALIDATOR, Role.INFRA_VALIDATOR, Role.BULK_INFERRER, Role.CUSTOM)
+_AFTER = (Role.MODEL_VALIDATOR, Role.INFRA_VALIDATOR, Role.BULK_INFERRER, Role.CUSTOM)
 _SOURCE = "MLMD executions and events; Xin et al. 2021"
 _NONE = "no such execution"
 
 
-def name_of(role: Role, after: bool) -> str:
-    """First part of the names of the features about a role."""
-    return f"shape.{'after_' if after else ''}{role.name.lower()}"
+def _name_of(role: Role, after: bool) -> str:
+    return f"{'after_' if after else ''}{role.name.lower()}"
 
 
 def _declared(role: Role, stage: Stage, after: bool = False) -> tuple[Feature, ...]:
-    name = name_of(role, after).partition(".")[2]
+    name = _name_of(role, after)
     mean = "mean artifacts per execution"
     return (
         *numbers("shape", stage, "never", _SOURCE, **{f"{name}_executions": "count"}),
@@ -43,41 +43,41 @@ def _declared(role: Role, stage: Stage, after: bool = False) -> tuple[Feature, .
 
 
 FEATURES = (
-    *(feature for role in AT_INPUT for feature in _declared(role, Stage.INPUT)),
-    *(feature for role in BEFORE for feature in _declared(role, Stage.PRE)),
+    *(feature for role in _AT_INPUT for feature in _declared(role, Stage.INPUT)),
+    *(feature for role in _BEFORE for feature in _declared(role, Stage.PRE)),
     *numbers(
         "shape", Stage.TRAINER, "never", _SOURCE, trainer_in="artifacts", trainer_out="artifacts"
     ),
-    *(feature for role in AFTER for feature in _declared(role, Stage.VALIDATION, after=True)),
+    *(feature for role in _AFTER for feature in _declared(role, Stage.VALIDATION, after=True)),
 )
 
 
-def describe(view: View) -> dict[str, Value]:
-    """Values of one row."""
-    before: dict[Role, list[Member]] = {}
-    after: dict[Role, list[Member]] = {}
-    for member in view.own:
-        if member.part is not Part.TRAINER:
-            part = after if member.part is Part.DOWNSTREAM else before
-            part.setdefault(member.role, []).append(member)
-    values: dict[str, Value] = {}
-    for roles, members, is_after in (((*AT_INPUT, *BEFORE), before, False), (AFTER, after, True)):
-        for role in roles:
-            values.update(_counts(view, name_of(role, is_after), members.get(role, [])))
-    if view.reaches(Stage.TRAINER):
-        values["shape.trainer_in"] = float(len(view.facts.inputs(view.trainer)))
-        values["shape.trainer_out"] = float(len(view.facts.outputs(view.trainer)))
+def columns(rows: Rows) -> dict[str, FloatArray]:
+    """Values by the second part of the feature's name, float64 [rows], NaN where missing."""
+    entries, row, execution = rows.entries, rows.own_row, rows.own_execution
+    part, role = entries.part[rows.own_entry], entries.role[rows.own_entry]
+    num_in = np.diff(entries.edges.inputs.start)
+    num_out = np.diff(entries.edges.outputs.start)
+    values: dict[str, FloatArray] = {}
+    before = (part != Part.TRAINER) & (part != Part.DOWNSTREAM)
+    groups = [(before, False, (*_AT_INPUT, *(_BEFORE if rows.reaches(Stage.PRE) else ())))]
+    if rows.reaches(Stage.VALIDATION):
+        groups.append((part == Part.DOWNSTREAM, True, _AFTER))
+    for chosen, is_after, wanted in groups:
+        cell = row[chosen] * len(Role) + role[chosen]
+        num_cells = len(rows) * len(Role)
+        count = np.bincount(cell, minlength=num_cells).reshape(len(rows), -1)
+        taken = np.bincount(cell, num_in[execution[chosen]], num_cells).reshape(len(rows), -1)
+        put = np.bincount(cell, num_out[execution[chosen]], num_cells).reshape(len(rows), -1)
+        for one in wanted:
+            name = _name_of(one, is_after)
+            values[f"{name}_executions"] = count[:, one].astype(float)
+            values[f"{name}_in"] = ratio(taken[:, one], count[:, one])
+            values[f"{name}_out"] = ratio(put[:, one], count[:, one])
+    if rows.reaches(Stage.TRAINER):
+        values["trainer_in"] = num_in[rows.trainer].astype(float)
+        values["trainer_out"] = num_out[rows.trainer].astype(float)
     return values
 
 
-GROUP = FeatureGroup(FEATURES, describe)
-
-
-def _counts(view: View, name: str, members: list[Member]) -> dict[str, Value]:
-    values: dict[str, Value] = {f"{name}_executions": float(len(members))}
-    if members:
-        taken = sum(len(view.facts.inputs(member.execution)) for member in members)
-        put = sum(len(view.facts.outputs(member.execution)) for member in members)
-        values[f"{name}_in"] = taken / len(members)
-        values[f"{name}_out"] = put / len(members)
-    return values
+GROUP = FeatureGroup("shape", FEATURES, columns)

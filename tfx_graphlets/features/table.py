@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
@@ -20,6 +20,10 @@ from tfx_graphlets.vocabulary import Stage
 if TYPE_CHECKING:
     import pyarrow
 
+    from tfx_graphlets.features.look_back import Rows
+
+# A number column, float64 [n], or a category column.
+Values = Union[FloatArray, Sequence[Union[str, None]]]
 Column = Union[FloatArray, tuple[Union[str, None], ...]]
 
 
@@ -54,6 +58,74 @@ class Feature:
     def group(self) -> str:
         """The part of the name before the first dot."""
         return self.name.partition(".")[0]
+
+
+def numbers(
+    group: str, stage: Stage, missing: str, source: str, **unit_of_name: str
+) -> tuple[Feature, ...]:
+    """Declares numbers that share stage, meaning of missing and source.
+
+    Args:
+      group: first part of their names.
+      stage: earliest stage at which they are known.
+      missing: what a missing value means.
+      source: where they come from.
+      unit_of_name: unit by the second part of each name.
+    """
+    return tuple(
+        Feature(f"{group}.{name}", stage, FeatureKind.NUMBER, unit, missing, source)
+        for name, unit in unit_of_name.items()
+    )
+
+
+def category(name: str, stage: Stage, missing: str, source: str, unit: str) -> Feature:
+    """Declares a feature that is one of few names; see ``Feature``."""
+    return Feature(name, stage, FeatureKind.CATEGORY, unit, missing, source)
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureGroup:
+    """Features that are computed together.
+
+    Attributes:
+      name: first part of their names.
+      features: their declarations.
+      columns: the values of rows by the second part of the name: of each feature
+        that is declared for the rows' stage or an earlier one, and no other.
+      properties: names of the MLMD properties that it reads, by the stage from
+        which on it does.
+    """
+
+    name: str
+    features: tuple[Feature, ...]
+    columns: Callable[[Rows], Mapping[str, Values]]
+    properties: Mapping[Stage, Collection[str]] = dataclasses.field(default_factory=dict)
+
+    def known_at(self, stage: Stage) -> tuple[Feature, ...]:
+        """Declarations of the features that are known at a stage."""
+        return tuple(one for one in self.features if one.stage.order <= stage.order)
+
+    def values(self, rows: Rows) -> dict[str, Values]:
+        """The columns of rows by feature name, [rows] each.
+
+        Raises:
+          InvalidArgumentError: ``columns`` leaves out a feature that is known at the
+            rows' stage, or returns a value under another name.
+        """
+        found = {f"{self.name}.{name}": values for name, values in self.columns(rows).items()}
+        differing = found.keys() ^ {feature.name for feature in self.known_at(rows.stage)}
+        if differing:
+            raise InvalidArgumentError(
+                f"group {self.name!r}",
+                sorted(differing),
+                f"its columns must be the features that it declares for stage {rows.stage}",
+            )
+        return found
+
+    def properties_at(self, stage: Stage) -> frozenset[str]:
+        """Names of the MLMD properties that it reads at a stage."""
+        read = (names for at, names in self.properties.items() if at.order <= stage.order)
+        return frozenset(name for names in read for name in names)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Recent: as much of a pipeline's history as a gate looks at, and no more.
 
-A gate's features look back over the latest ``features.view.LOOK_BACK`` graphlets
+A gate's features look back over the latest ``features.look_back.LOOK_BACK`` graphlets
 of its Trainer node. So the latest runs of the pipeline are read by indexed
 queries (``stores.neighbourhood``), and what it costs does not grow with the
 store, nor with the age of the pipeline.
@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 
-from tfx_graphlets.features.view import LOOK_BACK
+from tfx_graphlets.features.look_back import LOOK_BACK
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.series import Lanes
 from tfx_graphlets.stores.belonging import belonging_to

@@ -9,15 +9,16 @@ from typing import Any, Final
 import numpy as np
 
 from tfx_graphlets.features import rehearsal as group
-from tfx_graphlets.features.facts import Facts
-from tfx_graphlets.features.past import Past
+from tfx_graphlets.features.executions import Entries
+from tfx_graphlets.features.look_back import Rows
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.features.view import View
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.outcome import after_the_gate
+from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.rehearsal import Mode
-from tfx_graphlets.vocabulary import Outcome, Role, Stage
+from tfx_graphlets.trace.trace import IntArray
+from tfx_graphlets.vocabulary import Role, Stage
 
 # What a training costs here: by so many of the latest graphlets that went to their end.
 _MOST_GRAPHLETS: Final = 20
@@ -72,7 +73,11 @@ class RehearsalPast:
 
 
 def rehearsal_past(
-    graphlets: Graphlets, number: int, stage: Stage, payloads: Payloads, moment_ms: int
+    graphlets: Graphlets,
+    number: int,
+    stage: Stage,
+    payloads: Payloads | DecodedPayloads,
+    moment_ms: int,
 ) -> RehearsalPast:
     """What the runs before a graphlet tell a rehearsal at ``stage``.
 
@@ -83,37 +88,37 @@ def rehearsal_past(
       payloads: where metrics of evaluations are read.
       moment_ms: the moment of the decision.
     """
-    view = View(Past(Facts(graphlets, payloads)), number, stage, moment_ms)
-    rehearsals, scout = view.facts.rehearsals, ""
-    if rehearsals and view.last_blessed is not None:
-        found = rehearsals.of(view.last_blessed, stage, moment_ms)
+    entries = Entries(graphlets, DecodedPayloads.of(payloads))
+    row = Rows(entries, stage, np.array([number]), np.array([moment_ms]))
+    window, rehearsals, scout = row.window, group.rehearsals_of(entries), ""
+    blessed = int(window.last_blessed[0])
+    if rehearsals and blessed >= 0:
+        found = rehearsals.of(int(window.graphlet[blessed]), stage, moment_ms)
         if found is not None and found.stage is stage:
             scout = graphlets.trace.artifacts.uri[found.artifact]
     seconds: dict[str, list[float]] = {mode.value: [] for mode in Mode}
-    for graphlet in view.previous[-_MOST_GRAPHLETS:] if rehearsals else ():
+    for graphlet in window.graphlet[-_MOST_GRAPHLETS:].tolist() if rehearsals else ():
         found = rehearsals.of(graphlet, stage, moment_ms)
         if found is not None and found.mode in seconds and not np.isnan(found.seconds):
             seconds[found.mode].append(found.seconds)
-    behind, trainer = _costs(graphlets, view, stage)
+    behind, trainer = _costs(graphlets, window.graphlet[window.labelled], stage)
     return RehearsalPast(
         scout=scout,
         behind_s=behind,
         trainer_s=trainer,
         scout_s=tuple(seconds[Mode.SCOUT.value]),
         full_s=tuple(seconds[Mode.FULL.value]),
-        pairs={name: tuple(found) for name, found in group.past_pairs(view).items() if found},
+        pairs={name: tuple(pairs) for name, pairs in group.past_pairs(row, 0).items() if pairs},
     )
 
 
 def _costs(
-    graphlets: Graphlets, view: View, stage: Stage
+    graphlets: Graphlets, done: IntArray, stage: Stage
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Seconds behind the gate, and of the Trainer, of the latest graphlets that ended."""
-    ended = (Outcome.PUSHED, Outcome.UNPUSHED)
-    done = [g for g, outcome in zip(view.previous, view.outcomes) if outcome in ended]
+    """Seconds behind the gate, and of the Trainer, of the latest of the graphlets that ended."""
     after, index = after_the_gate(graphlets, stage), graphlets.executions.index
     behind, trainer = [], []
-    for graphlet in done[-_MOST_GRAPHLETS:]:
+    for graphlet in done[-_MOST_GRAPHLETS:].tolist():
         rows = slice(*graphlets.executions.start[graphlet : graphlet + 2].tolist())
         chosen = index[rows][after[rows]]
         behind.append(float(graphlets.cost[chosen].sum()) / _MS)
@@ -136,8 +141,8 @@ def with_rehearsal(
     """
     columns = dict(current.columns)
     for name, value in group.values_of(margins, past.pairs).items():
-        if name in columns:
-            columns[name] = np.array([value], np.float64)
+        if f"rehearsal.{name}" in columns:
+            columns[f"rehearsal.{name}"] = np.array([value], np.float64)
     return dataclasses.replace(current, columns=columns)
 
 

@@ -6,11 +6,12 @@ A lane is one Trainer node of one pipeline: its graphlets follow each other.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.trace.trace import IntArray, Trace
+from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 
 
 def lane_of(trace: Trace, trainer: IntArray) -> IntArray:
@@ -41,12 +42,16 @@ class Lanes:
       create_ms: int64 [n], create time of each Trainer.
       order: int64 [n], graphlets sorted by (lane, create time, id).
       start: int64 [num_lanes + 1], where each lane starts in ``order``.
+      times: int64 [k], the distinct create times, ascending.
+      rank: int64 [n], place of each create time among them.
     """
 
     lane: IntArray
     create_ms: IntArray
     order: IntArray
     start: IntArray
+    times: IntArray
+    rank: IntArray
 
     @classmethod
     def of(cls, graphlets: Graphlets) -> Lanes:
@@ -57,16 +62,29 @@ class Lanes:
         order = np.lexsort((graphlets.trainer_id, create_ms, lane)).astype(np.int64)
         num_lanes = int(lane.max()) + 1 if len(lane) else 0
         start = np.searchsorted(lane[order], np.arange(num_lanes + 1)).astype(np.int64)
-        return cls(lane, create_ms, order, start)
+        times, rank = np.unique(create_ms, return_inverse=True)
+        return cls(lane, create_ms, order, start, times, rank.reshape(-1).astype(np.int64))
 
-    def before(self, graphlet: int, moment_ms: int) -> IntArray:
-        """Earlier graphlets of the same lane that existed at a moment.
+    def without(self, hidden: BoolArray) -> Lanes:
+        """The same without some graphlets (bool [n]), which are in no order then."""
+        order = self.order[~hidden[self.order]]
+        start = np.searchsorted(self.lane[order], np.arange(len(self.start))).astype(np.int64)
+        return dataclasses.replace(self, order=order, start=start)
 
-        Those whose Trainer had been created before the moment and before this
-        graphlet's own Trainer, oldest first, int64 [k].
+    def before(self, graphlet: IntArray, moment_ms: IntArray) -> tuple[IntArray, IntArray]:
+        """Earlier graphlets of the same lanes that existed at moments, pairwise.
+
+        Those whose Trainer had been created before the moment and before the
+        graphlet's own Trainer.
+
+        Returns: where they begin and end in ``order``, each int64 [q].
         """
-        number = int(self.lane[graphlet])
-        members = self.order[self.start[number] : self.start[number + 1]]
-        limit = min(int(self.create_ms[graphlet]), moment_ms)
-        count = np.searchsorted(self.create_ms[members], limit, side="left")
-        return members[:count]
+        lane, width = self.lane[graphlet], len(self.times) + 1
+        limit = np.minimum(self.create_ms[graphlet], moment_ms)
+        high = np.searchsorted(self._keys, lane * width + np.searchsorted(self.times, limit))
+        return self.start[lane], high.astype(np.int64)
+
+    @functools.cached_property
+    def _keys(self) -> IntArray:
+        """Lane and rank of each graphlet in ``order`` as one number, ascending."""
+        return self.lane[self.order] * (len(self.times) + 1) + self.rank[self.order]

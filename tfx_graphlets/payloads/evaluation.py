@@ -142,6 +142,42 @@ def change_margin(metrics: EvaluationMetrics, thresholds: Sequence[MetricThresho
     return _smallest(margins)
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One evaluation's thresholded metric, NaN where not measured.
+
+    The metric is the first with a change threshold, else the first with a threshold.
+
+    Attributes:
+      candidate, baseline: its value of the new model and of the one it is
+        compared with.
+      value_margin, change_margin: smallest margin over all value thresholds
+        and over all change thresholds, in the unit of the metric it is of.
+      sign: 1 where a higher value of the metric is better, else -1.
+    """
+
+    candidate: float
+    baseline: float
+    value_margin: float
+    change_margin: float
+    sign: float
+
+    @classmethod
+    def of(cls, metrics: EvaluationMetrics, thresholds: Sequence[MetricThreshold]) -> Evaluation:
+        """The evaluation by some thresholds, at least one."""
+        chosen = next((t for t in thresholds if t.has_change), thresholds[0])
+        better = chosen.higher_is_better
+        if better is None:
+            better = chosen.lower_bound is not None
+        return cls(
+            candidate=metric_value(metrics.candidate, chosen.metric),
+            baseline=metric_value(metrics.baseline, chosen.metric),
+            value_margin=value_margin(metrics, thresholds),
+            change_margin=change_margin(metrics, thresholds),
+            sign=1.0 if better else -1.0,
+        )
+
+
 def clone_margin(baseline: Mapping[str, float], thresholds: Sequence[MetricThreshold]) -> float:
     """Change margin of a model that does exactly as well as its baseline.
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from tfx_graphlets.payloads.statistics import DatasetStatistics
 
+_MISSING_BELOW, _MISSING_ABOVE = 0.1, 0.9  # of a feature that was there, and that is lost
+_LEAST_RATE = 1e-3
+
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
@@ -61,3 +64,32 @@ def mean_shift(new: Mapping[str, Moments], old: Mapping[str, Moments]) -> float:
         if name in new and moments.std_dev > 0
     ]
     return max((shift for shift in shifts if not math.isnan(shift)), default=math.nan)
+
+
+def features_lost(new: Mapping[str, Moments], old: Mapping[str, Moments]) -> float:
+    """Number of features that hardly an example has, and nearly all had."""
+    lost = [
+        name
+        for name, before in old.items()
+        if before.missing_share < _MISSING_BELOW
+        and (name not in new or new[name].missing_share > _MISSING_ABOVE)
+    ]
+    return float(len(lost))
+
+
+def rate_divergence(rate: float, reference: float) -> float:
+    """Kullback-Leibler divergence of a rate from a reference rate, nats.
+
+    What a model that says ``reference`` of every example loses in cross-entropy
+    where the label occurs at ``rate``. Rates are clipped to 0.001..0.999.
+
+    >>> round(rate_divergence(0.5, 0.25), 4)
+    0.1438
+
+    Returns: NaN where one is not within 0..1.
+    """
+    if not (0 <= rate <= 1 and 0 <= reference <= 1):
+        return math.nan
+    p = min(max(rate, _LEAST_RATE), 1 - _LEAST_RATE)
+    q = min(max(reference, _LEAST_RATE), 1 - _LEAST_RATE)
+    return p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))

@@ -117,14 +117,23 @@ class Properties:
 
     def texts(self, name: str, num_owners: int) -> list[str | None]:
         """String value of ``name`` per owner; None where there is none."""
+        codes, place = np.unique(self.text_codes(name, num_owners), return_inverse=True)
+        pool = np.empty(len(codes), object)
+        pool[:] = [None if one == NO_STRING else self.strings[one] for one in codes.tolist()]
+        return list(pool[place.reshape(-1)])
+
+    def text_codes(self, name: str, num_owners: int) -> IntArray:
+        """Code into ``strings`` of the string value of ``name`` per owner.
+
+        A custom property counts where both kinds are set.
+
+        Returns: int64 [num_owners]; NO_STRING where the owner has no such text.
+        """
         rows = self.rows(name)
         rows = rows[self.string_code[rows] != NO_STRING]
-        codes, place = np.unique(self.string_code[rows], return_inverse=True)
-        pool = np.empty(len(codes), object)
-        pool[:] = [self.strings[one] for one in codes]
-        result = np.full(num_owners, None, object)
-        result[self.owner[rows]] = pool[place]  # of an owner's rows the last one stays
-        return list(result)
+        result = np.full(num_owners, NO_STRING, np.int64)
+        result[self.owner[rows]] = self.string_code[rows]  # of an owner's rows the last one stays
+        return result
 
     def with_last(self, owner: int, name: str, text: str) -> Properties:
         """The same with one more custom property, a text, of an owner behind all others."""

@@ -16,11 +16,11 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import Describer
-from tfx_graphlets.features.moment import decision_moment
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
 from tfx_graphlets.graphlets import outcome as outcomes
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
 from tfx_graphlets.graphlets.roles import Declared
+from tfx_graphlets.graphlets.timeline import decision_moment
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.trace.trace import BoolArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import Outcome, Stage

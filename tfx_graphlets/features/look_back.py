@@ -1,48 +1,125 @@
-"""The graphlets before each row, as flat arrays with one place for every pair.
+"""Rows: graphlets as gates at a stage could see them at moments, and the graphlets before them.
 
 A window holds the latest LOOK_BACK graphlets of the row's lane that existed at
-the row's moment, oldest first, and what was known of each by then.
+the row's moment, oldest first, and what was known of each by then. Windows are
+flat arrays with one place for every pair of a row and a graphlet before it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tfx_graphlets.features.columns.entries import Entries
-from tfx_graphlets.features.columns.ragged import between
-from tfx_graphlets.features.columns.seen import UNSEEN, Spans
-from tfx_graphlets.features.view import LOOK_BACK
+from tfx_graphlets.features.executions import Entries, Seen
+from tfx_graphlets.features.spans import Spans
+from tfx_graphlets.graphlets.graphlet import Part
+from tfx_graphlets.trace.ragged import between, within
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray
-from tfx_graphlets.vocabulary import Outcome
+from tfx_graphlets.vocabulary import Outcome, Role, Stage
+
+# A row looks no further back than this, so that its cost does not grow with the history.
+LOOK_BACK = 256
+# Rows are described in pieces whose windows hold about so many graphlets: arrays
+# of this length stay in a processor's cache.
+_PLACES_AT_ONCE = 1 << 18
+_Column = TypeVar("_Column")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Bounds:
-    """Where the window of each row lies in ``Lanes.order``.
+class Rows:
+    """Some graphlets, each at one moment.
 
     Attributes:
-      low, high: int64 [rows].
+      entries: columns over the trace's graphlets.
+      graphlet: int64 [rows], numbers of the graphlets.
+      stage: what of the graphlets themselves may be seen.
+      moment_ms: int64 [rows], what of everything else may be seen.
+      low, high: int64 [rows], where the window of each lies in the order of
+        ``entries.visible``.
+      own_row, own_entry: int64 [m], executions of the graphlets that the stage
+        may see and that had finished: row and entry.
     """
 
-    low: IntArray
-    high: IntArray
+    def __init__(
+        self, entries: Entries, stage: Stage, graphlet: IntArray, moment_ms: IntArray
+    ) -> None:
+        """Looks at graphlets at moments, pairwise."""
+        self.entries, self.graphlet = entries, graphlet
+        self.stage, self.moment_ms = stage, moment_ms
+        first, self.high = entries.visible.before(graphlet, moment_ms)
+        self.low: IntArray = np.maximum(first, self.high - LOOK_BACK)
+        row, entry = within(entries.start, graphlet)
+        times = entries.timeline
+        known = times.own_known_ms if stage is Stage.INPUT else times.known_ms
+        kept = (known[entry] <= moment_ms[row]) & self._may_see(entry) & entries.ran(entry)
+        self.own_row, self.own_entry = row[kept], entry[kept]
+        self._once: dict[Hashable, Any] = {}
 
-    @classmethod
-    def of(cls, entries: Entries, graphlet: IntArray, moment_ms: IntArray) -> Bounds:
-        """Windows of graphlets at moments, pairwise."""
-        lanes = entries.lanes
-        times = np.unique(lanes.create_ms)
-        width = len(times) + 1
-        place = np.searchsorted(times, lanes.create_ms[lanes.order])
-        keys = lanes.lane[lanes.order] * width + place
-        limit = np.minimum(lanes.create_ms[graphlet], moment_ms)
-        lane = lanes.lane[graphlet]
-        high = np.searchsorted(keys, lane * width + np.searchsorted(times, limit))
-        low = np.maximum(lanes.start[lane], high - LOOK_BACK)
-        return cls(low.astype(np.int64), high.astype(np.int64))
+    def __len__(self) -> int:
+        return len(self.graphlet)
+
+    def reaches(self, stage: Stage) -> bool:
+        """True if the rows' stage is ``stage`` or later."""
+        return self.stage.order >= stage.order
+
+    def once(self, key: Hashable, work_out: Callable[[], _Column]) -> _Column:
+        """What was worked out at the first call with this key; groups share it."""
+        if key not in self._once:
+            self._once[key] = work_out()
+        kept: _Column = self._once[key]
+        return kept
+
+    def _may_see(self, entry: IntArray) -> BoolArray:
+        part, role = self.entries.part[entry], self.entries.role[entry]
+        result: BoolArray = self.entries.is_source[entry]
+        if self.reaches(Stage.PRE):
+            result = result | (part == Part.UPSTREAM) | (part == Part.ANALYSIS)
+        if self.reaches(Stage.TRAINER):
+            result = result | (part == Part.TRAINER)
+        if self.reaches(Stage.VALIDATION):
+            result = result | ((part == Part.DOWNSTREAM) & (role != Role.PUSHER))
+        return result
+
+    @functools.cached_property
+    def window(self) -> Window:
+        """The graphlets before each."""
+        return Window(self)
+
+    @functools.cached_property
+    def own(self) -> Seen:
+        """What is known of each graphlet itself; the outcome is not."""
+        return self.entries.shown(self.own_row, self.own_entry, len(self))
+
+    @property
+    def own_execution(self) -> IntArray:
+        """Position of the execution of each ``own_entry``, int64 [m]."""
+        return self.entries.execution[self.own_entry]
+
+    @property
+    def trainer(self) -> IntArray:
+        """Position of each graphlet's Trainer, int64 [rows]."""
+        return self.entries.graphlets.trainer[self.graphlet]
+
+    def any_own(self, flag: BoolArray) -> BoolArray:
+        """True for rows of which any own entry has a flag (bool [m]), bool [rows]."""
+        return np.bincount(self.own_row[flag], minlength=len(self)) > 0
+
+
+def pieces(
+    entries: Entries, stage: Stage, graphlet: IntArray, moment_ms: IntArray
+) -> Iterator[tuple[slice, Rows]]:
+    """Rows of about equal size together, and which of the given they are."""
+    first, high = entries.visible.before(graphlet, moment_ms)
+    total = np.cumsum(np.minimum(high - first, LOOK_BACK) + 1)
+    first_row = 0
+    while first_row < len(total):
+        done = total[first_row - 1] if first_row else 0
+        end = max(int(np.searchsorted(total, done + _PLACES_AT_ONCE, "right")), first_row + 1)
+        piece = slice(first_row, end)
+        yield piece, Rows(entries, stage, graphlet[piece], moment_ms[piece])
+        first_row = end
 
 
 class Window:
@@ -51,31 +128,33 @@ class Window:
     A *place* is one graphlet in the window of one row; -1 stands for none.
 
     Attributes:
+      entries: columns over the graphlets.
       num_rows: number of rows.
       start: int64 [rows + 1], places of row ``r`` are ``start[r]:start[r + 1]``.
-      row, graphlet: int64 [places].
+      row, graphlet, moment_ms: int64 [places].
       outcome: int8 [places], what had become of it.
       blessed: float64 [places], what its model validators had said.
     """
 
-    def __init__(self, entries: Entries, bounds: Bounds, moment_ms: IntArray) -> None:
-        """Looks at the graphlets in the bounds at the rows' moments."""
-        self._entries = entries
-        self.num_rows = len(moment_ms)
-        self.row, in_order = between(bounds.low, bounds.high)
+    def __init__(self, rows: Rows) -> None:
+        """Looks at the graphlets before the rows at the rows' moments."""
+        entries = self.entries = rows.entries
+        self.num_rows = len(rows)
+        self.row, in_order = between(rows.low, rows.high)
         self.start = np.zeros(self.num_rows + 1, np.int64)
-        np.cumsum(bounds.high - bounds.low, out=self.start[1:])
-        self.graphlet: IntArray = entries.lanes.order[in_order]
+        np.cumsum(rows.high - rows.low, out=self.start[1:])
+        self.graphlet: IntArray = entries.visible.order[in_order]
+        self.moment_ms: IntArray = rows.moment_ms[self.row]
         # Most have settled; only what had not by the row's moment is looked at again.
-        moment = moment_ms[self.row]
-        self._unsettled = np.flatnonzero(entries.settles_ms[self.graphlet] > moment)
-        self._look = entries.look(self.graphlet[self._unsettled], moment[self._unsettled])
+        unsettled = entries.settles_ms[self.graphlet] > self.moment_ms
+        self._unsettled = np.flatnonzero(unsettled | entries.changed(self.graphlet))
+        self._look = entries.look(self.graphlet[self._unsettled], self.moment_ms[self._unsettled])
         self.outcome: SmallArray = self.seen("outcome")
         self.blessed: FloatArray = self.seen("blessed")
 
     def seen(self, name: str, places: IntArray | None = None) -> np.ndarray:  # type: ignore[type-arg]
         """A column of ``Seen`` at all places, or at some."""
-        settled = getattr(self._entries.settled, name)
+        settled = getattr(self.entries.settled, name)
         if places is None:
             result = settled[self.graphlet]
             result[self._unsettled] = getattr(self._look, name)
@@ -89,13 +168,13 @@ class Window:
     @functools.cached_property
     def digest(self) -> np.ndarray:  # type: ignore[type-arg]
         """``Spans.digest`` at all places, uint64."""
-        result = self._entries.settled.spans.digest[self.graphlet]
+        result = self.entries.settled.spans.digest[self.graphlet]
         result[self._unsettled] = self._look.spans.digest
         return result
 
     def spans(self, places: IntArray) -> Spans:
         """What the graphlets at some places were trained on; none at a place -1."""
-        settled, look = self._entries.settled.spans, self._look.spans
+        settled, look = self.entries.settled.spans, self._look.spans
         number = np.full(len(places), len(settled.newest) + len(look.newest), np.int64)
         some = places >= 0
         number[some] = self.graphlet[places[some]]
@@ -106,13 +185,13 @@ class Window:
     @functools.cached_property
     def _spans(self) -> Spans:
         """Of all graphlets, of those that were looked at again, and of none."""
-        settled = self._entries.settled.spans
+        settled = self.entries.settled.spans
         return Spans.joined((settled, self._look.spans, Spans.none(settled.contents)))
 
     @functools.cached_property
     def rows_seen_late(self) -> IntArray:
         """Rows that did not yet see some graphlet's spans as they were in the end, int64 [k]."""
-        settled = self._entries.settled.spans.digest[self.graphlet[self._unsettled]]
+        settled = self.entries.settled.spans.digest[self.graphlet[self._unsettled]]
         differs = self._unsettled[settled != self._look.spans.digest]
         return np.unique(self.row[differs])
 
@@ -203,41 +282,6 @@ class Window:
     def last_blessed(self) -> IntArray:
         """Place of the latest whose model had been blessed, int64 [rows]."""
         return self.last(self.blessed == 1.0)
-
-    @functools.cached_property
-    def clone(self) -> tuple[FloatArray, BoolArray, BoolArray]:
-        """What the thresholds say of a model like the serving one; see ``clone_verdict``.
-
-        Returns: its margin, float64 [rows], NaN where not known; true where it
-          passes; true where that is known.
-        """
-        # Without thresholds on a change a config counts only after a blessing.
-        after = np.arange(len(self.row)) > self._after_first_blessed[self.row]
-        rule = np.where(after, self.seen("clone_by_any"), self.seen("clone_by_change"))
-        place = self.last(rule != UNSEEN)
-        number = np.where(place >= 0, rule[place], UNSEEN) if len(rule) else place
-        rules = self._entries.clone
-        change, margin = rules.has_change[number], rules.margin[number]
-        known = (place >= 0) & ~(change & np.isnan(margin))
-        return margin, known & (~change | (margin >= 0)), known
-
-    @functools.cached_property
-    def _after_first_blessed(self) -> IntArray:
-        first = self.first(self.blessed == 1.0)
-        return np.where(first >= 0, first, len(self.row))
-
-    def rerun_expected(self, same: BoolArray) -> FloatArray:
-        """``evaluations.rerun_expected`` of graphlets at the flagged places, float64 [rows]."""
-        place = self.last(same & self.labelled)
-        result = np.full(self.num_rows, np.nan)
-        some = np.flatnonzero(place >= 0)
-        pushed = self.pushed[place[some]]
-        result[some[~pushed]] = 0.0
-        _, passes, known = self.clone
-        served = some[pushed]
-        served = served[known[served]]
-        result[served] = passes[served]
-        return result
 
 
 def at(values: np.ndarray, places: IntArray) -> FloatArray:  # type: ignore[type-arg]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from tests.cut import cut_trace
 from tests.features.runs import CODE, Runs
 from tfx_graphlets.features import decision_moment
-from tfx_graphlets.features.cut import cut_trace
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.trace import Trace

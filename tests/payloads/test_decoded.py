@@ -1,4 +1,4 @@
-"""Whether any file that features read is there is asked of folders, not of files."""
+"""Payloads: decoded once each; which may be there is asked of folders, not of files."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.features.memory_payloads import MemoryPayloads
-from tfx_graphlets.features.presence import any_payload
-from tfx_graphlets.payloads.statistics import NoPayloads
+from tests.features.memory_payloads import MemoryPayloads, statistics
+from tfx_graphlets.features.executions import Entries
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.payloads.decoded import DecodedPayloads
+from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.trace import Trace
@@ -20,6 +22,11 @@ def trace_of(*uris: str, type_name: str = "ExampleStatistics") -> Trace:
     made = [build.artifact(type_name, uri=uri) for uri in uris]
     build.execution("StatisticsGen", outputs={"statistics": made})
     return build.trace()
+
+
+def any_payload(trace: Trace, payloads: Payloads) -> bool:
+    """Whether features would look for any file of the trace."""
+    return bool(Entries(segment(trace), DecodedPayloads(payloads)).readable.any())
 
 
 class Counting(NoPayloads):
@@ -72,3 +79,15 @@ def test_only_what_features_read_counts(tmp_path: Path) -> None:
 def test_payloads_that_cannot_tell_may_hold_anything() -> None:
     """Who knows no folders is asked for every file."""
     assert any_payload(trace_of("top/StatisticsGen/7"), MemoryPayloads())
+
+
+def test_a_file_is_decoded_once() -> None:
+    """Also where several calls share what was decoded, and where it is gone."""
+    payloads = MemoryPayloads()
+    payloads.put("s", "Split-train/FeatureStats.pb", statistics(numbers={"x": (0.0, 1.0)}))
+    decoded = DecodedPayloads(payloads)
+    for _ in range(3):
+        assert DecodedPayloads.of(decoded).num_examples("s") == 100
+        assert decoded.has_statistics("s")
+        assert not decoded.has_statistics("gone")
+    assert payloads.reads == ["Split-train/FeatureStats.pb"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -101,8 +102,18 @@ def medians(row: IntArray, value: FloatArray, num_rows: int) -> FloatArray:
     return result
 
 
-def first_of_each(row: IntArray) -> BoolArray:
-    """True where a row begins in an ascending array of rows, bool [m]."""
-    result = np.ones(len(row), bool)
-    result[1:] = row[1:] != row[:-1]
+def of_distinct(function: Callable[..., float], *columns: IntArray) -> FloatArray:
+    """Values of a function of numbers, worked out once for all rows that are the same.
+
+    Args:
+      function: of as many numbers as there are columns.
+      columns: int64 [n] each.
+
+    Returns: float64 [n]; NaN where a number is negative.
+    """
+    result = np.full(len(columns[0]), np.nan)
+    some = np.flatnonzero(np.all([column >= 0 for column in columns], axis=0))
+    keys = list(zip(*(column[some].tolist() for column in columns)))
+    values = {key: function(*key) for key in dict.fromkeys(keys)}
+    result[some] = [values[key] for key in keys]
     return result
