@@ -35,6 +35,7 @@ from tfx_graphlets.graphlets.current import current_graphlet
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
 from tfx_graphlets.graphlets.roles import no_trainer_hint, present, roles_of_executions
+from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.stores.store import Store
@@ -103,13 +104,13 @@ def collect(
     )
     recorded = recent.trace
     trace, run = without_gates(recorded), request.run or None
-    payloads = store.payloads
+    kept = payloads = DecodedPayloads(store.payloads)
     inputs: dict[str, tuple[int, ...]] | None
     if is_unrecorded(trace, request):
         trace, inputs = with_unrecorded_run(
             trace, request.inputs, pipeline=request.pipeline or None, moment_ms=now_ms
         )
-        run, payloads = UNRECORDED_RUN, LivePayloads(payloads, live)
+        run, payloads = UNRECORDED_RUN, DecodedPayloads(LivePayloads(store.payloads, live))
     else:
         inputs = trainer_inputs(trace, request, store.name)
         if request.stage.order >= Stage.TRAINER.order:
@@ -141,7 +142,7 @@ def collect(
     wanted_rows &= recent.is_past(graphlets) | of_them
     wanted_rows &= ~np.isin(graphlets.trainer_id, [graphlet.trainer for graphlet in pending])
     rows = np.flatnonzero(wanted_rows).astype(np.int64)
-    table = describe_again(graphlets, request.stage, store.payloads, before, rows)
+    table = describe_again(graphlets, request.stage, kept, before, rows)
     decisions = past_decisions(recorded)
     past = Dataset.from_graphlets(graphlets, table, rows=rows)
     past = dataclasses.replace(past, node=tuple(nodes[row] for row in rows.tolist()))
@@ -165,7 +166,9 @@ def collect(
     )
 
 
-def _described(graphlet: Graphlet, stage: Stage, payloads: Payloads, now_ms: int) -> FeatureTable:
+def _described(
+    graphlet: Graphlet, stage: Stage, payloads: DecodedPayloads, now_ms: int
+) -> FeatureTable:
     """Features of a current graphlet, one row; the id of a pending Trainer is 0."""
     table = describe(
         graphlet.graphlets,
@@ -312,7 +315,11 @@ def is_described(graphlets: Graphlets, before: Dataset | None) -> BoolArray:
 
 
 def describe_again(
-    graphlets: Graphlets, stage: Stage, payloads: Payloads, before: Dataset | None, rows: IntArray
+    graphlets: Graphlets,
+    stage: Stage,
+    payloads: Payloads | DecodedPayloads,
+    before: Dataset | None,
+    rows: IntArray,
 ) -> FeatureTable:
     """Features of graphlets; those that were described before are taken from there.
 

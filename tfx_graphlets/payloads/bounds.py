@@ -20,7 +20,9 @@ MAX_NAME: Final = 1_000  # characters of a feature's or metric's name
 
 _LOG = logging.getLogger(__name__)
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_OPENING, _CLOSING = np.frombuffer(b"{[<", np.uint8), np.frombuffer(b"}]>", np.uint8)
+_STEP: Final = np.zeros(256, np.int8)  # levels that a byte opens or closes
+_STEP[np.frombuffer(b"{[<", np.uint8)] = 1
+_STEP[np.frombuffer(b"}]>", np.uint8)] = -1
 _told: set[tuple[str, str]] = set()
 
 
@@ -67,8 +69,7 @@ def check_nesting(text: str | bytes, most: int = MAX_NESTING) -> None:
       ValueError: it has more levels.
     """
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    codes = np.frombuffer(raw, np.uint8)
-    step = np.isin(codes, _OPENING).astype(np.int8) - np.isin(codes, _CLOSING).astype(np.int8)
+    step = _STEP[np.frombuffer(raw, np.uint8)]
     depth = np.cumsum(step[step != 0], dtype=np.int64)
     if len(depth) and int(depth.max() - min(0, int(depth.min()))) > most:
         raise ValueError(f"nested more than {most} levels deep")

@@ -86,37 +86,69 @@ def feature_similarity(
     """
     if left.name != right.name or left.type != right.type:
         return 0.0
-    shares = _cells(left, right)
-    cells = []
-    for feature, values in zip((left, right), shares):
-        missing = 0.0 if math.isnan(feature.missing_share) else feature.missing_share
-        cells.append(np.concatenate((values * (1.0 - missing), [missing])))
-    similarity = of_distributions(cells[0], cells[1])
+    similarity = of_distributions(*_distributions(left, right))
     return 0.0 if math.isnan(similarity) else similarity
 
 
 def dataset_similarity(
     left: DatasetStatistics,
     right: DatasetStatistics,
-    of_distributions: Callable[[FloatArray, FloatArray], float] = shannon_similarity,
+    of_distributions: Callable[[FloatArray, FloatArray], float] | None = None,
 ) -> float:
     """Mean similarity over the features of either; one that is absent counts 0.
 
     Args:
       left, right: statistics of the datasets.
-      of_distributions: see ``feature_similarity``.
+      of_distributions: see ``feature_similarity``; None for the exact one, which
+        compares all features at once.
 
     Returns: 0..1; NaN where neither has a feature.
     """
-    names = sorted(set(left.features) | set(right.features))
+    names = set(left.features) | set(right.features)
     if not names:
         return math.nan
-    total = sum(
-        feature_similarity(left.features[name], right.features[name], of_distributions)
-        for name in names
-        if name in left.features and name in right.features
-    )
-    return total / len(names)
+    pairs = [
+        (feature, right.features[name])
+        for name, feature in sorted(left.features.items())
+        if name in right.features and right.features[name].type == feature.type
+    ]
+    if of_distributions is None:
+        return _shannon_total([_distributions(*pair) for pair in pairs]) / len(names)
+    return sum(feature_similarity(*pair, of_distributions) for pair in pairs) / len(names)
+
+
+def _shannon_total(pairs: Sequence[tuple[FloatArray, FloatArray]]) -> float:
+    """Sum of ``shannon_similarity`` over pairs of shares, 0 where one has no mass."""
+    if not pairs:
+        return 0.0
+    lengths = [len(one) for one, _ in pairs]
+    start = np.cumsum([0, *lengths[:-1]])
+    parts = []
+    for side in zip(*pairs):
+        shares = np.concatenate(side)
+        mass = np.add.reduceat(shares, start)
+        parts.append(shares / np.repeat(np.where(mass > 0, mass, np.nan), lengths))
+    middle = (parts[0] + parts[1]) / 2
+    divergence = np.zeros(len(middle))
+    for part in parts:
+        ratio = np.divide(part, middle, out=np.ones(len(part)), where=~(part <= 0))
+        divergence += 0.5 * part * np.log2(ratio)
+    total = np.clip(np.add.reduceat(divergence, start), 0.0, 1.0)
+    return float(np.nansum(1.0 - np.sqrt(total)))
+
+
+def _distributions(
+    left: FeatureStatistics, right: FeatureStatistics
+) -> tuple[FloatArray, FloatArray]:
+    """Shares of both features' examples in common cells, the last of those without a value."""
+    cells = []
+    for feature, values in zip((left, right), _cells(left, right)):
+        missing = 0.0 if math.isnan(feature.missing_share) else feature.missing_share
+        whole = np.empty(len(values) + 1)
+        np.multiply(values, 1.0 - missing, out=whole[:-1])
+        whole[-1] = missing
+        cells.append(whole)
+    return cells[0], cells[1]
 
 
 def spans_similarity(
@@ -231,7 +263,10 @@ def _shortest_path(
 def _cells(left: FeatureStatistics, right: FeatureStatistics) -> tuple[FloatArray, FloatArray]:
     """Shares of both features' values in common cells, each summing to 1 or 0."""
     if len(left.edges) and len(right.edges):
-        grid = np.union1d(left.edges, right.edges)
+        grid = np.sort(np.concatenate((left.edges, right.edges)))
+        distinct = np.ones(len(grid), bool)
+        np.not_equal(grid[1:], grid[:-1], out=distinct[1:])
+        grid = grid[distinct]
         return _shares_on(grid, left), _shares_on(grid, right)
     if left.top_values or right.top_values:
         code = {value: number for number, (value, _) in enumerate(left.top_values)}
@@ -258,6 +293,8 @@ def _shares_on(grid: FloatArray, feature: FeatureStatistics) -> FloatArray:
     Values are spread evenly within buckets; the first cell holds all up to grid[0].
     """
     # Where an edge repeats (a point of mass) interp takes the last: the share at or below it.
-    below = np.concatenate(([0.0], np.cumsum(feature.shares)))
+    below = np.zeros(len(feature.edges))
+    np.cumsum(feature.shares, out=below[1:])
     cumulative = np.interp(grid, feature.edges, below, left=0.0)
-    return np.diff(cumulative, prepend=0.0)
+    cumulative[1:] -= cumulative[:-1].copy()
+    return cumulative

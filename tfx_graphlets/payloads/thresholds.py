@@ -193,6 +193,7 @@ def _threshold(metric: str, threshold: object) -> MetricThreshold | None:
     )
 
 
+@functools.lru_cache(maxsize=256)
 def _config(text: str) -> Mapping[str, object]:
     config = _snake(parsed_json(text))
     if isinstance(config, dict) and isinstance(config.get("eval_config"), dict):
