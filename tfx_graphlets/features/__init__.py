@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features import code, evaluation, history, input_data, model, rehearsal, shape
+from tfx_graphlets.features import code, evaluation, history, input_data, model, rehearsal
 from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.features.look_back import pieces
 from tfx_graphlets.features.table import (
@@ -50,7 +50,7 @@ GROUPS: tuple[FeatureGroup, ...] = (
     input_data.GROUP,
     code.GROUP,
     model.GROUP,
-    shape.GROUP,
+    model.SHAPE,
     history.GROUP,
     evaluation.GROUP,
     rehearsal.GROUP,
