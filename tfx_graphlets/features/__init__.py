@@ -73,7 +73,7 @@ def describe(
     graphlets: Graphlets,
     stage: Stage,
     *,
-    payloads: Payloads | DecodedPayloads | None = None,
+    payloads: Payloads | None = None,
     moment_ms: IntArray | None = None,
     rows: IntArray | None = None,
     groups: Sequence[FeatureGroup] = GROUPS,
@@ -128,7 +128,7 @@ class Describer:
         graphlets: Graphlets,
         stage: Stage,
         *,
-        payloads: Payloads | DecodedPayloads | None = None,
+        payloads: Payloads | None = None,
         groups: Sequence[FeatureGroup] = GROUPS,
     ) -> None:
         """Makes one; see ``describe`` for the arguments."""

@@ -159,7 +159,7 @@ class Entries:
         """
         rows = np.flatnonzero(self.trace.artifacts_of_types(READ_TYPES))
         result = np.zeros(len(self.trace.artifacts) + 1, bool)
-        result[rows] = self.decoded.may_hold(self.trace.artifacts.uri, rows)
+        result[rows] = self.decoded.may_be_read(self.trace.artifacts.uri, rows)
         return result
 
     def only_readable(self, artifact: IntArray) -> IntArray:

@@ -76,7 +76,7 @@ def rehearsal_past(
     graphlets: Graphlets,
     number: int,
     stage: Stage,
-    payloads: Payloads | DecodedPayloads,
+    payloads: Payloads,
     moment_ms: int,
 ) -> RehearsalPast:
     """What the runs before a graphlet tell a rehearsal at ``stage``.

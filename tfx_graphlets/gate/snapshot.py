@@ -104,7 +104,8 @@ def collect(
     )
     recorded = recent.trace
     trace, run = without_gates(recorded), request.run or None
-    kept = payloads = DecodedPayloads(store.payloads)
+    kept: Payloads = DecodedPayloads(store.payloads)
+    payloads = kept
     inputs: dict[str, tuple[int, ...]] | None
     if is_unrecorded(trace, request):
         trace, inputs = with_unrecorded_run(
@@ -166,9 +167,7 @@ def collect(
     )
 
 
-def _described(
-    graphlet: Graphlet, stage: Stage, payloads: DecodedPayloads, now_ms: int
-) -> FeatureTable:
+def _described(graphlet: Graphlet, stage: Stage, payloads: Payloads, now_ms: int) -> FeatureTable:
     """Features of a current graphlet, one row; the id of a pending Trainer is 0."""
     table = describe(
         graphlet.graphlets,
@@ -315,11 +314,7 @@ def is_described(graphlets: Graphlets, before: Dataset | None) -> BoolArray:
 
 
 def describe_again(
-    graphlets: Graphlets,
-    stage: Stage,
-    payloads: Payloads | DecodedPayloads,
-    before: Dataset | None,
-    rows: IntArray,
+    graphlets: Graphlets, stage: Stage, payloads: Payloads, before: Dataset | None, rows: IntArray
 ) -> FeatureTable:
     """Features of graphlets; those that were described before are taken from there.
 

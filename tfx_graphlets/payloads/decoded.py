@@ -33,7 +33,8 @@ _Decoded = TypeVar("_Decoded")
 class DecodedPayloads:
     """Decoded payloads by the artifact's URI.
 
-    Every answer is None or NaN where the payload is gone.
+    Every answer is None or NaN where the payload is gone. Where payloads are asked for,
+    this may be given: what was decoded before serves again.
     """
 
     def __init__(self, payloads: Payloads) -> None:
@@ -51,11 +52,19 @@ class DecodedPayloads:
         self._moments: dict[tuple[str, ...], Mapping[str, Moments]] = {}
 
     @classmethod
-    def of(cls, payloads: Payloads | DecodedPayloads) -> DecodedPayloads:
+    def of(cls, payloads: Payloads) -> DecodedPayloads:
         """Those given, if they are decoded ones, else new ones."""
         return payloads if isinstance(payloads, DecodedPayloads) else cls(payloads)
 
-    def may_hold(self, uris: Sequence[str], rows: IntArray) -> BoolArray:
+    def files(self, uri: str) -> tuple[str, ...]:
+        """Names of the files below ``uri``; see ``Payloads.files``."""
+        return self._payloads.files(uri)
+
+    def read(self, uri: str, name: str) -> bytes | None:
+        """Content of a file; see ``Payloads.read``."""
+        return self._payloads.read(uri, name)
+
+    def may_be_read(self, uris: Sequence[str], rows: IntArray) -> BoolArray:
         """False only for artifacts of which no file can be read.
 
         Asks for the folder above each artifact's, which those of one node share.
