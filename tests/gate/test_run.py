@@ -376,3 +376,32 @@ def test_the_current_graphlet_is_what_is_scored() -> None:
     current = feature_table(1, first=0)
     run_gate(pipeline_history(current=current), lambda: Watching(0.5), SETTINGS)
     assert seen == [(current, 0)]
+
+
+def test_a_promise_of_the_delay_takes_the_place_of_the_freshness() -> None:
+    """Four pushes in a row: each waits one run for the next, so 0.25 runs are a quarter."""
+    runs = ("r0", "r1", "r2", "r3")
+    decisions = tuple(decided(run) for run in runs)
+    history = pipeline_history("pppp", decisions=decisions, runs=runs)
+    settings = dataclasses.replace(SETTINGS, promise="delay", delay=0.25)
+    decision = run_gate(history, lambda: FixedModel(0.05), settings)
+    assert decision.freshness == pytest.approx(0.75)
+    assert decision.threshold == pytest.approx(2.5 * 0.25)  # all of it was saved up
+    patient = dataclasses.replace(SETTINGS, promise="delay", delay=0.0)
+    assert run_gate(history, lambda: FixedModel(0.05), patient).threshold == 0.0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"promise": "delay"},
+        {"delay": 0.2},
+        {"promise": "kept", "delay": 0.2},
+        {"promise": "never"},
+        {"promise": "delay", "delay": -1.0},
+    ],
+)
+def test_a_promise_that_cannot_be_is_refused(options: dict[str, object]) -> None:
+    """A delay goes with the promise of it, and with no other."""
+    with pytest.raises(InvalidArgumentError):
+        dataclasses.replace(SETTINGS, **options).policy()  # type: ignore[arg-type]

@@ -8,7 +8,12 @@ import pytest
 
 from tfx_graphlets.policy.account import NodeAccount, SeenScore, ThresholdSample, decide_by
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState
-from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice, choose_threshold
+from tfx_graphlets.policy.freshness import (
+    DelayLedger,
+    FreshnessLedger,
+    ThresholdChoice,
+    choose_threshold,
+)
 
 HOUR = 3_600_000
 
@@ -126,3 +131,18 @@ def test_a_chosen_threshold_brings_its_risk_and_its_promise() -> None:
     assert none.threshold is None
     assert "3 more are needed" in none.reason
     assert dataclasses.replace(none, reason="").proceed
+
+
+def test_a_promise_of_the_delay_is_kept_by_its_own_account() -> None:
+    """The waits are runs that the gate decided about, skipped ones too."""
+    account = NodeAccount(0.9, delay=0.5)
+    first = account.decided(verdict(True))
+    for _ in range(3):
+        account.decided(verdict(False))
+    second = account.decided(verdict(True))
+    account.decided(verdict(True))
+    for run in (first, second):
+        account.needed(verdict(True), censored=False, run=run)
+    assert isinstance(account.ledger, DelayLedger)
+    assert (account.ledger.pushes, account.ledger.wait) == (2, 4.0)
+    assert account.ledger.freshness == 1 - 0.5 / 4

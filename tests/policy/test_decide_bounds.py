@@ -136,7 +136,8 @@ def test_a_policy_takes_the_ends_of_its_ranges(
 def test_the_defaults_are_what_the_pages_say() -> None:
     """A policy skips a twentieth less than it could; a state knows nothing; a decision is bare."""
     assert dataclasses.asdict(GatePolicy()) == {
-        "freshness": 0.95, "threshold": None, "min_labelled": 5, "min_pushes": 1,
+        "freshness": 0.95, "promise": "kept", "delay": None, "threshold": None,
+        "min_labelled": 5, "min_pushes": 1,
         "max_consecutive_skips": 4, "max_staleness_hours": None,
         "max_hours_without_attempt": None, "exploration": 0.05, "force_run": False,
         "shadow": False,

@@ -150,16 +150,17 @@ def replay(
     }
     shared = np.zeros(len(lane), np.int64) if scorer.of_all else lane
     accounts = {
-        number: NodeAccount(policy.freshness, shadow=policy.shadow) for number in set(lane.tolist())
+        number: NodeAccount(policy.freshness, policy.delay, shadow=policy.shadow)
+        for number in set(lane.tolist())
     }
     pushes = dict.fromkeys(group.tolist(), 0)  # of each pipeline
-    seen: dict[int, tuple[FeatureTable, float, GateDecision]] = {}
+    seen: dict[int, tuple[FeatureTable, float, GateDecision, int]] = {}
     decisions: list[GateDecision] = []
     choice: ThresholdChoice | None = None
     for row in order.tolist():
         moment = int(dataset.decision_ms[row])
         for other in world.known_before(moment):
-            features, score, decision = seen[other]
+            features, score, decision, run = seen[other]
             needed, pushed = world.needed_before(other, moment), bool(dataset.pushed[other])
             scorer.learn(other, features, needed)
             account = accounts[int(lane[other])]
@@ -167,19 +168,19 @@ def replay(
             pushes[int(group[other])] += pushed
             samples[int(shared[other])].learn(other, score, needed, decision)
             if needed:
-                account.needed(decision, censored=world.censored)
+                account.needed(decision, censored=world.censored, run=run)
             if needed or not dataset.needed[other]:
                 del seen[other]
         for other in world.became_needed_before(moment):
-            _, _, decision = seen.pop(other)
+            _, _, decision, run = seen.pop(other)
             scorer.became_needed(other)
-            accounts[int(lane[other])].needed(decision, censored=world.censored)
+            accounts[int(lane[other])].needed(decision, censored=world.censored, run=run)
             samples[int(shared[other])].became_needed(other, decision)
         account, sample = accounts[int(lane[row])], samples[int(shared[row])]
         features = world.features(row)
         score = scorer.score(row, features)
         if policy.threshold is None:
-            choice = account.guard(sample.scores.choose(policy.freshness, account.ledger))
+            choice = account.guard(sample.scores.choose(account.ledger.freshness, account.ledger))
         names = dataset.pipeline[row], dataset.run[row], str(dataset.stage)
         decision = decide_by(
             dataclasses.replace(policy, force_run=True) if row in forced else policy,
@@ -193,11 +194,11 @@ def replay(
             stage=str(dataset.stage),
         )
         sample.decided(score, decision)
-        account.decided(decision, shadow=policy.shadow)
+        run = account.decided(decision, shadow=policy.shadow)
         if not account.counts_as_skipped(decision, shadow=policy.shadow):
             account.trained(moment)
         world.decided(row, decision.proceed)
-        seen[row] = features, score, decision
+        seen[row] = features, score, decision, run
         decisions.append(decision)
         if progress is not None:
             progress(len(decisions), len(order))

@@ -373,12 +373,14 @@ def _progress(part: str) -> Iterator[_Report]:
 
 def _limits(options: argparse.Namespace) -> dict[str, Any]:
     names = (
+        "delay",
         "max_consecutive_skips",
         "max_staleness_hours",
         "max_hours_without_attempt",
         "exploration",
     )
-    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
+    found = {name: value for name in names if (value := getattr(options, name, None)) is not None}
+    return {**found, "promise": "delay"} if "delay" in found else found
 
 
 def _now_ms() -> int:

@@ -168,9 +168,7 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument("store", metavar="STORE", help=STORE_HELP)
     gate.add_argument("--pipeline", required=True, help="name of the pipeline to be launched")
     gate.add_argument("--model", required=True, metavar="DIR", help="a waste model's directory")
-    gate.add_argument(
-        "--run", help="a run that has begun: its outputs so far are the inputs; else none is known"
-    )
+    gate.add_argument("--run", help="a run that has begun: its outputs so far are the inputs")
     gate.add_argument(
         "--freshness",
         type=values.number(0, 1),
@@ -330,6 +328,12 @@ def _add_seed(one: argparse.ArgumentParser) -> None:
 
 
 def _add_policy(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--delay",
+        type=values.number(0, math.inf),
+        metavar="RUNS",
+        help="promise that pushes wait so many runs on average, in place of the freshness",
+    )
     one.add_argument(
         "--max-consecutive-skips",
         type=values.whole(1),

@@ -22,6 +22,7 @@ from tfx_graphlets.vocabulary import Role, Stage
 
 _FLOATS = (
     "freshness",
+    "delay",
     "threshold",
     "max_staleness_hours",
     "max_hours_without_attempt",
@@ -36,6 +37,8 @@ class WasteGateSpec(component_spec.ComponentSpec):
         "stage": component_spec.ExecutionParameter(type=str),
         "model_directory": component_spec.ExecutionParameter(type=str, optional=True),
         "freshness": component_spec.ExecutionParameter(type=float, optional=True),
+        "promise": component_spec.ExecutionParameter(type=str, optional=True),
+        "delay": component_spec.ExecutionParameter(type=float, optional=True),
         "threshold": component_spec.ExecutionParameter(type=float, optional=True),
         "min_labelled": component_spec.ExecutionParameter(type=int, optional=True),
         "min_pushes": component_spec.ExecutionParameter(type=int, optional=True),
@@ -109,6 +112,8 @@ class WasteGate(tfx.types.BaseComponent):
         rehearsal: tfx.types.BaseChannel | None = None,
         stage: Stage | str = Stage.PRE,
         freshness: Union[float, RuntimeParameter, None] = None,
+        promise: str | None = None,
+        delay: float | None = None,
         threshold: Union[float, RuntimeParameter, None] = None,
         min_labelled: int | None = None,
         min_pushes: int | None = None,
@@ -138,6 +143,10 @@ class WasteGate(tfx.types.BaseComponent):
             measured is among the features of the current graphlet.
           stage: where the gate stands; the waste model's stage.
           freshness: share of pushes to keep, 0..1; the model's by default.
+          promise: "kept", that share (the default), or "delay".
+          delay: with ``promise="delay"``, runs that a push may wait on average for
+            the next one, 0 or more: at 0.2 a pipeline that pushes in every run may
+            lose a fifth of its pushes, and one that pushes every tenth a fiftieth.
           threshold: skip where the probability of a push is below it, 0..1, in
             place of the one that follows from the freshness.
           min_labelled: with fewer labelled graphlets of this pipeline the gate
@@ -181,6 +190,8 @@ class WasteGate(tfx.types.BaseComponent):
             )
         options = {
             "freshness": freshness,
+            "promise": promise,
+            "delay": delay,
             "threshold": threshold,
             "min_labelled": min_labelled,
             "min_pushes": min_pushes,
@@ -195,7 +206,9 @@ class WasteGate(tfx.types.BaseComponent):
                 options[name] = float(options[name])  # type: ignore[arg-type]
         if on_error not in (None, executors.RUN, executors.SKIP, executors.FAIL):
             raise InvalidArgumentError("on_error", on_error, "must be run, skip or fail")
-        known = {name: value for name, value in options.items() if _is_number(value)}
+        known = {
+            name: value for name, value in options.items() if isinstance(value, (int, float, str))
+        }
         GateSettings(stage=check_stage(stage), **known).policy()  # type: ignore[arg-type]
         spec = WasteGateSpec(
             graphlets=graphlets,
@@ -243,7 +256,3 @@ def _flag(name: str, value: Union[bool, RuntimeParameter]) -> Union[int, Runtime
     if value not in (0, 1):
         raise InvalidArgumentError(name, value, "must be True or False")
     return int(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float))

@@ -129,6 +129,7 @@ def node_account(
     own: Sequence[PastDecision],
     freshness: float,
     *,
+    delay: float | None = None,
     shadow: bool = False,
 ) -> NodeAccount:
     """State and account of a node, from its past and a gate's decisions about it.
@@ -141,9 +142,10 @@ def node_account(
       history: of one node.
       own: the gate's decisions about it, oldest first (``decisions_of_gate``).
       freshness: share of pushes to keep, 0..1.
+      delay: runs that a push may wait on average, in place of that; see NodeAccount.
       shadow: the gate is in shadow mode.
     """
-    account, past = NodeAccount(freshness, shadow=shadow), history.past
+    account, past = NodeAccount(freshness, delay, shadow=shadow), history.past
     if past is None:
         return account
     of_run = {decision.run: decision for decision in own if decision.run}
@@ -158,17 +160,18 @@ def node_account(
         )
         if moment_ms < history.read_ms and not skipped:
             happened.append((moment_ms, 0, None))
+    number: dict[str, int] = {}  # of each run among those that were decided about
     for moment_ms, _, decision in sorted(happened, key=lambda one: one[:2]):
         if decision is None:
             account.trained(moment_ms)
         else:
-            account.decided(decision, shadow=decision.shadow)
+            number[decision.run] = account.decided(decision, shadow=decision.shadow)
     needed = past.needed_before(history.read_ms)
     for row in np.flatnonzero(past.labelled & (past.known_ms < history.read_ms)).tolist():
         account.outcome_known(pushed_ms=int(past.known_ms[row]) if past.pushed[row] else None)
         decision = of_run.get(past.run[row])
         if needed[row] and decision is not None:
-            account.needed(decision, censored=not decision.shadow)
+            account.needed(decision, censored=not decision.shadow, run=number[decision.run])
     return account
 
 

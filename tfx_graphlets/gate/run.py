@@ -25,13 +25,15 @@ from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.policy.evidence import Judgement
 from tfx_graphlets.policy.exploration import run_draw
-from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice
+from tfx_graphlets.policy.freshness import Account, ThresholdChoice
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 # Settings that are GatePolicy's, by its names for them.
 _LIMITS = (
     "freshness",
+    "promise",
+    "delay",
     "threshold",
     "min_labelled",
     "min_pushes",
@@ -69,7 +71,7 @@ class Predictor(Protocol):
         self,
         freshness: float,
         *,
-        ledger: FreshnessLedger | None = None,
+        ledger: Account | None = None,
         seen: Sequence[SeenScore] = (),
     ) -> ThresholdChoice:
         """The threshold for another freshness, after what was risked and seen so far."""
@@ -97,7 +99,7 @@ class GateSettings:
       gate: its node id; "" where it is not known.
       freshness: share of pushes to keep, 0..1; the model's by default.
       threshold: in place of the one that the model's freshness gives, 0..1.
-      min_labelled, min_pushes, max_consecutive_skips, max_staleness_hours,
+      promise, delay, min_labelled, min_pushes, max_consecutive_skips, max_staleness_hours,
         max_hours_without_attempt, exploration, shadow, force_run: see
         GatePolicy.
       exploration_seed: of the draw that decides which skips are explored.
@@ -109,6 +111,8 @@ class GateSettings:
     stage: Stage
     gate: str = ""
     freshness: float | None = None
+    promise: str | None = None
+    delay: float | None = None
     threshold: float | None = None
     min_labelled: int | None = None
     min_pushes: int | None = None
@@ -225,7 +229,7 @@ def _decide(history: PipelineHistory, model: Predictor, settings: GateSettings) 
         raise GraphletsError("there is no current graphlet")
     own = decisions_of_gate(history.decisions, stage=settings.stage, gate=settings.gate)
     freshness = model.threshold.freshness if settings.freshness is None else settings.freshness
-    account = node_account(history, own, freshness, shadow=settings.shadow)
+    account = node_account(history, own, freshness, delay=settings.delay, shadow=settings.shadow)
     choice = (
         None if settings.threshold is not None else chosen_threshold(history, own, model, account)
     )
@@ -262,9 +266,10 @@ def chosen_threshold(
       account: the node's.
     """
     if history.past is None or (len(history.past) and not any(history.past.run)):
-        return model.threshold_for(account.freshness)
+        return model.threshold_for(account.ledger.freshness)
     seen = seen_scores(history, own)
-    return account.guard(model.threshold_for(account.freshness, ledger=account.ledger, seen=seen))
+    promised = account.ledger.freshness
+    return account.guard(model.threshold_for(promised, ledger=account.ledger, seen=seen))
 
 
 def gate_state(history: PipelineHistory, settings: GateSettings, account: NodeAccount) -> GateState:

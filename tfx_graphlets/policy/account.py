@@ -22,6 +22,8 @@ import numpy as np
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, decide
 from tfx_graphlets.policy.evidence import Contribution, SimilarGraphlet
 from tfx_graphlets.policy.freshness import (
+    Account,
+    DelayLedger,
     FreshnessLedger,
     ThresholdChoice,
     choose_threshold,
@@ -62,6 +64,8 @@ class NodeAccount:
 
     Attributes:
       freshness: share of pushes to keep, 0..1.
+      delay: runs that a push may wait on average, which is promised in place of
+        that; None: the share is.
       shadow: the gate skips nothing: what it would have skipped in shadow mode
         counts as skipped, and as no attempt.
       labelled: graphlets of the node whose outcome is known.
@@ -69,22 +73,28 @@ class NodeAccount:
       skips: runs that were skipped since the last that ran.
       last_push_ms, last_attempt_ms: milliseconds since the epoch; None where
         there was none.
+      runs: runs that the gate decided about.
       ledger: account of the risk that needed graphlets were put at.
       scores: what needed graphlets were given when they were decided about.
     """
 
     freshness: float
+    delay: float | None = None
     shadow: bool = False
     labelled: int = 0
     pushes: int = 0
     skips: int = 0
     last_push_ms: int | None = None
     last_attempt_ms: int | None = None
-    ledger: FreshnessLedger = dataclasses.field(init=False)
+    runs: int = 0
+    ledger: FreshnessLedger | DelayLedger = dataclasses.field(init=False)
     scores: list[float] = dataclasses.field(default_factory=list)
+    _last_needed: int = 0  # the run of the latest needed graphlet, counted from 1
 
     def __post_init__(self) -> None:
-        self.ledger = FreshnessLedger(self.freshness)
+        self.ledger = (
+            FreshnessLedger(self.freshness) if self.delay is None else DelayLedger(self.delay)
+        )
 
     def counts_as_skipped(self, verdict: Verdict, *, shadow: bool) -> bool:
         """Whether a decision counts as a skip.
@@ -95,10 +105,15 @@ class NodeAccount:
         """
         return not verdict.proceed or (self.shadow and shadow and verdict.would_skip)
 
-    def decided(self, verdict: Verdict, *, shadow: bool = False) -> None:
-        """The gate decided about a run; see ``counts_as_skipped`` for the arguments."""
+    def decided(self, verdict: Verdict, *, shadow: bool = False) -> int:
+        """The gate decided about a run; see ``counts_as_skipped`` for the arguments.
+
+        Returns: the number of the run, for ``needed``.
+        """
         skipped = self.counts_as_skipped(verdict, shadow=shadow)
         self.skips = self.skips + 1 if skipped else 0
+        self.runs += 1
+        return self.runs
 
     def trained(self, moment_ms: int) -> None:
         """A run went on to its Trainer, whatever let it and whatever became of it.
@@ -116,14 +131,17 @@ class NodeAccount:
             self.pushes += 1
             self.last_push_ms = max(pushed_ms, self.last_push_ms or pushed_ms)
 
-    def needed(self, verdict: Verdict, *, censored: bool) -> None:
+    def needed(self, verdict: Verdict, *, censored: bool, run: int | None = None) -> None:
         """A graphlet that the gate had decided about is known to be needed.
 
         Args:
           verdict: the decision about it.
           censored: had it been skipped, nobody would know that it was needed.
+          run: what ``decided`` said of it; the latest by default.
         """
-        self.ledger = self.ledger.after_push(verdict.risk, censored=censored)
+        number = self.runs if run is None else run
+        since, self._last_needed = number - self._last_needed, max(number, self._last_needed)
+        self.ledger = self.ledger.after_push(verdict.risk, censored=censored, runs=max(since, 0))
         if verdict.probability is not None:
             self.scores.append(verdict.probability)
 
@@ -226,7 +244,7 @@ class ThresholdSample:
         self._needed[place] = True
         self._explored_needed += explored
 
-    def choose(self, freshness: float, ledger: FreshnessLedger | None) -> ThresholdChoice:
+    def choose(self, freshness: float, ledger: Account | None) -> ThresholdChoice:
         """The highest threshold that keeps a share of pushes (``choose_threshold``)."""
         weights = np.asarray(self._share)
         # One pseudo-observation keeps a single explored push from deciding alone.

@@ -25,10 +25,12 @@ from tfx_graphlets.policy.evidence import (
     told_contributions,
     told_similar,
 )
-from tfx_graphlets.policy.freshness import check_freshness
+from tfx_graphlets.policy.freshness import check_delay, check_freshness
 
 __all__ = ["Contribution", "GateDecision", "GatePolicy", "GateState", "SimilarGraphlet", "decide"]
 
+KEPT: Final = "kept"
+DELAY: Final = "delay"
 # Up to this multiple of the threshold a run was nearly skipped.
 _BARELY: Final = 1.25
 _DIGITS: Final = 6  # of the risk: what a store keeps of it, so that every account adds up the same
@@ -42,6 +44,10 @@ class GatePolicy:
     Attributes:
       freshness: target share of pushes that are kept, 0..1; ``choose_threshold``
         acts on it, ``decide`` does not look at it.
+      promise: "kept": that share is promised; "delay": ``delay`` is, and how many
+        pushes are kept follows from how often the pipeline pushes.
+      delay: runs that a push may wait on average for the next one that is let
+        through, 0 or more (``freshness.DelayLedger``); with ``promise="delay"`` alone.
       threshold: the gate skips where the probability of a push is below it,
         0..1; None: it never skips.
       min_labelled: with fewer labelled graphlets of this pipeline the gate
@@ -65,6 +71,8 @@ class GatePolicy:
     """
 
     freshness: float = 0.95
+    promise: str = KEPT
+    delay: float | None = None
     threshold: float | None = None
     min_labelled: int = 5
     min_pushes: int = 1
@@ -77,6 +85,14 @@ class GatePolicy:
 
     def __post_init__(self) -> None:
         check_freshness(self.freshness)
+        if self.promise not in (KEPT, DELAY):
+            raise InvalidArgumentError("promise", self.promise, f"must be {KEPT!r} or {DELAY!r}")
+        if (self.delay is None) == (self.promise == DELAY):
+            raise InvalidArgumentError(
+                "delay", self.delay, f"give it with promise={DELAY!r}, and only then"
+            )
+        if self.delay is not None:
+            check_delay(self.delay)
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InvalidArgumentError(
                 "threshold", self.threshold, "must be a probability from 0 to 1, or None"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -82,6 +83,24 @@ class ThresholdChoice:
         )
 
 
+class Account(Protocol):
+    """What was promised, and what is left of it (FreshnessLedger, DelayLedger)."""
+
+    @property
+    def freshness(self) -> float:
+        """Share of pushes that is kept, 0..1."""
+        ...
+
+    @property
+    def allowance(self) -> float:
+        """The risk that the next push may be put at, 0..1."""
+        ...
+
+    def after_push(self, risk: float, *, censored: bool, runs: int | None = None) -> Account:
+        """The account after one more push, so many runs after the one before."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class FreshnessLedger:
     """Account of the risk that a gate has taken with pushes so far.
@@ -117,7 +136,9 @@ class FreshnessLedger:
         left = max(share * (self.pushes + 1) - self.spent, 0.0)
         return float(min(left, MOST_RISK * share, 1.0))
 
-    def after_push(self, risk: float, *, censored: bool) -> FreshnessLedger:
+    def after_push(
+        self, risk: float, *, censored: bool, runs: int | None = None
+    ) -> FreshnessLedger:
         """The account after one more push came to be known.
 
         Args:
@@ -125,9 +146,86 @@ class FreshnessLedger:
             gate could not skip.
           censored: had it been missed, nobody would know: then it stands for
             1 / (1 - risk) pushes, each at that risk.
+          runs: since the push before; it counts for no share of pushes.
         """
+        del runs
         spent = risk / (1 - risk) if censored and risk < 1 else risk
         return dataclasses.replace(self, pushes=self.pushes + 1, spent=self.spent + spent)
+
+
+@dataclasses.dataclass(frozen=True)
+class DelayLedger:
+    """Account of the delay that a gate has caused to pushes, as far as risk tells.
+
+    What a missed push costs is not the push but the wait: the next run that pushes brings
+    a model that is as good. Where every run pushes that is one run, where every tenth
+    does it is ten. So a promise of the mean delay lets a gate miss more where pushes are
+    frequent, and fewer where they are rare, than one of the share that is kept.
+
+    >>> account = DelayLedger(0.2, pushes=20, runs=38)
+    >>> account.wait, round(account.freshness, 6)
+    (2.0, 0.9)
+
+    A push at risk p waits on average p times the runs until the next push. That
+    number is known once the next push is; until then the mean of those before stands
+    for it. The next push may be put at a risk of at most what is left of d (N + 1)
+    runs, by the mean wait, so that the sum stays within d N runs after N pushes. The
+    waits are those between pushes that were seen: a push that was missed in between
+    makes them longer than they were, which is on the safe side.
+
+    Attributes:
+      delay: d, runs that a push may wait, on average, 0 or more.
+      pushes: N, pushes known so far.
+      runs: from the first of them to the latest, skipped ones counted.
+      spent: runs that those before the latest waited, in expectation.
+      open_risk: odds at which the latest was missed; what it costs is not known yet.
+    """
+
+    delay: float
+    pushes: int = 0
+    runs: int = 0
+    spent: float = 0.0
+    open_risk: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_delay(self.delay)
+
+    @property
+    def wait(self) -> float | None:
+        """Runs from a push to the next, on average; None while fewer than two are known."""
+        return max(self.runs / (self.pushes - 1), 1.0) if self.pushes > 1 else None
+
+    @property
+    def freshness(self) -> float:
+        """The share of pushes that is kept where each that is missed waits the mean wait, 0..1."""
+        return 1.0 - min(self.delay / (self.wait or 1.0), 1.0)
+
+    @property
+    def allowance(self) -> float:
+        """The risk that the next push may be put at, 0..1; 0 while no wait is known."""
+        if self.wait is None:
+            return 0.0
+        left = self.delay * (self.pushes + 1) - self.spent - self.open_risk * self.wait
+        return min(max(left, 0.0) / self.wait, MOST_RISK * self.delay / self.wait, 1.0)
+
+    def after_push(self, risk: float, *, censored: bool, runs: int | None = None) -> DelayLedger:
+        """The account after one more push came to be known.
+
+        Args:
+          risk: what it was put at (ThresholdChoice.risk), 0..1.
+          censored: had it been missed, nobody would know: then it stands for
+            1 / (1 - risk) pushes.
+          runs: since the push before; the mean wait by default. Of the first push
+            it is not looked at.
+        """
+        since = 0 if not self.pushes else round(self.wait or 1.0) if runs is None else runs
+        return dataclasses.replace(
+            self,
+            pushes=self.pushes + 1,
+            runs=self.runs + since,
+            spent=self.spent + self.open_risk * since,
+            open_risk=risk / (1 - risk) if censored and risk < 1 else risk,
+        )
 
 
 def choose_threshold(
@@ -136,7 +234,7 @@ def choose_threshold(
     freshness: float,
     *,
     weights: Sequence[float] | None = None,
-    ledger: FreshnessLedger | None = None,
+    ledger: Account | None = None,
     most: float = MOST_THRESHOLD,
 ) -> ThresholdChoice:
     """The highest threshold that keeps ``freshness`` of pushes in expectation.
@@ -213,7 +311,7 @@ def choose_threshold(
 
 
 def guarded(
-    choice: ThresholdChoice, own: Sequence[float], ledger: FreshnessLedger, skips: int = 0
+    choice: ThresholdChoice, own: Sequence[float], ledger: Account, skips: int = 0
 ) -> ThresholdChoice:
     """The choice, lowered by what the pipeline itself has shown, and with the risk of that.
 
@@ -253,8 +351,16 @@ def check_freshness(freshness: float) -> None:
         )
 
 
+def check_delay(delay: float) -> None:
+    """Raises InvalidArgumentError unless it is a finite number of runs, 0 or more."""
+    if not (math.isfinite(delay) and delay >= 0):
+        raise InvalidArgumentError(
+            "delay", delay, "must be a finite number of runs, 0 or more, for example 0.2"
+        )
+
+
 def _pushes_needed(
-    total: float, allowance: float, freshness: float, ledger: FreshnessLedger | None
+    total: float, allowance: float, freshness: float, ledger: Account | None
 ) -> int | None:
     """How many further pushes, all of them kept, until one can be put at risk."""
     if freshness == 1:

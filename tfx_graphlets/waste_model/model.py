@@ -25,7 +25,7 @@ from tfx_graphlets.files import replaced_directory
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.account import SeenScore, ThresholdSample
 from tfx_graphlets.policy.evidence import Contribution, Judgement, SimilarGraphlet
-from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice
+from tfx_graphlets.policy.freshness import Account, ThresholdChoice
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import explanation
@@ -93,7 +93,7 @@ class WasteModel:
         self,
         freshness: float,
         *,
-        ledger: FreshnessLedger | None = None,
+        ledger: Account | None = None,
         seen: Sequence[SeenScore] = (),
     ) -> ThresholdChoice:
         """The threshold for another freshness, from the same calibration scores.

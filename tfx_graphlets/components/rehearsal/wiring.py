@@ -26,7 +26,7 @@ _TRAINER_INPUTS: Final = ("transform_graph", "schema", "hyperparameters", "base_
 def halved(gate: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of each of two gates in a row that together keep what one would.
 
-    Each may miss half of the pushes that the freshness lets miss.
+    Each may miss half of the pushes that the freshness lets miss, or cause half of the delay.
 
     Raises:
       InvalidArgumentError: neither freshness nor threshold is a number, so that
@@ -34,7 +34,9 @@ def halved(gate: Mapping[str, Any]) -> dict[str, Any]:
     """
     if isinstance(gate.get("threshold"), (int, float)):
         return dict(gate)
-    freshness = gate.get("freshness")
+    freshness, delay = gate.get("freshness"), gate.get("delay")
+    if isinstance(delay, (int, float)):
+        return {**gate, "delay": float(delay) / 2.0}
     if not isinstance(freshness, (int, float)):
         raise InvalidArgumentError(
             "freshness",
