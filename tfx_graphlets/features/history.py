@@ -13,7 +13,7 @@ from tfx_graphlets.features.evaluators import rerun_expected
 from tfx_graphlets.features.look_back import Rows, at, ratio
 from tfx_graphlets.features.table import FeatureGroup, numbers
 from tfx_graphlets.trace.ragged import medians
-from tfx_graphlets.trace.trace import FloatArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Outcome, PropertyName, Stage
 
 _HOUR_MS = 3_600_000
@@ -85,7 +85,7 @@ FEATURES = (
     *numbers(
         "history",
         Stage.INPUT,
-        "no earlier graphlet",
+        "no earlier graphlet, or its time is not recorded",
         _TIMES,
         hours_since_previous="hours between Trainers",
     ),
@@ -99,7 +99,7 @@ FEATURES = (
     *numbers(
         "history",
         Stage.INPUT,
-        "never",
+        "the moment is not recorded",
         "moment of the decision",
         hour_of_day="hours 0..24, UTC",
         day_of_week="0 Monday to 6 Sunday, UTC",
@@ -181,7 +181,9 @@ def _since_push(rows: Rows) -> Mapping[str, FloatArray]:
     runs = np.where(some, window.start[1:] - 1 - last, np.nan)
     pushed_ms = np.zeros(len(rows), np.int64)
     pushed_ms[some] = window.seen("pushed_ms", last[some])
-    hours = np.where(some, (rows.moment_ms - pushed_ms) / _HOUR_MS, np.nan)
+    # A time of 0 is a missing time.
+    timed = some & (pushed_ms > 0) & (rows.moment_ms > 0)
+    hours = np.where(timed, (rows.moment_ms - pushed_ms) / _HOUR_MS, np.nan)
     pushes, first = window.count(window.pushed), window.first(window.pushed)
     # The gap that would end if this graphlet were pushed, against those that ended.
     gap = ratio((last - first).astype(float), np.where(pushes > 1, pushes - 1, 0))
@@ -194,22 +196,26 @@ def _since_push(rows: Rows) -> Mapping[str, FloatArray]:
 
 def _rhythm(rows: Rows) -> Mapping[str, FloatArray]:
     window = rows.window
-    hours = rows.moment_ms / _HOUR_MS
-    days = (hours // 24).astype(np.int64)
-    created = rows.entries.lanes.create_ms[window.graphlet] / _HOUR_MS
+    hours = _hours(rows.moment_ms)
+    created = _hours(rows.entries.lanes.create_ms[window.graphlet])
     since = hours - at(created, window.nth(1))
     recent = np.flatnonzero(window.in_last(11))
     # Gaps between neighbours in the same window.
     row = window.row[recent]
-    same = row[1:] == row[:-1]
-    gaps = np.diff(created[recent])[same]
-    median = medians(row[1:][same], gaps, window.num_rows)
+    gaps = np.diff(created[recent])
+    known = (row[1:] == row[:-1]) & ~np.isnan(gaps)
+    median = medians(row[1:][known], gaps[known], window.num_rows)
     return {
         "hour_of_day": hours % 24,
-        "day_of_week": ((days + 3) % 7).astype(float),  # 1970-01-01 was a Thursday
+        "day_of_week": (hours // 24 + 3) % 7,  # 1970-01-01 was a Thursday
         "hours_since_previous": since,
         "rhythm_ratio": ratio(since, np.nan_to_num(median)),
     }
+
+
+def _hours(times_ms: IntArray) -> FloatArray:
+    """Hours since the epoch; NaN where the time is missing."""
+    return np.where(times_ms > 0, times_ms / _HOUR_MS, np.nan)
 
 
 def _same_spans(rows: Rows) -> Mapping[str, FloatArray]:

@@ -74,7 +74,7 @@ FEATURES = (
     *numbers(
         "model",
         Stage.TRAINER,
-        "never",
+        "a time of the Trainer is not recorded",
         _TIMES,
         duration_ms="ms",
     ),
@@ -119,10 +119,11 @@ def _of_trainer(rows: Rows) -> Mapping[str, Values]:
     executions, trainer_of = entries.trace.executions, entries.graphlets.trainer
     names = [base_name(name) for name in executions.type_names]
     steps = entries.once("train_steps", lambda: _steps(entries))
-    duration = (executions.update_ms - executions.create_ms).astype(float)
+    timed = (executions.create_ms > 0) & (executions.update_ms > 0)
+    duration = np.where(timed, executions.update_ms - executions.create_ms, np.nan)
     others = trainer_of[window.graphlet]
     ended = entries.timeline.finished_ms[others] <= rows.moment_ms[window.row]
-    recent = window.in_last_flagged(ended, 5)
+    recent = window.in_last_flagged(ended & timed[others], 5)
     total = np.bincount(window.row[recent], duration[others[recent]], len(rows))
     mean = ratio(total, window.count(recent))
     config = entries.text_codes(PropertyName.CUSTOM_CONFIG)

@@ -107,28 +107,33 @@ def decision_moment(
       stage: where the gate stands.
       timeline: the graphlets' timeline, if it is at hand.
 
-    Returns: int64 [n], milliseconds since the epoch.
+    A time of 0 is a missing time: of a Trainer whose create time is missing its end counts.
+
+    Returns: int64 [n], milliseconds since the epoch; 0 where both are missing.
     """
     executions, trainer = graphlets.trace.executions, graphlets.trainer
     ended_ms = np.maximum(executions.update_ms, executions.create_ms)
+    created_ms = np.where(executions.create_ms > 0, executions.create_ms, ended_ms)
     if stage is Stage.PRE:
-        return executions.create_ms[trainer]
+        return created_ms[trainer]
     if stage is Stage.TRAINER:
         return ended_ms[trainer]
     rows, index = graphlets.executions.rows(), graphlets.executions.index
     role, part = graphlets.role[index], graphlets.part
-    create, update = executions.create_ms[index], ended_ms[index]
+    create, update = created_ms[index], ended_ms[index]
     if stage is Stage.INPUT:
         timeline = timeline or Timeline.of(graphlets, Edges.of(graphlets))
         before = np.isin(part, (Part.UPSTREAM, Part.ANALYSIS)) & timeline.in_run
         source = before & np.isin(role, _SOURCES)
-        later = before & ~np.isin(role, (*_SOURCES, Role.RESOLVER))
-        moment = executions.create_ms[trainer].copy()
+        later = before & ~np.isin(role, (*_SOURCES, Role.RESOLVER)) & (create > 0)
+        begun = np.where(created_ms[trainer] > 0, created_ms[trainer], NEVER)
+        moment = begun.copy()
         np.minimum.at(moment, rows[later], create[later])
         np.maximum.at(moment, rows[source], update[source])
-        return np.minimum(moment, executions.create_ms[trainer])
+        moment = np.minimum(moment, begun)
+        return np.where(moment == NEVER, 0, moment)
     first_push = np.full(len(graphlets), np.iinfo(np.int64).max)
-    pusher = (part == Part.DOWNSTREAM) & (role == Role.PUSHER)
+    pusher = (part == Part.DOWNSTREAM) & (role == Role.PUSHER) & (create > 0)
     np.minimum.at(first_push, rows[pusher], create[pusher])
     validator = (part == Part.DOWNSTREAM) & np.isin(role, _VALIDATORS)
     validator &= create < first_push[rows]

@@ -1,0 +1,115 @@
+"""A time of 0 is a missing time: nothing is measured from the epoch."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from tests.features.runs import Runs, some
+from tests.strategies import deterministic, pipeline_rows, seeds
+from tfx_graphlets.features import describe
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.graphlets.timeline import decision_moment
+from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.vocabulary import Stage
+
+TODAY_MS = 50 * 365 * 24 * 3_600_000  # about as long after the epoch as today
+_TIMES = (
+    "execution_create_ms", "execution_update_ms", "artifact_create_ms", "artifact_update_ms",
+    "event_ms", "context_create_ms",
+)  # fmt: skip
+# Features that are the distance of two times, and what one of their unit is.
+DISTANCES = {
+    "history.hours_since_push": 3_600_000,
+    "history.hours_since_previous": 3_600_000,
+    "history.cost_so_far_ms": 1,
+    "history.previous_cost_ms": 1,
+    "model.duration_ms": 1,
+}
+
+
+def today(raw: RawTables) -> RawTables:
+    """The rows, recorded in our time."""
+    raw = copy.deepcopy(raw)
+    for name in _TIMES:
+        setattr(raw, name, [one + TODAY_MS if one else 0 for one in getattr(raw, name)])
+    return raw
+
+
+def without_times(raw: RawTables, share: float, seed: int) -> RawTables:
+    """Some of the times of executions are gone."""
+    raw, randomness = copy.deepcopy(raw), random.Random(seed)
+    for name in _TIMES[:2]:
+        setattr(
+            raw, name, [0 if randomness.random() < share else one for one in getattr(raw, name)]
+        )
+    return raw
+
+
+@pytest.mark.parametrize("share", [0.2, 1.0])
+@pytest.mark.parametrize("stage", Stage)
+@deterministic
+@given(rows=pipeline_rows(), seed=seeds)
+def test_nothing_is_measured_from_the_epoch(
+    stage: Stage, share: float, rows: RawTables, seed: int
+) -> None:
+    """A distance is one of two times that are there; without any there is none."""
+    raw = without_times(today(rows), share, seed)
+    graphlets = segment(assemble(raw))
+    there = [one for one in (*raw.execution_create_ms, *raw.execution_update_ms) if one]
+    most_ms = max(there, default=0) - min(there, default=0)
+    table = describe(graphlets, stage)
+    for name, unit_ms in DISTANCES.items():
+        if name not in table.columns:
+            continue
+        found = table.numbers(name)
+        found = np.abs(found[~np.isnan(found)]) * unit_ms
+        # A cost is the sum over executions.
+        assert (found <= most_ms * len(raw.execution_id)).all(), name
+    if not there:
+        for name in ("history.hour_of_day", "history.day_of_week", "history.hours_since_push"):
+            assert np.isnan(table.numbers(name)).all(), name
+
+
+def test_what_is_there_is_described_as_before() -> None:
+    """The rows around a Trainer without times keep theirs; of its own only distances are gone."""
+    runs = Runs()
+    runs.build.clock_ms = TODAY_MS
+    made = [runs.run(wait_ms=3_600_000) for _ in range(4)]
+    whole = runs.table(Stage.TRAINER)
+    raw = runs.build.raw()
+    at = raw.execution_id.index(made[1].trainer)
+    raw.execution_create_ms[at] = raw.execution_update_ms[at] = 0
+    table = runs.table(Stage.TRAINER)
+    names = ("duration_ms", "duration_ratio")
+    assert some(table.row(1), "model", *names) == dict.fromkeys(names)
+    assert table.row(1)["history.hour_of_day"] is None
+    for row in (2, 3):
+        assert table.row(row)["model.duration_ms"] == whole.row(row)["model.duration_ms"] == 1000.0
+        assert table.row(row)["model.duration_ratio"] == 1.0
+    assert table.row(3)["history.hours_since_previous"] == pytest.approx(
+        whole.row(3)["history.hours_since_previous"]
+    )
+    assert table.row(3)["history.rhythm_ratio"] is not None
+
+
+@pytest.mark.parametrize("stage", [Stage.INPUT, Stage.PRE])
+def test_a_trainer_without_a_create_time_is_decided_about_by_its_end(stage: Stage) -> None:
+    """The nearest that is known; where nothing is, the moment is missing too."""
+    runs = Runs()
+    runs.build.clock_ms = TODAY_MS
+    run = runs.run()
+    raw = runs.build.raw()
+    at = raw.execution_id.index(run.trainer)
+    moments = [int(decision_moment(segment(runs.build.trace()), stage)[0])]
+    for column in (raw.execution_create_ms, raw.execution_update_ms):
+        column[at] = 0
+        moments.append(int(decision_moment(segment(runs.build.trace()), stage)[0]))
+    before, without_create, without_any = moments
+    assert TODAY_MS < before <= without_create
+    # At input the run's other executions tell when it was.
+    assert without_any == (before if stage is Stage.INPUT else 0)
