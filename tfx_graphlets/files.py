@@ -41,9 +41,9 @@ def replaced_file(target: str | os.PathLike[str]) -> Iterator[Path]:
     draft = _draft_of(place)
     try:
         yield draft
-        _synchronise(draft)
+        synchronise(draft)
         draft.replace(place)
-        _synchronise(place.parent)
+        synchronise(place.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -69,12 +69,12 @@ def replaced_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
         draft.mkdir()
         yield draft
         for path in (*draft.rglob("*"), draft):
-            _synchronise(path)
+            synchronise(path)
         if place.exists():
             _exchange(draft, place)
         else:
             draft.rename(place)
-        _synchronise(place.parent)
+        synchronise(place.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)  # after an exchange: what was there before
 
@@ -104,7 +104,7 @@ def _is_alive(process: str) -> bool:
     return True
 
 
-def _synchronise(path: Path) -> None:
+def synchronise(path: Path) -> None:
     """Sees to it that a file, or the names in a folder, outlive a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -113,12 +113,18 @@ def _synchronise(path: Path) -> None:
         os.close(descriptor)
 
 
-def _exchange(one: Path, other: Path) -> None:
+def exchange(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Exchanges two files or directories in one step; False where the system cannot."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is not None:
-        names = (os.fsencode(one), os.fsencode(other))
-        if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE) == 0:
-            return
+    if renameat2 is None:
+        return False
+    names = (os.fsencode(one), os.fsencode(other))
+    return bool(renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE) == 0)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    if exchange(one, other):
+        return
     aside = one.with_name(f"{one.name}.aside")
     other.rename(aside)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfx_graphlets import GraphletsError, Stage, load_waste_model
 from tfx_graphlets.errors import ModelFormatError
-from tfx_graphlets.stores.archive.files import exchange
+from tfx_graphlets.files import exchange
 from tfx_graphlets.waste_model import WasteModel
 from tfx_graphlets.waste_model.model import MANIFEST_FILE
 

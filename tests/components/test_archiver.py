@@ -20,7 +20,6 @@ from tfx_graphlets.components.artifact_files import local_copy
 from tfx_graphlets.components.kubeflow import KubeflowError, compile_for_kubeflow
 from tfx_graphlets.errors import ArchiveError, InvalidArgumentError
 from tfx_graphlets.payloads.statistics import NoPayloads
-from tfx_graphlets.stores.archive import archive
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.trace import Trace, first_difference
 
@@ -147,11 +146,8 @@ def test_an_archive_in_a_bucket_grows(tmp_path: Path, bucket: str) -> None:
     assert tf.io.gfile.listdir(bucket) == names
 
 
-def test_a_bucket_holds_the_files_that_a_directory_would(
-    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Parts that were merged are removed from it as they are from a directory, and no sooner."""
-    monkeypatch.setattr(archive, "MOST_PARTS", 2)
+def test_a_bucket_holds_the_files_that_a_directory_would(tmp_path: Path, bucket: str) -> None:
+    """Files that the manifest no longer names are removed from it as they are from a directory."""
     directory, before = tmp_path / "archive", set()
     for runs in (3, 4, 5, 6):
         store = store_of(tmp_path, runs)

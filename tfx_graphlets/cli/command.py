@@ -212,13 +212,11 @@ def archive(options: argparse.Namespace) -> Result:
         manifest = update.manifest
         if options.compact:
             manifest = compact_archive(options.output, progress=progress)
-    files = {part.file for parts in manifest.tables.values() for part in parts}
-    size = sum((Path(options.output) / file).stat().st_size for file in files)
     counts = manifest.counts
     document = {
         "output": options.output,
         **{table: counts[table] for table in ("executions", "artifacts", "events", "contexts")},
-        "bytes": size,
+        "bytes": manifest.size,
         "written": update.written,
         "new_executions": update.new_executions,
         "new_artifacts": update.new_artifacts,
@@ -226,7 +224,7 @@ def archive(options: argparse.Namespace) -> Result:
         "changed": update.changed,
         "changed_pipelines": sorted(update.changed_pipelines),
     }
-    return Result(document, f"{options.output}: {update}, {size / 1e6:.2f} MB")
+    return Result(document, f"{options.output}: {update}, {manifest.size / 1e6:.2f} MB")
 
 
 def gate(options: argparse.Namespace) -> Result:

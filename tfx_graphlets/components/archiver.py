@@ -37,8 +37,7 @@ from tfx_graphlets.errors import (
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.checks import check_store, given
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.stores.archive.append import ArchiveUpdate
-from tfx_graphlets.stores.archive.archive import update_archive
+from tfx_graphlets.stores.archive.archive import ArchiveUpdate, update_archive
 from tfx_graphlets.stores.archive.format import MANIFEST
 from tfx_graphlets.stores.mlmd.store import MlmdStore
 from tfx_graphlets.stores.store import Store, open_store
@@ -197,8 +196,8 @@ def _failed(directory: str, error: BaseException) -> Properties:
 def update_anywhere(store: Store, payloads: Payloads, directory: str, now_ms: int) -> ArchiveUpdate:
     """``update_archive`` on an archive that may be in a bucket.
 
-    A remote archive is copied, updated, and copied back: new parts first, the
-    manifest last, then parts that it no longer names are removed. So a reader
+    A remote archive is copied, updated, and copied back: new files first, the
+    manifest last, then files that it no longer names are removed. So a reader
     finds the old archive or the new one.
 
     Raises:
@@ -218,7 +217,7 @@ def update_anywhere(store: Store, payloads: Payloads, directory: str, now_ms: in
                     directory, "was changed by another program meanwhile; write to it again"
                 )
             after = _names(place)
-            # Parts are named by their content: of what has a name that was there, nothing is new.
+            # Files are named by their content: of what has a name that was there, nothing is new.
             for name in (*sorted(after - before - {MANIFEST}), MANIFEST):
                 write_files(directory, {name: (place / name).read_bytes()})
             for name in sorted(before - after):

@@ -16,7 +16,6 @@ from tests import strategies
 from tests.corpus import real_runs
 from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.payloads.statistics import NoPayloads
-from tfx_graphlets.stores.archive import files as archive_files
 from tfx_graphlets.stores.archive import format as archive_format
 from tfx_graphlets.stores.archive.archive import write_archive
 from tfx_graphlets.stores.archive.store import ArchiveStore
@@ -228,18 +227,6 @@ def test_an_archive_is_replaced(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [directory]
 
 
-def test_an_archive_is_replaced_where_directories_cannot_be_exchanged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without renameat2 two renames do it."""
-    monkeypatch.setattr(archive_files, "exchange", lambda *_: False)
-    directory = write_small(tmp_path / "archive")
-    write_archive(TraceBuilder().trace(), NoPayloads(), directory, created_ms=1)
-    with ArchiveStore(directory) as store:
-        assert store.manifest.created_ms == 1
-    assert list(tmp_path.iterdir()) == [directory]
-
-
 def test_a_failure_leaves_the_old_archive(tmp_path: Path) -> None:
     """If a payload cannot be read half way, the archive that was there is still whole."""
 
@@ -293,6 +280,12 @@ def _change_manifest(directory: Path, change: Callable[[dict[str, object]], None
     (directory / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
 
 
+def file_of(directory: Path, table: str) -> Path:
+    """The one file of a table."""
+    (file,) = directory.glob(f"{table}-*.parquet")
+    return file
+
+
 def _flip_byte(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -304,7 +297,7 @@ def _drop_tables(content: dict[str, object]) -> None:
 
 
 def _lead_outside(content: dict[str, object]) -> None:
-    content["tables"]["events"][0]["file"] = "../events.parquet"  # type: ignore[index]
+    content["tables"]["events"][0]["name"] = "../events.parquet"  # type: ignore[index]
 
 
 DAMAGES: Mapping[str, tuple[Callable[[Path], object], str]] = {
@@ -324,15 +317,30 @@ DAMAGES: Mapping[str, tuple[Callable[[Path], object], str]] = {
         lambda d: _change_manifest(d, _lead_outside), "damaged.*events.parquet",
     ),
     "a newer format": (
-        lambda d: _change_manifest(d, lambda c: c.update(format_version=3)), "newer than 2",
+        lambda d: _change_manifest(d, lambda c: c.update(format_version=4)),
+        "newer than 3.*upgrade tfx-graphlets",
     ),
-    "an older format": (
+    "a format of before": (
+        lambda d: _change_manifest(d, lambda c: c.update(format_version=2)),
+        "format 2, which no release has written; archive its store again",
+    ),
+    "no format": (
         lambda d: _change_manifest(d, lambda c: c.update(format_version=0)), "damaged",
     ),
-    "a missing table": (lambda d: (d / "events.parquet").unlink(), "events.parquet cannot be read"),
-    "a flipped bit": (lambda d: _flip_byte(d / "executions.parquet"), "not what was written"),
+    "an unknown role": (
+        lambda d: _change_manifest(d, lambda c: c.update(roles={"Fit": "cook"})), "damaged.*COOK",
+    ),
+    "a missing table": (
+        lambda d: file_of(d, "events").unlink(), r"events-\w+\.parquet cannot be read",
+    ),
+    "a flipped bit": (
+        lambda d: _flip_byte(file_of(d, "executions")), r"executions-\w+\.parquet is not what",
+    ),
     "a flipped bit of a payload": (
-        lambda d: _flip_byte(d / "payload_contents.parquet"), "not what was written",
+        lambda d: _flip_byte(file_of(d, "payload_contents")), "payload_contents.*is not what",
+    ),
+    "a file cut off": (
+        lambda d: os.truncate(file_of(d, "contexts"), 100), r"contexts-\w+\.parquet is not what",
     ),
 }  # fmt: skip
 
@@ -352,12 +360,15 @@ def test_damage_is_found_when_an_archive_is_opened(damage: str, tmp_path: Path) 
 def test_a_table_with_other_columns_is_damage(tmp_path: Path) -> None:
     """A Parquet file that fits its checksum and not the format is an ArchiveError on reading."""
     directory = write_small(tmp_path / "archive")
-    (directory / "events.parquet").write_bytes((directory / "contexts.parquet").read_bytes())
-    digest = archive_format.sha256_of(directory / "events.parquet")
+    other = file_of(directory, "contexts").read_bytes()
+    events = file_of(directory, "events")
+    events.write_bytes(other)
 
     def change(content: dict[str, object]) -> None:
-        content["tables"]["events"][0]["sha256"] = digest  # type: ignore[index]
+        content["tables"]["events"][0].update(  # type: ignore[index]
+            sha256=archive_format.sha256_of(events), size=len(other)
+        )
 
     _change_manifest(directory, change)
-    with open_store(directory) as store, pytest.raises(ArchiveError, match="table events"):
+    with open_store(directory) as store, pytest.raises(ArchiveError, match="events cannot be read"):
         store.read_trace()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from pipelines.flights import history
 from tests import strategies
 from tests.stores.archive.growth import grown
 from tests.stores.archive.test_archive import InMemory
@@ -21,15 +18,15 @@ from tests.stores.mlmd_files import write_store
 from tests.stores.readers import Reader, by_mlmd, by_sql, needs_mlmd
 from tfx_graphlets.errors import ArchiveError, EmptyStoreError
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
-from tfx_graphlets.stores.archive import append as archive_append
 from tfx_graphlets.stores.archive import files as archive_files
 from tfx_graphlets.stores.archive.archive import ArchiveUpdate, compact_archive, update_archive
+from tfx_graphlets.stores.archive.format import TABLES
 from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import RawTables
 from tfx_graphlets.trace.trace import Trace, first_difference
-from tfx_graphlets.vocabulary import PIPELINE_CONTEXTS, ExecutionState
+from tfx_graphlets.vocabulary import PIPELINE_CONTEXTS
 
 NOW_MS = 3_000_000
 
@@ -39,10 +36,9 @@ by_each = pytest.mark.parametrize(
 
 
 @pytest.fixture(autouse=True, scope="module")
-def exact_clocks() -> Iterator[None]:
-    """What was not updated since is not read again; files have many portions."""
+def small_portions() -> Iterator[None]:
+    """Files have many portions."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archive_append, "CLOCK_SLACK_MS", 0)
         patch.setattr(archive_files, "_ROWS_AT_ONCE", 3)
         yield
 
@@ -85,13 +81,13 @@ def _in_pipeline(store: Path, name: str) -> Trace | None:
 
 
 def check_growth(raw: RawTables, reader: Reader, folder: Path) -> None:
-    """Holds an updated archive against the store, whole and of each pipeline."""
+    """Holds an updated archive against the store, whole and of each pipeline, and one made anew."""
     before, after = grown(raw, random.Random(len(raw.event_execution)))
     first = write_store(folder / "first.sqlite", before)
     second = write_store(folder / "second.sqlite", after)
     directory = folder / "archive"
     try:
-        since = update(first, directory, reader).manifest
+        update(first, directory, reader)
     except EmptyStoreError:
         return
     with by_sql(second) as store:
@@ -100,21 +96,16 @@ def check_growth(raw: RawTables, reader: Reader, folder: Path) -> None:
     assert first_difference(trace_of(directory), wanted) is None
     assert not update(second, directory, reader).written
 
-    changed = result.changed_pipelines
-    assert changed == result.manifest.changed_pipelines(since)
-    for compacted in (False, True):
-        if compacted:
-            manifest = compact_archive(directory)
-            assert manifest.by_pipeline
-            assert not manifest.changed_pipelines(result.manifest)
-            assert first_difference(trace_of(directory), wanted) is None
-        for name in _names(after):
-            mine = _in_pipeline(second, name)
-            if mine is not None:
-                assert first_difference(trace_of(directory, pipelines=[name]), mine) is None
-            earlier = _in_pipeline(first, name) if name in _names(before) else None
-            if mine is not None and (earlier is None or not earlier.equals(mine)):
-                assert name in changed
+    for name in _names(after):
+        mine = _in_pipeline(second, name)
+        if mine is not None:
+            assert first_difference(trace_of(directory, pipelines=[name]), mine) is None
+        earlier = _in_pipeline(first, name) if name in _names(before) else None
+        if mine is not None and (earlier is None or not earlier.equals(mine)):
+            assert name in result.changed_pipelines
+
+    update(second, folder / "anew", reader)
+    assert bytes_of(directory).keys() == bytes_of(folder / "anew").keys()  # named by content
 
 
 @by_each
@@ -157,25 +148,24 @@ def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
     assert bytes_of(directory) == before
 
 
-def test_only_what_is_new_is_written(tmp_path: Path) -> None:
-    """Files that were there stay as they are; a new part holds the new rows alone."""
+def test_what_is_new_is_told(tmp_path: Path) -> None:
+    """How many rows were added, and in which pipelines; one file a table, old ones are gone."""
     build, directory = two_runs(), tmp_path / "archive"
     update(stored(tmp_path, build), directory)
     before = bytes_of(directory)
     build.execution("Evaluator", inputs={"model": [2]}, run="r2", pipeline="second")
     result = update(stored(tmp_path, build), directory)
     after = bytes_of(directory)
-    assert {name: after[name] for name in before if name != "manifest.json"} == {
-        name: content for name, content in before.items() if name != "manifest.json"
-    }
-    added = [name.partition("-000001-")[0] for name in sorted(after.keys() - before.keys())]
-    assert added == ["associations", "events", "executions"]
     assert (result.new_executions, result.new_artifacts, result.new_events) == (1, 0, 1)
     assert result.changed == 0
-    assert result.manifest.tables["executions"][1].num_rows == 1
     assert result.manifest.counts["executions"] == 3
     assert result.changed_pipelines == {"second"}
-    assert result.manifest.pipelines[0].executions == 1
+    assert sorted(name.rpartition("-")[0] for name in after) == ["", *sorted(TABLES)]
+    same = {name.rpartition("-")[0] for name in before.keys() & after.keys()} - {""}
+    assert same == {  # as before to the last byte
+        "artifacts", "artifact_properties", "attributions", "contexts", "execution_properties",
+        "payloads", "payload_contents",
+    }  # fmt: skip
 
 
 def test_a_push_is_noticed(tmp_path: Path) -> None:
@@ -193,7 +183,7 @@ def test_a_push_is_noticed(tmp_path: Path) -> None:
 
 
 def test_properties_that_are_gone_are_gone(tmp_path: Path) -> None:
-    """The last part's properties are all that an execution has."""
+    """Of a changed execution the store's properties are all that it has."""
     build, directory = TraceBuilder(), tmp_path / "archive"
     build.execution("Trainer", run="r", pipeline="p", steps=3, epochs=2)
     update(stored(tmp_path, build), directory)
@@ -243,10 +233,9 @@ def test_an_execution_in_another_pipeline_is_found_there(tmp_path: Path) -> None
     update(stored(tmp_path, build), directory)
     build.associate(1, "pipeline", "second")
     result = update(stored(tmp_path, build), directory)
-    assert not result.manifest.by_pipeline
-    assert trace_of(directory, pipeline="second").executions.id.tolist() == [1, 2]
-    assert compact_archive(directory).by_pipeline
-    assert trace_of(directory, pipeline="second").executions.id.tolist() == [1, 2]
+    assert result.changed_pipelines == {"first", "second"}
+    for name, wanted in (("first", [1]), ("second", [1, 2])):
+        assert trace_of(directory, pipelines=[name]).executions.id.tolist() == wanted
 
 
 def test_rows_that_turn_up_late_are_read(tmp_path: Path) -> None:
@@ -289,8 +278,9 @@ def test_new_files_are_kept_and_old_ones_not_read_again(tmp_path: Path) -> None:
     build.execution("SchemaGen", outputs={"schema": [2, 3]}, run="r", pipeline="p")
     more = {"schema/2": {"schema.pbtxt": b"a"}, "schema/3": {"schema.pbtxt": b"b"}}
     result = update(stored(tmp_path, build), directory, payloads=InMemory(more))
-    for _ in range(2):
+    for num_files in (2, 1):
         with ArchiveStore(directory) as archive:
+            assert len(archive.manifest.tables["payload_contents"]) == num_files
             counts = archive.manifest.counts
             assert (counts["payloads"], counts["payload_contents"]) == (3, 2)
             for uri, names in {**files, **more}.items():
@@ -345,86 +335,3 @@ def test_one_pipeline_is_continued(reader: Reader, tmp_path: Path) -> None:
         wanted = opened.read_trace(pipeline="second")
     assert first_difference(trace_of(directory), wanted) is None
     assert not update(store, directory, reader, pipeline="second").written
-
-
-@pytest.mark.parametrize("reader", [by_sql, pytest.param(by_mlmd, marks=needs_mlmd)])
-def test_an_archive_of_the_first_format_is_continued(reader: Reader, tmp_path: Path) -> None:
-    """A recorded archive of format 1 is read, appended to, and merged into the new format."""
-    recorded = next(
-        one for one in history.archives()
-        if json.loads((one / "manifest.json").read_text())["format_version"] == 1
-    )  # fmt: skip
-    directory = tmp_path / "archive"
-    shutil.copytree(recorded, directory)
-    with open_store(recorded) as archive:
-        trace = archive.read_trace()
-        uri = next(uri for uri in trace.artifacts.uri if archive.payloads.files(uri))
-        content = archive.payloads.read(uri, archive.payloads.files(uri)[0])
-        raw = _raw_of(trace)
-    raw.execution_id.append(10_000)
-    for column, value in (
-        ("type", "tfx.Trainer"), ("state", int(ExecutionState.COMPLETE)), ("create_ms", NOW_MS),
-        ("update_ms", NOW_MS),
-    ):  # fmt: skip
-        getattr(raw, f"execution_{column}").append(value)
-    raw.association.append((raw.context_id[0], 10_000))
-    store = write_store(tmp_path / "store.sqlite", raw)
-    result = update(store, directory, reader, scrub=True)
-    assert (result.new_executions, result.new_artifacts, result.changed) == (1, 0, 0)
-    assert not update(store, directory, reader, scrub=True).written
-    assert {file.name: file.read_bytes() for file in recorded.glob("*.parquet")}.items() <= (
-        bytes_of(directory).items()
-    )
-    with by_sql(store) as opened:
-        wanted = opened.read_trace()
-    for _ in range(2):
-        with open_store(directory) as archive:
-            assert first_difference(archive.read_trace(), wanted) is None
-            assert archive.payloads.read(uri, archive.payloads.files(uri)[0]) == content
-        manifest = compact_archive(directory)
-    assert manifest.by_pipeline
-    assert manifest.counts["payloads"] == archive.manifest.counts["payloads"]
-
-
-def _raw_of(trace: Trace) -> RawTables:
-    """The rows of a trace."""
-    from tfx_graphlets.trace.assembly import RawProperties
-
-    raw = RawTables()
-    for kind in ("execution", "artifact"):
-        nodes = getattr(trace, f"{kind}s")
-        properties = RawProperties()
-        values = nodes.properties
-        for row, owner in enumerate(nodes.id[values.owner].tolist()):
-            code, number = int(values.string_code[row]), int(values.kind[row])
-            value = (
-                values.strings[code] if code >= 0
-                else float(values.double_value[row]) if number == 2
-                else int(values.int_value[row])
-            )  # fmt: skip
-            properties.add(
-                owner, values.names[values.name[row]], bool(values.is_custom[row]), number, value
-            )
-        setattr(raw, f"{kind}_id", nodes.id.tolist())
-        setattr(raw, f"{kind}_type", [nodes.type_names[code] for code in nodes.type])
-        for column in ("state", "create_ms", "update_ms"):
-            setattr(raw, f"{kind}_{column}", getattr(nodes, column).tolist())
-        setattr(raw, f"{kind}_properties", properties)
-    raw.artifact_uri = list(trace.artifacts.uri)
-    events, contexts = trace.events, trace.contexts
-    raw.event_execution = trace.executions.id[events.execution].tolist()
-    raw.event_artifact = trace.artifacts.id[events.artifact].tolist()
-    raw.event_type, raw.event_ms = events.type.tolist(), events.time_ms.tolist()
-    raw.event_key = [events.keys[code] if code >= 0 else None for code in events.key]
-    raw.context_id, raw.context_name = contexts.id.tolist(), list(contexts.name)
-    raw.context_type = [contexts.type_names[code] for code in contexts.type]
-    raw.context_create_ms = contexts.create_ms.tolist()
-    raw.association = list(zip(
-        contexts.id[contexts.association_context].tolist(),
-        trace.executions.id[contexts.association_execution].tolist(),
-    ))  # fmt: skip
-    raw.attribution = list(zip(
-        contexts.id[contexts.attribution_context].tolist(),
-        trace.artifacts.id[contexts.attribution_artifact].tolist(),
-    ))  # fmt: skip
-    return raw

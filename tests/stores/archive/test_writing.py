@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import multiprocessing
 import os
+import random
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests import strategies
 from tests.stores.archive.test_archive import InMemory
 from tests.stores.mlmd_files import write_store
 from tfx_graphlets.errors import ArchiveError, StoreNotFoundError
 from tfx_graphlets.stores.archive import archive
 from tfx_graphlets.stores.archive import files as archive_files
 from tfx_graphlets.stores.archive.archive import ArchiveUpdate, compact_archive, update_archive
-from tfx_graphlets.stores.archive.format import MANIFEST, TABLES, Manifest, ranges_of
-from tfx_graphlets.stores.archive.hashing import row_hashes, text_hashes
-from tfx_graphlets.stores.archive.mark import LATE_IDS, TableMark
+from tfx_graphlets.stores.archive.format import MANIFEST, TABLES, Manifest
 from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
@@ -73,77 +72,182 @@ class PowerCutError(BaseException):
     """The machine stops: nothing more is done."""
 
 
+# What touches the disk while an archive is written, and reading it anew meanwhile.
+STEPS = (
+    (Path, "mkdir"), (Path, "open"), (Path, "read_bytes"), (Path, "rename"), (Path, "replace"),
+    (Path, "rmdir"), (Path, "stat"), (Path, "unlink"), (Path, "write_text"), (os, "fsync"),
+    (os, "open"), (pq.ParquetWriter, "__init__"), (pq.ParquetWriter, "write_table"),
+    (pq.ParquetWriter, "close"),
+)  # fmt: skip
+
+
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
-    """Stops at the n-th step on the disk: for good, as a power cut, or once, as by Ctrl-C."""
-    left, for_good = [10**9], [True]
+def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
+    """Stops at the n-th step on the disk: for good, as a power cut, or once, as by Ctrl-C.
+
+    Says whether it has stopped since it was called last.
+    """
+    left, last, error = [10**9], [True], [BaseException()]
 
     def counted(call: Callable[..., object]) -> Callable[..., object]:
         def wrapper(*arguments: object, **options: object) -> object:
             left[0] -= 1
-            if left[0] == -1 or (left[0] < 0 and for_good[0]):
-                raise PowerCutError
+            if left[0] == -1 or (left[0] < 0 and last[0]):
+                raise error[0]
             return call(*arguments, **options)
 
         return wrapper
 
-    for owner, name in (
-        (Path, "replace"), (Path, "unlink"), (Path, "open"), (os, "fsync"),
-        (archive_files.PartFiles, "write"),
-    ):  # fmt: skip
+    for owner, name in STEPS:
         monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
 
-    def set_steps(number: int, last: bool = True) -> None:
-        left[0], for_good[0] = number, last
+    def set_steps(
+        number: int = 10**9, *, for_good: bool = True, raised: BaseException | None = None
+    ) -> bool:
+        has_stopped = left[0] < 0
+        left[0], last[0], error[0] = number, for_good, raised or PowerCutError()
+        return has_stopped
 
     return set_steps
 
 
-@pytest.mark.parametrize("for_good", [True, False], ids=["power", "interrupt"])
-@pytest.mark.parametrize("write", ["append", "compact"])
+STOPS = {
+    "power": (True, PowerCutError()),
+    "interrupt": (False, KeyboardInterrupt()),
+    "full": (False, OSError(errno.ENOSPC, "No space left on device")),
+}
+
+
+@pytest.mark.parametrize(
+    ("write", "stop"),
+    [("replace", "power"), *itertools.product(("first", "update", "compact"), STOPS)],
+)
 def test_a_write_may_stop_anywhere(
-    write: str, for_good: bool, tmp_path: Path, steps: Callable[[int, bool], None]
+    write: str,
+    stop: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: Callable[..., bool],
 ) -> None:
     """After a stop at any step the archive is the old one or the new one, and can be written to."""
-    update(tmp_path, 2)
-    update(tmp_path, 3)
-    directory = tmp_path / "archive"
-    old = trace_of(directory)
+    for_good, raised = STOPS[stop]
+    directory, old = tmp_path / "archive", None
+    if write != "first":
+        update(tmp_path, 2)
+        update(tmp_path, 3)
+        old = trace_of(directory)
+    saved = tmp_path_factory.mktemp("saved") / "archive"
     store = tmp_path / "store.sqlite"
-    store.unlink()
-    write_store(store, history(5 if write == "append" else 3).raw())
+    store.unlink(missing_ok=True)
+    write_store(store, history({"replace": 1, "compact": 3}.get(write, 5)).raw())
     with open_store(store) as opened:
         new = opened.read_trace()
         seen = set()
+        if old is not None:
+            shutil.copytree(directory, saved)
         for number in range(1000):
-            steps(number, for_good)
-            stopped = False
+            steps(number, for_good=for_good, raised=raised)
+            message = ""
             try:
-                if write == "append":
-                    update_archive(opened, files(5), directory, created_ms=9)
-                else:
+                if write == "compact":
                     compact_archive(directory)
-            except PowerCutError:
-                stopped = True
-            steps(10**9, True)
-            now = trace_of(directory)
-            is_new = first_difference(now, new) is None
-            assert is_new or first_difference(now, old) is None
-            seen.add(is_new and write == "append")
+                else:
+                    update_archive(
+                        opened, files(5), directory, created_ms=9, replace=write == "replace"
+                    )
+            except (PowerCutError, KeyboardInterrupt):
+                pass
+            except ArchiveError as error:
+                message = str(error)
+            stopped = steps()
+            assert not message or "No space left" in message
+            is_new = False
+            if (directory / MANIFEST).is_file():
+                now = trace_of(directory)
+                is_new = first_difference(now, new) is None
+                assert is_new or (old is not None and first_difference(now, old) is None)
+            else:
+                assert old is None
+                assert not directory.exists()
+            seen.add(is_new)
             if not stopped:
                 break
-    assert number > 10
-    assert seen == ({False, True} if write == "append" else {False})
+            if is_new:  # for the next steps: as it was
+                shutil.rmtree(directory)
+                if old is not None:
+                    shutil.copytree(saved, directory)
+    assert number > (8 if write == "compact" else 100)
+    assert seen == ({True} if write == "compact" else {False, True})
     update(tmp_path, 6)
     assert (
         first_difference(trace_of(directory).executions, _store_trace(tmp_path).executions) is None
     )
-    named = {
-        part.file
-        for parts in Manifest.read(directory, "a").tables.values() for part in parts
+    assert {file.name for file in directory.iterdir()} == {
+        MANIFEST, *Manifest.read(directory, "a").files,
     }  # fmt: skip
-    assert named <= {file.name for file in directory.iterdir()}
-    assert not [file.name for file in directory.iterdir() if file.name.endswith(".new")]
+    assert {path.name for path in tmp_path.iterdir()} == {"archive", "store.sqlite"}
+
+
+def _write_for_ever(folder: str) -> None:
+    """Updates an archive with the stores that stand beside it, in turn; nothing is forgotten."""
+    while True:
+        for runs in (2, 4, 3, 5):
+            with open_store(Path(folder) / f"{runs}.sqlite") as opened:
+                update_archive(
+                    opened, files(5), Path(folder) / "archive", created_ms=runs,
+                    replace=runs in (2, 3),
+                )  # fmt: skip
+
+
+def test_a_writer_may_be_killed_at_any_moment(tmp_path: Path) -> None:
+    """kill -9 at random moments: the archive is whole, and the next write leaves nothing about."""
+    held = set()
+    for runs in (2, 3, 4, 5):
+        write_store(tmp_path / f"{runs}.sqlite", history(runs).raw())
+    context = multiprocessing.get_context("spawn")
+    randomness = random.Random(0)
+    for _ in range(12):
+        process = context.Process(target=_write_for_ever, args=(str(tmp_path),))
+        process.start()
+        while not (tmp_path / "archive" / MANIFEST).exists():
+            time.sleep(0.01)
+        time.sleep(randomness.uniform(0.5, 1.2))
+        process.kill()
+        process.join()
+        with open_store(tmp_path / "archive") as archive:
+            trace = archive.read_trace()
+            held.add(len(trace.executions))
+            for uri in trace.artifacts.uri:
+                assert archive.payloads.read(uri, "schema.pbtxt") is not None
+    assert held <= {2, 3, 4, 5}
+    update(tmp_path, 6)
+    assert {file.name for file in (tmp_path / "archive").iterdir()} == {
+        MANIFEST, *Manifest.read(tmp_path / "archive", "a").files,
+    }  # fmt: skip
+
+
+def test_who_reads_is_not_disturbed_by_who_writes(tmp_path: Path) -> None:
+    """While another process writes, every reader opens and reads one state of the archive."""
+    for runs in (2, 3, 4, 5):
+        write_store(tmp_path / f"{runs}.sqlite", history(runs).raw())
+    update(tmp_path, 2)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_write_for_ever, args=(str(tmp_path),)
+    )
+    process.start()
+    try:
+        seen, until = set(), time.monotonic() + 60
+        while len(seen) < 4 and time.monotonic() < until:
+            with open_store(tmp_path / "archive") as archive:
+                trace = archive.read_trace()
+                seen.add(len(trace.executions))
+                assert len(trace.events) == len(trace.executions)
+                for uri in trace.artifacts.uri:
+                    assert archive.payloads.read(uri, "schema.pbtxt") is not None
+    finally:
+        process.kill()
+        process.join()
+    assert seen == {2, 3, 4, 5}
 
 
 def _store_trace(folder: Path) -> Trace:
@@ -152,16 +256,29 @@ def _store_trace(folder: Path) -> Trace:
 
 
 def test_what_an_interrupted_write_left_is_removed(tmp_path: Path) -> None:
-    """Stray parts and temporary files go with the next write; files of others stay."""
+    """Strays and drafts go with the next call, though nothing is new; files of others stay."""
     update(tmp_path, 2)
     directory = tmp_path / "archive"
-    strays = ["events-000007-0123abcd.parquet", "events-000008.77.new", "manifest.json.new"]
+    strays = [
+        "events-0123456789abcdef.parquet", ".events.tfx-graphlets-draft.77",
+        ".manifest.json.tfx-graphlets-draft.999999999",
+    ]  # fmt: skip
     for name in (*strays, "notes.txt"):
         (directory / name).write_text("left behind", encoding="utf-8")
-    update(tmp_path, 3)
+    assert not update(tmp_path, 2).written
     names = {file.name for file in directory.iterdir()}
     assert not names & {*strays}
     assert "notes.txt" in names
+
+
+def test_a_directory_without_a_manifest_is_left_alone(tmp_path: Path) -> None:
+    """It may be what is left of an archive, and hold what the store has forgotten."""
+    update(tmp_path, 2)
+    (tmp_path / "archive" / MANIFEST).unlink()
+    before = bytes_of(tmp_path / "archive")
+    with pytest.raises(ArchiveError, match="is no archive"):
+        update(tmp_path, 3)
+    assert bytes_of(tmp_path / "archive") == before
 
 
 def test_a_failure_leaves_no_part_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +302,7 @@ def test_a_change_by_another_writer_is_not_lost(
     update(tmp_path, 2)
     directory = tmp_path / "archive"
     manifest = (directory / MANIFEST).read_text(encoding="utf-8")
+    before = {file.name for file in directory.iterdir()}
     read = InMemory.read
 
     def meanwhile(self: InMemory, uri: str, name: str) -> bytes | None:
@@ -195,7 +313,7 @@ def test_a_change_by_another_writer_is_not_lost(
     with pytest.raises(ArchiveError, match="changed by another program meanwhile"):
         update(tmp_path, 3)
     assert len(trace_of(directory).executions) == 2
-    assert not [file for file in directory.iterdir() if "-000001" in file.name]
+    assert {file.name for file in directory.iterdir()} == before
 
 
 def _hold(directory: str, pipe: object) -> None:
@@ -222,21 +340,20 @@ def test_a_second_writer_is_told_to_wait(tmp_path: Path) -> None:
 # -- merging ------------------------------------------------------------------------------
 
 
-def test_many_parts_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the most parts there is one of each table again, with the same content."""
+def test_many_files_of_contents_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contents of files are not written again with each update, but for every so many updates."""
     monkeypatch.setattr(archive, "MOST_PARTS", 3)
-    merged = [update(tmp_path, runs).compacted for runs in range(1, 6)]
-    assert merged == [False, False, False, True, False]
+    parts = [
+        len(update(tmp_path, runs).manifest.tables["payload_contents"]) for runs in range(1, 11, 2)
+    ]
+    assert parts == [1, 2, 3, 1, 2]
     directory = tmp_path / "archive"
     assert first_difference(trace_of(directory), _store_trace(tmp_path)) is None
     with ArchiveStore(directory) as store:
-        for number in range(1, 6):
+        for number in range(1, 10):
             assert store.payloads.read(f"schema/{number}", "schema.pbtxt") == (
                 b"schema %d" % (number // 2)
             )
-        assert dict(store.pipelines()) == {
-            one.name: one.executions for one in store.manifest.pipelines
-        }
 
 
 def test_merging_is_deterministic_and_done_once(tmp_path: Path) -> None:
@@ -254,18 +371,17 @@ def test_merging_is_deterministic_and_done_once(tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
-def test_who_reads_while_parts_are_merged_reads_on(tmp_path: Path) -> None:
-    """An archive that was opened before is still whole after a merge, until the next write."""
+def test_who_opened_an_archive_reads_on(tmp_path: Path) -> None:
+    """What was opened before a write, or before files are merged, holds what it held."""
     for runs in (2, 4):
         update(tmp_path, runs)
-    directory = tmp_path / "archive"
+    directory, before = tmp_path / "archive", _store_trace(tmp_path)
     with open_store(directory) as store:
         compact_archive(directory)
-        assert first_difference(store.read_trace(), _store_trace(tmp_path)) is None
-    update(tmp_path, 5)
-    assert len([*directory.iterdir()]) == sum(
-        len(parts) for parts in Manifest.read(directory, "a").tables.values()
-    ) + 1  # fmt: skip
+        update(tmp_path, 5)
+        update(tmp_path, 6)
+        assert first_difference(store.read_trace(), before) is None
+        assert store.payloads.read("schema/4", "schema.pbtxt") == b"schema 2"
 
 
 def test_there_must_be_something_to_merge(tmp_path: Path) -> None:
@@ -274,67 +390,12 @@ def test_there_must_be_something_to_merge(tmp_path: Path) -> None:
         compact_archive(tmp_path)
 
 
-def test_a_first_write_has_a_part_of_each_table(tmp_path: Path) -> None:
+def test_a_first_write_has_a_file_of_each_table(tmp_path: Path) -> None:
     """Tables without rows are there too, so that every reader finds every table."""
     result = update(tmp_path, 1)
     assert {table: len(parts) for table, parts in result.manifest.tables.items()} == dict.fromkeys(
         TABLES, 1
     )
-
-
-# -- marks, ranges and hashes ---------------------------------------------------------------
-
-
-@given(st.sets(st.integers(1, 60)), st.sets(st.integers(1, 90)))
-def test_a_mark_tells_what_was_read(there: set[int], later: set[int]) -> None:
-    """Ids that were there are read; every other one is not, above and below the highest."""
-    ids = np.array(sorted(there), np.int64)
-    mark = TableMark.after(int(ids.max(initial=-1)), ids)
-    unread = mark.unread(np.array(sorted(later), np.int64))
-    assert [one for one, new in zip(sorted(later), unread) if new] == sorted(later - there)
-    assert all(one >= mark.lowest_late for one in later - there)
-
-
-def test_a_mark_forgets_what_is_long_gone() -> None:
-    """Gaps far below the highest id are of rows that were deleted, or never were."""
-    highest = 3 * LATE_IDS
-    mark = TableMark.after(highest, np.arange(2 * LATE_IDS, highest + 1))
-    assert mark.missing == ()
-    assert not mark.unread(np.array([5])).any()
-
-
-@strategies.deterministic
-@given(texts=st.lists(st.one_of(st.none(), st.text(max_size=12))))
-def test_texts_hash_by_content_alone(texts: list[str | None]) -> None:
-    """The same text gives the same number wherever it stands and however it is kept."""
-    array = pa.array([None, *texts], pa.string())
-    hashes = text_hashes(array)
-    number_of = dict(zip([None, *texts], hashes.tolist()))
-    assert [number_of[text] for text in [None, *texts]] == hashes.tolist()
-    assert len({*number_of.values()}) == len(number_of)
-    assert number_of[None] == 0
-    for same in (
-        array.dictionary_encode(),
-        array.cast(pa.large_string()),
-        pa.chunked_array([array]),
-    ):
-        assert text_hashes(same).tolist() == hashes.tolist()
-    assert text_hashes(array.slice(1)).tolist() == hashes[1:].tolist()
-
-
-def test_row_hashes_tell_columns_and_values_apart() -> None:
-    """Swapped columns, another sign and another kind of NaN give other numbers."""
-    one, two = np.array([1, 2, -1]), np.array([2, 1, 1])
-    hashes = {*row_hashes(one, two).tolist(), *row_hashes(two, one).tolist()}
-    assert len(hashes) == 4  # (1, 2) and (2, 1) stand in both
-    numbers = np.array([0.0, -0.0, np.nan, 1.0])
-    assert len({*row_hashes(numbers).tolist()}) == 4
-
-
-def test_ranges_are_short() -> None:
-    """Neighbouring numbers become one range."""
-    assert ranges_of([]) == ()
-    assert ranges_of([0, 1, 2, 7]) == ((0, 2), (7, 7))
 
 
 def test_work_is_told(tmp_path: Path) -> None:

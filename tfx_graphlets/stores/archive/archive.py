@@ -4,30 +4,68 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import uris as connection
 from tfx_graphlets.stores.archive import files as archive_files
-from tfx_graphlets.stores.archive.append import Append, ArchiveUpdate
-from tfx_graphlets.stores.archive.columns import Rewriter
-from tfx_graphlets.stores.archive.compaction import compacted
-from tfx_graphlets.stores.archive.format import KEPT_PAYLOADS, MANIFEST, Manifest
-from tfx_graphlets.stores.archive.growth import growth_of
-from tfx_graphlets.stores.archive.mark import Mark
-from tfx_graphlets.stores.archive.payloads import Listing
-from tfx_graphlets.stores.archive.source import mark_of
+from tfx_graphlets.stores.archive.format import (
+    KEPT_PAYLOADS,
+    TABLES,
+    ArchiveFile,
+    Manifest,
+)
+from tfx_graphlets.stores.archive.merging import Merge, check_same_store, merge
+from tfx_graphlets.stores.archive.payloads import Listing, all_contents, kept_files
 from tfx_graphlets.stores.archive.store import ArchiveStore
-from tfx_graphlets.stores.archive.writing import Progress, TableWriter, pipelines_with_digests
-from tfx_graphlets.stores.store import Store
+from tfx_graphlets.stores.archive.tables import tables_of
+from tfx_graphlets.stores.archive.texts import Rewriter
+from tfx_graphlets.stores.belonging import belonging_to
+from tfx_graphlets.stores.store import Store, declared
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.version import __version__
+from tfx_graphlets.vocabulary import Role
 
-MOST_PARTS = 32  # of a table; more are merged into one
+MOST_PARTS: Final = 32  # files of payload_contents; more are merged into one
+Progress = Callable[[int, int, str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchiveUpdate:
+    """What a call of ``update_archive`` did.
+
+    Attributes:
+      manifest: the archive as it is now.
+      written: whether anything was written.
+      new_executions, new_artifacts, new_events: how many were added.
+      changed: number of archived executions and artifacts that were replaced.
+      changed_pipelines: names of the pipelines of which rows were written;
+        empty for executions in no pipeline.
+    """
+
+    manifest: Manifest
+    written: bool
+    new_executions: int = 0
+    new_artifacts: int = 0
+    new_events: int = 0
+    changed: int = 0
+    changed_pipelines: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        if not self.written:
+            return f"{self.manifest}; nothing is new"
+        return (
+            f"{self.manifest}; {self.new_executions} executions, {self.new_artifacts} artifacts "
+            f"and {self.new_events} events are new, {self.changed} were changed, in "
+            f"{len(self.changed_pipelines)} pipelines"
+        )
 
 
 def write_archive(
@@ -40,15 +78,17 @@ def write_archive(
     keep: Mapping[str, Sequence[str]] = KEPT_PAYLOADS,
     relativize_root: Sequence[str] = (),
     scrub: bool = True,
+    redact: bytes | None = None,
     selection: str | None = None,
-    mark: Mark | None = None,
+    roles: Mapping[str, Role] | None = None,
+    pushers: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Writes a trace and the payloads of its artifacts as a new archive.
 
     ``open_store(directory)`` reads it back: the same trace, and the same bytes
-    of every kept file, unless ``relativize_root`` or ``scrub`` changed a text.
-    The same arguments give the same bytes.
+    of every kept file, unless ``relativize_root``, ``scrub`` or ``redact``
+    changed a text. The same arguments give the same bytes.
 
     Args:
       trace: what to keep, usually all of a store.
@@ -62,9 +102,11 @@ def write_archive(
         in URIs, in text properties and in kept JSON and text files.
       scrub: put ``[scrubbed]`` for properties and JSON values whose name says
         that they are secret, and take user and password out of URIs.
+      redact: key of the fingerprints that stand for URIs and texts of
+        properties; no files are kept then. None to keep them.
       selection: the pipeline that the trace is of; None for a whole store.
-      mark: up to where the store was read, so that ``update_archive`` need
-        not read all of it again; None where that is not known.
+      roles: roles of custom types, for every reader of the archive.
+      pushers: the pushers that count, likewise; None for all.
       progress: is told steps done, steps in all, and what comes next.
 
     Returns:
@@ -74,39 +116,11 @@ def write_archive(
       ArchiveError: the directory exists and is no archive, or cannot be
         written, or another program writes to it.
     """
-    target, shown = Path(directory), os.fspath(directory)
-    _check_target(target, shown)
-    writer = TableWriter(Rewriter(relativize_root, scrub=scrub), keep, progress)
-    with _told(shown), contextlib.ExitStack() as stack:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            stack.enter_context(archive_files.locked(target, shown))
-        work = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent)
-        )
-        # A directory of its own inside, so that it gets the usual rights.
-        new = Path(work) / target.name
-        new.mkdir()
-        growth = growth_of(trace, writer.tables(trace), None, None, complete=True)
-        parts = writer.parts(
-            archive_files.PartFiles(new, 0), growth, trace, payloads, Listing(), first=True
-        )
-        manifest = Manifest(
-            library_version=__version__,
-            created_ms=created_ms,
-            source=_plain_source(source),
-            dropped_events=trace.events.dropped,
-            tables={table: (part,) for table, part in parts.items()},
-            updated_ms=created_ms,
-            selection=selection,
-            scrubbed=scrub,
-            pipelines=pipelines_with_digests(growth, [*parts.values()]),
-            by_pipeline=growth.by_pipeline,
-            mark=mark,
-        )
-        (new / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        archive_files.put_in_place(new, target)
-    return manifest
+    rewrite = Rewriter(relativize_root, scrub=scrub, key=redact)
+    write = _Write(directory, rewrite, keep, progress)
+    with write.begun():
+        manifest = write.new_manifest(source, created_ms, selection, roles, pushers)
+        return write.run(None, trace, payloads, manifest).manifest
 
 
 def update_archive(
@@ -119,15 +133,18 @@ def update_archive(
     keep: Mapping[str, Sequence[str]] = KEPT_PAYLOADS,
     relativize_root: Sequence[str] = (),
     scrub: bool = True,
+    redact: bytes | None = None,
+    roles: Mapping[str, Role] | None = None,
+    pushers: Collection[str] | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> ArchiveUpdate:
-    """Appends to an archive what is new or changed in its store; or makes the archive.
+    """Adds to an archive what is new or changed in its store; or makes the archive.
 
     An archive that was updated holds what one made anew would hold, and what
     has been deleted in the store meanwhile. Where nothing is new, nothing is
-    written. A SQLite store is read from where it was read last; of others all
-    is read, and the difference is written.
+    written. All of the store and of the archive's tables is read, and a table
+    in which something is new is written anew.
 
     Files are looked for below new and changed artifacts. What is written below
     the URI of an artifact that has not changed is not noticed.
@@ -137,69 +154,47 @@ def update_archive(
       payloads: where the files of its artifacts are read, usually its own.
       directory: the archive; it is made if there is nothing.
       created_ms: time of writing, milliseconds since the epoch.
-      pipeline: only this pipeline; the same for every write.
+      pipeline: only what the graphlets of this pipeline are made of; the same
+        for every write.
+      roles, pushers: as for ``write_archive``; None keeps what the archive says.
       replace: write the archive anew, in one step; what the store no longer
         holds is lost.
-      keep, relativize_root, scrub, progress: as for ``write_archive``; the
-        same for every write.
+      keep, relativize_root, scrub, redact, progress: as for ``write_archive``;
+        the same for every write.
 
     Returns:
       What was done.
 
     Raises:
-      ArchiveError: the archive was made from another store or of another
-        pipeline, or with ``scrub`` otherwise; or as ``write_archive``.
+      ArchiveError: the archive was made from another store, of another
+        pipeline, or with ``scrub`` or ``redact`` otherwise; or as
+        ``write_archive``.
+      InvalidArgumentError: ``roles`` or ``pushers`` contradict the archive's.
       StoreError: the store cannot be read.
     """
-    target, shown = Path(directory), os.fspath(directory)
-    _check_target(target, shown)
-    rewrite = Rewriter(relativize_root, scrub=scrub)
-    writer = TableWriter(rewrite, keep, progress)
-    if replace or not (target / MANIFEST).is_file():
-        before = mark_of(store) if pipeline is None else None
-        writer.tell("the store")
-        trace = store.read_trace(pipeline=pipeline)
-        # Only what was not written to while it was read is read up to a mark.
-        mark = before if before is not None and mark_of(store) == before else None
-        manifest = write_archive(
-            trace,
-            payloads,
-            directory,
-            created_ms=created_ms,
-            source=store.name,
-            keep=keep,
-            relativize_root=relativize_root,
-            scrub=scrub,
-            selection=pipeline,
-            mark=mark,
-            progress=progress,
-        )
-        return ArchiveUpdate(
-            manifest,
-            written=True,
-            new_executions=len(trace.executions),
-            new_artifacts=len(trace.artifacts),
-            new_events=len(trace.events),
-            changed_pipelines=frozenset(one.name for one in manifest.pipelines),
-        )
-    with _told(shown), archive_files.locked(target, shown):
-        found = (target / MANIFEST).read_bytes()
-        with ArchiveStore(target, name=shown) as archive:
-            _check_options(archive.manifest, shown, pipeline, scrub=scrub)
-            update = Append(archive, store, payloads, writer, created_ms).run(found)
-        if max(map(len, update.manifest.tables.values())) > MOST_PARTS:
-            manifest = compacted(target, shown, progress)
-            update = dataclasses.replace(update, manifest=manifest, compacted=True)
-    return update
+    rewrite = Rewriter(relativize_root, scrub=scrub, key=redact)
+    write = _Write(directory, rewrite, keep, progress)
+    with write.begun(), contextlib.ExitStack() as stack:
+        archive = None
+        if replace or write.found is None:
+            manifest = write.new_manifest(store.name, created_ms, pipeline, roles, pushers)
+        else:
+            archive = stack.enter_context(ArchiveStore(write.target, name=write.shown))
+            manifest = _continued(archive, pipeline, rewrite, roles, pushers)
+        write.tell("the store")
+        trace = store.read_trace()
+        if pipeline is not None:
+            trace = belonging_to(trace, pipeline, store.name, manifest.roles)
+        manifest = dataclasses.replace(manifest, updated_ms=created_ms)
+        return write.run(archive, trace, payloads, manifest)
 
 
 def compact_archive(
     directory: str | os.PathLike[str], *, progress: Progress | None = None
 ) -> Manifest:
-    """Merges the parts of an archive into one per table, sorted by pipeline.
+    """Merges the contents of kept files into one file; all else is one file a table already.
 
-    What it holds stays the same. An archive that is merged already stays as it
-    is; one of an earlier format becomes one of this format.
+    What the archive holds stays the same; one that is merged stays as it is.
 
     Returns:
       The manifest of the archive.
@@ -207,49 +202,199 @@ def compact_archive(
     Raises:
       ArchiveError: there is no archive, it is damaged, or cannot be written.
     """
-    target, shown = Path(directory), os.fspath(directory)
-    with _told(shown):
-        Manifest.read(target, shown)
-        with archive_files.locked(target, shown):
-            manifest = compacted(target, shown, progress)
+    write = _Write(directory, Rewriter(scrub=False), {}, progress)
+    Manifest.read(write.target, write.shown)
+    with write.begun(), ArchiveStore(write.target, name=write.shown) as archive:
+        manifest = archive.manifest
+        if len(manifest.tables["payload_contents"]) > 1:
+            write.tell("payloads")
+            file = archive_files.write_contents(write.target, all_contents(archive.tables))
+            tables = {**manifest.tables, "payload_contents": (file,)}
+            manifest = dataclasses.replace(manifest, tables=tables)
+            archive_files.commit(write.target, write.shown, write.found, manifest)
     return manifest
 
 
-def _check_target(target: Path, shown: str) -> None:
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not (target / MANIFEST).is_file():
-        raise ArchiveError(
-            shown, "exists and is no archive; name another directory, or remove it first"
+class _Write:
+    """One write to an archive.
+
+    Attributes:
+      target: the archive.
+      folder: where files are written: the archive, or a draft of a new one.
+      shown: how messages name it.
+      rewrite: how texts are kept.
+      found: bytes of the manifest that was there when it began; None where there was none.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        rewrite: Rewriter,
+        keep: Mapping[str, Sequence[str]],
+        progress: Progress | None,
+    ) -> None:
+        self.target = self.folder = Path(directory)
+        self.shown = os.fspath(directory)
+        self.rewrite = rewrite
+        self.found: bytes | None = None
+        self._keep = {} if rewrite.key is not None else keep
+        self._progress = progress or _no_progress
+        self._steps = 0
+
+    @contextlib.contextmanager
+    def begun(self) -> Iterator[None]:
+        """Keeps other writers out of the archive; a new one appears whole or not at all."""
+        with archive_files.writing(self.target, self.shown) as self.folder:
+            self.found = archive_files.manifest_bytes(self.folder)
+            yield
+
+    def tell(self, what: str) -> None:
+        """One more step is begun."""
+        self._progress(self._steps, len(TABLES) + 2, what)
+        self._steps += 1
+
+    def new_manifest(
+        self,
+        source: str,
+        created_ms: int,
+        selection: str | None,
+        roles: Mapping[str, Role] | None,
+        pushers: Collection[str] | None,
+    ) -> Manifest:
+        """The manifest of an archive without tables."""
+        return Manifest(
+            library_version=__version__,
+            created_ms=created_ms,
+            updated_ms=created_ms,
+            source=_plain_source(source) if self.rewrite.key is None else "",
+            dropped_events=0,
+            tables={},
+            selection=selection,
+            roles=dict(roles or {}),
+            pushers=None if pushers is None else tuple(sorted(pushers)),
+            scrubbed=self.rewrite.scrub,
+            redaction=self.rewrite.redaction,
         )
-    Manifest.read(target, shown)
+
+    def run(
+        self, archive: ArchiveStore | None, trace: Trace, payloads: Payloads, manifest: Manifest
+    ) -> ArchiveUpdate:
+        """Writes what is new, and exchanges the manifest.
+
+        Args:
+          archive: what is there and goes on; None for a new archive.
+          trace: what the store holds.
+          payloads: where the files of its artifacts are read.
+          manifest: the new one, but for its tables, pipelines and dropped events.
+        """
+        self.tell("texts")
+        tables = tables_of(trace, self.rewrite)
+        there = None
+        if archive is not None:
+            there = {name: archive.tables.read(name) for name in tables}
+            check_same_store(there["executions"], tables["executions"], self.shown)
+        merged = merge(there, tables)
+        files = dict(manifest.tables)
+        if merged.is_new or archive is None:
+            for name, rows in merged.tables.items():
+                self.tell(name)
+                files[name] = (archive_files.write_table(self.folder, name, rows),)
+            self._write_payloads(archive, trace, payloads, merged, files)
+        new = dataclasses.replace(
+            manifest,
+            library_version=__version__,
+            dropped_events=trace.events.dropped,
+            tables=files,
+            pipelines=merged.pipelines,
+        )
+        if archive is not None and _same(archive.manifest, new):
+            return ArchiveUpdate(archive.manifest, written=False)
+        archive_files.commit(self.folder, self.shown, self.found, new)
+        archive_files.remove_strays(self.folder)
+        return ArchiveUpdate(
+            new,
+            written=True,
+            new_executions=merged.new["executions"],
+            new_artifacts=merged.new["artifacts"],
+            new_events=merged.new["events"],
+            changed=merged.changed,
+            changed_pipelines=merged.changed_pipelines,
+        )
+
+    def _write_payloads(
+        self,
+        archive: ArchiveStore | None,
+        trace: Trace,
+        payloads: Payloads,
+        merged: Merge,
+        files: dict[str, tuple[ArchiveFile, ...]],
+    ) -> None:
+        """Writes the files of new and changed artifacts; ``files`` is brought up to date."""
+        self.tell("payloads")
+        listing = Listing() if archive is None else Listing.of(archive.tables)
+        chosen = np.isin(trace.artifacts.id, merged.artifacts)
+        kept = kept_files(trace, chosen, payloads, self._keep, self.rewrite)
+        contents = listing.new_contents(kept, payloads, self.rewrite, self._progress)
+        first = next(contents, None)
+        parts = files.get("payload_contents", ())
+        if first is not None or not parts:
+            contents = itertools.chain([first] if first is not None else [], contents)
+            if archive is not None and len(parts) >= MOST_PARTS:
+                contents, parts = itertools.chain(all_contents(archive.tables), contents), ()
+            part = archive_files.write_contents(self.folder, contents)
+            files["payload_contents"] = (*parts, part)
+        if listing.is_new or archive is None:
+            file = archive_files.write_table(self.folder, "payloads", listing.table())
+            files["payloads"] = (file,)
 
 
-def _check_options(manifest: Manifest, shown: str, pipeline: str | None, *, scrub: bool) -> None:
+def _same(one: Manifest, other: Manifest) -> bool:
+    """Whether two manifests say the same but for when, and by what, they were written."""
+    return one == dataclasses.replace(
+        other, updated_ms=one.updated_ms, library_version=one.library_version
+    )
+
+
+def _continued(
+    archive: ArchiveStore,
+    pipeline: str | None,
+    rewrite: Rewriter,
+    roles: Mapping[str, Role] | None,
+    pushers: Collection[str] | None,
+) -> Manifest:
+    """The manifest of an archive that goes on; roles of other types may be added.
+
+    Raises:
+      ArchiveError, InvalidArgumentError: it was made with other options.
+    """
+    manifest = archive.manifest
+    problem = ""
     if manifest.selection != pipeline:
         kept = "all pipelines" if manifest.selection is None else repr(manifest.selection)
-        raise ArchiveError(
-            shown,
-            f"is an archive of {kept}, and pipeline={pipeline!r} is asked for; ask for the "
-            "same, name another directory, or replace the archive (--replace)",
+        problem = f"is an archive of {kept}, and pipeline={pipeline!r} is asked for"
+    elif manifest.scrubbed != rewrite.scrub:
+        problem = f"was written with scrub={manifest.scrubbed!r}, and asked for is the other"
+    elif manifest.redaction != rewrite.redaction:
+        is_redacted = "redacted" if manifest.redaction else "not redacted"
+        problem = f"is {is_redacted}, and "
+        problem += (
+            "the present key (TFX_GRAPHLETS_REDACT_KEY) is another one"
+            if manifest.redaction and rewrite.redaction
+            else f"it is asked to be {'redacted' if rewrite.redaction else 'not redacted'}"
         )
-    if manifest.scrubbed != scrub:
+    if problem:
         raise ArchiveError(
-            shown,
-            f"was written with scrub={manifest.scrubbed!r}, and scrub={scrub!r} is asked "
-            "for; ask for the same, or replace the archive",
+            archive.name,
+            f"{problem}; ask for the same, name another directory, or replace the archive "
+            "(--replace)",
         )
-
-
-@contextlib.contextmanager
-def _told(shown: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ArchiveError(
-            shown, f"cannot be written ({error}); see to rights and space, then write it again"
-        ) from error
+    own_roles, counting = declared(archive, roles, pushers)
+    return dataclasses.replace(manifest, roles=own_roles, pushers=counting)
 
 
 def _plain_source(source: str) -> str:
     return connection.redacted(source).replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _no_progress(done: int, total: int, part: str) -> None:
+    del done, total, part

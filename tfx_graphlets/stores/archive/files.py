@@ -1,25 +1,27 @@
-"""Files of an archive: parts are written beside what is there, then a manifest takes its place."""
+"""Files of an archive: written beside what is there, then a manifest takes its place."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from tfx_graphlets.errors import ArchiveError
+from tfx_graphlets.files import SIGN, replaced_directory, replaced_file, synchronise
 from tfx_graphlets.stores.archive import format as archive_format
-from tfx_graphlets.stores.archive.format import MANIFEST, TABLES, Manifest, Part, ranges_of
+from tfx_graphlets.stores.archive.format import (
+    MANIFEST,
+    SORTED_BY,
+    TABLES,
+    ArchiveFile,
+    Manifest,
+)
 from tfx_graphlets.trace.ordering import order_of
-from tfx_graphlets.trace.trace import IntArray
-
-TEMPORARY: Final = ".new"
 
 # Rows of a row group: few enough that one pipeline's are read without most others.
 _ROWS_AT_ONCE: Final = 65_536
@@ -27,70 +29,41 @@ _TABLE_LEVEL: Final = 3  # zstd; higher ones take several times as long for a fe
 _CONTENT_LEVEL: Final = 19
 # Within one page zstd finds what files have in common; its window is 8 MB.
 CONTENT_PAGE_BYTES: Final = 32 * 2**20
-_UNLIKE: Final = frozenset(
-    {  # columns of which few rows are the same
-        "id",
-        "create_ms",
-        "update_ms",
-        "uri",
-        "execution",
-        "artifact",
-        "context",
-        "time_ms",
-        "owner",
-        "digest",
-        "content",
-        "sha256",
-    }
-)
+# Columns of which many rows are the same.
+_ALIKE: Final = ("type", "state", "key", "name", "is_custom", "kind", "string_value", "pipeline")
+_VALUES: Final = ("int_value", "double_value")
 _LOOKED_UP: Final = ("pipeline", "name")
-_EXCHANGE: Final = 2  # RENAME_EXCHANGE of renameat2(2)
-_AT_WORKING_DIRECTORY: Final = -100  # AT_FDCWD
 _OWN_FILE: Final = re.compile(
-    rf"(?:{'|'.join(TABLES)})(?:(?:-\d+(?:-[0-9a-f]{{8}})?)?\.parquet|-\d+\.\d+{re.escape(TEMPORARY)})"
-    rf"|{re.escape(MANIFEST + TEMPORARY)}"
+    rf"(?:{'|'.join(TABLES)})-[0-9a-f]{{16}}\.parquet"
+    rf"|\.(?:{'|'.join(TABLES)}|{re.escape(MANIFEST)}){re.escape(SIGN)}\d+"
 )
 
 
-class PartFiles:
-    """The parts that one write makes; no manifest names them until it is committed.
+def write_table(directory: Path, table: str, content: Any) -> ArchiveFile:
+    """Writes a table, in an order that depends on its rows alone.
 
-    Attributes:
-      files: names of those that are there.
+    Args:
+      directory: the archive.
+      table: one of ``TABLES``, but payload_contents.
+      content: a pyarrow.Table with its columns; texts may be dictionaries.
+
+    Raises:
+      OSError: it cannot be written.
     """
+    import pyarrow.parquet as pq
 
-    def __init__(self, directory: Path, generation: int) -> None:
-        """States where parts go.
+    schema = archive_format.arrow_schema(table)
+    content = content.select(schema.names)
+    order = _order(table, content)
 
-        Args:
-          directory: the archive.
-          generation: the number of the write.
-        """
-        self._directory, self._generation = directory, generation
-        self.files: list[str] = []
-
-    def write(self, table: str, content: Any, *, replaced: int = 0) -> Part:
-        """Writes rows, sorted by name of property, then by pipeline.
-
-        Args:
-          table: one of ``TABLES``, but payload_contents.
-          content: a pyarrow.Table with its columns; texts may be dictionaries.
-          replaced: see ``Part``.
-        """
-        import pyarrow.parquet as pq
-
-        schema = archive_format.arrow_schema(table)
-        content = content.select(schema.names)
-        order = _order(content)
-        columns = set(schema.names)
-        temporary = self._temporary(table)
+    def write(draft: Path) -> int:
         with pq.ParquetWriter(
-            temporary,
+            draft,
             schema,
             compression="zstd",
             compression_level=_TABLE_LEVEL,
-            use_dictionary=[name for name in schema.names if name not in _UNLIKE],
-            write_statistics=[name for name in _LOOKED_UP if name in columns],
+            use_dictionary=[name for name in schema.names if name in (*_ALIKE, *_VALUES)],
+            write_statistics=[name for name in _LOOKED_UP if name in schema.names],
         ) as writer:
             for start in range(0, len(content), _ROWS_AT_ONCE):
                 rows = (
@@ -99,21 +72,26 @@ class PartFiles:
                     else content.take(order[start : start + _ROWS_AT_ONCE])
                 )
                 writer.write_table(rows.cast(schema))
-        ranges = None
-        if "pipeline" in columns:
-            ranges = ranges_of(np.unique(content.column("pipeline").to_numpy()).tolist())
-        part = self._placed(table, temporary, len(content))
-        return dataclasses.replace(part, replaced=replaced, pipelines=ranges)
+        return len(content)
 
-    def write_contents(self, contents: Iterable[tuple[bytes, bytes]]) -> Part:
-        """Writes contents of files, each with its sha256, to payload_contents."""
-        import pyarrow.parquet as pq
+    return _written(directory, table, write)
 
-        schema = archive_format.arrow_schema("payload_contents")
+
+def write_contents(directory: Path, contents: Iterable[tuple[bytes, bytes]]) -> ArchiveFile:
+    """Writes contents of files, each with its sha256, to payload_contents.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = archive_format.arrow_schema("payload_contents")
+
+    def write(draft: Path) -> int:
         num_rows = 0
-        temporary = self._temporary("payload_contents")
         with pq.ParquetWriter(
-            temporary,
+            draft,
             schema,
             compression="zstd",
             compression_level=_CONTENT_LEVEL,
@@ -121,46 +99,57 @@ class PartFiles:
             data_page_size=CONTENT_PAGE_BYTES,
             write_statistics=False,
         ) as writer:
-            waiting: list[tuple[bytes, bytes]] = []
-            size = 0
-            for row in contents:
-                waiting.append(row)
-                size += len(row[0])
-                if size > CONTENT_PAGE_BYTES:
-                    num_rows += _write_contents(writer, waiting, schema)
-                    size = 0
-            num_rows += _write_contents(writer, waiting, schema)
-        return self._placed("payload_contents", temporary, num_rows)
+            for portion in _portions(contents):
+                columns = dict(zip(schema.names, map(list, zip(*portion))))
+                writer.write_table(pa.table(columns, schema=schema))
+                num_rows += len(portion)
+        return num_rows
 
-    def take_back(self) -> None:
-        """Removes the parts of a write that failed, but for those that a manifest names."""
-        manifest = (self._directory / MANIFEST).read_text(encoding="utf-8")
-        for file in self.files:
-            if f'"{file}"' not in manifest:
-                with contextlib.suppress(OSError):
-                    (self._directory / file).unlink(missing_ok=True)
-
-    def _temporary(self, table: str) -> Path:
-        # Where locks do not work, another process may write the same part.
-        name = f"{table}-{self._generation:06}.{os.getpid()}{TEMPORARY}"
-        self.files.append(name)
-        return self._directory / name
-
-    def _placed(self, table: str, temporary: Path, num_rows: int) -> Part:
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        digest = archive_format.sha256_of(temporary)
-        # Named by its content too: no two writers mean different parts by one name.
-        number = f"-{self._generation:06}-{digest[:8]}" if self._generation else ""
-        place = temporary.with_name(f"{table}{number}.parquet")
-        self.files.append(place.name)
-        temporary.replace(place)
-        return Part(place.name, digest, num_rows, self._generation)
+    return _written(directory, "payload_contents", write)
 
 
 @contextlib.contextmanager
-def locked(directory: Path, name: str) -> Iterator[None]:
-    """Keeps other writers out of an archive, where the system can.
+def writing(target: Path, name: str) -> Iterator[Path]:
+    """Where an archive is written: in its directory, or in a draft of a new one.
+
+    A new archive appears whole or not at all. What was written and no manifest
+    names is removed in the end.
+
+    Args:
+      target: the archive.
+      name: its name, for messages.
+
+    Raises:
+      ArchiveError: the target is no archive, another program is writing to
+        it, or it cannot be written.
+    """
+    try:
+        if (target / MANIFEST).is_file():
+            Manifest.read(target, name)
+            with locked(target, name) as is_locked:
+                try:
+                    yield target
+                finally:
+                    if is_locked:
+                        remove_strays(target)
+            return
+        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise ArchiveError(
+                name, "exists and is no archive; name another directory, or remove it first"
+            )
+        with replaced_directory(target) as draft:
+            yield draft
+            if (target / MANIFEST).is_file():
+                raise _changed_meanwhile(name)
+    except OSError as error:
+        raise ArchiveError(
+            name, f"cannot be written ({error}); see to rights and space, then write it again"
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(directory: Path, name: str) -> Iterator[bool]:
+    """Keeps other writers out of an archive; true where the system can.
 
     Raises:
       ArchiveError: another program is writing to it.
@@ -168,10 +157,11 @@ def locked(directory: Path, name: str) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:  # Windows: what is left is the check of ``commit``
-        yield
+        yield False
         return
     handle = os.open(directory, os.O_RDONLY)
     try:
+        is_locked = True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -179,106 +169,94 @@ def locked(directory: Path, name: str) -> Iterator[None]:
                 name, "is being written by another program; try again when it is done"
             ) from error
         except OSError:  # a file system without locks
-            pass
-        yield
+            is_locked = False
+        yield is_locked
     finally:
         os.close(handle)
 
 
-def commit(directory: Path, name: str, expected: bytes, manifest: Manifest) -> None:
+def commit(directory: Path, name: str, expected: bytes | None, manifest: Manifest) -> None:
     """Puts a new manifest in place of the one that its writer began with.
 
     Args:
-      directory: the archive; all parts of the new manifest are in it.
+      directory: the archive; all files of the new manifest are in it.
       name: its name, for messages.
-      expected: bytes of the manifest that the writer began with.
+      expected: bytes of the manifest that the writer began with; None where there was none.
       manifest: the new one.
 
     Raises:
       ArchiveError: another writer was faster; its manifest stays.
+      OSError: it cannot be written.
     """
-    temporary = directory / (MANIFEST + TEMPORARY)
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(manifest.to_json())
-        file.flush()
-        os.fsync(file.fileno())
-    if (directory / MANIFEST).read_bytes() != expected:
-        raise ArchiveError(
-            name,
-            "was changed by another program meanwhile, and stays as that left it; "
-            "write to it again",
-        )
-    temporary.replace(directory / MANIFEST)
-    _sync(directory)
+    synchronise(directory)  # the names of the tables' files outlive a loss of power before it
+    with replaced_file(directory / MANIFEST) as draft:
+        draft.write_text(manifest.to_json(), encoding="utf-8")
+        if manifest_bytes(directory) != expected:
+            raise _changed_meanwhile(name)
 
 
-def remove_strays(directory: Path, *manifests: Manifest) -> None:
-    """Removes what earlier writes left behind: own files that no manifest names."""
-    named = {part.file for one in manifests for parts in one.tables.values() for part in parts} | {
-        MANIFEST
-    }
-    for file in sorted(directory.iterdir()):
-        if file.name not in named and _OWN_FILE.fullmatch(file.name):
-            file.unlink(missing_ok=True)
-
-
-def put_in_place(new: Path, target: Path) -> None:
-    """Renames ``new`` to ``target``; what was there takes the place of ``new``."""
-    if not target.exists():
-        new.rename(target)
-    elif not exchange(new, target):
-        # Between these two there is no archive; only where the system cannot
-        # exchange two directories.
-        old = new.with_name(new.name + ".old")
-        target.rename(old)
-        new.rename(target)
-
-
-def exchange(one: Path, other: Path) -> bool:
-    """Exchanges two directories in one step; False where the system cannot."""
-    library = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(library, "renameat2"):
-        return False
-    names = (os.fsencode(one), os.fsencode(other))
-    result: int = library.renameat2(
-        _AT_WORKING_DIRECTORY, names[0], _AT_WORKING_DIRECTORY, names[1], _EXCHANGE
+def _changed_meanwhile(name: str) -> ArchiveError:
+    """What the slower of two writers is told."""
+    return ArchiveError(
+        name,
+        "was changed by another program meanwhile, and stays as that left it; write to it again",
     )
-    return result == 0
 
 
-def _order(content: Any) -> IntArray | None:
+def manifest_bytes(directory: Path) -> bytes | None:
+    """The manifest as it is; None where there is none."""
+    try:
+        return (directory / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def remove_strays(directory: Path) -> None:
+    """Removes own files that the manifest does not name; what stays goes with the next write."""
+    with contextlib.suppress(OSError):
+        text = (manifest_bytes(directory) or b"").decode("utf-8", "replace")
+        for file in directory.iterdir():
+            if _OWN_FILE.fullmatch(file.name) and f'"{file.name}"' not in text:
+                file.unlink(missing_ok=True)
+
+
+def _written(directory: Path, table: str, write: Callable[[Path], int]) -> ArchiveFile:
+    """A file of rows that ``write`` puts there, named by its content.
+
+    No two writers mean different files by one name, also where locks do not work.
+    """
+    draft = directory / f".{table}{SIGN}{os.getpid()}"
+    try:
+        num_rows = write(draft)
+        digest = archive_format.sha256_of(draft)
+        synchronise(draft)
+        place = directory / f"{table}-{digest[:16]}.parquet"
+        size = draft.stat().st_size
+        draft.replace(place)
+    finally:
+        draft.unlink(missing_ok=True)
+    return ArchiveFile(place.name, size, digest, num_rows)
+
+
+def _order(table: str, content: Any) -> Any:
+    """What sorts the rows, int64 [n]; None where they are in order."""
     by: list[Any] = []
     if "is_custom" in content.column_names:
-        names = content.column("name").combine_chunks().dictionary_encode()
-        if hasattr(names, "chunks"):
-            names = names.chunk(0) if names.num_chunks else None
-        if names is not None:
-            rank = np.argsort(np.argsort(np.array(names.dictionary.to_pylist(), object)))
-            by.append(rank[names.indices.to_numpy()])
-    if "pipeline" in content.column_names:
-        by.append(content.column("pipeline").to_numpy())
-    return order_of(by) if by else None
+        names = content.column("name").combine_chunks()
+        rank = np.argsort(np.argsort(np.array(names.dictionary.to_pylist(), object)))
+        by.append(np.append(rank, 0)[names.indices.to_numpy()])
+    by.extend(content.column(name).to_numpy() for name in SORTED_BY.get(table, ()))
+    return order_of(by) if by and len(content) else None
 
 
-def _write_contents(writer: Any, waiting: list[tuple[bytes, bytes]], schema: Any) -> int:
-    import pyarrow as pa
-
-    if waiting:
-        contents: Sequence[bytes] = [content for content, _ in waiting]
-        columns: Mapping[str, Sequence[bytes]] = {
-            "content": contents,
-            "sha256": [digest for _, digest in waiting],
-        }
-        writer.write_table(pa.table(columns, schema=schema))
-    count = len(waiting)
-    waiting.clear()
-    return count
-
-
-def _sync(directory: Path) -> None:
-    with contextlib.suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _portions(contents: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+    portion: list[tuple[bytes, bytes]] = []
+    size = 0
+    for row in contents:
+        portion.append(row)
+        size += len(row[0])
+        if size > CONTENT_PAGE_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion

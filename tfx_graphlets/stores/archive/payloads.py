@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import hashlib
-import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.stores.archive.columns import Rewriter
-from tfx_graphlets.stores.archive.format import RESTORE
-from tfx_graphlets.stores.archive.tables import ArchiveTables
+from tfx_graphlets.stores.archive.format import RESTORE, ArchiveFile
+from tfx_graphlets.stores.archive.tables import ArchiveTables, arrow_table
+from tfx_graphlets.stores.archive.texts import Rewriter
 from tfx_graphlets.trace.trace import BoolArray, Trace
 
 
@@ -59,24 +58,22 @@ class Listing:
     """What an archive holds of files, to write more of them.
 
     Attributes:
-      row_of_digest: row of payload_contents by its sha256.
-      row_of_file: row of payload_contents by URI and name.
+      of_file: sha256 of the content by URI and name.
+      contents: sha256 of all contents that are there.
+      is_new: whether anything was added.
     """
 
-    row_of_digest: dict[bytes, int] = dataclasses.field(default_factory=dict)
-    row_of_file: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)
+    of_file: dict[tuple[str, str], bytes] = dataclasses.field(default_factory=dict)
+    contents: set[bytes] = dataclasses.field(default_factory=set)
+    is_new: bool = False
 
     @classmethod
     def of(cls, tables: ArchiveTables) -> Listing:
         """Of an archive as it is."""
-        result = cls()
-        if not tables.manifest.counts["payloads"]:
-            return result
-        listed = tables.read("payloads")
-        for uri, name, row in zip(*(column.to_pylist() for column in listed.columns)):
-            result.row_of_file[uri, name] = row
-        for row, digest in enumerate(_digests(tables)):
-            result.row_of_digest.setdefault(digest, row)
+        columns = (column.to_pylist() for column in tables.read("payloads").columns)
+        result = cls({(uri, name): digest for uri, name, digest in zip(*columns)})
+        digests = tables.read("payload_contents", ["sha256"]).column("sha256")
+        result.contents.update(digests.to_pylist())
         return result
 
     def new_contents(
@@ -84,10 +81,9 @@ class Listing:
         files: Sequence[KeptFile],
         payloads: Payloads,
         rewrite: Rewriter,
-        rows: dict[str, list[Any]],
         progress: Callable[[int, int, str], None],
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Contents, with their sha256, that are not there; lists all new files in ``rows``."""
+        """Contents, with their sha256, that are not there yet; all files are listed."""
         for number, file in enumerate(files):
             progress(number, len(files), "files")
             content = payloads.read(file.uri, file.name)
@@ -96,86 +92,86 @@ class Listing:
             if rewrite.changes:
                 content = _rewritten(file.name, content, rewrite)
             digest = hashlib.sha256(content).digest()
-            is_new = digest not in self.row_of_digest
-            row = self.row_of_digest.setdefault(digest, len(self.row_of_digest))
             key = (file.uri_in_archive, file.name)
-            if self.row_of_file.get(key) != row:
-                self.row_of_file[key] = row
-                for column, value in zip(rows.values(), (*key, row)):
-                    column.append(value)
-            if is_new:
+            self.is_new |= self.of_file.get(key) != digest
+            self.of_file[key] = digest
+            if digest not in self.contents:
+                self.contents.add(digest)
                 yield content, digest
+
+    def table(self) -> Any:
+        """The rows of the table payloads, sorted."""
+        keys = sorted(self.of_file)
+        columns = {
+            "uri": [uri for uri, _ in keys],
+            "name": [name for _, name in keys],
+            "sha256": [self.of_file[key] for key in keys],
+        }
+        return arrow_table("payloads", columns)
 
 
 class ArchivePayloads:
     """The kept files; contents are read when they are asked for."""
 
     def __init__(self, tables: ArchiveTables, check_open: Callable[[], None]) -> None:
-        self._tables = tables
-        self._check_open = check_open
-        self._row_of_file: dict[str, dict[str, int]] = {}
-        for (uri, name), row in Listing.of(tables).row_of_file.items():
-            self._row_of_file.setdefault(uri, {})[name] = row
-        self._portions = list(_portions(tables))
-        self._begins = np.cumsum([0, *(length for _, _, length in self._portions)])
-        self._last: tuple[int, Any] = (-1, None)
+        self._tables, self._check_open = tables, check_open
+        self._of_uri: dict[str, dict[str, bytes]] = {}
+        for (uri, name), digest in Listing.of(tables).of_file.items():
+            self._of_uri.setdefault(uri, {})[name] = digest
+        self._place = {
+            digest: (portion, row)
+            for portion in _portions(tables)
+            for row, digest in enumerate(_column(tables, portion, "sha256").to_pylist())
+        }
+        self._last: tuple[Any, Any] = (None, None)
 
     def files(self, uri: str) -> tuple[str, ...]:
         """Names of the kept files below ``uri``, sorted; see ``Payloads.files``."""
-        return tuple(sorted(self._row_of_file.get(uri, ())))
+        return tuple(sorted(self._of_uri.get(uri, ())))
 
     def read(self, uri: str, name: str) -> bytes | None:
         """Content of a kept file; see ``Payloads.read``."""
-        row = self._row_of_file.get(uri, {}).get(name)
-        return None if row is None else self._content(row)
+        digest = self._of_uri.get(uri, {}).get(name)
+        return None if digest is None else self._content(digest)
 
-    def _content(self, row: int) -> bytes:
-        portion = int(np.searchsorted(self._begins, row, "right")) - 1
-        if portion != self._last[0]:
-            self._last = (portion, self._read(portion))
-        content: bytes = self._last[1][row - int(self._begins[portion])].as_py()
-        return content
-
-    def _read(self, portion: int) -> Any:
-        import pyarrow as pa
-
-        part, group, _ = self._portions[portion]
+    def _content(self, digest: bytes) -> bytes:
         self._check_open()
-        self._tables.check(part)
         try:
-            file = self._tables.parquet("payload_contents", part)
-            return file.read_row_group(group, ["content"]).column("content").combine_chunks()
-        except (pa.ArrowException, KeyError, OSError) as error:
-            problem = str(error).strip().partition("\n")[0]
+            portion, row = self._place[digest]
+        except KeyError:
             raise ArchiveError(
-                self._tables.name, f"its {part.file} cannot be read ({problem}); {RESTORE}"
-            ) from error
+                self._tables.name, f"it lists a file of which it lacks the content; {RESTORE}"
+            ) from None
+        if portion != self._last[0]:
+            self._tables.check(portion[0])
+            self._last = (portion, _column(self._tables, portion, "content"))
+        content: bytes = self._last[1][row].as_py()
+        return content
 
 
 def all_contents(tables: ArchiveTables) -> Iterator[tuple[bytes, bytes]]:
     """Every row of payload_contents in order, with its sha256."""
-    for part, group, _ in _portions(tables):
-        rows = tables.parquet("payload_contents", part).read_row_group(group, ["content"])
-        for content in itertools.chain.from_iterable(
-            chunk.to_pylist() for chunk in rows.column("content").chunks
-        ):
-            yield content, hashlib.sha256(content).digest()
+    for portion in _portions(tables):
+        tables.check(portion[0])
+        columns = (_column(tables, portion, name) for name in ("content", "sha256"))
+        yield from ((content.as_py(), digest.as_py()) for content, digest in zip(*columns))
 
 
-def _portions(tables: ArchiveTables) -> Iterator[tuple[Any, int, int]]:
-    """Part, row group and number of rows of each portion of payload_contents."""
-    for part in tables.manifest.tables["payload_contents"]:
-        metadata = tables.parquet("payload_contents", part).metadata
-        for group in range(metadata.num_row_groups):
-            yield part, group, metadata.row_group(group).num_rows
+Portion = tuple[ArchiveFile, int]  # a file of payload_contents, and the number of a row group
 
 
-def _digests(tables: ArchiveTables) -> Collection[bytes]:
-    kept = tables.read("payload_contents", ["sha256"]).column("sha256")
-    if kept.null_count:  # version 1 kept none
-        return [digest for _, digest in all_contents(tables)]
-    digests: list[bytes] = kept.to_pylist()
-    return digests
+def _portions(tables: ArchiveTables) -> Iterator[Portion]:
+    for file in tables.manifest.tables["payload_contents"]:
+        for group in range(tables.parquet("payload_contents", file).num_row_groups):
+            yield file, group
+
+
+def _column(tables: ArchiveTables, portion: Portion, name: str) -> Any:
+    """A column of a portion, a pyarrow array."""
+    file, group = portion
+    with tables.told(file.name):
+        rows = tables.parquet("payload_contents", file).read_row_group(group, [name])
+        return rows.column(name).combine_chunks()
 
 
 def _rewritten(name: str, content: bytes, rewrite: Rewriter) -> bytes:

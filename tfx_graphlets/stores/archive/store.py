@@ -16,13 +16,10 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import ArchiveError, StoreNotFoundError
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows, system_types
-from tfx_graphlets.stores.archive.format import Manifest
 from tfx_graphlets.stores.archive.payloads import ArchivePayloads
 from tfx_graphlets.stores.archive.tables import ArchiveTables
 from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.selection import Columns, Selection
-from tfx_graphlets.trace.assembly import assemble
-from tfx_graphlets.trace.ordering import positions_of
 from tfx_graphlets.trace.raw_tables import PropertyColumns, RawColumns
 from tfx_graphlets.trace.strings import Coded, Texts
 from tfx_graphlets.trace.trace import Trace
@@ -35,7 +32,7 @@ class ArchiveStore:
     """An archive directory, open for reading.
 
     Every file is held against its sha256: small ones when the archive is
-    opened, large ones before they are read as a whole. What a writer appends
+    opened, large ones before they are read as a whole. What is written
     meanwhile is seen when the archive is opened again.
 
     Attributes:
@@ -58,8 +55,8 @@ class ArchiveStore:
         self._name = os.fspath(directory) if name is None else name
         if not place.is_dir():
             raise StoreNotFoundError(self._name, "there is no such directory; check the path")
-        self.manifest = Manifest.read(place, self._name)
-        self.tables = ArchiveTables(place, self.manifest, self._name)
+        self.tables = ArchiveTables(place, self._name)
+        self.manifest = self.tables.manifest
         self._closed = False
 
     @property
@@ -90,7 +87,7 @@ class ArchiveStore:
         )
         if pipeline is not None:
             whole = self.read_trace(properties=properties, columns=columns.for_belonging())
-            return belonging_to(whole, pipeline, self.name)
+            return belonging_to(whole, pipeline, self.name, self.manifest.roles)
         self._check_open()
         trace = rows.finish(self._raw(selection), self._name, selection)
         if selection.pipelines is not None:
@@ -98,41 +95,25 @@ class ArchiveStore:
         events_of_store = dataclasses.replace(trace.events, dropped=self.manifest.dropped_events)
         return dataclasses.replace(trace, events=events_of_store)
 
-    def read_whole(self) -> Trace:
-        """All that is archived; an archive may be empty.
-
-        Raises:
-          ArchiveError: a file is damaged or gone.
-        """
-        self._check_open()
-        return assemble(self._raw(Selection()), consume=True)
-
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
         self._check_open()
         contexts = self.tables.read("contexts", ["id", "type", "name"])
-        is_pipeline = np.flatnonzero(
-            _coded(contexts.column("type")).among(vocabulary.PIPELINE_CONTEXTS)
-        )
-        names = [str(name) for name in contexts.column("name").take(is_pipeline).to_pylist()]
-        distinct = sorted(set(names))
-        code = np.searchsorted(np.array(distinct, object), np.array(names, object))
-        ids = _ints(contexts, "id")[is_pipeline]
-        order = np.argsort(ids)
         association = self.tables.read("associations", ["context", "execution"])
-        place = positions_of(ids[order], _ints(association, "context"))
-        member = place >= 0
-        executions = np.sort(_ints(self.tables.read("executions", ["id"]), "id"))
-        execution = positions_of(executions, _ints(association, "execution")[member])
-        # Two pipeline contexts of one name may hold the same execution.
-        pairs = np.unique(code[order][place[member]] * np.int64(len(executions)) + execution)
-        counts = np.bincount(pairs // max(len(executions), 1), minlength=len(distinct)).tolist()
-        return dict(zip(distinct, counts))
+        return rows.pipeline_sizes(
+            _ints(contexts, "id"),
+            contexts.column("type").to_pylist(),
+            contexts.column("name").to_pylist(),
+            _ints(association, "context"),
+            _ints(association, "execution"),
+            _ints(self.tables.read("executions", ["id"]), "id"),
+        )
 
     def close(self) -> None:
         """Lets go of what was read."""
         self._closed = True
         self.__dict__.pop("_payloads", None)
+        self.tables.close()
 
     def __enter__(self) -> Self:
         return self
@@ -210,15 +191,10 @@ class ArchiveStore:
 
     def _ordinals(self, pipelines: Collection[str] | None) -> Collection[int] | None:
         """Positions of the pipelines in the manifest; None where all is to be read."""
-        if pipelines is None or not self.manifest.by_pipeline:
-            return None
-        known = {one.name for one in self.manifest.pipelines}
-        for name in sorted(pipelines):
-            if name not in known or not name:
-                return None  # the error names all there are, in the words of every reader
-        return [
-            number for number, one in enumerate(self.manifest.pipelines) if one.name in pipelines
-        ]
+        place = {name: number for number, name in enumerate(self.manifest.pipelines)}
+        if pipelines is None or not place.keys() >= {*pipelines}:
+            return None  # the error names all there are, in the words of every reader
+        return [place[name] for name in pipelines]
 
     def _properties(
         self, table: str, selection: Selection, wanted: Collection[int] | None

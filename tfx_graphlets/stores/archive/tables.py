@@ -1,25 +1,28 @@
-"""ArchiveTables: the tables of an archive as one, whatever parts they lie in."""
+"""The tables of an archive, read column by column, and those of a trace."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from tfx_graphlets.errors import ArchiveError
-from tfx_graphlets.stores.archive import format as archive_format
 from tfx_graphlets.stores.archive.format import (
-    ADDED_COLUMNS,
     ALWAYS_READ,
-    NODE_TABLES,
     RESTORE,
+    TABLES,
+    ArchiveFile,
     Manifest,
-    Part,
+    arrow_schema,
 )
-from tfx_graphlets.trace.trace import IntArray
+from tfx_graphlets.stores.archive.texts import Rewriter, arrow_texts
+from tfx_graphlets.trace.trace import CodeArray, IntArray, Properties, Trace
 
+Tables = Mapping[str, Any]  # pyarrow.Table by the table's name
 # Columns of which many rows are the same.
 CODED_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "executions": ("type",),
@@ -36,31 +39,40 @@ _CHECKED_FOR_SOME: Final = 64 * 2**20
 
 
 class ArchiveTables:
-    """The tables of one archive, read column by column.
+    """The tables of one archive.
 
-    A file is held against its sha256 before it is read for the first time,
-    small ones at once; a large one of which only some pipelines are read is not.
+    Its files are open as long as this is: who reads is not disturbed by who
+    writes. A file is held against its sha256 before it is read for the first
+    time, small ones at once; a large one of which only some pipelines are
+    read is not.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest, name: str) -> None:
-        """Checks that all files are there.
+    def __init__(self, directory: Path, name: str) -> None:
+        """Opens all files.
 
         Args:
           directory: the archive.
-          manifest: its manifest.
           name: its name, for messages.
 
         Raises:
           ArchiveError: a file is missing or damaged.
         """
-        self.directory = directory
-        self.manifest = manifest
-        self.name = name
+        self.directory, self.name = directory, name
         self._checked: set[str] = set()
-        self._ids: dict[str, IntArray] = {}
-        for parts in manifest.tables.values():
-            for part in parts:
-                self.check(part, _CHECKED_AT_ONCE)
+        while True:
+            self.manifest = Manifest.read(directory, name)
+            try:
+                self._files = {file: self._opened(file) for file in sorted(self.manifest.files)}
+            except ArchiveError:
+                if Manifest.read(directory, name) == self.manifest:
+                    raise
+                continue  # it was written meanwhile
+            break
+        for files in self.manifest.tables.values():
+            for file in files:
+                if self._files[file.name].size() != file.size:
+                    raise self._damaged(file)
+                self.check(file, _CHECKED_AT_ONCE)
 
     def read(
         self,
@@ -70,188 +82,237 @@ class ArchiveTables:
         pipelines: Collection[int] | None = None,
         names: Collection[str] | None = None,
     ) -> Any:
-        """Reads a table; of nodes and properties only the rows that count.
+        """Reads a table.
 
         Args:
           table: one of ``TABLES``.
           columns: names of its columns; None for all.
           pipelines: positions in ``Manifest.pipelines``; only rows that one of
-            them has a use for are read, where the archive tells them apart.
+            them has a use for are read.
           names: only properties of these names.
 
         Returns:
           A pyarrow.Table with the columns, of the types of ``TABLES``, those of
-          CODED_COLUMNS as dictionaries; what a part does not have is null.
+          CODED_COLUMNS as dictionaries.
 
         Raises:
           ArchiveError: a file is damaged or gone.
         """
         import pyarrow as pa
 
-        chosen = [*archive_format.TABLES[table]] if columns is None else [*columns]
-        if not self.manifest.by_pipeline:
-            pipelines = None
-        found = [
-            self._read_part(table, part, chosen, pipelines, names)
-            for part in self.manifest.tables[table]
-        ]
-        parts = [part for part in found if part is not None]
-        return pa.concat_tables(parts or [_schema(table, chosen).empty_table()])
+        chosen = [*TABLES[table]] if columns is None else [*columns]
+        wanted: dict[str, list[Any]] = {}
+        if pipelines is not None:
+            wanted["pipeline"] = sorted({ALWAYS_READ, *pipelines})
+        if names is not None:
+            wanted["name"] = sorted(names)
+        coded = CODED_COLUMNS.get(table, ())
+        kinds = arrow_schema(table)
+        schema = pa.schema(
+            [
+                (name, pa.dictionary(pa.int32(), kind) if name in coded else kind)
+                for name, kind in ((name, kinds.field(name).type) for name in chosen)
+            ]
+        )
+        parts = [schema.empty_table()]
+        for file in self.manifest.tables[table]:
+            self.check(file, None if pipelines is None else _CHECKED_FOR_SOME)
+            with self.told(table):
+                parts.append(self._rows(table, file, chosen, wanted).cast(schema))
+        return pa.concat_tables(parts)
 
-    def parquet(self, table: str, part: Part) -> Any:
-        """The pyarrow.parquet.ParquetFile of a part of a table."""
+    def parquet(self, table: str, file: ArchiveFile) -> Any:
+        """The pyarrow.parquet.ParquetFile of a file of a table."""
         import pyarrow.parquet as pq
 
-        return pq.ParquetFile(
-            self.directory / part.file, read_dictionary=[*CODED_COLUMNS.get(table, ())]
-        )
+        opened = self._files[file.name]
+        return pq.ParquetFile(opened, read_dictionary=[*CODED_COLUMNS.get(table, ())])
 
-    def check(self, part: Part, at_most: int | None = None) -> None:
+    def check(self, file: ArchiveFile, at_most: int | None = None) -> None:
         """Holds a file against its sha256, once.
 
         Args:
-          part: the file.
+          file: the file.
           at_most: larger files, in bytes, are left for later; None for none.
 
         Raises:
-          ArchiveError: the file is damaged or gone.
+          ArchiveError: the file is damaged.
         """
-        if part.file in self._checked:
+        if file.name in self._checked or (at_most is not None and file.size > at_most):
             return
-        place = self.directory / part.file
-        try:
-            if at_most is not None and place.stat().st_size > at_most:
-                return
-            digest = archive_format.sha256_of(place)
-        except OSError as error:
-            raise ArchiveError(
-                self.name,
-                f"its {part.file} cannot be read ({error.strerror}); open it again if "
-                f"it was written meanwhile, else {RESTORE}",
-            ) from error
-        if digest != part.sha256:
-            raise ArchiveError(
-                self.name,
-                f"its {part.file} is not what was written (the sha256 in the "
-                f"manifest is another one); {RESTORE}",
-            )
-        self._checked.add(part.file)
+        opened, digest = self._files[file.name], hashlib.sha256()
+        with self.told(file.name):
+            for start in range(0, file.size, 1 << 20):
+                digest.update(opened.read_at(1 << 20, start))
+        if digest.hexdigest() != file.sha256:
+            raise self._damaged(file)
+        self._checked.add(file.name)
 
-    def _read_part(
-        self,
-        table: str,
-        part: Part,
-        columns: Sequence[str],
-        pipelines: Collection[int] | None,
-        names: Collection[str] | None,
-    ) -> Any:
+    @contextlib.contextmanager
+    def told(self, what: str) -> Iterator[None]:
+        """Says of which archive a table or file is that cannot be read.
+
+        Raises:
+          ArchiveError: what pyarrow raised.
+        """
         import pyarrow as pa
 
-        wanted = None if pipelines is None else sorted({ALWAYS_READ, *pipelines})
-        if (
-            wanted is not None
-            and part.pipelines is not None
-            and not any(first <= one <= last for first, last in part.pipelines for one in wanted)
-        ):
-            return None
-        self.check(part, None if wanted is None else _CHECKED_FOR_SOME)
         try:
-            return self._rows(table, part, columns, {"pipeline": wanted, "name": names})
+            yield
         except (pa.ArrowException, KeyError, OSError) as error:
             problem = str(error).strip().partition("\n")[0]
             raise ArchiveError(
-                self.name, f"its table {table} cannot be read ({problem}); {RESTORE}"
+                self.name, f"its {what} cannot be read ({problem}); {RESTORE}"
             ) from error
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        for opened in self._files.values():
+            opened.close()
+
+    def _opened(self, name: str) -> Any:
+        import pyarrow as pa
+
+        with self.told(name):
+            return pa.OSFile(str(self.directory / name), "rb")
+
+    def _damaged(self, file: ArchiveFile) -> ArchiveError:
+        return ArchiveError(
+            self.name,
+            f"its {file.name} is not what was written (the size or sha256 in the "
+            f"manifest is another one); {RESTORE}",
+        )
 
     def _rows(
         self,
         table: str,
-        part: Part,
+        file: ArchiveFile,
         columns: Sequence[str],
-        wanted: Mapping[str, Collection[Any] | None],
+        wanted: Mapping[str, Sequence[Any]],
     ) -> Any:
+        """Columns of the rows with the wanted values; row groups without one are passed over."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        file = self.parquet(table, part)
-        owner = "owner" if table.endswith("_properties") else "id"
-        replaced = self._replaced_after(NODE_TABLES.get(table, ""), part.generation)
-        conditions = {column: values for column, values in wanted.items() if values is not None}
-        needed = {*columns, *conditions, *([owner] if len(replaced) else ())}
-        missing = needed - set(file.schema_arrow.names)
-        if missing - ADDED_COLUMNS:
-            raise KeyError(f"column {min(missing - ADDED_COLUMNS)!r} is missing")
-        groups = _row_groups(file.metadata, conditions)
-        there = sorted(needed - missing)
-        if groups:
-            content = file.read_row_groups(groups, there)
-        else:  # pyarrow 18 refuses to read none
-            content = file.schema_arrow.empty_table().select(there)
-        for column in sorted(missing):
-            kind = pa.type_for_alias(archive_format.TABLES[table][column])
-            content = content.append_column(column, pa.nulls(len(content), kind))
-        masks = [
-            pc.is_in(content.column(column), pa.array(sorted(values), _value_type(content, column)))
-            for column, values in conditions.items()
-        ]
-        if len(replaced):
-            masks.append(pc.invert(pc.is_in(content.column(owner), pa.array(replaced))))
-        for mask in masks[1:]:
-            masks[0] = pc.and_(masks[0], mask)
-        if masks and not pc.all(masks[0]).as_py():
-            content = content.filter(masks[0])
-        return content.select([*columns]).cast(_schema(table, columns))
-
-    def _replaced_after(self, nodes: str, generation: int) -> IntArray:
-        """Ids of nodes that a part after this generation holds again, int64 [k]."""
-        later = [
-            self._ids_of(nodes, part)
-            for part in self.manifest.tables.get(nodes, ())
-            if part.generation > generation and part.replaced
-        ]
-        return np.concatenate(later) if later else np.zeros(0, np.int64)
-
-    def _ids_of(self, nodes: str, part: Part) -> IntArray:
-        if part.file not in self._ids:
-            self.check(part)
-            self._ids[part.file] = self.parquet(nodes, part).read(["id"]).column("id").to_numpy()
-        return self._ids[part.file]
+        parquet = self.parquet(table, file)
+        needed = [*dict.fromkeys((*columns, *wanted))]
+        missing = {*needed} - {*parquet.schema_arrow.names}
+        if missing:
+            raise KeyError(f"column {min(missing)!r} is missing")
+        groups = _row_groups(parquet.metadata, wanted)
+        if not groups:  # pyarrow 18 refuses to read none
+            return parquet.schema_arrow.empty_table().select([*columns])
+        content = parquet.read_row_groups(groups, needed)
+        for column, values in wanted.items():
+            kind = content.schema.field(column).type
+            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+            chosen = pc.is_in(content.column(column), pa.array(values, kind))
+            if not pc.all(chosen).as_py():
+                content = content.filter(chosen)
+        return content.select([*columns])
 
 
-def _schema(table: str, columns: Sequence[str]) -> Any:
-    import pyarrow as pa
-
-    coded = CODED_COLUMNS.get(table, ())
-    kinds = {name: pa.type_for_alias(kind) for name, kind in archive_format.TABLES[table].items()}
-    return pa.schema(
-        [
-            (name, pa.dictionary(pa.int32(), kinds[name]) if name in coded else kinds[name])
-            for name in columns
-        ]
-    )
-
-
-def _value_type(content: Any, column: str) -> Any:
-    import pyarrow as pa
-
-    kind = content.schema.field(column).type
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _row_groups(metadata: Any, conditions: Mapping[str, Collection[Any]]) -> list[int]:
+def _row_groups(metadata: Any, wanted: Mapping[str, Collection[Any]]) -> list[int]:
     """Numbers of the row groups that may hold a row with the wanted values."""
     place = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
-    chosen = []
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        for column, values in conditions.items():
-            if column not in place:
-                continue
-            statistics = group.column(place[column]).statistics
-            if statistics is None or not statistics.has_min_max:
-                continue
-            if not any(statistics.min <= value <= statistics.max for value in values):
-                break
-        else:
-            chosen.append(number)
-    return chosen
+
+    def may_hold(group: Any, column: str, values: Collection[Any]) -> bool:
+        statistics = group.column(place[column]).statistics
+        if statistics is None or not statistics.has_min_max:
+            return True
+        return any(statistics.min <= value <= statistics.max for value in values)
+
+    return [
+        number
+        for number in range(metadata.num_row_groups)
+        if all(may_hold(metadata.row_group(number), *one) for one in wanted.items())
+    ]
+
+
+def tables_of(trace: Trace, rewrite: Rewriter) -> Tables:
+    """The tables of a trace, each a pyarrow.Table, rows as in the trace.
+
+    All but those of the payloads, and without the column ``pipeline``; texts
+    are dictionaries.
+    """
+    executions, artifacts = trace.executions, trace.artifacts
+    events, contexts = trace.events, trace.contexts
+    columns: dict[str, dict[str, Any]] = {
+        "executions": {
+            "id": executions.id,
+            "type": _coded(executions.type, executions.type_names),
+            "state": executions.state,
+            "create_ms": executions.create_ms,
+            "update_ms": executions.update_ms,
+        },
+        "artifacts": {
+            "id": artifacts.id,
+            "type": _coded(artifacts.type, artifacts.type_names),
+            "state": artifacts.state,
+            "create_ms": artifacts.create_ms,
+            "update_ms": artifacts.update_ms,
+            "uri": rewrite.all(artifacts.uri).dictionary_encode(),
+        },
+        "events": {
+            "execution": executions.id[events.execution],
+            "artifact": artifacts.id[events.artifact],
+            "type": events.type,
+            "key": _coded(events.key, events.keys),
+            "time_ms": events.time_ms,
+        },
+        "contexts": {
+            "id": contexts.id,
+            "type": _coded(contexts.type, contexts.type_names),
+            "name": arrow_texts(contexts.name).dictionary_encode(),
+            "create_ms": contexts.create_ms,
+        },
+        "associations": {
+            "context": contexts.id[contexts.association_context],
+            "execution": executions.id[contexts.association_execution],
+        },
+        "attributions": {
+            "context": contexts.id[contexts.attribution_context],
+            "artifact": artifacts.id[contexts.attribution_artifact],
+        },
+        "execution_properties": _property_columns(executions.properties, executions.id, rewrite),
+        "artifact_properties": _property_columns(artifacts.properties, artifacts.id, rewrite),
+    }
+    return {table: arrow_table(table, content) for table, content in columns.items()}
+
+
+def arrow_table(table: str, columns: Mapping[str, Any]) -> Any:
+    """A pyarrow.Table of some columns of a table; texts may be dictionaries."""
+    import pyarrow as pa
+
+    arrays = {}
+    for name, values in columns.items():
+        array = values if isinstance(values, pa.Array) else pa.array(values)
+        kind = pa.type_for_alias(TABLES[table][name])
+        arrays[name] = array if pa.types.is_dictionary(array.type) else array.cast(kind)
+    return pa.table(arrays)
+
+
+def _property_columns(
+    properties: Properties, owner_id: IntArray, rewrite: Rewriter
+) -> dict[str, Any]:
+    code, texts = rewrite.of_properties(properties)
+    return {
+        "owner": owner_id[properties.owner],
+        "name": _coded(properties.name, properties.names),
+        "is_custom": properties.is_custom,
+        "kind": properties.kind,
+        "int_value": properties.int_value,
+        "double_value": properties.double_value,
+        "string_value": _coded(code, texts),
+    }
+
+
+def _coded(codes: CodeArray, values: Any) -> Any:
+    """A dictionary array of codes into ``values``; null for a negative code."""
+    import pyarrow as pa
+
+    distinct = arrow_texts(values).dictionary_encode()  # what was rewritten may be alike
+    codes = np.append(distinct.indices.to_numpy(), -1)[codes]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes, pa.int32(), mask=codes < 0), distinct.dictionary
+    )
