@@ -86,7 +86,10 @@ def archive(randomness: random.Random, folder: Path) -> Commands:
 
 
 def _damage_column(randomness: random.Random, file: Path) -> None:
-    table = pyarrow.parquet.read_table(file)
+    try:
+        table = pyarrow.parquet.read_table(file)
+    except (pyarrow.ArrowException, OSError):  # it is damaged already
+        return
     if not table.num_columns:
         return
     at = randomness.randrange(table.num_columns)

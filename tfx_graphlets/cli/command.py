@@ -26,6 +26,7 @@ from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.policy.decide import GatePolicy
 from tfx_graphlets.stores.belonging import belonging_to
+from tfx_graphlets.stores.declared import declared_by
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
@@ -37,7 +38,7 @@ _MOST_DRAWN = 20  # graphlets in one drawing
 def segment_store(options: argparse.Namespace) -> Result:
     """``segment STORE``: the graphlets, one row each."""
     with open_store(options.store) as store:
-        graphlets = selection.cut(store.read_trace(), options)
+        graphlets = selection.cut(store.read_trace(), store, options)
         numbers = selection.selected(graphlets, store, options)
     selection.hint(graphlets)
     if options.trainer:
@@ -103,14 +104,14 @@ def write_features(options: argparse.Namespace) -> Result:
                 options.stage,
                 processes=options.processes or len(os.sched_getaffinity(0)),
                 executions_in_memory=options.executions_in_memory,
-                role_of_type=dict(options.role),
+                role_of_type=declared_by(store, selection.declared(options)).role_of_type,
                 progress=lambda shards, count: tqdm(
                     shards, "shards", count, disable=None, leave=False
                 ),
             )
         )
         if not len(features):
-            selection.hint(selection.cut(without_gates(store.read_trace()), options))
+            selection.hint(selection.cut(without_gates(store.read_trace()), store, options))
     with replaced_file(target) as draft:
         write_table(features, draft, target.suffix)
     document = {
@@ -198,6 +199,7 @@ def archive(options: argparse.Namespace) -> Result:
     """``archive STORE``: its history as a directory of Parquet files, or what is new in it."""
     from tfx_graphlets.payloads.statistics import NoPayloads
     from tfx_graphlets.stores.archive.archive import compact_archive, update_archive
+    from tfx_graphlets.stores.archive.texts import redaction_key
 
     with _progress("archive") as progress, open_store(options.store) as store:
         update = update_archive(
@@ -206,6 +208,8 @@ def archive(options: argparse.Namespace) -> Result:
             options.output,
             created_ms=_now_ms(),
             pipeline=options.pipeline,
+            redact=redaction_key() if options.redact else None,
+            declared=selection.declared(options),
             replace=options.replace,
             progress=progress,
         )
@@ -308,8 +312,9 @@ def monitor_store(options: argparse.Namespace) -> Result:
     with open_store(options.store) as store:
         trace = store.read_trace()
         if options.pipeline is not None:
-            trace = belonging_to(trace, options.pipeline, store.name, dict(options.role))
-    graphlets = selection.cut(without_gates(trace), options)
+            kinds = declared_by(store, selection.declared(options)).role_of_type
+            trace = belonging_to(trace, options.pipeline, store.name, kinds)
+        graphlets = selection.cut(without_gates(trace), store, options)
     selection.hint(graphlets)
     report = monitor(
         past_decisions(trace),

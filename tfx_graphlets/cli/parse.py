@@ -145,19 +145,14 @@ def parser() -> argparse.ArgumentParser:
     archive.add_argument("store", metavar="STORE", help=STORE_HELP)
     archive.add_argument("--output", required=True, metavar="DIR", help="the archive's directory")
     archive.add_argument("--pipeline", help="only the history of this pipeline")
-    archive.add_argument(
-        "--no-payloads",
-        action="store_true",
-        help="leave out statistics, anomalies, schemas and metrics",
-    )
-    archive.add_argument(
-        "--replace",
-        action="store_true",
-        help="write the archive anew; what the store no longer holds is lost",
-    )
-    archive.add_argument(
-        "--compact", action="store_true", help="merge the files of earlier writes afterwards"
-    )
+    for flag, told in (
+        ("--no-payloads", "leave out statistics, anomalies, schemas and metrics"),
+        ("--replace", "write the archive anew; what the store no longer holds is lost"),
+        ("--compact", "merge the files of earlier writes afterwards"),
+        ("--redact", "fingerprints for URIs and texts; key: TFX_GRAPHLETS_REDACT_KEY; no files"),
+    ):
+        archive.add_argument(flag, action="store_true", help=told)
+    _add_roles(archive)
 
     gate = _command(
         commands,

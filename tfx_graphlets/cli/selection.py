@@ -18,6 +18,7 @@ from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.stores.declared import declared_by, declared_in
 from tfx_graphlets.stores.store import Store, open_store
 from tfx_graphlets.trace.trace import IntArray, Trace
 from tfx_graphlets.vocabulary import Role, Stage
@@ -63,9 +64,13 @@ def declared_or_of(model: roles.Declared, options: argparse.Namespace) -> roles.
     return model
 
 
-def cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
-    """The graphlets of a trace, by the roles, pushers and weights of the options."""
-    given = declared(options)
+def cut(trace: Trace, store: Store, options: argparse.Namespace) -> Graphlets:
+    """The graphlets of a store's trace.
+
+    Roles, pushers and weights are those of the options; roles and pushers also those that an
+    archive declares.
+    """
+    given = declared_in(trace, store, declared(options))
     weights: list[tuple[str | Role, float]] = getattr(options, "cost_weight", [])
     return segment(
         trace,
@@ -78,10 +83,10 @@ def cut(trace: Trace, options: argparse.Namespace) -> Graphlets:
 
 def features_of_selected(store: Store, options: argparse.Namespace) -> FeatureTable | None:
     """Features of the graphlets that the options select; None where they select all."""
-    selects = pipeline_of(store, options) or options.node or options.pusher
-    if not selects:
+    pushers = declared_by(store, declared(options)).pushers
+    if not (pipeline_of(store, options) or options.node or pushers is not None):
         return None
-    graphlets = cut(without_gates(store.read_trace()), options)
+    graphlets = cut(without_gates(store.read_trace()), store, options)
     hint(graphlets)
     rows = selected(graphlets, store, options)
     return describe(graphlets, options.stage, payloads=store.payloads, rows=rows)
@@ -116,7 +121,8 @@ def dataset(
             store = (keep_open or own).enter_context(open_store(uri))
             trace = store.read_trace()
             plain = without_gates(trace)
-            graphlets = cut(plain, options) if strict else segment_present(plain, given)
+            here = declared_by(store, given)
+            graphlets = cut(plain, store, options) if strict else segment_present(plain, here)
             known = graphlets.declared
             unknown -= {*known.role_of_type, *(known.pushers or ())}
             hint(graphlets)
@@ -124,7 +130,7 @@ def dataset(
             described = Dataset.describe(graphlets, stage, store.payloads, store.name)
             # What a gate behind the Trainer has cut short has no outcome to learn from.
             described = without_cut_short(described, past_decisions(trace))
-            datasets.append(dataclasses.replace(described.take(rows), declared=given))
+            datasets.append(dataclasses.replace(described.take(rows), declared=here))
     if unknown and model is None:
         name = min(unknown)
         raise InvalidArgumentError("role or pusher", name, "none of the stores knows this name")

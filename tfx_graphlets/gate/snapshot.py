@@ -38,6 +38,7 @@ from tfx_graphlets.graphlets.roles import no_trainer_hint, present, roles_of_exe
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.stores.declared import declared_by
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.version import __version__
@@ -93,6 +94,8 @@ def collect(
       GraphletsError: the store cannot be read, or does not hold the pipeline,
         the run, or an artifact that is wired.
     """
+    given = declared_by(store, request.declared)
+    request = dataclasses.replace(request, role_of_type=given.role_of_type, pushers=given.pushers)
     recent = read_recent(
         store,
         pipeline=request.pipeline,

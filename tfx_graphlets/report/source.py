@@ -19,6 +19,7 @@ from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
+from tfx_graphlets.stores.declared import declared_in
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.vocabulary import Stage
@@ -85,7 +86,8 @@ class ReportSource:
           name: how the report calls it; the store's own name by default.
         """
         trace = store.read_trace()
-        return cls.of(name or store.name, trace, store.payloads, declared)
+        given = declared_in(trace, store, declared or Declared())
+        return cls.of(name or store.name, trace, store.payloads, given)
 
     @classmethod
     def of(

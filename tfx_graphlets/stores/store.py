@@ -15,7 +15,6 @@ from tfx_graphlets.stores import uris as connection
 from tfx_graphlets.stores.kubeflow import address as kfp_address
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.trace.trace import Trace
-from tfx_graphlets.vocabulary import Role
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,7 +23,6 @@ ACCEPTED = (
     "give the path of a SQLite file or of an archive, mysql://user@host:port/database, "
     "postgresql://user@host:port/database, grpc://host:port or kfp+http://host:port"
 )
-_DECLARE_ANEW = "leave it out, or declare it anew by `tfx-graphlets archive --replace`"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
 
@@ -217,44 +215,3 @@ def _open_path(path: str, name: str) -> Store:
         f"this directory is no archive (it has no {MANIFEST}); name the SQLite file in it, "
         f"for example {place / 'metadata.sqlite'}",
     )
-
-
-def declared(
-    store: Store,
-    role_of_type: Mapping[str, Role] | None = None,
-    pushers: Collection[str] | None = None,
-) -> tuple[dict[str, Role], tuple[str, ...] | None]:
-    """Roles and pushers for a store: its own, and those that the user gives besides.
-
-    Args:
-      store: an archive, or any other store, which declares nothing.
-      role_of_type, pushers: what the user gives; None or nothing for what the
-        store declares.
-
-    Returns:
-      Role by type; the pushers, sorted, or None where all count.
-
-    Raises:
-      InvalidArgumentError: the user contradicts what the store declares.
-    """
-    manifest = getattr(store, "manifest", None)
-    own: Mapping[str, Role] = getattr(manifest, "roles", {})
-    given = dict(role_of_type or {})
-    for name in sorted(given.keys() & own.keys()):
-        if given[name] != own[name]:
-            told = own[name].name.lower()
-            raise InvalidArgumentError(
-                "role_of_type",
-                f"{name}={given[name].name.lower()}",
-                f"the archive {store.name} declares {name}={told}; {_DECLARE_ANEW}",
-            )
-    counting = getattr(manifest, "pushers", None)
-    if not pushers:
-        return {**own, **given}, counting
-    if counting is not None and {*pushers} != {*counting}:
-        raise InvalidArgumentError(
-            "pushers",
-            sorted(pushers),
-            f"the archive {store.name} declares {', '.join(counting)}; {_DECLARE_ANEW}",
-        )
-    return {**own, **given}, tuple(sorted(pushers))

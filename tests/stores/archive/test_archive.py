@@ -300,6 +300,10 @@ def _lead_outside(content: dict[str, object]) -> None:
     content["tables"]["events"][0]["name"] = "../events.parquet"  # type: ignore[index]
 
 
+def _declare_a_cook(content: dict[str, object]) -> None:
+    content["declared"] = {"role_of_type": {"Fit": "cook"}, "pushers": None}
+
+
 DAMAGES: Mapping[str, tuple[Callable[[Path], object], str]] = {
     "half a manifest": (
         lambda d: os.truncate(d / "manifest.json", 100), "manifest.json is damaged",
@@ -328,7 +332,7 @@ DAMAGES: Mapping[str, tuple[Callable[[Path], object], str]] = {
         lambda d: _change_manifest(d, lambda c: c.update(format_version=0)), "damaged",
     ),
     "an unknown role": (
-        lambda d: _change_manifest(d, lambda c: c.update(roles={"Fit": "cook"})), "damaged.*COOK",
+        lambda d: _change_manifest(d, _declare_a_cook), "damaged.*COOK.*is no role",
     ),
     "a missing table": (
         lambda d: file_of(d, "events").unlink(), r"events-\w+\.parquet cannot be read",

@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from tfx_graphlets.errors import ArchiveError
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import uris as connection
 from tfx_graphlets.stores.archive import files as archive_files
@@ -28,12 +28,13 @@ from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.archive.tables import tables_of
 from tfx_graphlets.stores.archive.texts import Rewriter
 from tfx_graphlets.stores.belonging import belonging_to
-from tfx_graphlets.stores.store import Store, declared
+from tfx_graphlets.stores.declared import check_names, declared_by
+from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.version import __version__
-from tfx_graphlets.vocabulary import Role
 
 MOST_PARTS: Final = 32  # files of payload_contents; more are merged into one
+NOTHING_DECLARED: Final = Declared()
 Progress = Callable[[int, int, str], None]
 
 
@@ -80,8 +81,7 @@ def write_archive(
     scrub: bool = True,
     redact: bytes | None = None,
     selection: str | None = None,
-    roles: Mapping[str, Role] | None = None,
-    pushers: Collection[str] | None = None,
+    declared: Declared = NOTHING_DECLARED,
     progress: Progress | None = None,
 ) -> Manifest:
     """Writes a trace and the payloads of its artifacts as a new archive.
@@ -105,8 +105,7 @@ def write_archive(
       redact: key of the fingerprints that stand for URIs and texts of
         properties; no files are kept then. None to keep them.
       selection: the pipeline that the trace is of; None for a whole store.
-      roles: roles of custom types, for every reader of the archive.
-      pushers: the pushers that count, likewise; None for all.
+      declared: roles and pushers, for every reader of the archive.
       progress: is told steps done, steps in all, and what comes next.
 
     Returns:
@@ -119,7 +118,7 @@ def write_archive(
     rewrite = Rewriter(relativize_root, scrub=scrub, key=redact)
     write = _Write(directory, rewrite, keep, progress)
     with write.begun():
-        manifest = write.new_manifest(source, created_ms, selection, roles, pushers)
+        manifest = write.new_manifest(source, created_ms, selection, declared)
         return write.run(None, trace, payloads, manifest).manifest
 
 
@@ -134,8 +133,7 @@ def update_archive(
     relativize_root: Sequence[str] = (),
     scrub: bool = True,
     redact: bytes | None = None,
-    roles: Mapping[str, Role] | None = None,
-    pushers: Collection[str] | None = None,
+    declared: Declared = NOTHING_DECLARED,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> ArchiveUpdate:
@@ -156,7 +154,8 @@ def update_archive(
       created_ms: time of writing, milliseconds since the epoch.
       pipeline: only what the graphlets of this pipeline are made of; the same
         for every write.
-      roles, pushers: as for ``write_archive``; None keeps what the archive says.
+      declared: as for ``write_archive``, besides what the archive, or a store
+        that is one, declares already.
       replace: write the archive anew, in one step; what the store no longer
         holds is lost.
       keep, relativize_root, scrub, redact, progress: as for ``write_archive``;
@@ -169,7 +168,8 @@ def update_archive(
       ArchiveError: the archive was made from another store, of another
         pipeline, or with ``scrub`` or ``redact`` otherwise; or as
         ``write_archive``.
-      InvalidArgumentError: ``roles`` or ``pushers`` contradict the archive's.
+      InvalidArgumentError: ``declared`` contradicts what the archive declares,
+        or a new archive's names what the store does not hold.
       StoreError: the store cannot be read.
     """
     rewrite = Rewriter(relativize_root, scrub=scrub, key=redact)
@@ -177,15 +177,21 @@ def update_archive(
     with write.begun(), contextlib.ExitStack() as stack:
         archive = None
         if replace or write.found is None:
-            manifest = write.new_manifest(store.name, created_ms, pipeline, roles, pushers)
+            given = declared_by(store, declared)
+            manifest = write.new_manifest(store.name, created_ms, pipeline, given)
         else:
             archive = stack.enter_context(ArchiveStore(write.target, name=write.shown))
-            manifest = _continued(archive, pipeline, rewrite, roles, pushers)
+            archive.manifest.check_options(
+                write.shown, pipeline, scrubbed=scrub, redaction=rewrite.redaction
+            )
+            given = declared_by(archive, declared)
+            manifest = dataclasses.replace(archive.manifest, updated_ms=created_ms, declared=given)
         write.tell("the store")
         trace = store.read_trace()
+        if archive is None:
+            check_names(trace, declared)
         if pipeline is not None:
-            trace = belonging_to(trace, pipeline, store.name, manifest.roles)
-        manifest = dataclasses.replace(manifest, updated_ms=created_ms)
+            trace = belonging_to(trace, pipeline, store.name, given.role_of_type)
         return write.run(archive, trace, payloads, manifest)
 
 
@@ -258,8 +264,7 @@ class _Write:
         source: str,
         created_ms: int,
         selection: str | None,
-        roles: Mapping[str, Role] | None,
-        pushers: Collection[str] | None,
+        declared: Declared,
     ) -> Manifest:
         """The manifest of an archive without tables."""
         return Manifest(
@@ -270,8 +275,7 @@ class _Write:
             dropped_events=0,
             tables={},
             selection=selection,
-            roles=dict(roles or {}),
-            pushers=None if pushers is None else tuple(sorted(pushers)),
+            declared=declared,
             scrubbed=self.rewrite.scrub,
             redaction=self.rewrite.redaction,
         )
@@ -353,43 +357,6 @@ def _same(one: Manifest, other: Manifest) -> bool:
     return one == dataclasses.replace(
         other, updated_ms=one.updated_ms, library_version=one.library_version
     )
-
-
-def _continued(
-    archive: ArchiveStore,
-    pipeline: str | None,
-    rewrite: Rewriter,
-    roles: Mapping[str, Role] | None,
-    pushers: Collection[str] | None,
-) -> Manifest:
-    """The manifest of an archive that goes on; roles of other types may be added.
-
-    Raises:
-      ArchiveError, InvalidArgumentError: it was made with other options.
-    """
-    manifest = archive.manifest
-    problem = ""
-    if manifest.selection != pipeline:
-        kept = "all pipelines" if manifest.selection is None else repr(manifest.selection)
-        problem = f"is an archive of {kept}, and pipeline={pipeline!r} is asked for"
-    elif manifest.scrubbed != rewrite.scrub:
-        problem = f"was written with scrub={manifest.scrubbed!r}, and asked for is the other"
-    elif manifest.redaction != rewrite.redaction:
-        is_redacted = "redacted" if manifest.redaction else "not redacted"
-        problem = f"is {is_redacted}, and "
-        problem += (
-            "the present key (TFX_GRAPHLETS_REDACT_KEY) is another one"
-            if manifest.redaction and rewrite.redaction
-            else f"it is asked to be {'redacted' if rewrite.redaction else 'not redacted'}"
-        )
-    if problem:
-        raise ArchiveError(
-            archive.name,
-            f"{problem}; ask for the same, name another directory, or replace the archive "
-            "(--replace)",
-        )
-    own_roles, counting = declared(archive, roles, pushers)
-    return dataclasses.replace(manifest, roles=own_roles, pushers=counting)
 
 
 def _plain_source(source: str) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final, Union
 
 from tfx_graphlets.errors import ArchiveError
-from tfx_graphlets.vocabulary import ArtifactType, Role
+from tfx_graphlets.graphlets.roles import Declared
+from tfx_graphlets.vocabulary import ArtifactType
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "tfx-graphlets archive"
@@ -27,48 +28,26 @@ RESTORE: Final = "restore the archive from a copy, or write it again"
 # Table: column -> Arrow type.
 # ``pipeline``: position in ``Manifest.pipelines`` of the only pipeline that has
 # a use for the row, ALWAYS_READ where there is none or there are several.
-_PROPERTY: Final = {
-    "owner": "int64",
-    "name": "string",
-    "is_custom": "bool",
-    "kind": "int8",
-    "int_value": "int64",
-    "double_value": "float64",
-    "string_value": "string",
-    "pipeline": "int32",
-}
-_EXECUTION: Final = {
-    "id": "int64",
-    "type": "string",
-    "state": "int8",
-    "create_ms": "int64",
-    "update_ms": "int64",
-    "pipeline": "int32",
-}
-TABLES: Final[Mapping[str, Mapping[str, str]]] = {
-    "executions": _EXECUTION,
-    "artifacts": {**_EXECUTION, "uri": "string"},
-    "events": {
-        "execution": "int64",
-        "artifact": "int64",
-        "type": "int8",
-        "key": "string",
-        "time_ms": "int64",
-        "pipeline": "int32",
-    },
-    "contexts": {
-        "id": "int64",
-        "type": "string",
-        "name": "string",
-        "create_ms": "int64",
-        "pipeline": "int32",
-    },
-    "associations": {"context": "int64", "execution": "int64", "pipeline": "int32"},
-    "attributions": {"context": "int64", "artifact": "int64", "pipeline": "int32"},
+_NODE: Final = "id:int64 type:string state:int8 create_ms:int64 update_ms:int64 pipeline:int32"
+_PROPERTY: Final = (
+    "owner:int64 name:string is_custom:bool kind:int8 int_value:int64 double_value:float64 "
+    "string_value:string pipeline:int32"
+)
+_COLUMNS: Final = {
+    "executions": _NODE,
+    "artifacts": f"{_NODE} uri:string",
+    "events": ("execution:int64 artifact:int64 type:int8 key:string time_ms:int64 pipeline:int32"),
+    "contexts": "id:int64 type:string name:string create_ms:int64 pipeline:int32",
+    "associations": "context:int64 execution:int64 pipeline:int32",
+    "attributions": "context:int64 artifact:int64 pipeline:int32",
     "execution_properties": _PROPERTY,
     "artifact_properties": _PROPERTY,
-    "payloads": {"uri": "string", "name": "string", "sha256": "binary"},
-    "payload_contents": {"content": "large_binary", "sha256": "binary"},
+    "payloads": "uri:string name:string sha256:binary",
+    "payload_contents": "content:large_binary sha256:binary",
+}
+TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    table: dict(column.split(":") for column in columns.split())
+    for table, columns in _COLUMNS.items()
 }
 ALWAYS_READ: Final = -1
 # What rows are sorted by; those of properties by their names before it.
@@ -124,8 +103,7 @@ class Manifest:
       tables: the files of each table of ``TABLES``.
       pipelines: names of the pipelines, sorted.
       selection: the one pipeline that is archived; None for the whole store.
-      roles: roles of custom types, by name, for every reader.
-      pushers: the pushers that count; None for all.
+      declared: roles of custom types and pushers that count, for every reader.
       scrubbed: whether secrets were taken out of texts.
       redaction: what tells the key of the fingerprints that stand for texts; None where texts
         are kept.
@@ -139,8 +117,7 @@ class Manifest:
     tables: Mapping[str, tuple[ArchiveFile, ...]]
     pipelines: tuple[str, ...] = ()
     selection: Union[str, None] = None
-    roles: Mapping[str, Role] = dataclasses.field(default_factory=dict)
-    pushers: Union[tuple[str, ...], None] = None
+    declared: Declared = dataclasses.field(default_factory=Declared)
     scrubbed: bool = True
     redaction: Union[str, None] = None
 
@@ -166,13 +143,46 @@ class Manifest:
             f"{counts['artifacts']} artifacts, {counts['payloads']} files"
         )
 
+    def check_options(
+        self, name: str, selection: str | None, *, scrubbed: bool, redaction: str | None
+    ) -> None:
+        """Refuses to go on with an archive that was made with other options.
+
+        Args:
+          name: of the archive, for messages.
+          selection, scrubbed, redaction: see the attributes.
+
+        Raises:
+          ArchiveError: they differ.
+        """
+        problem = ""
+        if self.selection != selection:
+            kept = "all pipelines" if self.selection is None else repr(self.selection)
+            problem = f"is an archive of {kept}, and pipeline={selection!r} is asked for"
+        elif self.scrubbed != scrubbed:
+            problem = (
+                f"was written with scrub={self.scrubbed!r}, and scrub={scrubbed!r} is asked for"
+            )
+        elif (self.redaction is None) != (redaction is None):
+            kinds = ("not redacted", "redacted")
+            told = kinds[self.redaction is not None], kinds[redaction is not None]
+            problem = f"is {told[0]}, and asked to be {told[1]}"
+        elif self.redaction != redaction:
+            problem = "is redacted with another key than that in TFX_GRAPHLETS_REDACT_KEY"
+        if problem:
+            raise ArchiveError(
+                name,
+                f"{problem}; ask for the same, name another directory, or replace the archive "
+                "(--replace)",
+            )
+
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
         content = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             **dataclasses.asdict(self),
-            "roles": {name: role.name.lower() for name, role in self.roles.items()},
+            "declared": self.declared.to_dict(),
             "counts": self.counts,
         }
         return json.dumps(content, indent=1) + "\n"
@@ -224,13 +234,11 @@ class Manifest:
         texts = ("library_version", "source")
         if not all(isinstance(given[name], str) for name in texts):
             raise ValueError(f"{' or '.join(texts)} is no text")
-        pushers = given["pushers"]
         given.update(
             {name: int(given[name]) for name in ("created_ms", "updated_ms", "dropped_events")},
             tables={name: tuple(_file_of(one) for one in given["tables"][name]) for name in TABLES},
             pipelines=tuple(map(str, given["pipelines"])),
-            roles={str(name): Role[role.upper()] for name, role in given["roles"].items()},
-            pushers=None if pushers is None else tuple(map(str, pushers)),
+            declared=Declared.from_dict(**given["declared"]),
         )
         return cls(**given)
 

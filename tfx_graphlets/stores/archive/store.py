@@ -16,6 +16,7 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import ArchiveError, StoreNotFoundError
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows, system_types
+from tfx_graphlets.stores.archive.format import TABLES
 from tfx_graphlets.stores.archive.payloads import ArchivePayloads
 from tfx_graphlets.stores.archive.tables import ArchiveTables
 from tfx_graphlets.stores.belonging import belonging_to
@@ -87,7 +88,7 @@ class ArchiveStore:
         )
         if pipeline is not None:
             whole = self.read_trace(properties=properties, columns=columns.for_belonging())
-            return belonging_to(whole, pipeline, self.name, self.manifest.roles)
+            return belonging_to(whole, pipeline, self.name, self.manifest.declared.role_of_type)
         self._check_open()
         trace = rows.finish(self._raw(selection), self._name, selection)
         if selection.pipelines is not None:
@@ -137,57 +138,39 @@ class ArchiveStore:
 
     def _raw(self, selection: Selection) -> RawColumns:
         """The rows that are selected, and others."""
-        wanted = self._ordinals(selection.pipelines)
-
-        def read(table: str, *names: str) -> Any:
-            return self.tables.read(table, names, pipelines=wanted)
-
-        nodes = ("id", "type", "state", "create_ms", "update_ms")
-        what = selection.columns
-        executions = read("executions", *nodes)
-        artifacts = read("artifacts", *nodes, *(["uri"] if what.uris else []))
-        times = ["time_ms"] if what.event_times else []
-        events = read("events", "execution", "artifact", "type", "key", *times)
-        contexts = read("contexts", "id", "type", "name", "create_ms")
-        association = read("associations", "context", "execution")
-        attribution = (
-            read("attributions", "context", "artifact")
-            if what.attributions
-            else association.slice(0, 0).rename_columns(["context", "artifact"])
-        )
-        num_artifacts, num_events = len(artifacts), len(events)
+        wanted, what = self._ordinals(selection.pipelines), selection.columns
+        left_out = {"pipeline"}
+        if not what.uris:
+            left_out.add("uri")
+        if not what.event_times:
+            left_out.add("time_ms")
+        columns: dict[str, Any] = {}
+        for table in ("executions", "artifacts", "events", "contexts", "associations"):
+            columns.update(self._columns(table, left_out, wanted))
+        if what.attributions:
+            columns.update(self._columns("attributions", left_out, wanted))
+        nothing = np.zeros(0, np.int64)
+        num_artifacts, num_events = len(columns["artifact_id"]), len(columns["event_type"])
+        times = columns.pop("event_time_ms", None)
         return RawColumns(
-            execution_id=_ints(executions, "id"),
-            execution_type=_coded(executions.column("type")),
-            execution_state=_ints(executions, "state"),
-            execution_create_ms=_ints(executions, "create_ms"),
-            execution_update_ms=_ints(executions, "update_ms"),
-            artifact_id=_ints(artifacts, "id"),
-            artifact_type=_coded(artifacts.column("type")),
-            artifact_state=_ints(artifacts, "state"),
-            artifact_create_ms=_ints(artifacts, "create_ms"),
-            artifact_update_ms=_ints(artifacts, "update_ms"),
-            artifact_uri=(
-                Texts.from_arrow(artifacts.column("uri"))
-                if what.uris
-                else Texts.blank(num_artifacts)
-            ),
-            event_execution=_ints(events, "execution"),
-            event_artifact=_ints(events, "artifact"),
-            event_type=_ints(events, "type"),
-            event_key=_coded(events.column("key")),
-            event_ms=_ints(events, "time_ms") if times else np.zeros(num_events, np.int64),
-            context_id=_ints(contexts, "id"),
-            context_type=_coded(contexts.column("type")),
-            context_name=Texts.from_arrow(contexts.column("name")),
-            context_create_ms=_ints(contexts, "create_ms"),
-            association_context=_ints(association, "context"),
-            association_execution=_ints(association, "execution"),
-            attribution_context=_ints(attribution, "context"),
-            attribution_artifact=_ints(attribution, "artifact"),
+            **{
+                "artifact_uri": Texts.blank(num_artifacts),
+                "attribution_context": nothing,
+                "attribution_artifact": nothing,
+                **columns,
+            },
+            event_ms=np.zeros(num_events, np.int64) if times is None else times,
             execution_properties=self._properties("execution_properties", selection, wanted),
             artifact_properties=self._properties("artifact_properties", selection, wanted),
         )
+
+    def _columns(
+        self, table: str, left_out: Collection[str], pipelines: Collection[int] | None
+    ) -> dict[str, Any]:
+        """Columns of a table by their names in RawColumns."""
+        names = [name for name in TABLES[table] if name not in left_out]
+        found = self.tables.read(table, names, pipelines=pipelines)
+        return {f"{table[:-1]}_{name}": _values(found.column(name)) for name in names}
 
     def _ordinals(self, pipelines: Collection[str] | None) -> Collection[int] | None:
         """Positions of the pipelines in the manifest; None where all is to be read."""
@@ -202,26 +185,26 @@ class ArchiveStore:
         names = selection.properties
         if names is not None:
             names |= {vocabulary.PropertyName.STATE, *system_types.PROPERTIES_READ}
-        found = self.tables.read(
-            table,
-            ["owner", "name", "is_custom", "kind", "int_value", "double_value", "string_value"],
-            pipelines=wanted,
-            names=names,
-        )
+        chosen = [name for name in TABLES[table] if name != "pipeline"]
+        found = self.tables.read(table, chosen, pipelines=wanted, names=names)
         return PropertyColumns(
-            owner=_ints(found, "owner"),
-            name=_coded(found.column("name")),
-            is_custom=_ints(found, "is_custom"),
-            kind=_ints(found, "kind"),
-            int_value=_ints(found, "int_value"),
-            double_value=_ints(found, "double_value"),
-            text=_coded(found.column("string_value")),
+            **{name: _values(found.column(name)) for name in found.column_names[:-1]},
+            text=_values(found.column("string_value")),
         )
 
 
 def _ints(table: Any, column: str) -> Any:
     """A column of numbers as a numpy array."""
     return table.column(column).to_numpy()
+
+
+def _values(column: Any) -> Any:
+    """A ChunkedArray as RawColumns has it: Coded, Texts, or a numpy array."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        return _coded(column)
+    return Texts.from_arrow(column) if pa.types.is_string(column.type) else column.to_numpy()
 
 
 def _coded(column: Any) -> Coded:

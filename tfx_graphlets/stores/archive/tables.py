@@ -20,7 +20,14 @@ from tfx_graphlets.stores.archive.format import (
     arrow_schema,
 )
 from tfx_graphlets.stores.archive.texts import Rewriter, arrow_texts
-from tfx_graphlets.trace.trace import CodeArray, IntArray, Properties, Trace
+from tfx_graphlets.trace.trace import (
+    Artifacts,
+    CodeArray,
+    Executions,
+    IntArray,
+    Properties,
+    Trace,
+)
 
 Tables = Mapping[str, Any]  # pyarrow.Table by the table's name
 # Columns of which many rows are the same.
@@ -238,19 +245,9 @@ def tables_of(trace: Trace, rewrite: Rewriter) -> Tables:
     executions, artifacts = trace.executions, trace.artifacts
     events, contexts = trace.events, trace.contexts
     columns: dict[str, dict[str, Any]] = {
-        "executions": {
-            "id": executions.id,
-            "type": _coded(executions.type, executions.type_names),
-            "state": executions.state,
-            "create_ms": executions.create_ms,
-            "update_ms": executions.update_ms,
-        },
+        "executions": _node_columns(executions),
         "artifacts": {
-            "id": artifacts.id,
-            "type": _coded(artifacts.type, artifacts.type_names),
-            "state": artifacts.state,
-            "create_ms": artifacts.create_ms,
-            "update_ms": artifacts.update_ms,
+            **_node_columns(artifacts),
             "uri": rewrite.all(artifacts.uri).dictionary_encode(),
         },
         "events": {
@@ -290,6 +287,16 @@ def arrow_table(table: str, columns: Mapping[str, Any]) -> Any:
         kind = pa.type_for_alias(TABLES[table][name])
         arrays[name] = array if pa.types.is_dictionary(array.type) else array.cast(kind)
     return pa.table(arrays)
+
+
+def _node_columns(nodes: Executions | Artifacts) -> dict[str, Any]:
+    return {
+        "id": nodes.id,
+        "type": _coded(nodes.type, nodes.type_names),
+        "state": nodes.state,
+        "create_ms": nodes.create_ms,
+        "update_ms": nodes.update_ms,
+    }
 
 
 def _property_columns(

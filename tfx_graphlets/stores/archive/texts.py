@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
+import os
 import re
-from collections.abc import Sequence
+import secrets
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from tfx_graphlets.trace.properties import CodeArray, Properties
+from tfx_graphlets.trace.properties import BoolArray, CodeArray, Properties
 from tfx_graphlets.trace.strings import Texts
-from tfx_graphlets.vocabulary import STATE_OF_PROPERTY, PropertyName
+from tfx_graphlets.vocabulary import STATE_OF_PROPERTY, PropertyName, Stage
 
 SCRUBBED: Final = "[scrubbed]"
 
@@ -102,9 +104,10 @@ _SUSPECT: Final = (
     r"(?i)://[^\s/]*@|passw|passphrase|pwd|secret|credential|api[_-]?key|access[_-]?key|"
     r"private[_-]?key|token"
 )
-# Of these properties a text that is a number, or the name of a state, stays.
-_NUMBERS_KEPT: Final = frozenset(
+# Of these properties a text that is a number, or the name of a state or of a stage, stays.
+_KEPT_PROPERTIES: Final = frozenset(
     {
+        "stage",  # of a gate's decision, and of a rehearsal
         PropertyName.STATE,
         PropertyName.SPAN,
         PropertyName.VERSION,
@@ -171,27 +174,25 @@ class Rewriter:
         """
         import pyarrow as pa
 
-        code = properties.string_code
-        texts, count = [self.all(properties.strings)], len(properties.strings)
+        code, count = properties.string_code, len(properties.strings)
+
+        def named(names: Collection[str], kept: Sequence[bool]) -> BoolArray:
+            of_name = np.array([name in names for name in properties.names], bool)
+            return of_name[properties.name] & np.array([*kept, False], bool)[code]
+
+        texts = [self.all(properties.strings)]
         if self.key is not None:
-            # Twice more: as code that was run, and as numbers and states that are kept.
+            # Twice more: as code that was run, and as what is kept.
             plain = [*properties.strings]
             texts.append(pa.array([self._of_code(text) for text in plain], pa.large_string()))
-            kept = np.array([_is_kept(text) for text in plain], bool)
             texts.append(arrow_texts(plain))
-            for names, offset, chosen in (
-                ({PropertyName.MODULE_PATH}, count, np.ones(count, bool)),
-                (_NUMBERS_KEPT, 2 * count, kept),
-            ):
-                of_name = np.array([name in names for name in properties.names], bool)
-                at = (code >= 0) & np.append(of_name, False)[properties.name]
-                at &= np.append(chosen, False)[code]
-                code = np.where(at, code + offset, code)
+            is_code = named({PropertyName.MODULE_PATH}, [True] * count)
+            is_kept = named(_KEPT_PROPERTIES, [_is_kept(text) for text in plain])
+            code = code + count * is_code + 2 * count * is_kept
         elif self.scrub:
             texts.append(pa.array([SCRUBBED], pa.large_string()))
-            secret = np.array([is_secret_name(name) for name in properties.names], bool)
-            at = (code >= 0) & np.append(secret, False)[properties.name]
-            code = np.where(at, count, code)
+            secret = {name for name in properties.names if is_secret_name(name)}
+            code = np.where(named(secret, [True] * count), count, code)
         return code, pa.concat_arrays(texts)
 
     def _of_code(self, text: str) -> str:
@@ -204,6 +205,11 @@ class Rewriter:
         return hmac.new(self.key or b"", content, hashlib.sha256).hexdigest()[:32]
 
 
+def redaction_key() -> bytes:
+    """The key in TFX_GRAPHLETS_REDACT_KEY; without one, one that nobody knows afterwards."""
+    return os.environ.get("TFX_GRAPHLETS_REDACT_KEY", "").encode() or secrets.token_bytes(32)
+
+
 def arrow_texts(texts: Any) -> Any:
     """A pyarrow array of large strings."""
     import pyarrow as pa
@@ -214,4 +220,4 @@ def arrow_texts(texts: Any) -> Any:
 
 
 def _is_kept(text: str) -> bool:
-    return text.lower() in STATE_OF_PROPERTY or _NUMBER.fullmatch(text) is not None
+    return text.lower() in (*STATE_OF_PROPERTY, *map(str, Stage)) or bool(_NUMBER.fullmatch(text))
