@@ -106,7 +106,7 @@ def _margins(rows: Rows, same: BoolArray, known: BoolArray) -> Mapping[str, Floa
     """Margins of the latest evaluated one among the last few graphlets with the same code."""
     window, evaluators = rows.window, evaluators_of(rows.entries)
     number = np.full(len(rows), UNSEEN, np.int64)
-    for n in range(1, _LOOK_BACK + 1):
+    for n in range(1, _LOOK_BACK + 1) if evaluators.can_measure else ():
         place = np.where(known & (number == UNSEEN), window.nth_flagged(same, n), UNSEEN)
         if not (place >= 0).any():
             break

@@ -182,7 +182,7 @@ class _Recent:
         self.number = np.full((_MOST, len(rows)), UNSEEN, np.int64)
         self.place = np.full((_MOST, len(rows)), UNSEEN, np.int64)
         count = np.zeros(len(rows), np.int64)
-        for n in range(1, _LOOK_BACK + 1):
+        for n in range(1, _LOOK_BACK + 1) if evaluators.can_measure else ():
             place = np.where(count < _MOST, self._window.nth(n), UNSEEN)
             if not (place >= 0).any():
                 break

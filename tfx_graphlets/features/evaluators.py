@@ -37,6 +37,7 @@ class Evaluators:
       label: int64 [E], number of the label's name in ``labels`` by ``eval_config``;
         UNSEEN where it names none.
       labels: the names.
+      can_measure: false where no metrics of any can be read.
     """
 
     def __init__(self, entries: Entries) -> None:
@@ -70,6 +71,7 @@ class Evaluators:
         index, artifact = self._evaluations.expand(np.arange(len(self._code)))
         self._measures: BoolArray = np.zeros(len(self._code), bool)
         self._measures[index[entries.readable[artifact]]] = True
+        self.can_measure = bool(self._measures.any())
         bare = np.array([not bounds for bounds in thresholds] or [True])[place]
         self._says: SmallArray = np.where(self._measures & bare, _ASK, says[place]).astype(np.int8)
         self._margin: dict[int, float] = {}
@@ -146,7 +148,7 @@ class Evaluators:
 
     def at(self, window: Window, places: IntArray) -> IntArray:
         """``latest`` of the graphlets at some places, -1 for none."""
-        if not self._measures.any():
+        if not self.can_measure:
             return np.full(len(places), UNSEEN, np.int64)
         return self.latest(*self.of_places(window, places), len(places))
 
