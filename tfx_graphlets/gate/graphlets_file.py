@@ -38,6 +38,7 @@ HISTORY_FILE: Final = "history.parquet"
 # The summary comes last, so that where it stands the others do.
 FILES: Final = (CURRENT_FILE, HISTORY_FILE, SUMMARY_FILE)
 
+_DAMAGES: Final = (KeyError, TypeError, ValueError, OSError, RecursionError)
 _NEEDED: Final = "needed_ms"
 _NUMBERS: Final = ("outcome", "decision_ms", "known_ms", "start_ms")
 _TEXTS: Final = ("pipeline", "store")
@@ -197,7 +198,7 @@ def from_files(files: Mapping[str, bytes]) -> PipelineHistory:
         return _parse(files)
     except GraphletsFormatError:
         raise
-    except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
+    except (*_DAMAGES, pa.ArrowException) as error:
         raise GraphletsFormatError(f"{type(error).__name__}: {error}") from error
 
 

@@ -388,7 +388,7 @@ def custom_properties(summary: bytes) -> dict[str, int | float | str]:
             keys.STAGE: str(found["stage"]),
             keys.NUM_GRAPHLETS: int(found["labelled"]),
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise GraphletsFormatError(in_one_line(error)) from error
     if problem:
         properties[keys.PROBLEM] = problem

@@ -350,7 +350,7 @@ def _may_be_replaced(target: Path) -> bool:
         return True
     try:
         document = json.loads((target / MANIFEST_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(document, dict) and document.get("kind") == manifests.KIND
 
@@ -363,7 +363,7 @@ def _read_manifest(place: Path) -> dict[str, object]:
             str(place),
             f"no waste model: there is no {MANIFEST_FILE}; make one with `tfx-graphlets train`",
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelFormatError(str(place), f"{MANIFEST_FILE} cannot be read: {error}") from error
     if not isinstance(document, dict):
         raise ModelFormatError(str(place), f"{MANIFEST_FILE} holds no JSON object")
