@@ -25,6 +25,7 @@ from tfx_graphlets.gate.request import Request
 from tfx_graphlets.payloads.statistics import NoPayloads
 from tfx_graphlets.stores.archive.archive import write_archive
 from tfx_graphlets.stores.store import Store
+from tfx_graphlets.supervision import tasks
 from tfx_graphlets.trace.trace import Trace
 
 RHYTHM = "PU" * 30
@@ -211,7 +212,13 @@ def test_gate_is_told_the_code_of_the_run(
         asked.append(request)
         return snapshot.broken(request, GraphletsError("asked enough"), now_ms)
 
-    monkeypatch.setattr("tfx_graphlets.gate.snapshot.collect", collect)
+    def here(task: str, arguments: dict[str, object], _: object) -> dict[str, bytes]:
+        done: dict[str, bytes] = getattr(tasks, task)(arguments)
+        return done
+
+    # In this process, where what is asked can be seen.
+    monkeypatch.setattr("tfx_graphlets.supervision.parent.run_task", here)
+    monkeypatch.setattr(tasks, "collect", collect)
     history = archive_of(graphlets_of(RHYTHM).trace, tmp_path / "history")
     words = ("gate", history, "--pipeline", "taxi", "--model", model)
     place = str(tmp_path / "model.py")
