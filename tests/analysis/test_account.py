@@ -36,13 +36,19 @@ def two_runs() -> Trace:
     for number in (0, 1):
         model, pushed = build.artifact("Model"), build.artifact("PushedModel", pushed=number)
         build.execution(
-            "Trainer", inputs={"examples": [examples]}, outputs={"model": [model]},
-            run=f"r{number}", duration_ms=3_600_000,
-        )  # fmt: skip
+            "Trainer",
+            inputs={"examples": [examples]},
+            outputs={"model": [model]},
+            run=f"r{number}",
+            duration_ms=3_600_000,
+        )
         build.execution(
-            "Pusher", inputs={"model": [model]}, outputs={"pushed_model": [pushed]},
-            run=f"r{number}", duration_ms=100,
-        )  # fmt: skip
+            "Pusher",
+            inputs={"model": [model]},
+            outputs={"pushed_model": [pushed]},
+            run=f"r{number}",
+            duration_ms=100,
+        )
     return build.trace()
 
 

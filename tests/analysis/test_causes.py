@@ -58,10 +58,12 @@ def one_run(
             result = build.artifact("PushedModel", pushed=push)
             failed = push_fails and run == "r1"
             build.execution(
-                "Pusher", inputs={"model": [model], "model_blessing": heard},
-                outputs={"pushed_model": [result]}, run=run,
+                "Pusher",
+                inputs={"model": [model], "model_blessing": heard},
+                outputs={"pushed_model": [result]},
+                run=run,
                 state=ExecutionState.FAILED if failed else ExecutionState.COMPLETE,
-            )  # fmt: skip
+            )
     return segment(build.trace())
 
 
@@ -98,8 +100,11 @@ def with_values(graphlets: Graphlets, **values: float) -> FeatureTable:
         ),
         (
             one_run(),
-            {"history__same_spans_runs": 1, "code__trainer_same_1": 0,
-             "evaluation__change_margin": -0.1},
+            {
+                "history__same_spans_runs": 1,
+                "code__trainer_same_1": 0,
+                "evaluation__change_margin": -0.1,
+            },
             Cause.NO_GAIN,
         ),
         (
@@ -120,7 +125,7 @@ def with_values(graphlets: Graphlets, **values: float) -> FeatureTable:
         ),
         (one_run(), {}, Cause.UNEXPLAINED),
     ],
-)  # fmt: skip
+)
 def test_the_first_cause_that_holds_counts(
     graphlets: Graphlets, values: dict[str, float], expected: int
 ) -> None:

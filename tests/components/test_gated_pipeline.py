@@ -24,6 +24,11 @@ from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
 from tfx_graphlets.gate import graphlets_file as history
+from tfx_graphlets.report.dot import to_dot
+from tfx_graphlets.report.drawing import to_svg
+from tfx_graphlets.report.graph import Graphs
+from tfx_graphlets.report.source import ReportSource
+from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.vocabulary import Stage
 
 pytestmark = pytest.mark.tfx
@@ -86,6 +91,25 @@ def test_a_skipped_run_holds_a_decision_and_no_training(
     top = json.loads(str(no["top_features"]))
     assert top[0][0].startswith("input_data.bytes")
     assert isinstance(top[0][2], float)
+
+
+def test_the_graphlet_of_a_gated_run_shows_where_the_gate_stands(
+    pipeline: LightPipeline, model: str
+) -> None:
+    """Of a real store: before the Trainer, with its stage; a skipped run has no graphlet."""
+    pipeline.run(by_directory(model), span=WASTED_SPAN)
+    pipeline.run(by_directory(model), span=PUSHED_SPAN)
+    with open_store(str(pipeline.store_file)) as store:
+        source = ReportSource.read(store)
+    assert len(source.graphlets) == 1
+    graph = Graphs(source.graphlets, source.decisions).of(0)
+    [gate] = [node for node in graph.nodes if node.kind == "gate"]
+    [trainer] = [node for node in graph.nodes if node.part == "trainer"]
+    assert gate.label == "Gate: run"
+    assert gate.detail.startswith("stage pre, P(push) ")
+    assert [edge.target for edge in graph.edges if edge.source == gate.key] == [trainer.key]
+    assert ">Gate: run<" in to_svg(graph)
+    assert gate.key in to_dot([graph])
 
 
 def test_the_decision_also_stands_in_a_file(pipeline: LightPipeline, model: str) -> None:

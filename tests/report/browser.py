@@ -38,13 +38,9 @@ class Browser(webdriver.Chrome):
 
     def show(self, size: tuple[int, int] = DESKTOP, *, dark: bool = False, media: str = "") -> None:
         """Sets the size of the view in pixels, the colour scheme, and the medium (`print`)."""
-        self.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {
-                "width": size[0], "height": size[1], "deviceScaleFactor": 1,
-                "mobile": size[0] < 500,
-            },
-        )  # fmt: skip
+        width, height = size
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.execute_cdp_cmd(
             "Emulation.setEmulatedMedia",
@@ -78,11 +74,17 @@ def chromium(profile: Path) -> Iterator[Browser]:
     options = webdriver.ChromeOptions()
     options.binary_location = program
     for argument in (
-        "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-        "--disable-background-networking", "--disable-component-update", "--no-first-run",
-        "--force-device-scale-factor=1", "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--headless=new",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        "--force-device-scale-factor=1",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
         f"--user-data-dir={profile}",
-    ):  # fmt: skip
+    ):
         options.add_argument(argument)
     if os.geteuid() == 0:
         options.add_argument("--no-sandbox")  # Chromium refuses to run as root with one

@@ -27,9 +27,11 @@ def two_trainers_of_one_window(spans: int = 2) -> TraceBuilder:
     model = build.artifact("Model")
     build.execution("Trainer", inputs={"examples": examples}, outputs={"model": [model]}, run="r1")
     build.execution(
-        "Trainer", inputs={"examples": examples, "base_model": [model]},
-        outputs={"model": [build.artifact("Model")]}, run="r2",
-    )  # fmt: skip
+        "Trainer",
+        inputs={"examples": examples, "base_model": [model]},
+        outputs={"model": [build.artifact("Model")]},
+        run="r2",
+    )
     return build
 
 
@@ -48,9 +50,17 @@ def test_a_graph_says_what_is_shared_and_where_the_training_started_from() -> No
 def test_a_gate_stands_before_the_trainer_that_it_let_run() -> None:
     """A decision about the graphlet's run is a node with an edge to the Trainer; others are not."""
     decision = PastDecision(
-        time_ms=5, stage="pre", gate="Gate", run="r2", proceed=True, would_skip=False,
-        shadow=False, pipeline="pipeline", probability=0.25, threshold=0.125,
-    )  # fmt: skip
+        time_ms=5,
+        stage="pre",
+        gate="Gate",
+        run="r2",
+        proceed=True,
+        would_skip=False,
+        shadow=False,
+        pipeline="pipeline",
+        probability=0.25,
+        threshold=0.125,
+    )
     graphs = Graphs(segment(two_trainers_of_one_window().trace()), [decision])
     assert [edge.target for edge in graphs.of(1).edges if edge.kind == "gate"] == ["e4"]
     assert "P(push) 0.250" in next(n.detail for n in graphs.of(1).nodes if n.kind == "gate")

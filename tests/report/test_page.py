@@ -14,9 +14,17 @@ import pytest
 pytest.importorskip("vl_convert")
 pytest.importorskip("itables")
 
-from tests.report.stores import HOSTILE, hostile_source, hostile_view
+from tests.conftest import Golden
+from tests.import_graph import ROOT
+from tests.report.stores import HOSTILE, gated, hostile_source, hostile_view, two_pipelines
+from tfx_graphlets.analysis.prices import Prices
 from tfx_graphlets.report import words
 from tfx_graphlets.report.page import page_of, value_at
+from tfx_graphlets.report.source import ReportSource
+from tfx_graphlets.report.view import view_of
+from tfx_graphlets.version import __version__
+
+GOLDEN = ROOT / "tests/report/golden_page.html"
 
 
 class _Reader(html.parser.HTMLParser):
@@ -107,3 +115,31 @@ def test_a_report_without_money_gate_or_waste_is_a_page() -> None:
     view["first"] |= {"wasted_ms": 0.0, "wasted_share": None, "worst": []}
     view["pipelines"] = []
     assert "No compute was wasted." in page_of(view)
+
+
+def normalised(text: str) -> str:
+    """A page without what others wrote and what lies beside it: libraries, styles, their digests.
+
+    What was packed is unpacked in its place, the release has no number.
+    """
+    beside = re.compile(r'(<(script|style)(?: type="module")?>).*?(</\2>)', re.DOTALL)
+    text = beside.sub(r"\1...\3", text)
+    text = re.sub(r"'sha256-[^']+'( 'sha256-[^']+')*", "'sha256-...'", text)
+    packed = re.compile(r'(<script type="text/plain"[^>]*>)([^<]*)(</script>)')
+    text = packed.sub(lambda found: f"{found[1]}\n{_unpacked(found[2])}\n{found[3]}", text)
+    return text.replace(f"tfx_graphlets {__version__}", "tfx_graphlets VERSION")
+
+
+def _unpacked(text: str) -> str:
+    return gzip.decompress(base64.b64decode(text)).decode("utf-8")
+
+
+def test_the_page_of_a_small_store_is_the_golden_one(golden: Golden) -> None:
+    """Every word of it, with what opens in it: two pipelines that waste, a gate, prices."""
+    sources = [
+        ReportSource.of(name, trace)
+        for name, trace in (("waste", two_pipelines()), ("gate", gated()))
+    ]
+    prices = Prices.parse(["1/h", "trainer=2/h"], "EUR")
+    view = view_of(sources, prices=prices, now_ms=1_700_000_000_000, replay=False)
+    golden(GOLDEN, normalised(page_of(view, sources)))

@@ -12,13 +12,14 @@ from hypothesis import given
 
 from tests.conftest import Golden
 from tests.import_graph import ROOT
+from tests.report.stores import add_run, gated, two_pipelines
 from tests.strategies import deterministic, rows
 from tfx_graphlets.analysis import what_if
 from tfx_graphlets.analysis.prices import Prices
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.gate import keys
 from tfx_graphlets.report import rows as report_rows
 from tfx_graphlets.report import source as report_source
+from tfx_graphlets.report.graph import Graphs
 from tfx_graphlets.report.source import ReportSource
 from tfx_graphlets.report.view import view_of
 from tfx_graphlets.stores.store import open_store
@@ -30,56 +31,6 @@ from tfx_graphlets.trace.trace import Trace
 HISTORIES = sorted((ROOT / "pipelines/flights/history").glob("*/archive"))
 PUBLIC = sorted((ROOT.parent / "shared/corpus/public").glob("*.sqlite"))
 GOLDEN = ROOT / "tests/report/golden_view.json"
-
-
-def add_run(
-    build: TraceBuilder, pipeline: str, run: str, *, pushed: int, trainer_ms: int = 1000
-) -> None:
-    """A run of ExampleGen, Trainer and Pusher."""
-    examples, model = build.artifact("Examples"), build.artifact("Model")
-    put = build.artifact("PushedModel", pushed=pushed)
-    of: Mapping[str, Any] = {"pipeline": pipeline, "run": run}
-    build.execution("CsvExampleGen", outputs={"examples": [examples]}, duration_ms=50, **of)
-    build.execution(
-        "Trainer", inputs={"examples": [examples]}, outputs={"model": [model]},
-        duration_ms=trainer_ms, **of,
-    )  # fmt: skip
-    build.execution(
-        "Pusher", inputs={"model": [model]}, outputs={"pushed_model": [put]}, duration_ms=10, **of
-    )
-
-
-def two_pipelines() -> Trace:
-    """``small`` pushes one of two, ``large`` none of three, each of which takes longer."""
-    build = TraceBuilder()
-    for number in (0, 1):
-        add_run(build, "small", f"s{number}", pushed=number)
-    for number in range(3):
-        add_run(build, "large", f"l{number}", pushed=0, trainer_ms=10_000)
-    return build.trace()
-
-
-def gated() -> Trace:
-    """A run that a gate let train, and one that it skipped; each gate takes 7 ms."""
-    build = TraceBuilder()
-    for run, proceed in (("r0", 1), ("r1", 0)):
-        decision = build.artifact(
-            keys.GATE_DECISION_TYPE,
-            stage="pre",
-            proceed=proceed,
-            would_skip=1 - proceed,
-            probability=0.01,
-            threshold=0.3,
-            reason=f"Because of {run}.",
-        )
-        build.execution(
-            "tfx_graphlets.components.waste_gate.WasteGate", outputs={"decision": [decision]},
-            pipeline="gated", run=run, duration_ms=7,
-        )  # fmt: skip
-        if proceed:
-            add_run(build, "gated", run, pushed=1)
-    add_run(build, "other", "o", pushed=1)
-    return build.trace()
 
 
 def table(view: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -309,3 +260,15 @@ def test_with_a_price_every_cost_has_an_amount() -> None:
         for part in (row, *row["operators"], *row["causes"]):
             assert part["wasted_money"] == pytest.approx(part["wasted_ms"] / 1000)
     assert column(view, "gates", "saved_money") == [pytest.approx(1.010)]
+
+
+@pytest.mark.parametrize("path", [HISTORIES[0], *PUBLIC[:3]], ids=lambda path: path.stem)
+def test_what_a_report_does_not_read_it_does_not_show(path: Path) -> None:
+    """The whole store gives the same document, and the same graphs."""
+    with open_store(str(path)) as store:
+        read = ReportSource.read(store)
+        whole = ReportSource.of(store.name, store.read_trace(), store.payloads)
+        documents = [view_of([one], now_ms=1, replay=False) for one in (read, whole)]
+        assert documents[0] == documents[1]
+    for number in range(min(len(whole.graphlets), 5)):
+        assert Graphs(read.graphlets).of(number) == Graphs(whole.graphlets).of(number)

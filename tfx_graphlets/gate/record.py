@@ -24,6 +24,9 @@ _FLAGS = (keys.PROCEED, keys.WOULD_SKIP, keys.SHADOW, keys.EXPLORED, keys.FAILED
 _TEXTS = (keys.STAGE, keys.GATE, keys.NODES, keys.REASON, keys.FAULT)
 _SHARES = (keys.EXPLORATION, keys.RISK, keys.PROBABILITY, keys.THRESHOLD, keys.FRESHNESS)
 
+# Properties of artifacts that ``past_decisions`` reads.
+PROPERTIES_READ = frozenset((*_FLAGS, *_TEXTS, *_SHARES))
+
 
 def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
     """Every decision in the trace, oldest first.

@@ -9,7 +9,9 @@ import numpy as np
 
 from tfx_graphlets.analysis.corpus import describe_trace
 from tfx_graphlets.analysis.described import Described
-from tfx_graphlets.features import describe
+from tfx_graphlets.features import describe, properties_read
+from tfx_graphlets.features.presence import READ_TYPES
+from tfx_graphlets.gate.record import PROPERTIES_READ as DECISION_PROPERTIES
 from tfx_graphlets.gate.record import past_decisions
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.gate_nodes import without_gates
@@ -20,6 +22,7 @@ from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.stores.declared import declared_in
+from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.vocabulary import Stage
@@ -80,12 +83,20 @@ class ReportSource:
     ) -> ReportSource:
         """Reads a store; its payloads may be asked for as long as it is open.
 
+        Read is what a report shows: half of the rows of a TFX store are properties and cache
+        contexts that nothing here looks at.
+
         Args:
           store: an open store.
           declared: roles and pushers, as for ``segment``.
           name: how the report calls it; the store's own name by default.
         """
-        trace = store.read_trace()
+        trace = store.read_trace(
+            properties=properties_read(Stage.VALIDATION) | DECISION_PROPERTIES,
+            columns=dataclasses.replace(
+                Columns.FOR_FEATURES, uris=True, uri_types=frozenset(READ_TYPES), event_keys=None
+            ),
+        )
         given = declared_in(trace, store, declared or Declared())
         return cls.of(name or store.name, trace, store.payloads, given)
 
