@@ -20,7 +20,9 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.report import rows as report_rows
 from tfx_graphlets.report import source as report_source
 from tfx_graphlets.report.graph import Graphs
+from tfx_graphlets.report.report import Report
 from tfx_graphlets.report.source import ReportSource
+from tfx_graphlets.report.summary import summary
 from tfx_graphlets.report.view import view_of
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
@@ -197,6 +199,8 @@ def test_a_larger_pipeline_is_replayed_by_its_latest(monkeypatch: pytest.MonkeyP
     assert view["first"]["would_save"]["graphlets"] == 30
     assert view["first"]["would_save"]["pushes"] == 15
     assert "replayed for 30 of 40 graphlets" in view["notes"][0]
+    assert "of the waste replayed" in summary(view)
+    assert "of the waste of 30 trainings" in Report(view)._repr_html_()
 
 
 def test_a_large_store_is_described_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

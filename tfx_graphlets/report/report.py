@@ -48,8 +48,10 @@ class Report:
         ]
         for key, title in (("did_save", "Gates saved"), ("would_save", "A gate would have saved")):
             if first[key] is not None:
-                removed = words.percent(first[key]["waste_removed"])
-                rows.append((title, f"{cost(first[key], 'saved')}, {removed} of the waste"))
+                said = f"{words.percent(first[key]['waste_removed'])} of the waste"
+                if first[key].get("graphlets", first["graphlets"]) < first["graphlets"]:
+                    said += f" of {first[key]['graphlets']:,} trainings"
+                rows.append((title, f"{cost(first[key], 'saved')}, {said}"))
         worst = [
             (
                 one["pipeline"] or "(no pipeline)",

@@ -36,9 +36,10 @@ def summary(view: Mapping[str, Any]) -> str:
             if saved["low"] is None
             else f" [{_percent(saved['low'])}, {_percent(saved['high'])}]"
         )
+        of = "the waste" if saved["graphlets"] == first["graphlets"] else "the waste replayed"
         lines.append(
             f"a gate at stage {saved['stage']} that keeps {saved['freshness']:g} of the pushes "
-            f"would have saved {_percent(saved['waste_removed'])}{interval} of the waste, "
+            f"would have saved {_percent(saved['waste_removed'])}{interval} of {of}, "
             f"{_cost(saved['saved_ms'], saved['money'], currency)}; "
             f"{saved['pushes_missed']} of {saved['pushes']} pushes missed"
         )
