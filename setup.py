@@ -59,6 +59,7 @@ CORE = [
     *by_python("protobuf", ">=3.20.3,<5", ">=6,<7"),
     *by_python("pyarrow", ">=10.0.1,<18", ">=18,<19"),
     *by_python("tensorflow-metadata", ">=1.16,<1.18", ">=1.21,<1.22"),
+    "scipy>=1.11,<2",
     "tqdm>=4.60,<5",
 ]
 EXTRAS = {

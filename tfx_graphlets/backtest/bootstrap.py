@@ -31,7 +31,6 @@ Interval = tuple[float, float]
 
 BLOCKS = 6
 DRAWS = 1000
-_Z = 1.959964  # of a 95 % interval
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -304,15 +303,8 @@ def _interval(values: FloatArray, cells: int) -> Interval | None:
 
 
 def _level(cells: int) -> float:
-    """Percentile, as a share, of the lower bound: 0.025 for many blocks, less for few.
+    """Percentile, as a share, of the lower bound: 0.025 for many blocks, less for few."""
+    from scipy.special import ndtr, stdtrit
 
-    Student's quantile is Abramowitz and Stegun's expansion 26.7.5.
-    """
-    freedom = cells - 1
-    student = (
-        _Z
-        + (_Z**3 + _Z) / (4 * freedom)
-        + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
-        + (3 * _Z**7 + 19 * _Z**5 + 17 * _Z**3 - 15 * _Z) / (384 * freedom**3)
-    )
-    return math.erfc(math.sqrt(cells / freedom) * student / math.sqrt(2)) / 2
+    student = stdtrit(cells - 1, 0.975)
+    return float(ndtr(-math.sqrt(cells / (cells - 1)) * student))

@@ -20,9 +20,9 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.payloads.statistics import DatasetStatistics, FeatureStatistics
-from tfx_graphlets.trace.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import FloatArray
 
-_TOLERANCE = 1e-12  # rounding errors of sums of costs within 0..1
+_MOST_UNITS = 200  # above, a linear program is faster than matching unit by unit
 
 _Span = TypeVar("_Span", bound=Hashable)
 
@@ -54,13 +54,12 @@ def jensen_shannon_distance(left: FloatArray, right: FloatArray) -> float:
         raise InvalidArgumentError("right", len(right), f"its length must be {len(left)}")
     if not left.sum() > 0 or not right.sum() > 0:
         return math.nan
+    from scipy.special import rel_entr
+
     left, right = left / left.sum(), right / right.sum()
     middle = (left + right) / 2
-    divergence = 0.0
-    for part in (left, right):
-        held = part > 0
-        divergence += 0.5 * float((part[held] * np.log2(part[held] / middle[held])).sum())
-    return math.sqrt(min(max(divergence, 0.0), 1.0))
+    nats = float(rel_entr(left, middle).sum() + rel_entr(right, middle).sum()) / 2
+    return math.sqrt(min(max(nats / math.log(2), 0.0), 1.0))
 
 
 def shannon_similarity(left: FloatArray, right: FloatArray) -> float:
@@ -197,8 +196,7 @@ def earth_movers_distance(cost: FloatArray) -> float:
       cost: float64 [n, m], cost of moving all weight from one place to another.
 
     Returns:
-      The cost of the best plan; both sides weigh 1 in all. Exact, by successive
-      shortest paths, meant for tens of places.
+      The cost of the best plan, exact; both sides weigh 1 in all.
 
     Raises:
       InvalidArgumentError: a side is empty.
@@ -208,56 +206,27 @@ def earth_movers_distance(cost: FloatArray) -> float:
     num_left, num_right = cost.shape
     if num_left == 1 or num_right == 1:
         return float(cost.mean())
-    # Whole units: every place on the left holds num_right of them, on the right num_left.
-    supply = np.full(num_left, num_right, np.int64)
-    demand = np.full(num_right, num_left, np.int64)
-    flow = np.zeros((num_left, num_right), np.int64)
-    while supply.any():
-        path = _shortest_path(cost, flow, supply, demand)
-        amount = int(min(supply[path[0][0]], demand[path[-1][1]]))
-        for step, (left, right) in enumerate(path):
-            if step % 2:
-                amount = min(amount, int(flow[left, right]))
-        for step, (left, right) in enumerate(path):
-            flow[left, right] += -amount if step % 2 else amount
-        supply[path[0][0]] -= amount
-        demand[path[-1][1]] -= amount
-    return float((flow * cost).sum()) / (num_left * num_right)
+    from scipy.optimize import linear_sum_assignment
+
+    units = math.lcm(num_left, num_right)
+    if units > _MOST_UNITS:
+        return _transported(cost)
+    # Places as so many units of equal weight: the best plan moves whole ones.
+    by_unit = cost.repeat(units // num_left, axis=0).repeat(units // num_right, axis=1)
+    return float(by_unit[linear_sum_assignment(by_unit)].mean())
 
 
-def _shortest_path(
-    cost: FloatArray, flow: IntArray, supply: IntArray, demand: IntArray
-) -> list[tuple[int, int]]:
-    """Edges (left, right) of the cheapest path from supply to demand.
+def _transported(cost: FloatArray) -> float:
+    """The same as a linear program, for sizes that have no small common multiple."""
+    from scipy.optimize import linprog
+    from scipy.sparse import eye, kron, vstack
 
-    Forward and backward edges take turns; a backward one takes flow back.
-    """
-    left_distance = np.where(supply > 0, 0.0, np.inf)
-    right_distance = np.full(len(demand), np.inf)
-    parent_of_left = np.full(len(supply), -1)
-    parent_of_right = np.full(len(demand), -1)
-    back = np.where(flow > 0, -cost, np.inf)
-    while True:
-        # A parent changes for a real gain only: a tie would close a circle.
-        through = left_distance[:, None] + cost
-        gains = through.min(axis=0) < right_distance - _TOLERANCE
-        right_distance[gains] = through.min(axis=0)[gains]
-        parent_of_right[gains] = through.argmin(axis=0)[gains]
-        returned = right_distance[None, :] + back
-        improves = returned.min(axis=1) < left_distance - _TOLERANCE
-        if not improves.any():
-            break
-        left_distance[improves] = returned.min(axis=1)[improves]
-        parent_of_left[improves] = returned.argmin(axis=1)[improves]
-    right = int(np.where(demand > 0, right_distance, np.inf).argmin())
-    path: list[tuple[int, int]] = []
-    while True:
-        left = int(parent_of_right[right])
-        path.append((left, right))
-        if parent_of_left[left] < 0:
-            return path[::-1]
-        right = int(parent_of_left[left])
-        path.append((left, right))
+    num_left, num_right = cost.shape
+    leaves = kron(eye(num_left), np.ones((1, num_right)))
+    arrives = kron(np.ones((1, num_left)), eye(num_right))
+    weights = np.repeat([1 / num_left, 1 / num_right], [num_left, num_right])
+    plan = linprog(cost.ravel(), A_eq=vstack([leaves, arrives]), b_eq=weights, method="highs")
+    return float(plan.fun)
 
 
 def _cells(left: FeatureStatistics, right: FeatureStatistics) -> tuple[FloatArray, FloatArray]:

@@ -230,14 +230,12 @@ def _components(trace: Trace) -> CodeArray:
             int(content.max()) + 1,
         )
         one, other = np.concatenate([one, more[0]]), np.concatenate([other, more[1]])
-    while len(one):
-        lowest = np.minimum(label[one], label[other])
-        before = label.copy()
-        np.minimum.at(label, one, lowest)
-        np.minimum.at(label, other, lowest)
-        label = label[label]
-        if np.array_equal(before, label):
-            break
+    if len(one):
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        links = coo_matrix((np.ones(len(one), np.int8), (one, other)), (num_groups, num_groups))
+        label = connected_components(links, directed=False)[1]
     return label[group]
 
 

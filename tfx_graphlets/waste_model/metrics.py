@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -34,9 +33,9 @@ def area_under_curve(pushed: BoolArray, score: FloatArray) -> float:
     positives, negatives = int(pushed.sum()), int((~pushed).sum())
     if not positives or not negatives:
         return NAN
-    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    rank = (last - (counts - 1) / 2.0)[inverse]  # mean rank of ties, from 1
+    from scipy.stats import rankdata
+
+    rank = rankdata(score)
     above = rank[pushed].sum() - positives * (positives + 1) / 2.0
     return float(above / (positives * negatives))
 
@@ -48,7 +47,7 @@ def brier_score(pushed: BoolArray, probability: FloatArray) -> float:
     return float(((probability - pushed) ** 2).mean())
 
 
-def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """95 % score interval of a share.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical
@@ -56,11 +55,10 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     """
     if trials <= 0:
         return NAN, NAN
-    share = successes / trials
-    spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    middle = share + z * z / (2 * trials)
-    scale = 1 + z * z / trials
-    return max((middle - spread) / scale, 0.0), min((middle + spread) / scale, 1.0)
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def promise_kept(
@@ -109,14 +107,11 @@ def promise_kept(
 
 def _at_least(successes: int, trials: int, rate: float) -> float:
     """Probability of so many successes or more, binomial."""
-    if successes == 0 or rate >= 1:
+    if not successes:
         return 1.0
-    if rate <= 0:
-        return 0.0
-    count = np.arange(trials)
-    steps = np.log((trials - count) / (count + 1)) + math.log(rate / (1 - rate))
-    logarithm = trials * math.log1p(-rate) + np.concatenate([[0.0], np.cumsum(steps)])
-    return min(float(np.exp(logarithm[successes:]).sum()), 1.0)
+    from scipy.special import betainc
+
+    return float(betainc(successes, trials - successes + 1, rate))
 
 
 class WasteMeter:
