@@ -10,7 +10,7 @@ import numpy as np
 from tfx_graphlets.analysis.corpus import describe_trace
 from tfx_graphlets.analysis.described import Described
 from tfx_graphlets.features import describe, properties_read
-from tfx_graphlets.features.presence import READ_TYPES
+from tfx_graphlets.features.executions import READ_TYPES
 from tfx_graphlets.gate.record import PROPERTIES_READ as DECISION_PROPERTIES
 from tfx_graphlets.gate.record import past_decisions
 from tfx_graphlets.graphlets import roles
