@@ -1,0 +1,40 @@
+"""The table of shapes: every shape has tests, pytest collects them, the page shows it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.import_graph import ROOT
+from tests.shapes import ALL, markdown
+
+TESTS = sorted({test for shape in ALL for test in shape.tests})
+
+
+def test_every_shape_that_people_build_has_a_row() -> None:
+    """Each once, with what the gate does there and at least two tests."""
+    names = [shape.name for shape in ALL]
+    assert len(set(names)) == len(names) == 13
+    assert [shape.name for shape in ALL if len(shape.tests) < 2 or not shape.does] == []
+
+
+@pytest.mark.tfx
+@pytest.mark.slow
+def test_pytest_collects_every_test_that_is_named() -> None:
+    """With its parameters, where the table names them."""
+    files = sorted({test.partition("::")[0] for test in TESTS})
+    options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *files],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    collected = {line.strip() for line in done.stdout.splitlines()}
+    collected |= {line.partition("[")[0] for line in collected}
+    assert [test for test in TESTS if test not in collected] == [], done.stderr
+
+
+def test_the_page_shows_the_table() -> None:
+    """docs/shapes.md holds what ``python -m tests.shapes`` prints."""
+    assert markdown() in (ROOT / "docs" / "shapes.md").read_text(encoding="utf-8")
