@@ -71,6 +71,9 @@ EXTRAS = {
         "adbc-driver-sqlite>=1.6,<2",
         # It has no wheel for Python 3.9: servers are read by the MLMD API there.
         'connectorx>=0.4,<0.5; python_version >= "3.10"',
+        # Drivers that tell a refusal at once; MySQL over TLS.
+        'pymysql>=1.1,<2; python_version >= "3.10"',
+        'pg8000>=1.31.2,<2; python_version >= "3.10"',
     ],
     # Training a waste model, and scoring with one.
     "ydf": YDF,

@@ -65,21 +65,30 @@ class Servicer(metadata_store_service_pb2_grpc.MetadataStoreServiceServicer):
 
 
 @contextlib.contextmanager
-def serving(path: Path) -> Iterator[tuple[str, Servicer]]:
+def serving(
+    path: Path, credentials: grpc.ServerCredentials | None = None
+) -> Iterator[tuple[str, Servicer]]:
     """A server of a SQLite file on a free port: its URI and what it was asked."""
     servicer = Servicer(path)
-    with listening() as (uri, server):
+    with listening(credentials) as (uri, server):
         servicer.server = server
         metadata_store_service_pb2_grpc.add_MetadataStoreServiceServicer_to_server(servicer, server)
         yield uri, servicer
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[tuple[str, grpc.Server]]:
-    """A gRPC server without any service, on a free port."""
+def listening(
+    credentials: grpc.ServerCredentials | None = None,
+) -> Iterator[tuple[str, grpc.Server]]:
+    """A gRPC server without any service, on a free port; over TLS with credentials."""
     # One thread: a connection to SQLite is for one.
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=1))
-    port = server.add_insecure_port("127.0.0.1:0")
+    place = "127.0.0.1:0"
+    port = (
+        server.add_insecure_port(place)
+        if credentials is None
+        else server.add_secure_port(place, credentials)
+    )
     server.start()
     try:
         yield f"grpc://127.0.0.1:{port}", server

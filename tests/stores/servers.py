@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stores.certificates import Certificates
+
 PASSWORD = "p@ss/w:rd"  # noqa: S105 - of servers that live as long as a test
 _PATIENCE_SECONDS = 120
 _POSTGRESQL_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -38,8 +40,11 @@ needs_mariadb = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[int]:
-    """A PostgreSQL server on 127.0.0.1 with the user ``mlmd`` and PASSWORD; its port."""
+def postgresql(tls: Certificates | None = None) -> Iterator[int]:
+    """A PostgreSQL server on 127.0.0.1 with the user ``mlmd`` and PASSWORD; its port.
+
+    With certificates it answers over TLS, too; the user ``careful_tls`` needs one.
+    """
     with _folder() as (folder, command):
         secret = folder / "secret"
         secret.write_text(PASSWORD)
@@ -51,6 +56,17 @@ def postgresql() -> Iterator[int]:
             check=True, capture_output=True, cwd=folder,
         )  # fmt: skip
         arguments = ["-D", str(data), "-p", str(port), "-k", "", "-h", "127.0.0.1", "-F"]
+        if tls is not None:
+            key = _own(tls.server_key, folder)
+            arguments += [
+                "-cssl=on", f"-cssl_cert_file={tls.server}", f"-cssl_key_file={key}",
+                f"-cssl_ca_file={tls.authority}",
+            ]  # fmt: skip
+            (data / "pg_hba.conf").write_text(
+                "hostssl all careful_tls all scram-sha-256 clientcert=verify-ca\n"
+                "hostnossl all careful_tls all reject\n"
+                "host all all all scram-sha-256\n"
+            )
         with _running(
             [*command, str(program("postgres")), *arguments], port, folder, signal.SIGINT
         ):
@@ -58,8 +74,11 @@ def postgresql() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def mariadb() -> Iterator[int]:
-    """A MariaDB server on 127.0.0.1 with the user ``mlmd`` and PASSWORD; its port."""
+def mariadb(tls: Certificates | None = None) -> Iterator[int]:
+    """A MariaDB server on 127.0.0.1 with the user ``mlmd`` and PASSWORD; its port.
+
+    With certificates it answers over TLS, too; the user ``careful_tls`` needs one.
+    """
     with _folder() as (folder, command):
         data, port = folder / "data", _free_port()
         subprocess.run(
@@ -70,7 +89,7 @@ def mariadb() -> Iterator[int]:
         first = folder / "first.sql"
         first.write_text(
             f"CREATE USER 'mlmd'@'%' IDENTIFIED BY '{PASSWORD}';\n"
-            "GRANT ALL PRIVILEGES ON *.* TO 'mlmd'@'%';\n"
+            "GRANT ALL PRIVILEGES ON *.* TO 'mlmd'@'%' WITH GRANT OPTION;\n"
         )
         first.chmod(0o644)
         arguments = [
@@ -78,10 +97,25 @@ def mariadb() -> Iterator[int]:
             f"--socket={folder}/socket", f"--init-file={first}", f"--pid-file={folder}/pid",
             "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0",
         ]  # fmt: skip
+        if tls is not None:
+            key = _own(tls.server_key, folder)
+            arguments += [
+                f"--ssl-ca={tls.authority}", f"--ssl-cert={tls.server}", f"--ssl-key={key}",
+            ]  # fmt: skip
         with _running(
             [*command, str(program("mariadbd")), *arguments], port, folder, signal.SIGTERM
         ):
             yield port
+
+
+def _own(key: Path, folder: Path) -> Path:
+    """A copy of a private key that the server alone may read, as both servers ask."""
+    copy = folder / key.name
+    shutil.copy(key, copy)
+    owner = folder.stat()
+    os.chown(copy, owner.st_uid, owner.st_gid)
+    copy.chmod(0o600)
+    return copy
 
 
 @contextlib.contextmanager

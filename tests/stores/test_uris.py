@@ -124,8 +124,8 @@ needs_columns = pytest.mark.skipif(
     ("uri", "kind"),
     [
         ("grpc://127.0.0.1:9", StoreNotFoundError),
-        ("mysql+mlmd://me:hidden@127.0.0.1:9/db", StoreError),
-        ("postgresql+mlmd://me:hidden@127.0.0.1:9/db", StoreError),
+        ("mysql+mlmd://me:hidden@127.0.0.1:9/db", StoreNotFoundError),
+        ("postgresql+mlmd://me:hidden@127.0.0.1:9/db", StoreNotFoundError),
         pytest.param("mysql://me:hidden@127.0.0.1:9/db", StoreNotFoundError, marks=needs_columns),
         pytest.param(
             "postgresql://me:hidden@127.0.0.1:9/db", StoreNotFoundError, marks=needs_columns

@@ -39,9 +39,11 @@ def moments_of(datasets: Sequence[DatasetStatistics]) -> dict[str, Moments]:
                 present = examples * (1.0 - share)
                 valued += present
                 mean += present * feature.mean
-                square += present * (feature.std_dev**2 + feature.mean**2)
+                # Products: powers of numbers this large raise an OverflowError.
+                spread = feature.std_dev * feature.std_dev
+                square += present * (spread + feature.mean * feature.mean)
         mean = mean / valued if valued else math.nan
-        variance = max(square / valued - mean**2, 0.0) if valued else math.nan
+        variance = max(square / valued - mean * mean, 0.0) if valued else math.nan
         result[name] = Moments(missing / weight if weight else math.nan, mean, math.sqrt(variance))
     return result
 

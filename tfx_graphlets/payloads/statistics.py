@@ -169,7 +169,11 @@ def dataset_statistics(payloads: Payloads, uri: str) -> dict[str, DatasetStatist
     Returns:
       Statistics by split name; None where no split can be read.
     """
-    splits = {split: _dataset(dataset) for split, dataset in _datasets(payloads, uri)}
+    splits = {}
+    for split, name, dataset in _datasets(payloads, uri):
+        described = _described(dataset, name, uri)
+        if described is not None:
+            splits[split] = described
     return splits or None
 
 
@@ -179,17 +183,20 @@ def training_statistics(payloads: Payloads, uri: str) -> tuple[int, DatasetStati
     That is ``train``, or the largest split where there is none of that name.
     Cheaper than ``dataset_statistics``. None where no split can be read.
     """
-    splits = dict(_datasets(payloads, uri))
+    splits = {split: (dataset, name) for split, name, dataset in _datasets(payloads, uri)}
     if not splits:
         return None
-    largest = max(splits, key=lambda split: (splits[split].num_examples, split))
-    main = splits["train" if "train" in splits else largest]
-    return sum(int(dataset.num_examples) for dataset in splits.values()), _dataset(main)
+    largest = max(splits, key=lambda split: (splits[split][0].num_examples, split))
+    main = _described(*splits["train" if "train" in splits else largest], uri)
+    if main is None:
+        return None
+    return sum(int(dataset.num_examples) for dataset, _ in splits.values()), main
 
 
 def _datasets(
     payloads: Payloads, uri: str
-) -> Iterator[tuple[str, statistics_pb2.DatasetFeatureStatistics]]:
+) -> Iterator[tuple[str, str, statistics_pb2.DatasetFeatureStatistics]]:
+    """Split name, file name and statistics, not yet taken out of the message."""
     from google.protobuf import message
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
@@ -202,7 +209,18 @@ def _datasets(
             left_out(name, uri, error)
             continue
         if parsed.datasets:
-            yield split, parsed.datasets[0]
+            yield split, name, parsed.datasets[0]
+
+
+def _described(
+    dataset: statistics_pb2.DatasetFeatureStatistics, name: str, uri: str
+) -> DatasetStatistics | None:
+    """The statistics as values; None where a name is no text, or a type has no name."""
+    try:
+        return _dataset(dataset)
+    except (TypeError, ValueError) as error:
+        left_out(name, uri, error)
+        return None
 
 
 def _check_size(parsed: statistics_pb2.DatasetFeatureStatisticsList) -> None:
@@ -227,10 +245,10 @@ def anomalies(payloads: Payloads, uri: str) -> dict[str, SplitAnomalies] | None:
                 text_format.Parse(content, found, allow_unknown_field=True)
             else:
                 found.ParseFromString(content)
-        except (message.DecodeError, text_format.ParseError, ValueError) as error:
+            result[split] = _anomalies(found)
+        # Also a name that is no text, or a kind of anomaly that has no name.
+        except (message.DecodeError, text_format.ParseError, TypeError, ValueError) as error:
             left_out(name, uri, error)
-            continue
-        result[split] = _anomalies(found)
     return result or None
 
 

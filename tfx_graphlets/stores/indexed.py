@@ -28,7 +28,7 @@ def lookups_of(store: Store) -> Iterator[Lookups | None]:
       store: any store.
 
     Yields:
-      None where a store is read as a whole (an archive, and others).
+      None where a store is read as a whole (an archive, a database over TLS, and others).
 
     Raises:
       StoreError: the store cannot be read.
@@ -45,6 +45,9 @@ def lookups_of(store: Store) -> Iterator[Lookups | None]:
                 from tfx_graphlets.stores.mlmd.lookups import MlmdLookups
 
                 yield MlmdLookups(stack.enter_context(store.connected()))
+        elif isinstance(store, ServerStore) and store.server.tls is not None:
+            _LOGGER.info("%s is read as a whole: ml-metadata knows no TLS", store.name)
+            yield None
         elif isinstance(store, ServerStore):
             # Look-ups go by the MLMD API, which asks for a few rows by their keys.
             from tfx_graphlets.stores.mlmd.lookups import MlmdLookups

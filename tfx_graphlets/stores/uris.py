@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -13,6 +14,17 @@ from tfx_graphlets.errors import InvalidArgumentError
 
 PASSWORD_VARIABLE: Final = "TFX_GRAPHLETS_DB_PASSWORD"  # noqa: S105 - where one may stand
 PASSWORD_FILE_VARIABLE: Final = "TFX_GRAPHLETS_DB_PASSWORD_FILE"  # noqa: S105
+
+# Files in PEM, where the URI names none: authority, certificate and key of the client.
+TLS_VARIABLES: Final = {
+    "tls_ca": "TFX_GRAPHLETS_TLS_CA",
+    "tls_cert": "TFX_GRAPHLETS_TLS_CERT",
+    "tls_key": "TFX_GRAPHLETS_TLS_KEY",
+}
+CONNECT_SECONDS: Final = 10.0
+STATEMENT_SECONDS: Final = 300.0
+_LIMITS: Final = {"connect_timeout": CONNECT_SECONDS, "statement_timeout": STATEMENT_SECONDS}
+_LONGEST_SECONDS: Final = 86_400.0
 
 # Where a pod of Kubeflow Pipelines finds ML Metadata (its configuration, then
 # what Kubernetes sets for the service metadata-grpc-service).
@@ -31,6 +43,20 @@ SERVER_SCHEMES: Final = tuple(_BACKEND_OF_SCHEME)
 
 
 @dataclasses.dataclass(frozen=True)
+class Tls:
+    """How a connection is kept private; a server whose certificate is another's is refused.
+
+    Attributes:
+      authority: file of the certificates, in PEM, that the server's must be signed by.
+      certificate, key: files of the client's own, in PEM; both empty for none.
+    """
+
+    authority: str
+    certificate: str = ""
+    key: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Server:
     """Where a metadata database or service answers.
 
@@ -40,6 +66,10 @@ class Server:
       database: name of the database; empty for gRPC.
       user: user name, empty where none is given.
       password: empty where none is given; in no repr.
+      tls: None for a connection that is not told to be private.
+      connect_seconds: how long connecting may take.
+      statement_seconds: how long the server may work on one statement, or a
+        service on one call.
     """
 
     backend: str
@@ -48,6 +78,9 @@ class Server:
     database: str = ""
     user: str = ""
     password: str = dataclasses.field(default="", repr=False)
+    tls: Tls | None = None
+    connect_seconds: float = CONNECT_SECONDS
+    statement_seconds: float = STATEMENT_SECONDS
 
     @property
     def name(self) -> str:
@@ -133,16 +166,19 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
       uri: ``mysql://user:password@host:port/database``, ``postgresql://...`` or
         ``grpc://host:port``; reserved characters of user and password are
         percent-encoded. ``grpc://`` alone names the service of the pod's
-        environment.
+        environment. A query may name ``tls_ca``, ``tls_cert`` and ``tls_key``
+        (files; an empty ``tls_ca`` says no TLS), ``connect_timeout`` and
+        ``statement_timeout`` (seconds, 0 to a day).
       environment: environment variables; TFX_GRAPHLETS_DB_PASSWORD counts
         where the URI holds no password, then the content of the file that
         TFX_GRAPHLETS_DB_PASSWORD_FILE names (a mounted secret), without the
-        line's end. METADATA_GRPC_SERVICE_HOST and _PORT count where a gRPC URI
+        line's end. TFX_GRAPHLETS_TLS_CA, _CERT and _KEY count where the URI
+        names no such file. METADATA_GRPC_SERVICE_HOST and _PORT count where a gRPC URI
         names no host.
 
     Raises:
       InvalidArgumentError: host, port or database is missing or no such thing,
-        or the password's file cannot be read.
+        the query holds anything else, or a file that is named cannot be read.
     """
     shown = redacted(uri)
     try:
@@ -162,8 +198,9 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
         host, port = _grpc_service(shown, environment)
     if not host:
         raise InvalidArgumentError("uri", shown, f"name the host, as in {backend}://host:port")
-    if parts.query or parts.fragment:
-        raise InvalidArgumentError("uri", shown, "a query or a fragment has no meaning here")
+    if parts.fragment:
+        raise InvalidArgumentError("uri", shown, "a fragment has no meaning here")
+    query = _query(parts.query, shown)
     if backend == "grpc" and database:
         raise InvalidArgumentError("uri", shown, "a gRPC service is named by grpc://host:port")
     if backend != "grpc" and (not database or "/" in database):
@@ -186,7 +223,60 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
         database=database,
         user=urllib.parse.unquote(parts.username or ""),
         password=password,
+        tls=_tls(query, environment),
+        connect_seconds=_seconds(query, "connect_timeout"),
+        statement_seconds=_seconds(query, "statement_timeout"),
     )
+
+
+def _query(text: str, shown: str) -> dict[str, str]:
+    try:
+        pairs = urllib.parse.parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
+    except ValueError:
+        pairs = [("", "")]
+    names = (*TLS_VARIABLES, *_LIMITS)
+    if {name for name, _ in pairs} - set(names) or len(dict(pairs)) < len(pairs):
+        raise InvalidArgumentError(
+            "uri", shown, f"of a query only {', '.join(names)} have a meaning, once each"
+        )
+    return dict(pairs)
+
+
+def _tls(query: Mapping[str, str], environment: Mapping[str, str]) -> Tls | None:
+    """The files that the URI, or else the environment, names; None for no TLS."""
+    if query.get("tls_ca") == "":
+        return None
+    named = {
+        name: query.get(name, environment.get(variable, ""))
+        for name, variable in TLS_VARIABLES.items()
+    }
+    if not any(named.values()):
+        return None
+    authority, certificate, key = named.values()
+    if not authority or bool(certificate) != bool(key):
+        raise InvalidArgumentError(
+            "tls",
+            named,
+            "TLS needs tls_ca, the file of the authority's certificates; tls_cert and tls_key, a "
+            f"client's own, come together (or {', '.join(TLS_VARIABLES.values())})",
+        )
+    for name, place in named.items():
+        if place and not os.access(place, os.R_OK):
+            raise InvalidArgumentError(name, place, "it must be a file that can be read")
+    return Tls(authority, certificate, key)
+
+
+def _seconds(query: Mapping[str, str], name: str) -> float:
+    text = query.get(name, str(_LIMITS[name]))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= _LONGEST_SECONDS:
+        raise InvalidArgumentError(
+            name, text, f"it must be a number of seconds, above 0 and at most {_LONGEST_SECONDS:g}"
+        )
+    return value
 
 
 def _password_of(environment: Mapping[str, str]) -> str:

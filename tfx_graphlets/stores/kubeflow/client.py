@@ -176,6 +176,8 @@ class Client:
                     f"its certificate is not trusted ({reason.verify_message}); name the "
                     "file of its authority in SSL_CERT_FILE",
                 ), None
+            # A server may come back in a few seconds, a host that has no name does not.
+            wait = None if isinstance(reason, socket.gaierror) else 0.0
             kind = "does not answer"
             if isinstance(reason, (TimeoutError, socket.timeout)):
                 kind = f"has not answered for {self._timeout:g} s"
@@ -185,7 +187,7 @@ class Client:
                 name,
                 f"{kind} ({type(reason).__name__}); check host, port and path, and that "
                 "the API server (service ml-pipeline, port 8888) is running",
-            ), 0.0
+            ), wait
 
     def _refusal(self, error: urllib.error.HTTPError, said: str) -> StoreError:
         name, status = self._address.name, error.code

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
+import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
     from ml_metadata.metadata_store import metadata_store
     from typing_extensions import Self
 
+_ATTEMPTS: Final = 4
+_FIRST_WAIT_SECONDS: Final = 0.25  # doubled after every attempt
 _GRPC_MESSAGE_BYTES: Final = 2**31 - 1  # the most; gRPC accepts 4 MB by default
-_GRPC_TIMEOUT_SECONDS: Final = 120.0
 
 # Only the message says which schema a server has.
 _SCHEMA_IN_MESSAGE: Final = re.compile(r"database version (\d+) is (?:older|newer)")
@@ -118,11 +121,27 @@ class MlmdStore:
           StoreError, MissingDependencyError: as ``open_store``.
         """
         _, pb = _ml_metadata()
+        if not _answers(server):
+            raise StoreNotFoundError(
+                server.name, "does not answer; check host and port, and that the service is running"
+            )
         if server.backend == "grpc":
             config = pb.MetadataStoreClientConfig(
-                host=server.host, port=server.port, client_timeout_sec=_GRPC_TIMEOUT_SECONDS
+                host=server.host, port=server.port, client_timeout_sec=server.statement_seconds
             )
+            if server.tls is not None:
+                config.ssl_config.custom_ca = Path(server.tls.authority).read_text("ascii")
+                if server.tls.certificate:
+                    own = config.ssl_config
+                    own.server_cert = Path(server.tls.certificate).read_text("ascii")
+                    own.client_key = Path(server.tls.key).read_text("ascii")
             config.channel_arguments.max_receive_message_length = _GRPC_MESSAGE_BYTES
+        elif server.tls is not None:
+            raise StoreError(
+                server.name,
+                "cannot be read over TLS by ml-metadata, whose releases are built without it; "
+                "leave out +mlmd, with the extra bulk installed",
+            )
         else:
             config = pb.ConnectionConfig()
             database = config.mysql if server.backend == "mysql" else config.postgresql
@@ -242,7 +261,7 @@ class MlmdStore:
         except errors.DeadlineExceededError as error:
             raise StoreNotFoundError(
                 self._name,
-                f"has not answered for {_GRPC_TIMEOUT_SECONDS:g} s; check host and "
+                f"has not answered for {_seconds(self._server)}; check host and "
                 "port, and that the service is running",
             ) from _without_secrets(error, self._server)
         except errors.UnimplementedError as error:
@@ -258,6 +277,15 @@ class MlmdStore:
                 f"cannot be read by ml-metadata ({_first_line(error, self._server)}); check that "
                 "it can be reached and that its user may read all tables",
             ) from _without_secrets(error, self._server)
+
+
+def _answers(server: Server) -> bool:
+    """Whether something listens there: ml-metadata asks again and again where nothing does."""
+    try:
+        socket.create_connection((server.host, server.port), server.connect_seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 def _ml_metadata() -> tuple[Any, Any]:
@@ -280,6 +308,8 @@ def _connect(config: Any, name: str, server: Server | None = None) -> Any:
     # At DEBUG, ml-metadata logs the connection with its password.
     logging.set_verbosity(min(verbosity, logging.INFO))
     try:
+        if server is not None and server.backend == "grpc":
+            return _patient_client(config, server)
         return metadata_store.MetadataStore(config)
     except RuntimeError as error:
         found = _SCHEMA_IN_MESSAGE.search(str(error))
@@ -301,6 +331,29 @@ def _connect(config: Any, name: str, server: Server | None = None) -> Any:
         ) from _without_secrets(error, server)
     finally:
         logging.set_verbosity(verbosity)
+
+
+def _patient_client(config: Any, server: Server) -> Any:
+    """A client that asks again where the service says that it is busy, or breaks off."""
+    from ml_metadata import errors
+
+    metadata_store, _ = _ml_metadata()
+
+    class PatientClient(metadata_store.MetadataStore):  # type: ignore[misc,name-defined]
+        def _call(self, *arguments: Any) -> Any:
+            for attempt in range(_ATTEMPTS - 1):
+                with contextlib.suppress(errors.ResourceExhaustedError, errors.UnavailableError):
+                    return super()._call(*arguments)
+                if not _answers(server):  # a service that is gone is not waited for
+                    break
+                time.sleep(_FIRST_WAIT_SECONDS * 2**attempt)
+            return super()._call(*arguments)
+
+    return PatientClient(config)
+
+
+def _seconds(server: Server | None) -> str:
+    return "long" if server is None else f"{server.statement_seconds:g} s"
 
 
 def _first_line(error: Exception, server: Server | None) -> str:

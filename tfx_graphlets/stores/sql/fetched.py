@@ -60,6 +60,16 @@ class Columns:
         for gatherer, values in zip(self._gatherers, zip(*rows)):
             gatherer.add_rows(values)
 
+    def add_arrays(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Takes in rows as a driver of a server returns them: texts of several calls together."""
+        import pyarrow as pa
+
+        for gatherer, values in zip(self._gatherers, zip(*rows)):
+            if isinstance(gatherer, (_Integers, _Reals)):
+                gatherer.add_rows(values)
+            else:
+                gatherer.add(pa.array(values, pa.large_string()))
+
     def done(self) -> list[Fetched]:
         """All columns; nothing is held here afterwards."""
         return [gatherer.done() for gatherer in self._gatherers]

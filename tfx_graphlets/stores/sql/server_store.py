@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import importlib.util
+import math
 import socket
 import urllib.parse
 from collections.abc import Collection, Mapping
@@ -27,13 +28,14 @@ from tfx_graphlets.stores import rows
 from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.selection import Columns, Selection
+from tfx_graphlets.stores.sql import driver
 from tfx_graphlets.stores.sql import queries as queries_module
 from tfx_graphlets.stores.sql.column_rows import raw_columns
 from tfx_graphlets.stores.sql.fetched import Columns as Gathered
 from tfx_graphlets.stores.sql.fetched import Fetched
 from tfx_graphlets.stores.sql.queries import Kind, Queries, Query
 from tfx_graphlets.stores.sql.sqlite_file import TABLES
-from tfx_graphlets.stores.uris import PASSWORD_VARIABLE, Server
+from tfx_graphlets.stores.uris import Server
 from tfx_graphlets.trace.strings import Texts
 from tfx_graphlets.trace.trace import Trace
 
@@ -44,7 +46,6 @@ _DIALECTS: Final = {"mysql": queries_module.MYSQL, "postgresql": queries_module.
 _THIS_SCHEMA: Final = {"mysql": "DATABASE()", "postgresql": "current_schema()"}
 _CONNECTIONS: Final = 2
 _ROWS_AT_ONCE: Final = 65_536
-_CONNECT_SECONDS: Final = 10.0
 
 
 def is_installed() -> bool:
@@ -149,11 +150,12 @@ class ServerStore:
         """
         server = self._server
         try:
-            socket.create_connection((server.host, server.port), _CONNECT_SECONDS).close()
+            socket.create_connection((server.host, server.port), server.connect_seconds).close()
         except OSError as error:
             raise StoreNotFoundError(
                 self.name, "does not answer; check host and port, and that the server is running"
             ) from error
+        driver.check_login(server)
         schema = _THIS_SCHEMA[server.backend]
         # concat: what the catalogue's own columns are is no type that Arrow has.
         tables, columns = self._fetch(
@@ -213,16 +215,29 @@ class ServerStore:
             return {name: future.result() for name, future in waiting.items()}
 
     def _fetch(self, query: Query) -> list[Fetched]:
-        import connectorx
-
         if self._closed:
             raise StoreError(self.name, "is closed; open it again")
+        return driver.again(self._server, lambda: self._fetch_once(query))
+
+    def _fetch_once(self, query: Query) -> list[Fetched]:
+        """One attempt; errors are StoreErrors, or a driver's that can pass."""
         server, columns = self._server, Gathered(query)
         if server.backend == "mysql":
             columns.map_texts(_as_mlmd_wrote)
+            if server.tls is not None:
+                for portion in driver.rows(server, query.text):
+                    columns.add_arrays(portion)
+                return columns.done()
+        import connectorx
+
+        limits = driver.limits_of_statements(server) if server.backend == "mysql" else None
         try:
             reader = connectorx.read_sql(
-                _uri(server), query.text, return_type="arrow_stream", batch_size=_ROWS_AT_ONCE
+                _uri(server),
+                query.text,
+                return_type="arrow_stream",
+                batch_size=_ROWS_AT_ONCE,
+                pre_execution_query=limits,
             )
             for batch in reader:
                 columns.add(batch.columns)
@@ -230,12 +245,10 @@ class ServerStore:
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError)):
                 raise
-            message = _without_secrets(str(error).strip().partition("\n")[0], server)
-            raise StoreError(
-                self.name,
-                f"cannot be read ({message}); check the database, user and password "
-                f"({PASSWORD_VARIABLE}), and that the user may read all tables",
-            ) from None  # its text may hold the password
+            if driver.can_pass(server, error):
+                raise RuntimeError(_without_secrets(str(error), server)) from None
+            said = RuntimeError(_without_secrets(str(error), server))
+            raise driver.refusal(server, said) from None  # its text may hold the password
         return columns.done()
 
 
@@ -260,12 +273,24 @@ _BYTE_OF_CHARACTER: Final = {
 
 
 def _uri(server: Server) -> str:
+    """As ConnectorX takes it; MySQL's has no words for TLS."""
     host = f"[{server.host}]" if ":" in server.host else server.host
     user = urllib.parse.quote(server.user, safe="")
     password = urllib.parse.quote(server.password, safe="")
     login = f"{user}:{password}@" if password else f"{user}@" if user else ""
     database = urllib.parse.quote(server.database, safe="")
-    return f"{server.backend}://{login}{host}:{server.port}/{database}"
+    place = f"{server.backend}://{login}{host}:{server.port}/{database}"
+    if server.backend == "mysql":
+        return f"{place}?tcp_connect_timeout_ms={server.connect_seconds * 1000:.0f}"
+    options = {
+        "connect_timeout": f"{math.ceil(server.connect_seconds)}",
+        "options": f"-cstatement_timeout={server.statement_seconds * 1000:.0f}",
+    }
+    if server.tls is not None:
+        options |= {"sslmode": "require", "sslrootcert": server.tls.authority}
+        if server.tls.certificate:
+            options |= {"sslcert": server.tls.certificate, "sslkey": server.tls.key}
+    return f"{place}?{urllib.parse.urlencode(options, quote_via=urllib.parse.quote)}"
 
 
 def _without_secrets(text: str, server: Server) -> str:
