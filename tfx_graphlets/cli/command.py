@@ -304,6 +304,8 @@ def monitor_store(options: argparse.Namespace) -> Result:
     """``monitor STORE``: how live gates are doing."""
     from tfx_graphlets.gate.record import past_decisions
     from tfx_graphlets.monitor import monitor
+    from tfx_graphlets.monitor.prometheus import exposition
+    from tfx_graphlets.monitor.unfinished import left_running
 
     now_ms = _now_ms()
     hours = options.since_hours
@@ -324,7 +326,11 @@ def monitor_store(options: argparse.Namespace) -> Result:
         stage=options.stage,
         gate=options.gate,
         freshness=options.freshness,
+        left_running=left_running(trace, now_ms=now_ms),
     )
+    if options.format == "prometheus":
+        text = exposition(report, now_ms=now_ms).rstrip("\n")
+        return Result(report.to_dict(), text, alarm=not report.healthy)
     return Result(report.to_dict(), str(report), alarm=not report.healthy)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from tfx_graphlets.cli import values
+from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Stage
 
 STORE_HELP = (
@@ -17,30 +17,16 @@ STORE_HELP = (
 )
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose messages repeat no password that a word may hold."""
-
-    def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """As argparse does, but for what it remembers."""
-        self.words = sys.argv[1:] if args is None else list(args)
-        return super().parse_known_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        """Prints usage and message, and exits with 2."""
-        super().error(values.without_passwords(message, getattr(self, "words", ())))
-
-
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    top = Parser(
+    top = values.Parser(
         prog="tfx-graphlets",
         description="Model graphlets of TFX pipelines: where the compute goes, and which "
         "training will not be pushed.",
         epilog="Exit codes: 0 done (gate: run), 3 gate: skip, 4 monitor: alarm, "
-        "2 usage, 1 failure.",
+        "2 usage, 1 failure, 130 interrupted.",
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     segment = _command(commands, "segment", "print the graphlets of a store", "table", "dot")
@@ -239,7 +225,11 @@ def parser() -> argparse.ArgumentParser:
     _add_roles(report)
 
     monitor = _command(
-        commands, "monitor", "how live gates are doing; exit code 0 healthy, 4 alarm"
+        commands,
+        "monitor",
+        "how live gates are doing; exit code 0 healthy, 4 alarm",
+        "table",
+        "prometheus",
     )
     monitor.add_argument("store", metavar="STORE", help=STORE_HELP)
     monitor.add_argument("--pipeline", help="only the gates of this pipeline")

@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
 from tfx_graphlets.errors import fault_of
+from tfx_graphlets.shown import shown
 
-# Control characters and line separators, each as Python writes it: one row stays one line.
-_CONTROLS: Final = {
-    code: ascii(chr(code))[1:-1] for code in (*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029)
-}
+_LONGEST_CELL: Final = 200  # characters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +50,7 @@ def show(result: Result, output_format: str, stream: TextIO) -> None:
 
 def warn(message: str, stream: TextIO) -> None:
     """Writes one line of the program's own."""
-    line = " ".join(message.split())
+    line = shown(" ".join(message.split()))
     stream.write(_showable(f"tfx-graphlets: {line}\n", stream))
 
 
@@ -100,8 +98,7 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}"
-    # A line break or a tab in a name would break the row.
-    return str(value).translate(_CONTROLS)
+    return shown(value, _LONGEST_CELL)
 
 
 def _plain(value: object) -> object:

@@ -1,13 +1,41 @@
-"""Values of options: from the words of the command line, or the reason why not."""
+"""Words of the command line: the values of options, or the reason why not, without passwords."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from tfx_graphlets.stores.uris import redacted
 from tfx_graphlets.vocabulary import Role
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages repeat no password that a word may hold."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse does, but for what it remembers."""
+        self.words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Prints usage and message, and exits with 2."""
+        super().error(without_passwords(message, getattr(self, "words", ())))
+
+
+def without_passwords(message: str, words: Sequence[str]) -> str:
+    """The message without the passwords that the words which were typed may hold."""
+    for word in words:
+        if redacted(word) != word:
+            login = word.partition("://")[2].rpartition("@")[0] or word.rpartition("@")[0]
+            for secret in (word, login, login.partition(":")[2]):
+                for said in filter(None, (secret, repr(secret)[1:-1])):
+                    message = message.replace(said, redacted(word) if secret is word else "***")
+    return message
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
@@ -82,15 +110,3 @@ def code(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(
             f"{place!r} is no Python file and no import path of a function that can be found here"
         )
-    return (name if equals else ANY_ROLE), found
-
-
-def without_passwords(message: str, words: Sequence[str]) -> str:
-    """The message without the passwords that the words which were typed may hold."""
-    for word in words:
-        if redacted(word) != word:
-            login = word.partition("://")[2].rpartition("@")[0] or word.rpartition("@")[0]
-            for secret in (word, login, login.partition(":")[2]):
-                for said in filter(None, (secret, repr(secret)[1:-1])):
-                    message = message.replace(said, redacted(word) if secret is word else "***")
-    return message

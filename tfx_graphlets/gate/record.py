@@ -23,6 +23,7 @@ from tfx_graphlets.vocabulary import Role, Stage
 _FLAGS = (keys.PROCEED, keys.WOULD_SKIP, keys.SHADOW, keys.EXPLORED, keys.FAILED_OPEN)
 _TEXTS = (keys.STAGE, keys.GATE, keys.NODES, keys.REASON, keys.FAULT)
 _SHARES = (keys.EXPLORATION, keys.RISK, keys.PROBABILITY, keys.THRESHOLD, keys.FRESHNESS)
+_FIGURES = (*_SHARES, keys.SECONDS)
 
 # Properties of artifacts that ``past_decisions`` reads.
 PROPERTIES_READ = frozenset((*_FLAGS, *_TEXTS, *_SHARES))
@@ -38,7 +39,9 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
     found = np.flatnonzero(trace.artifacts_of_types([keys.GATE_DECISION_TYPE]))
     if not len(found):
         return ()
-    number = {key: artifacts.properties.numbers(key, len(artifacts)) for key in (*_FLAGS, *_SHARES)}
+    number = {
+        key: artifacts.properties.numbers(key, len(artifacts)) for key in (*_FLAGS, *_FIGURES)
+    }
     text = {key: artifacts.properties.texts(key, len(artifacts)) for key in _TEXTS}
     # Own nodes have no edges, so their events are looked at; a Resolver produced nothing.
     puts_out = roles.among(trace.events.type, vocabulary.OUTPUT_EVENTS)
@@ -54,7 +57,7 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
         execution = producer.get(at, -1)
         # Where a property is absent, its value is NaN: neither 1 nor 0.
         values = {key: float(number[key][at]) for key in number}
-        share = {key: values[key] for key in _SHARES if not np.isnan(values[key])}
+        share = {key: values[key] for key in _FIGURES if not np.isnan(values[key])}
         proceed = bool(values[keys.PROCEED])
         decisions.append(
             PastDecision(
@@ -75,6 +78,7 @@ def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:
                 failed_open=values[keys.FAILED_OPEN] == 1,
                 reason=text[keys.REASON][at] or "",
                 fault=text[keys.FAULT][at] or "",
+                seconds=share.get(keys.SECONDS),
                 nodes=nodes_of_text(text[keys.NODES][at]),
             )
         )

@@ -26,9 +26,11 @@ from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.policy.evidence import Judgement
 from tfx_graphlets.policy.exploration import run_draw
 from tfx_graphlets.policy.freshness import Account, ThresholdChoice
+from tfx_graphlets.shown import shown
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
+_LONGEST_NAME = 200  # characters of a feature's or a run's name on an artifact
 # Settings that are GatePolicy's, by its names for them.
 _LIMITS = (
     "freshness",
@@ -338,8 +340,14 @@ def custom_properties(
     Where there is no probability, threshold, promised freshness, gate id or
     model, there is no key.
     """
-    top = [[c.feature, c.value, round(c.effect, 4)] for c in decision.contributions]
-    similar = [[one.name, one.pushed, round(one.similarity, 4)] for one in decision.similar]
+    top = [
+        [shown(c.feature, _LONGEST_NAME), c.value, round(c.effect, 4)]
+        for c in decision.contributions
+    ]
+    similar = [
+        [shown(one.name, _LONGEST_NAME), one.pushed, round(one.similarity, 4)]
+        for one in decision.similar
+    ]
     properties: dict[str, int | float | str | None] = {
         keys.PROCEED: int(decision.proceed),
         keys.WOULD_SKIP: int(decision.would_skip),
@@ -352,7 +360,7 @@ def custom_properties(
         keys.RISK: _rounded(decision.risk),
         keys.FRESHNESS: _rounded(decision.freshness),
         keys.FAULT: fault or None,
-        keys.REASON: decision.reason,
+        keys.REASON: shown(decision.reason),
         keys.STAGE: decision.stage,
         keys.GATE: gate or None,
         keys.NODES: nodes_to_text(decision.nodes) if decision.nodes else None,

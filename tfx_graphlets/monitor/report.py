@@ -29,10 +29,13 @@ from tfx_graphlets.monitor.misses import (
 from tfx_graphlets.monitor.observed import Observation, observe, pushed_runs, runs_decided
 from tfx_graphlets.monitor.probabilities import CalibrationDrift, calibration_drift
 from tfx_graphlets.monitor.savings import CostBook, Savings
+from tfx_graphlets.monitor.unfinished import LeftRunning
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.policy.freshness import check_freshness
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
+
+_MOST_LEFT = 20  # executions left RUNNING that people are shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,7 @@ class GateReport:
         rail or in a cold start; failed_open: ran because the gate broke.
       faults: number of decisions that something kept the gate from, by its code
         (``errors.Fault``), whatever ``on_error`` made of them.
+      seconds, timed: what decisions took together, and how many say it.
       pushes: runs that are known to have been pushed.
       misses: what is known of pushes that were skipped.
       freshness: share of pushes kept outside shadow mode; None where nothing
@@ -75,6 +79,8 @@ class GateReport:
     guarded: int
     failed_open: int
     faults: Mapping[str, int]
+    seconds: float
+    timed: int
     pushes: int
     misses: MissEstimate
     freshness: Freshness | None
@@ -157,12 +163,14 @@ class MonitorReport:
       overall: all decisions together.
       alarms: what to look at, those about a single gate first.
       notes: what the figures do not say.
+      left_running: executions that a crash seems to have left RUNNING.
     """
 
     pipelines: tuple[GateReport, ...]
     overall: GateReport
     alarms: tuple[Alarm, ...]
     notes: tuple[str, ...]
+    left_running: tuple[LeftRunning, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -170,12 +178,13 @@ class MonitorReport:
         return all(alarm.severity != ALARM for alarm in self.alarms)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values: pipelines, overall, alarms, notes."""
+        """Plain values: pipelines, overall, alarms, notes, left_running."""
         return {
             "pipelines": [one.to_dict() for one in self.pipelines],
             "overall": self.overall.to_dict(),
             "alarms": [dataclasses.asdict(alarm) for alarm in self.alarms],
             "notes": list(self.notes),
+            "left_running": [dataclasses.asdict(one) for one in self.left_running],
         }
 
     def __str__(self) -> str:
@@ -186,6 +195,9 @@ class MonitorReport:
             gate = ", ".join(filter(None, (alarm.pipeline, alarm.stage, alarm.gate)))
             about = f" ({gate})" if gate else ""
             blocks.append(f"{alarm.severity.upper()} {alarm.name}{about}: {alarm.message}")
+        blocks += [str(one) for one in self.left_running[:_MOST_LEFT]]
+        more = len(self.left_running) - _MOST_LEFT
+        blocks += [f"and {more} more executions that are left RUNNING"] if more > 0 else []
         return "\n".join([*blocks, *self.notes])
 
 
@@ -199,6 +211,7 @@ def monitor(
     gate: str | None = None,
     freshness: float | None = None,
     rules: AlarmRules | None = None,
+    left_running: Sequence[LeftRunning] = (),
 ) -> MonitorReport:
     """How gates are doing.
 
@@ -214,6 +227,7 @@ def monitor(
       freshness: share of pushes to keep, 0..1; what the last decision of each
         gate promised by default.
       rules: when something is an alarm.
+      left_running: what ``unfinished.left_running`` found.
 
     Returns:
       The report; without any decision, one that says so.
@@ -267,7 +281,7 @@ def monitor(
     alarms += left_running(graphlets.trace, now_ms, rules)
     if not recent:
         notes.append("There is no decision of such a gate in this time.")
-    return MonitorReport(tuple(reports), overall, tuple(alarms), tuple(notes))
+    return MonitorReport(tuple(reports), overall, tuple(alarms), tuple(notes), tuple(left_running))
 
 
 def _gate_of(one: Observation) -> tuple[str, str, str, str]:
@@ -321,6 +335,8 @@ def _report(
         guarded=sum(_guarded(one) for one in made),
         failed_open=sum(one.failed_open for one in made),
         faults=_faults(made),
+        seconds=sum(one.seconds or 0.0 for one in made),
+        timed=sum(one.seconds is not None for one in made),
         pushes=len(pushed_runs(observations)),
         misses=misses,
         freshness=live_freshness(observations, misses),

@@ -169,12 +169,10 @@ def dataset_statistics(payloads: Payloads, uri: str) -> dict[str, DatasetStatist
     Returns:
       Statistics by split name; None where no split can be read.
     """
-    splits = {}
-    for split, name, dataset in _datasets(payloads, uri):
-        described = _described(dataset, name, uri)
-        if described is not None:
-            splits[split] = described
-    return splits or None
+    found = {
+        split: _described(dataset, name, uri) for split, name, dataset in _datasets(payloads, uri)
+    }
+    return {split: one for split, one in found.items() if one is not None} or None
 
 
 def training_statistics(payloads: Payloads, uri: str) -> tuple[int, DatasetStatistics] | None:
@@ -188,9 +186,8 @@ def training_statistics(payloads: Payloads, uri: str) -> tuple[int, DatasetStati
         return None
     largest = max(splits, key=lambda split: (splits[split][0].num_examples, split))
     main = _described(*splits["train" if "train" in splits else largest], uri)
-    if main is None:
-        return None
-    return sum(int(dataset.num_examples) for dataset, _ in splits.values()), main
+    total = sum(int(dataset.num_examples) for dataset, _ in splits.values())
+    return None if main is None else (total, main)
 
 
 def _datasets(

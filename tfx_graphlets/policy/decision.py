@@ -69,6 +69,7 @@ class PastDecision:
         None where it was not chosen for one.
       failed_open: whether the gate broke and let the run through.
       fault: what kept it from deciding, as a code; "" where nothing did.
+      seconds: what the decision took; None where the artifact does not say.
       reason: its sentence; "" where the trace was read without.
       nodes: what it found about each Trainer node behind it; empty where the
         artifact does not say.
@@ -94,6 +95,7 @@ class PastDecision:
     nodes: tuple[NodeDecision, ...] = ()
     node: str = ""
     fault: str = ""
+    seconds: float | None = None
 
     def of_node(self, node: str) -> PastDecision | None:
         """The decision with the figures of one Trainer node; None where it is not about that one.

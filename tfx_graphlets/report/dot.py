@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tfx_graphlets.report.graph import Graph, Node
+from tfx_graphlets.shown import shown
 
 
 def to_dot(graphs: Sequence[Graph]) -> str:
@@ -53,6 +54,8 @@ def to_dot(graphs: Sequence[Graph]) -> str:
     return "\n".join([*lines, *edges, "}", ""])
 
 
+_LONGEST = 200  # characters of a line
+_MOST = 2_000  # of a label
 _SHAPES = {"execution": "box", "artifact": "ellipse", "gate": "diamond"}
 _FILLS = {"failed": "#f4c7c3", "cached": "#e8eaed", "complete": "#d2e3fc"}
 
@@ -77,9 +80,8 @@ def _attributes(node: Node) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string of Graphviz's language; what no XML can hold is replaced, long text is cut."""
-    text = "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    text = text if len(text) <= 200 else f"{text[:199]}\N{HORIZONTAL ELLIPSIS}"
+    """A string of Graphviz's language, of lines that are cut where they are long."""
+    text = "\n".join(shown(line, _LONGEST) for line in text[:_MOST].split("\n"))
     # Graphviz reads HTML entities inside of strings: an ampersand has to be one.
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
     return '"' + escaped.replace("\n", "\\n") + '"'

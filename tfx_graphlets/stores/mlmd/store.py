@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import socket
-import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import (
-    MissingDependencyError,
     NotAMetadataStoreError,
     StoreError,
     StoreNotFoundError,
@@ -25,21 +21,23 @@ from tfx_graphlets.stores import rows
 from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.mlmd import reader as mlmd_reader
+from tfx_graphlets.stores.mlmd.client import (
+    answers,
+    connect,
+    first_line,
+    ml_metadata,
+    without_secrets,
+)
 from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.stores.sql import sqlite_file
-from tfx_graphlets.stores.uris import PASSWORD_VARIABLE, Server
+from tfx_graphlets.stores.uris import Server
 from tfx_graphlets.trace.trace import Trace
 
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import metadata_store
     from typing_extensions import Self
 
-_ATTEMPTS: Final = 4
-_FIRST_WAIT_SECONDS: Final = 0.25  # doubled after every attempt
 _GRPC_MESSAGE_BYTES: Final = 2**31 - 1  # the most; gRPC accepts 4 MB by default
-
-# Only the message says which schema a server has.
-_SCHEMA_IN_MESSAGE: Final = re.compile(r"database version (\d+) is (?:older|newer)")
 
 
 class MlmdStore:
@@ -104,11 +102,11 @@ class MlmdStore:
                 f"has MLMD schema {version}, which only its own release of "
                 "ml-metadata reads; name the file by its path alone",
             )
-        _, pb = _ml_metadata()
+        _, pb = ml_metadata()
         config = pb.ConnectionConfig()
         config.sqlite.filename_uri = str(place)
         config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
-        return cls(_connect(config, shown), shown, payloads=FilePayloads(place.parent))
+        return cls(connect(config, shown), shown, payloads=FilePayloads(place.parent))
 
     @classmethod
     def from_server(cls, server: Server) -> Self:
@@ -120,8 +118,8 @@ class MlmdStore:
         Raises:
           StoreError, MissingDependencyError: as ``open_store``.
         """
-        _, pb = _ml_metadata()
-        if not _answers(server):
+        _, pb = ml_metadata()
+        if not answers(server):
             raise StoreNotFoundError(
                 server.name, "does not answer; check host and port, and that the service is running"
             )
@@ -153,7 +151,7 @@ class MlmdStore:
             else:
                 database.dbname, database.port = server.database, str(server.port)
         store = cls(
-            _connect(config, server.name, server),
+            connect(config, server.name, server),
             server.name,
             payloads=FilePayloads(None),
             server=server,
@@ -257,115 +255,30 @@ class MlmdStore:
         except errors.UnavailableError as error:
             raise StoreNotFoundError(
                 self._name, "does not answer; check host and port, and that the service is running"
-            ) from _without_secrets(error, self._server)
+            ) from without_secrets(error, self._server)
         except errors.DeadlineExceededError as error:
             raise StoreNotFoundError(
                 self._name,
                 f"has not answered for {_seconds(self._server)}; check host and "
                 "port, and that the service is running",
-            ) from _without_secrets(error, self._server)
+            ) from without_secrets(error, self._server)
         except errors.UnimplementedError as error:
             raise NotAMetadataStoreError(
                 self._name,
                 "does not speak ML Metadata's protocol "
-                f"({_first_line(error, self._server)}); check the port, and that the service is "
+                f"({first_line(error, self._server)}); check the port, and that the service is "
                 "ML Metadata's, of a release that is not much older than this ml-metadata",
-            ) from _without_secrets(error, self._server)
+            ) from without_secrets(error, self._server)
         except errors.StatusError as error:
             raise StoreError(
                 self._name,
-                f"cannot be read by ml-metadata ({_first_line(error, self._server)}); check that "
+                f"cannot be read by ml-metadata ({first_line(error, self._server)}); check that "
                 "it can be reached and that its user may read all tables",
-            ) from _without_secrets(error, self._server)
-
-
-def _answers(server: Server) -> bool:
-    """Whether something listens there: ml-metadata asks again and again where nothing does."""
-    try:
-        socket.create_connection((server.host, server.port), server.connect_seconds).close()
-    except OSError:
-        return False
-    return True
-
-
-def _ml_metadata() -> tuple[Any, Any]:
-    """The modules metadata_store and metadata_store_pb2 of ml-metadata."""
-    try:
-        from ml_metadata.metadata_store import metadata_store
-        from ml_metadata.proto import metadata_store_pb2
-    except ImportError as error:
-        raise MissingDependencyError(
-            "ml-metadata", "mlmd", "reading a store through the MLMD API"
-        ) from error
-    return metadata_store, metadata_store_pb2
-
-
-def _connect(config: Any, name: str, server: Server | None = None) -> Any:
-    from absl import logging
-
-    metadata_store, _ = _ml_metadata()
-    verbosity = logging.get_verbosity()
-    # At DEBUG, ml-metadata logs the connection with its password.
-    logging.set_verbosity(min(verbosity, logging.INFO))
-    try:
-        if server is not None and server.backend == "grpc":
-            return _patient_client(config, server)
-        return metadata_store.MetadataStore(config)
-    except RuntimeError as error:
-        found = _SCHEMA_IN_MESSAGE.search(str(error))
-        if found is not None:
-            raise UnsupportedSchemaError(
-                name,
-                int(found[1]),
-                f"has MLMD schema {found[1]}, and the installed ml-metadata "
-                "reads another one only; use the release of ml-metadata that wrote it, or upgrade "
-                "a copy",
-            ) from error
-        advice = (
-            f"check that the database exists, user and password ({PASSWORD_VARIABLE})"
-            if server is not None
-            else "name the file by its path alone"
-        )
-        raise StoreError(
-            name, f"cannot be opened by ml-metadata ({_first_line(error, server)}); {advice}"
-        ) from _without_secrets(error, server)
-    finally:
-        logging.set_verbosity(verbosity)
-
-
-def _patient_client(config: Any, server: Server) -> Any:
-    """A client that asks again where the service says that it is busy, or breaks off."""
-    from ml_metadata import errors
-
-    metadata_store, _ = _ml_metadata()
-
-    class PatientClient(metadata_store.MetadataStore):  # type: ignore[misc,name-defined]
-        def _call(self, *arguments: Any) -> Any:
-            for attempt in range(_ATTEMPTS - 1):
-                with contextlib.suppress(errors.ResourceExhaustedError, errors.UnavailableError):
-                    return super()._call(*arguments)
-                if not _answers(server):  # a service that is gone is not waited for
-                    break
-                time.sleep(_FIRST_WAIT_SECONDS * 2**attempt)
-            return super()._call(*arguments)
-
-    return PatientClient(config)
+            ) from without_secrets(error, self._server)
 
 
 def _seconds(server: Server | None) -> str:
     return "long" if server is None else f"{server.statement_seconds:g} s"
-
-
-def _first_line(error: Exception, server: Server | None) -> str:
-    text = str(error).strip().partition("\n")[0] or type(error).__name__
-    return text if server is None else server.without_secrets(text)
-
-
-def _without_secrets(error: Exception, server: Server | None) -> Exception | None:
-    """The error as a cause, or None where its text holds the password."""
-    if server is not None and server.without_secrets(str(error)) != str(error):
-        return None
-    return error
 
 
 def _folder_of_sqlite(store: metadata_store.MetadataStore) -> Path | None:
