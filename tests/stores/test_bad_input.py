@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import sys
@@ -279,3 +280,26 @@ def test_odd_file_names(tmp_path: Path) -> None:
     shutil.copyfile(path, tmp_path / "a")
     with open_store(path) as store, open_store(f"sqlite://{path}") as again:
         assert store.read_trace().equals(again.read_trace())
+
+
+@pytest.mark.parametrize(
+    ("version", "table", "column"),
+    [
+        (5, "Execution", "last_known_state"), (10, "Artifact", "create_time_since_epoch"),
+        (10, "ExecutionProperty", "bool_value"), (7, "Context", "create_time_since_epoch"),
+    ],
+)  # fmt: skip
+def test_columns_that_do_not_fit_the_schema_are_refused(
+    version: int, table: str, column: str, tmp_path: Path
+) -> None:
+    """A store that lacks a column of the version it states is not read as an older one."""
+    build = TraceBuilder()
+    build.execution("Trainer", run="r")
+    path = write_store(tmp_path / "store.sqlite", build.raw(), schema_version=version)
+    with open_store(path) as store:
+        assert len(store.read_trace().executions) == 1
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        connection.commit()
+    with pytest.raises(NotAMetadataStoreError, match=f"schema {version}.*{table}.*{column}"):
+        open_store(path)

@@ -34,7 +34,7 @@ from tfx_graphlets.stores.sql.column_rows import raw_columns
 from tfx_graphlets.stores.sql.fetched import Columns as Gathered
 from tfx_graphlets.stores.sql.fetched import Fetched
 from tfx_graphlets.stores.sql.queries import Kind, Queries, Query
-from tfx_graphlets.stores.sql.sqlite_file import TABLES
+from tfx_graphlets.stores.sql.sqlite_file import TABLES, check_columns
 from tfx_graphlets.stores.uris import Server
 from tfx_graphlets.trace.strings import Texts
 from tfx_graphlets.trace.trace import Trace
@@ -185,7 +185,9 @@ class ServerStore:
                 f"has MLMD schema {version or 'of no version'}; this release "
                 f"reads {oldest} to {newest}",
             )
-        return {table: found[table.lower()] for table in TABLES}
+        known = {table: found[table.lower()] for table in TABLES}
+        check_columns(self.name, version, known)
+        return known
 
     def _bounds(self) -> dict[str, int]:
         """Highest id of each table that is to be read, all of one moment."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,19 @@ TABLES: Final = (
     "Association",
     "Attribution",
 )
+# Columns that are read, and the first schema version that has them (ml-metadata,
+# metadata_source_query_config.cc); all others are as old as version 4.
+_SINCE: Final = {
+    "Artifact": {"state": 5, "create_time_since_epoch": 5, "last_update_time_since_epoch": 5},
+    "Execution": {
+        "last_known_state": 5,
+        "create_time_since_epoch": 5,
+        "last_update_time_since_epoch": 5,
+    },
+    "Context": {"create_time_since_epoch": 5},
+    "ArtifactProperty": {"bool_value": 9},
+    "ExecutionProperty": {"bool_value": 9},
+}
 _HEADER: Final = b"SQLite format 3\0"
 _WRITE_VERSION: Final = 18  # offset in the header; 2 means write-ahead logging
 _WAIT_SECONDS: Final = 30.0  # for a program that is writing
@@ -124,6 +137,25 @@ def schema_version(connection: sqlite3.Connection) -> int:
     return int(versions[0][0] or 0) if len(versions) == 1 else 0
 
 
+def check_columns(name: str, version: int, known: Mapping[str, Collection[str]]) -> None:
+    """Whether the columns are those of the schema version that a store states.
+
+    Otherwise it would be read as an older one, without states and times, and a
+    gate would believe it.
+
+    Raises:
+      NotAMetadataStoreError: one is missing.
+    """
+    for table, since in _SINCE.items():
+        for column, first in since.items():
+            if first <= version and column not in known[table]:
+                raise NotAMetadataStoreError(
+                    name,
+                    f"states MLMD schema {version}, and its table {table} lacks the column "
+                    f"{column} of it; restore it from a copy",
+                )
+
+
 def _check_file(path: Path, name: str) -> None:
     try:
         if not path.exists():
@@ -195,3 +227,4 @@ def _check_schema(connection: sqlite3.Connection, name: str) -> None:
             f"has {shown}, older than {oldest}, the oldest that this release reads; "
             "let ml-metadata upgrade a copy (enable_upgrade_migration) and name that",
         )
+    check_columns(name, version, {table: columns(connection, table) for table in _SINCE})
