@@ -110,3 +110,4 @@ def code(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(
             f"{place!r} is no Python file and no import path of a function that can be found here"
         )
+    return (name if equals else ANY_ROLE), found

@@ -174,9 +174,9 @@ class MlmdStore:
         Raises:
           StoreError, MissingDependencyError: as ``open_store``.
         """
-        _, pb = _ml_metadata()
+        _, pb = ml_metadata()
         message = getattr(pb, kind).FromString(config)
-        return cls(_connect(message, name), name, payloads=FilePayloads(payload_root))
+        return cls(connect(message, name), name, payloads=FilePayloads(payload_root))
 
     @property
     def name(self) -> str:
