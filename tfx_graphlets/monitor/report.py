@@ -16,7 +16,6 @@ from tfx_graphlets.monitor.alarms import (
     behaviour_alarms,
     calibration_alarms,
     freshness_alarm,
-    left_running,
     silence_alarm,
 )
 from tfx_graphlets.monitor.misses import (
