@@ -32,7 +32,7 @@ def test_a_healthy_gate_exits_with_0(tmp_path: Path, capsys: pytest.CaptureFixtu
     code, out, err = run(capsys, "monitor", store, "--format", "json")
     report = json.loads(out)
     assert (code, err) == (0, "")
-    assert list(report) == ["pipelines", "overall", "alarms", "notes", "left_running"]
+    assert list(report) == ["pipelines", "overall", "alarms", "notes"]
     [one] = report["pipelines"]
     assert (one["pipeline"], one["decisions"], one["skips"], one["explored"]) == ("taxi", 6, 1, 1)
     assert one["freshness"]["kept"] == 3

@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.import_graph import ROOT
-from tests.monitor.gated import HOUR_MS, LivePipeline
+from tests.monitor.gated import LivePipeline
 from tests.monitor.test_monitor import HEALTHY, report_on
 from tests.stores.mlmd_files import write_store
 from tfx_graphlets.cli import main
 from tfx_graphlets.monitor.prometheus import PREFIX, exposition
-from tfx_graphlets.monitor.unfinished import LeftRunning, left_running
-from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.vocabulary import ExecutionState
 
 parser = pytest.importorskip("prometheus_client.parser")
 GATE = {"pipeline": "taxi", "stage": "pre", "gate": "WasteGate", "node": ""}
@@ -76,25 +73,11 @@ def test_the_alert_rules_name_metrics_that_there_are() -> None:
     assert {name.removesuffix("_sum").removesuffix("_count") for name in names} <= known
 
 
-def test_what_a_crash_left_running_is_told(
+def test_the_command_line_prints_metrics(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An old RUNNING node, and one whose successor has ended; one that has just begun is not."""
-    build = TraceBuilder()
-    running = ExecutionState.RUNNING
-    silent = build.execution("Pusher", run="r1", pipeline="taxi", state=running)
-    passed = build.execution("Trainer", run="r1", pipeline="taxi", state=running)
-    build.execution("Trainer", run="r2", pipeline="taxi")
-    recent = build.execution("Evaluator", run="r2", pipeline="taxi", state=running)
-    trace = build.trace()
-    soon = left_running(trace, now_ms=build.clock_ms + HOUR_MS)
-    assert [one.execution for one in soon] == [passed]
-    later = left_running(trace, now_ms=build.clock_ms + 25 * HOUR_MS)
-    assert [one.execution for one in later] == [silent, passed, recent]
-    assert later[0] == LeftRunning(silent, "Pusher", "", "r1", "taxi", later[0].since_ms)
+    """Standard output holds them and nothing else."""
+    build = LivePipeline().runs(HEALTHY).build
     store = write_store(tmp_path / "store.sqlite", build.raw())
     main(["monitor", str(store), "--format", "prometheus"])
-    samples = read(capsys.readouterr().out)
-    assert samples[f"{PREFIX}left_running"] == [({"pipeline": "taxi"}, 3)]
-    main(["monitor", str(store)])
-    assert f"LEFT RUNNING Trainer {passed} (taxi, r1) since " in capsys.readouterr().out
+    assert read(capsys.readouterr().out)[f"{PREFIX}decisions_total"] == [(GATE, 36)]

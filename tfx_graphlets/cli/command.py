@@ -305,7 +305,6 @@ def monitor_store(options: argparse.Namespace) -> Result:
     from tfx_graphlets.gate.record import past_decisions
     from tfx_graphlets.monitor import monitor
     from tfx_graphlets.monitor.prometheus import exposition
-    from tfx_graphlets.monitor.unfinished import left_running
 
     now_ms = _now_ms()
     hours = options.since_hours
@@ -326,7 +325,6 @@ def monitor_store(options: argparse.Namespace) -> Result:
         stage=options.stage,
         gate=options.gate,
         freshness=options.freshness,
-        left_running=left_running(trace, now_ms=now_ms),
     )
     if options.format == "prometheus":
         text = exposition(report, now_ms=now_ms).rstrip("\n")

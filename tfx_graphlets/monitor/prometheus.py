@@ -112,13 +112,6 @@ def _of_all(report: MonitorReport, now_ms: int) -> Iterator[_Family]:
         "alarm", "gauge", "What a person has to look at.",
         tuple(("", dict(zip(names, key)), value) for key, value in alarms.items()),
     )  # fmt: skip
-    left: dict[str, int] = {}
-    for one in report.left_running:
-        left[one.pipeline] = left.get(one.pipeline, 0) + 1
-    yield _Family(
-        "left_running", "gauge", "Executions that a crash seems to have left RUNNING.",
-        tuple(("", {"pipeline": pipeline}, number) for pipeline, number in sorted(left.items())),
-    )  # fmt: skip
     yield _Family(
         "monitored_timestamp_seconds", "gauge", "When these figures were read.",
         (("", {}, now_ms / 1000),),

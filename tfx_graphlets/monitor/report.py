@@ -16,6 +16,7 @@ from tfx_graphlets.monitor.alarms import (
     behaviour_alarms,
     calibration_alarms,
     freshness_alarm,
+    left_running,
     silence_alarm,
 )
 from tfx_graphlets.monitor.misses import (
@@ -28,13 +29,10 @@ from tfx_graphlets.monitor.misses import (
 from tfx_graphlets.monitor.observed import Observation, observe, pushed_runs, runs_decided
 from tfx_graphlets.monitor.probabilities import CalibrationDrift, calibration_drift
 from tfx_graphlets.monitor.savings import CostBook, Savings
-from tfx_graphlets.monitor.unfinished import LeftRunning
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.policy.freshness import check_freshness
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
-
-_MOST_LEFT = 20  # executions left RUNNING that people are shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,14 +160,12 @@ class MonitorReport:
       overall: all decisions together.
       alarms: what to look at, those about a single gate first.
       notes: what the figures do not say.
-      left_running: executions that a crash seems to have left RUNNING.
     """
 
     pipelines: tuple[GateReport, ...]
     overall: GateReport
     alarms: tuple[Alarm, ...]
     notes: tuple[str, ...]
-    left_running: tuple[LeftRunning, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -177,13 +173,12 @@ class MonitorReport:
         return all(alarm.severity != ALARM for alarm in self.alarms)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values: pipelines, overall, alarms, notes, left_running."""
+        """Plain values: pipelines, overall, alarms, notes."""
         return {
             "pipelines": [one.to_dict() for one in self.pipelines],
             "overall": self.overall.to_dict(),
             "alarms": [dataclasses.asdict(alarm) for alarm in self.alarms],
             "notes": list(self.notes),
-            "left_running": [dataclasses.asdict(one) for one in self.left_running],
         }
 
     def __str__(self) -> str:
@@ -194,9 +189,6 @@ class MonitorReport:
             gate = ", ".join(filter(None, (alarm.pipeline, alarm.stage, alarm.gate)))
             about = f" ({gate})" if gate else ""
             blocks.append(f"{alarm.severity.upper()} {alarm.name}{about}: {alarm.message}")
-        blocks += [str(one) for one in self.left_running[:_MOST_LEFT]]
-        more = len(self.left_running) - _MOST_LEFT
-        blocks += [f"and {more} more executions that are left RUNNING"] if more > 0 else []
         return "\n".join([*blocks, *self.notes])
 
 
@@ -210,7 +202,6 @@ def monitor(
     gate: str | None = None,
     freshness: float | None = None,
     rules: AlarmRules | None = None,
-    left_running: Sequence[LeftRunning] = (),
 ) -> MonitorReport:
     """How gates are doing.
 
@@ -226,7 +217,6 @@ def monitor(
       freshness: share of pushes to keep, 0..1; what the last decision of each
         gate promised by default.
       rules: when something is an alarm.
-      left_running: what ``unfinished.left_running`` found.
 
     Returns:
       The report; without any decision, one that says so.
@@ -280,7 +270,7 @@ def monitor(
     alarms += left_running(graphlets.trace, now_ms, rules)
     if not recent:
         notes.append("There is no decision of such a gate in this time.")
-    return MonitorReport(tuple(reports), overall, tuple(alarms), tuple(notes), tuple(left_running))
+    return MonitorReport(tuple(reports), overall, tuple(alarms), tuple(notes))
 
 
 def _gate_of(one: Observation) -> tuple[str, str, str, str]:
