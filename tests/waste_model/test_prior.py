@@ -1,4 +1,4 @@
-"""What is known of re-runs lowers their odds, and nothing else."""
+"""What is known of re-runs and of holds lowers their odds, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from tests.waste_model.synthetic import number
 from tfx_graphlets.features import all_features
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.vocabulary import Stage
-from tfx_graphlets.waste_model.prior import EXPECTATIONS, ODDS, with_prior
+from tfx_graphlets.waste_model.prior import EXPECTATIONS, HOLDS, ODDS, with_prior
 
 NAN = float("nan")
+
+
+def table_of(columns: dict[str, list[float]]) -> FeatureTable:
+    """A table of these columns alone."""
+    return FeatureTable(
+        Stage.PRE,
+        np.arange(len(next(iter(columns.values())))),
+        tuple(number(name) for name in columns),
+        {name: np.array(values) for name, values in columns.items()},
+    )
 
 
 def lowered(
@@ -21,13 +31,7 @@ def lowered(
     columns = {EXPECTATIONS[0]: expected}
     if with_code is not None:
         columns[EXPECTATIONS[1]] = with_code
-    table = FeatureTable(
-        Stage.PRE,
-        np.arange(len(expected)),
-        tuple(number(name) for name in columns),
-        {name: np.array(values) for name, values in columns.items()},
-    )
-    return with_prior(np.full(len(expected), score), table).tolist()
+    return with_prior(np.full(len(expected), score), table_of(columns)).tolist()
 
 
 def test_a_rerun_that_is_expected_to_fail_has_lower_odds() -> None:
@@ -46,6 +50,34 @@ def test_what_knows_the_code_too_counts_in_place_of_what_does_not() -> None:
     assert lowered([0.0], with_code=[NAN]) == lowered([0.0])
 
 
-def test_the_expectations_are_features() -> None:
+def test_other_code_on_the_same_data_is_no_rerun() -> None:
+    """A fix of code that had failed on these data is not expected to fail again."""
+    known = {"history.rerun_expected": [0.0, 0.0, 0.0, 0.0]}
+    known["code.transform_same_spans"] = [NAN, 0.0, 1.0, 1.0]
+    known["code.transform_rerun_expected"] = [NAN, NAN, 0.0, 0.0]
+    known["code.trainer_same_spans"] = [NAN, 1.0, 1.0, 0.0]
+    known["code.trainer_rerun_expected"] = [NAN, 0.0, 0.0, NAN]
+    assert with_prior(np.full(4, 0.5), table_of(known)).tolist() == pytest.approx(
+        [1 / 9, 0.5, 1 / 9, 0.5]
+    )
+
+
+@pytest.mark.parametrize("name", HOLDS)
+def test_a_push_that_is_expected_to_be_held_has_lower_odds(name: str) -> None:
+    """Whatever the hold depends on; a re-run that would be held besides is lowered twice."""
+    columns = {name: [1.0, 0.0, NAN, 1.0], "history.rerun_expected": [NAN, NAN, NAN, 0.0]}
+    assert with_prior(np.full(4, 0.5), table_of(columns)).tolist() == pytest.approx(
+        [round(1 / 9, 6), 0.5, 0.5, round(1 / 65, 6)]
+    )
+
+
+def test_two_holds_are_no_more_than_one() -> None:
+    """At night on a Sunday no less is known than at night."""
+    columns = {name: [1.0] for name in HOLDS}
+    assert with_prior(np.full(1, 0.5), table_of(columns)).tolist() == pytest.approx([1 / 9])
+
+
+def test_what_the_prior_asks_for_are_features() -> None:
     """They are registered, so that the prior is not about nothing."""
-    assert set(EXPECTATIONS) <= {feature.name for feature in all_features(Stage.PRE)}
+    asked = {*EXPECTATIONS, *HOLDS, "code.transform_same_spans", "code.trainer_same_spans"}
+    assert asked <= {feature.name for feature in all_features(Stage.INPUT)}

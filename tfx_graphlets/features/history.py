@@ -10,13 +10,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfx_graphlets.features.evaluators import rerun_expected
+from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.features.look_back import Rows, at, ratio
 from tfx_graphlets.features.table import FeatureGroup, numbers
+from tfx_graphlets.graphlets.timeline import NEVER
 from tfx_graphlets.trace.ragged import medians
-from tfx_graphlets.trace.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import Outcome, PropertyName, Stage
 
 _HOUR_MS = 3_600_000
+LEAST_HELD = 2  # blessed models that were held back at such a moment: then the next will be
+_NEAR_HOURS = 1.0  # hours of the day that count as the same
 _NONE_YET = "no such earlier graphlet, or its outcome not known yet"
 _NO_PUSH = "no push among the preceding graphlets"
 _OUTCOMES = "outcomes of the preceding graphlets, as of the moment"
@@ -81,6 +85,17 @@ FEATURES = (
         "fewer than two pushes",
         _OUTCOMES,
         push_gap_ratio="graphlets since the push by the mean gap between pushes",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        _NO_PUSH,
+        _OUTCOMES + "; MLMD ModelBlessing.blessed",
+        held_by_runs="0 or 1: 1 if blessed models were held back so few runs after a push, "
+        "skipped runs counted, and none was pushed",
+        held_by_hours="0 or 1: so few hours after a push",
+        held_by_weekday="0 or 1: on this day of the week, UTC",
+        held_by_hour="0 or 1: within an hour of this time of the day",
     ),
     *numbers(
         "history",
@@ -156,6 +171,7 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
         values[f"push_rate_{n}"] = ratio(window.count(window.pushed & recent), window.count(recent))
     values["unpushed_streak"] = _streak(rows)
     values.update(_since_push(rows))
+    values.update(_holds(rows))
     values.update(_rhythm(rows))
     values.update(_same_spans(rows))
     values["cost_so_far_ms"] = rows.own.cost_ms
@@ -192,6 +208,87 @@ def _since_push(rows: Rows) -> Mapping[str, FloatArray]:
         "hours_since_push": hours,
         "push_gap_ratio": ratio(runs + 1, np.nan_to_num(gap)),
     }
+
+
+def _holds(rows: Rows) -> Mapping[str, FloatArray]:
+    """1 where blessed models are held back at such a moment, by what that depends on; else 0.
+
+    By the gap since a push: LEAST_HELD were held back at this gap or a longer one, which
+    was shorter than that of any push. By the clock: LEAST_HELD were at this time, and
+    none was pushed.
+    """
+    window, entries = rows.window, rows.entries
+    row, latest = window.row, window.last_pushed
+    held = (window.blessed == 1.0) & (window.outcome == Outcome.UNPUSHED)
+    # The push before each place of the same window.
+    before = np.maximum.accumulate(np.where(window.pushed, np.arange(len(row)), -1))
+    before = np.append(np.int64(-1), before)[:-1]
+    follows = before >= window.start[row]
+    pushes = follows & window.pushed
+    began, order = entries.once("runs", lambda: _runs(entries))
+    gaps = {
+        "runs": (order, order[window.graphlet]),
+        "hours": (began, window.seen("pushed_ms")),
+    }
+    values: dict[str, BoolArray] = {}
+    for name, (start, end) in gaps.items():
+        gap = start[window.graphlet] - end[before]
+        own = start[rows.graphlet] - at(end, latest)
+        shortest = np.full(len(rows), np.inf)
+        np.minimum.at(shortest, row[pushes], gap[pushes])
+        alike = follows & (gap >= own[row]) & (gap < shortest[row])
+        values[f"held_by_{name}"] = window.count(held & alike) >= LEAST_HELD
+    then, now = began[window.graphlet], began[rows.graphlet][row]
+    times = {
+        "weekday": _day_of_week(then) == _day_of_week(now),
+        "hour": _hours_apart(then, now) <= _NEAR_HOURS,
+    }
+    for name, alike in times.items():
+        values[f"held_by_{name}"] = (window.count(held & alike) >= LEAST_HELD) & (
+            window.count(window.pushed & alike) == 0
+        )
+    return {name: np.where(latest >= 0, holds, np.nan) for name, holds in values.items()}
+
+
+def _runs(entries: Entries) -> tuple[IntArray, IntArray]:
+    """When the run of each graphlet began, and how many runs of its pipeline had begun before.
+
+    Skipped runs count, and those that failed early. Without a run the graphlet began
+    with its Trainer; without a pipeline the graphlets of its lane are counted.
+
+    Returns: int64 [n] each, milliseconds, and count.
+    """
+    trace, trainer = entries.trace, entries.graphlets.trainer
+    run, pipeline = trace.run_of_execution, trace.pipeline_of_execution
+    some = np.flatnonzero((run >= 0) & (pipeline >= 0))
+    began_of_run = np.full(len(trace.contexts) + 1, NEVER, np.int64)  # the last for no run
+    np.minimum.at(began_of_run, run[some], trace.executions.create_ms[some])
+    pipeline_of_run = np.full(len(began_of_run), -1, np.int64)
+    pipeline_of_run[run[some]] = pipeline[some]
+
+    began = began_of_run[run[trainer]]
+    began = np.where(began == NEVER, trace.executions.create_ms[trainer], began)
+    runs = np.flatnonzero(pipeline_of_run >= 0)
+    own = pipeline[trainer].astype(np.int64)
+    times = np.unique(np.concatenate([began_of_run[runs], began]))
+    width = len(times) + 1
+    keys = np.sort(pipeline_of_run[runs] * width + np.searchsorted(times, began_of_run[runs]))
+    order = np.searchsorted(keys, own * width + np.searchsorted(times, began))
+    order -= np.searchsorted(keys, own * width)
+    place = np.empty(len(own), np.int64)
+    place[entries.lanes.order] = np.arange(len(own))
+    return began, np.where(own >= 0, order, place - entries.lanes.start[entries.lanes.lane])
+
+
+def _day_of_week(moment_ms: IntArray) -> IntArray:
+    """0 Monday to 6 Sunday, UTC."""
+    return (moment_ms // (24 * _HOUR_MS) + 3) % 7  # 1970-01-01 was a Thursday
+
+
+def _hours_apart(left_ms: IntArray, right_ms: IntArray) -> FloatArray:
+    """How far two times of the day are apart, 0..12 hours."""
+    apart: FloatArray = np.abs(left_ms - right_ms) / _HOUR_MS % 24
+    return np.minimum(apart, 24 - apart)
 
 
 def _rhythm(rows: Rows) -> Mapping[str, FloatArray]:
@@ -236,5 +333,5 @@ GROUP = FeatureGroup(
     "history",
     FEATURES,
     columns,
-    {Stage.INPUT: (PropertyName.PUSHED, PropertyName.EVAL_CONFIG)},
+    {Stage.INPUT: (PropertyName.PUSHED, PropertyName.BLESSED, PropertyName.EVAL_CONFIG)},
 )

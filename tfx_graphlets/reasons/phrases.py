@@ -74,6 +74,10 @@ def _history() -> dict[str, Wording]:
         "push_gap_ratio": Wording(
             _SINCE_PUSH, "the wait since the last push is {} as long as usual between pushes", times
         ),
+        "held_by_runs": _held("so few runs after a push"),
+        "held_by_hours": _held("so few hours after a push"),
+        "held_by_weekday": _held("on this day of the week"),
+        "held_by_hour": _held("at this time of the day"),
         "hours_since_previous": Wording(_RHYTHM, f"{TRAINED} was {{}} ago", hours),
         "rhythm_ratio": Wording(
             _RHYTHM, f"the time since {TRAINED} is {{}} as long as usual", times
@@ -113,6 +117,14 @@ def _history() -> dict[str, Wording]:
     for n in (5, 10, 20):
         words[f"push_rate_{n}"] = share(_OUTCOMES, f"last {n} trained runs", "pushed")
     return words
+
+
+def _held(when: str) -> Wording:
+    return flag(
+        _WITHHELD,
+        f"{when} blessed models have been held back, and none was pushed",
+        f"nothing is known to hold blessed models back {when}",
+    )
 
 
 def _evaluation() -> dict[str, Wording]:

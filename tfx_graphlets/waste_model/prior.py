@@ -1,10 +1,12 @@
-"""Prior: what is known of re-runs before anything was learnt.
+"""Prior: what is known of re-runs and of held pushes before anything was learnt.
 
-Training on exactly the data (and the code, where it is known) of an earlier
-graphlet gives its model again. If that one was not pushed, neither will this
-be; if it was, the verdict is that on a copy of the serving model, which the
-Evaluator's change threshold decides. A forest needs many re-runs to learn this,
-and a pipeline that is watched from its first run on has none to show.
+Training on exactly the data and the code of an earlier graphlet gives its model
+again. If that one was not pushed, neither will this be; if it was, the verdict is
+that on a copy of the serving model, which the Evaluator's change threshold decides.
+And where something holds blessed models back (every third run alone is pushed, at
+most one in a day, only in working hours), it will hold back the next one too. A
+forest needs many such runs to learn this, and a pipeline that is watched from its
+first run on has none to show.
 """
 
 from __future__ import annotations
@@ -14,12 +16,20 @@ from typing import Final
 import numpy as np
 
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.trace.trace import FloatArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 
 # The later one knows more: it knows the code too.
-EXPECTATIONS: Final = ("history.rerun_expected", "code.transform_rerun_expected")
-# A re-run that is not expected to be pushed has so many times lower odds. Of 67 such graphlets
-# of thirteen recorded pipelines 3 were pushed all the same, where code had changed in between.
+EXPECTATIONS: Final = (
+    "history.rerun_expected",
+    "code.transform_rerun_expected",
+    "code.trainer_rerun_expected",
+)
+# Known where the code is known, whether or not such a graphlet came before.
+_OF_CODE: Final = ("code.transform_same_spans", "code.trainer_same_spans")
+HOLDS: Final = tuple(f"history.held_by_{by}" for by in ("runs", "hours", "weekday", "hour"))
+# A re-run that is not expected to be pushed, or a run at a moment of which every push was held
+# back, has so many times lower odds. Of 67 such re-runs of thirteen recorded pipelines 3 were
+# pushed all the same, where code had changed in between; of 58 such moments of 21 pipelines 2.
 ODDS: Final = 1 / 8
 # What a store keeps of a probability. A run that is seen as an earlier one was must get the very
 # score that is remembered of that one: below it a run is skipped, at it it is not.
@@ -27,21 +37,36 @@ DIGITS: Final = 6
 
 
 def with_prior(probability: FloatArray, table: FeatureTable) -> FloatArray:
-    """Probabilities of a push, lowered where a re-run is expected to fail again.
+    """Probabilities of a push, lowered where a re-run is expected to fail again, or it is held.
 
     Args:
       probability: of a forest, float64 [n], 0..1.
       table: the features of the same rows, [n]; without the features of
-        EXPECTATIONS, or where they are missing, nothing changes.
+        EXPECTATIONS and HOLDS, or where they are missing, nothing changes.
 
     Returns:
-      float64 [n], 0..1, rounded to DIGITS; nowhere higher than that, and in the
-      same order among the rows that are lowered and among those that are not.
+      float64 [n], 0..1, rounded to DIGITS; nowhere higher than that, and in the same order
+      among rows that are lowered alike. A re-run that would be held besides is lowered twice.
     """
-    expected = np.full(len(table), np.nan)
+    odds = np.where(_fails_again(table), ODDS, 1.0) * np.where(_is_held(table), ODDS, 1.0)
+    lowered = probability * odds / (1 - probability + probability * odds)
+    return np.asarray(np.where(odds < 1.0, lowered, probability)).round(DIGITS)
+
+
+def _fails_again(table: FeatureTable) -> BoolArray:
+    """True for re-runs that are expected to fail again; other code makes it no re-run."""
+    expected, other_code = np.full(len(table), np.nan), np.zeros(len(table), bool)
     for name in EXPECTATIONS:
-        if name in table.columns:
-            known = table.numbers(name)
-            expected = np.where(np.isnan(known), expected, known)
-    lowered = probability * ODDS / (1 - probability + probability * ODDS)
-    return np.asarray(np.where(expected == 0.0, lowered, probability)).round(DIGITS)
+        known = _numbers(table, name)
+        expected = np.where(np.isnan(known), expected, known)
+    for name, again in zip(_OF_CODE, EXPECTATIONS[1:]):
+        other_code |= ~np.isnan(_numbers(table, name)) & np.isnan(_numbers(table, again))
+    return (expected == 0.0) & ~other_code
+
+
+def _is_held(table: FeatureTable) -> BoolArray:
+    return np.any([_numbers(table, name) == 1.0 for name in HOLDS], axis=0)
+
+
+def _numbers(table: FeatureTable, name: str) -> FloatArray:
+    return table.numbers(name) if name in table.columns else np.full(len(table), np.nan)
