@@ -16,7 +16,7 @@ ROOMS := tests/analysis tests/backtest/test_backtest.py tests/beam/test_dask.py 
   tests/gate tests/golden tests/graphlets/test_segmentation.py tests/graphlets/test_outcome.py \
   tests/kubeflow tests/monitor/test_monitor.py tests/payloads tests/pipelines/test_penguin.py \
   tests/policy tests/reasons tests/rehearsal tests/report tests/stores tests/study/test_study.py \
-  tests/synthetic tests/trace tests/waste_model/test_model.py tests/waste_model/test_training.py
+  tests/supervision tests/synthetic tests/trace tests/waste_model/test_model.py tests/waste_model/test_training.py
 # Gated pipelines in Kubeflow's containers, both ways to compile for it.
 CONTAINERS := tests/kubeflow/test_running.py::test_on_open_source_kfp_both_decisions_occur \
   tests/kubeflow/test_running.py::test_on_vertex_a_run_that_is_not_worth_it_stops_at_the_gate
