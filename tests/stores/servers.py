@@ -57,10 +57,10 @@ def postgresql(tls: Certificates | None = None) -> Iterator[int]:
         )  # fmt: skip
         arguments = ["-D", str(data), "-p", str(port), "-k", "", "-h", "127.0.0.1", "-F"]
         if tls is not None:
-            key = _own(tls.server_key, folder)
+            certificate, key, authority = _own(tls, folder)
             arguments += [
-                "-cssl=on", f"-cssl_cert_file={tls.server}", f"-cssl_key_file={key}",
-                f"-cssl_ca_file={tls.authority}",
+                "-cssl=on", f"-cssl_cert_file={certificate}", f"-cssl_key_file={key}",
+                f"-cssl_ca_file={authority}",
             ]  # fmt: skip
             (data / "pg_hba.conf").write_text(
                 "hostssl all careful_tls all scram-sha-256 clientcert=verify-ca\n"
@@ -98,9 +98,9 @@ def mariadb(tls: Certificates | None = None) -> Iterator[int]:
             "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0",
         ]  # fmt: skip
         if tls is not None:
-            key = _own(tls.server_key, folder)
+            certificate, key, authority = _own(tls, folder)
             arguments += [
-                f"--ssl-ca={tls.authority}", f"--ssl-cert={tls.server}", f"--ssl-key={key}",
+                f"--ssl-ca={authority}", f"--ssl-cert={certificate}", f"--ssl-key={key}",
             ]  # fmt: skip
         with _running(
             [*command, str(program("mariadbd")), *arguments], port, folder, signal.SIGTERM
@@ -108,14 +108,20 @@ def mariadb(tls: Certificates | None = None) -> Iterator[int]:
             yield port
 
 
-def _own(key: Path, folder: Path) -> Path:
-    """A copy of a private key that the server alone may read, as both servers ask."""
-    copy = folder / key.name
-    shutil.copy(key, copy)
+def _own(tls: Certificates, folder: Path) -> list[Path]:
+    """Certificate, key and authority as copies that the server alone may read.
+
+    Both servers ask that of a key; the tests' own folders are closed to other users.
+    """
+    copies = []
     owner = folder.stat()
-    os.chown(copy, owner.st_uid, owner.st_gid)
-    copy.chmod(0o600)
-    return copy
+    for path in (tls.server, tls.server_key, tls.authority):
+        copy = folder / path.name
+        shutil.copy(path, copy)
+        os.chown(copy, owner.st_uid, owner.st_gid)
+        copy.chmod(0o600)
+        copies.append(copy)
+    return copies
 
 
 @contextlib.contextmanager

@@ -41,11 +41,8 @@ AT_ONCE_SECONDS = 5.0
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> certificates.Certificates:
-    """Certificates of this run; the server, which is another user, reads them too."""
-    folder = tmp_path_factory.mktemp("certificates")
-    for one in (folder, *folder.parents[:2]):
-        one.chmod(0o755)
-    return certificates.made_in(folder)
+    """Certificates of this run."""
+    return certificates.made_in(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(

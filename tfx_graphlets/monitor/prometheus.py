@@ -109,13 +109,17 @@ def _of_all(report: MonitorReport, now_ms: int) -> Iterator[_Family]:
     }
     names = ("alarm", "severity", "pipeline", "stage", "gate")
     yield _Family(
-        "alarm", "gauge", "What a person has to look at.",
+        "alarm",
+        "gauge",
+        "What a person has to look at.",
         tuple(("", dict(zip(names, key)), value) for key, value in alarms.items()),
-    )  # fmt: skip
+    )
     yield _Family(
-        "monitored_timestamp_seconds", "gauge", "When these figures were read.",
+        "monitored_timestamp_seconds",
+        "gauge",
+        "When these figures were read.",
         (("", {}, now_ms / 1000),),
-    )  # fmt: skip
+    )
 
 
 def _gate(one: GateReport) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,9 +33,15 @@ _PASSING: Final = {
     "postgresql": ("53300", "55P03", "40P01", "40001", "57P03", "57P01"),
 }
 _PASSING_WORDS: Final = (
-    "deadlock", "too many clients", "too many connections", "remaining connection slots",
-    "lock wait timeout", "is starting up", "is shutting down", "could not serialize",
-)  # fmt: skip
+    "deadlock",
+    "too many clients",
+    "too many connections",
+    "remaining connection slots",
+    "lock wait timeout",
+    "is starting up",
+    "is shutting down",
+    "could not serialize",
+)
 # Codes of a refused user, password, database or right; those of PostgreSQL by their beginnings.
 _REFUSED: Final = ("1044", "1045", "1049", "1142", "1698", "28", "3D", "42501")
 # Codes of a server that has stopped a statement which took too long.
@@ -187,15 +194,22 @@ def _connected(server: Server, silence_seconds: float) -> Any:
         )
     from pg8000.native import Connection
 
-    return Connection(
-        server.user or None,
-        host=server.host,
-        port=server.port,
-        password=server.password,
-        database=server.database,
-        timeout=silence_seconds,
-        ssl_context=tls,  # None: TLS where the server has it
-    )
+    address = (server.host, server.port)
+    # pg8000 leaves a socket of its own open where the server is silent before the login.
+    connection = socket.create_connection(address, server.connect_seconds)
+    try:
+        connection.settimeout(silence_seconds)
+        return Connection(
+            server.user or None,
+            host=server.host,  # the name that a certificate has to be for
+            sock=connection,
+            password=server.password,
+            database=server.database,
+            ssl_context=tls,  # None: TLS where the server has it
+        )
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _code(error: BaseException) -> str:
