@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import re
 import shutil
@@ -233,3 +234,14 @@ def test_no_path_of_a_machine_stands_in_the_repository() -> None:
         if name and path.is_file() and (match := forbidden.search(unpacked(path))):
             found[name] = match[0]
     assert found == {}
+
+
+def test_no_name_that_a_room_gives_late_is_one_of_its_modules() -> None:
+    """Once such a module is imported, it would stand where the name is looked for."""
+    for path in sorted((ROOT / "tfx_graphlets").rglob("__init__.py")):
+        if "def __getattr__" not in path.read_text(encoding="utf-8"):
+            continue
+        room = ".".join(path.parent.relative_to(ROOT).parts)
+        names = set(importlib.import_module(room).__all__)
+        modules = {module.stem for module in path.parent.glob("*.py")}
+        assert names & modules == set(), room

@@ -20,6 +20,9 @@ from tfx_graphlets.vocabulary import Stage
 
 pytestmark = pytest.mark.tfx
 
+# Between what the models say of the two spans: at most 0.52, and at least 0.69.
+BETWEEN = 0.6
+
 
 def staged_pipeline(folder: Path, span: int, thresholds: dict[Stage, float]) -> tfx.dsl.Pipeline:
     """A gate at each stage, which knows the decision of the one before it."""
@@ -78,7 +81,7 @@ def test_a_gate_stops_what_comes_after_its_stage(
     tmp_path: Path, stage: Stage, runs: set[str]
 ) -> None:
     """The gate at a stage skips by its own model, the later gates follow, nothing fails."""
-    tfx.orchestration.LocalDagRunner().run(staged_pipeline(tmp_path, WASTED_SPAN, {stage: 0.5}))
+    tfx.orchestration.LocalDagRunner().run(staged_pipeline(tmp_path, WASTED_SPAN, {stage: BETWEEN}))
     light = LightPipeline(tmp_path)
     [executions] = light.executions()
     assert set(executions.values()) == {"COMPLETE"}
@@ -94,7 +97,7 @@ def test_a_gate_stops_what_comes_after_its_stage(
 
 def test_all_gates_let_a_good_run_through(tmp_path: Path) -> None:
     """Four decisions to proceed, and everything ran."""
-    every = dict.fromkeys(Stage, 0.5)
+    every = dict.fromkeys(Stage, BETWEEN)
     tfx.orchestration.LocalDagRunner().run(staged_pipeline(tmp_path, PUSHED_SPAN, every))
     light = LightPipeline(tmp_path)
     [executions] = light.executions()

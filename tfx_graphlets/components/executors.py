@@ -289,10 +289,12 @@ def collecting_arguments(
     exec_properties: ExecProperties, input_dict: Artifacts, pipeline: str, run: str
 ) -> dict[str, Any]:
     """Arguments of the task ``collect_graphlets`` but for the store: plain values."""
+    from tfx_graphlets.gate.unrecorded import properties_of
+
     return {
         "exec_properties": plain(exec_properties),
         "inputs": {
-            key: [(wired.id, wired.uri, wired.type_name) for wired in found]
+            key: [(one.id, one.uri, one.type_name, properties_of(one)) for one in found]
             for key, found in input_dict.items()
         },
         "pipeline": pipeline,

@@ -47,8 +47,8 @@ _KINDS: Final = {  # of MLMD's message Value
 class Wired(Protocol):
     """What is asked of a TFX artifact.
 
-    One that has an attribute ``mlmd_artifact`` (the MLMD message) also brings
-    its properties.
+    It also brings its properties (see ``properties_of``), if it wraps an MLMD message
+    as ``mlmd_artifact`` or has them as plain ``properties_told``.
     """
 
     id: int
@@ -279,17 +279,27 @@ def _copy_properties(raw: RawTables, original: int, copy: int) -> None:
         )
 
 
-def _add_properties(raw: RawTables, owner: int, artifact: Wired) -> None:
-    """The properties of the MLMD message that the artifact wraps, if it wraps one."""
-    table = _table(raw.artifact_properties)
+def properties_of(artifact: Wired) -> list[tuple[str, bool, int, int | float | str]]:
+    """Name, whether it is custom, PropertyKind and value of what an artifact brings along."""
+    told = getattr(artifact, "properties_told", None)
+    if told is not None:
+        return list(told)
     message = getattr(artifact, "mlmd_artifact", None)
     if message is None:
-        return
-    for is_custom, values in ((False, message.properties), (True, message.custom_properties)):
-        for name in sorted(values):
-            kind, value = _plain(values[name])
-            if kind is not None:
-                table.add(owner, name, is_custom, kind, value)
+        return []
+    return [
+        (name, is_custom, int(kind), value)
+        for is_custom, values in ((False, message.properties), (True, message.custom_properties))
+        for name in sorted(values)
+        for kind, value in (_plain(values[name]),)
+        if kind is not None
+    ]
+
+
+def _add_properties(raw: RawTables, owner: int, artifact: Wired) -> None:
+    table = _table(raw.artifact_properties)
+    for name, is_custom, kind, value in properties_of(artifact):
+        table.add(owner, name, is_custom, kind, value)
 
 
 def _plain(message: Any) -> tuple[int | None, int | float | str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from tfx_graphlets.rehearsal.calibration import Expected, expected_margin
     from tfx_graphlets.rehearsal.demand import Demand, NotCoveredError, Task, demand_of
-    from tfx_graphlets.rehearsal.rehearse import Rehearsed, Split, rehearse, without_label
+    from tfx_graphlets.rehearsal.rehearsed import Rehearsed, Split, rehearse, without_label
     from tfx_graphlets.rehearsal.scouts import Scout, train_scout
     from tfx_graphlets.rehearsal.worth import Mode, Worth, worth_of
 
@@ -25,10 +25,10 @@ _HOME: Final = {
     "NotCoveredError": "demand",
     "Task": "demand",
     "demand_of": "demand",
-    "Rehearsed": "rehearse",
-    "Split": "rehearse",
-    "rehearse": "rehearse",
-    "without_label": "rehearse",
+    "Rehearsed": "rehearsed",
+    "Split": "rehearsed",
+    "rehearse": "rehearsed",
+    "without_label": "rehearsed",
     "Scout": "scouts",
     "train_scout": "scouts",
     "Mode": "worth",

@@ -8,7 +8,7 @@ import dataclasses
 import importlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ class Wired:
     id: int
     uri: str
     type_name: str
+    properties_told: Sequence[tuple[str, bool, int, int | float | str]] = ()
 
 
 def collect_graphlets(arguments: Mapping[str, Any]) -> dict[str, bytes]:
