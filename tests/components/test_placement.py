@@ -13,7 +13,7 @@ from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 
 from tests.components import light_nodes, waste_models
 from tests.components.runs import PIPELINE, LightPipeline
-from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
+from tests.components.waste_models import BETWEEN, PUSHED_SPAN, WASTED_SPAN
 from tfx_graphlets.components.conditions import (
     NestedConditionError,
     UngatedNodeError,
@@ -125,7 +125,7 @@ def staged(folder: Path, span: int, thresholds: dict[Stage, float]) -> tfx.dsl.P
 )
 def test_gates_at_three_stages_nest_and_agree(tmp_path: Path, stage: Stage, runs: set[str]) -> None:
     """Each gate's nodes stand under all gates before it; the first to say no is followed."""
-    tfx.orchestration.LocalDagRunner().run(staged(tmp_path, WASTED_SPAN, {stage: 0.5}))
+    tfx.orchestration.LocalDagRunner().run(staged(tmp_path, WASTED_SPAN, {stage: BETWEEN}))
     light = LightPipeline(tmp_path)
     [executions] = light.executions()
     assert set(executions.values()) == {"COMPLETE"}
@@ -138,7 +138,7 @@ def test_gates_at_three_stages_nest_and_agree(tmp_path: Path, stage: Stage, runs
 
 def test_gates_at_three_stages_let_a_good_run_through(tmp_path: Path) -> None:
     """Three decisions to proceed, and the Pusher under all three conditions ran."""
-    every = dict.fromkeys(Stage, 0.5)
+    every = dict.fromkeys(Stage, BETWEEN)
     tfx.orchestration.LocalDagRunner().run(staged(tmp_path, PUSHED_SPAN, every))
     light = LightPipeline(tmp_path)
     [executions] = light.executions()

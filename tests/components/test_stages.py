@@ -12,16 +12,13 @@ from tfx import v1 as tfx
 
 from tests.components import light_nodes, waste_models
 from tests.components.runs import PIPELINE, LightPipeline
-from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
+from tests.components.waste_models import BETWEEN, PUSHED_SPAN, WASTED_SPAN
 from tfx_graphlets.components.conditions import check_gated, proceed
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.vocabulary import Stage
 
 pytestmark = pytest.mark.tfx
-
-# Between what the models say of the two spans: at most 0.52, and at least 0.69.
-BETWEEN = 0.6
 
 
 def staged_pipeline(folder: Path, span: int, thresholds: dict[Stage, float]) -> tfx.dsl.Pipeline:

@@ -13,6 +13,8 @@ from tfx_graphlets.waste_model import Dataset, WasteModel, train_waste_model
 
 # Spans of light_nodes.LightExampleGen: 1000 bytes and the span's number.
 PUSHED_SPAN, WASTED_SPAN = 1, 90_000
+# A threshold between what the models say of the two: at most 0.52, and at least 0.69.
+BETWEEN = 0.6
 # Thue-Morse: what came before says nothing.
 WASTED = "01101001100101101001"
 

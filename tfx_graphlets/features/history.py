@@ -5,6 +5,7 @@ The paper did not use it: it predicts each graphlet by itself.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -225,23 +226,26 @@ def _holds(rows: Rows) -> Mapping[str, FloatArray]:
     before = np.append(np.int64(-1), before)[:-1]
     follows = before >= window.start[row]
     pushes = follows & window.pushed
-    began, order = entries.once("runs", lambda: _runs(entries))
+    runs = entries.once("runs", lambda: _Runs.of(entries))
+    began, order = runs.began_ms, runs.order
+    # A run that has not begun by the row's moment begins then, for all that is known.
+    now = np.minimum(began[rows.graphlet], rows.moment_ms)
     gaps = {
-        "runs": (order, order[window.graphlet]),
-        "hours": (began, window.seen("pushed_ms")),
+        "runs": (runs.before(rows.graphlet, now), order, order[window.graphlet]),
+        "hours": (now, began, window.seen("pushed_ms")),
     }
     values: dict[str, BoolArray] = {}
-    for name, (start, end) in gaps.items():
+    for name, (present, start, end) in gaps.items():
         gap = start[window.graphlet] - end[before]
-        own = start[rows.graphlet] - at(end, latest)
+        own = present - at(end, latest)
         shortest = np.full(len(rows), np.inf)
         np.minimum.at(shortest, row[pushes], gap[pushes])
         alike = follows & (gap >= own[row]) & (gap < shortest[row])
         values[f"held_by_{name}"] = window.count(held & alike) >= LEAST_HELD
-    then, now = began[window.graphlet], began[rows.graphlet][row]
+    then = began[window.graphlet]
     times = {
-        "weekday": _day_of_week(then) == _day_of_week(now),
-        "hour": _hours_apart(then, now) <= _NEAR_HOURS,
+        "weekday": _day_of_week(then) == _day_of_week(now[row]),
+        "hour": _hours_apart(then, now[row]) <= _NEAR_HOURS,
     }
     for name, alike in times.items():
         values[f"held_by_{name}"] = (window.count(held & alike) >= LEAST_HELD) & (
@@ -250,34 +254,52 @@ def _holds(rows: Rows) -> Mapping[str, FloatArray]:
     return {name: np.where(latest >= 0, holds, np.nan) for name, holds in values.items()}
 
 
-def _runs(entries: Entries) -> tuple[IntArray, IntArray]:
-    """When the run of each graphlet began, and how many runs of its pipeline had begun before.
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Runs:
+    """The runs of graphlets.
 
-    Skipped runs count, and those that failed early. Without a run the graphlet began
-    with its Trainer; without a pipeline the graphlets of its lane are counted.
-
-    Returns: int64 [n] each, milliseconds, and count.
+    Attributes:
+      began_ms: int64 [n], when the run of each graphlet began, milliseconds; without a run,
+        when its Trainer did.
+      order: int64 [n], how many runs of its pipeline had begun before. Skipped runs count,
+        and those that failed early. Without a pipeline the graphlets of its lane count.
     """
-    trace, trainer = entries.trace, entries.graphlets.trainer
-    run, pipeline = trace.run_of_execution, trace.pipeline_of_execution
-    some = np.flatnonzero((run >= 0) & (pipeline >= 0))
-    began_of_run = np.full(len(trace.contexts) + 1, NEVER, np.int64)  # the last for no run
-    np.minimum.at(began_of_run, run[some], trace.executions.create_ms[some])
-    pipeline_of_run = np.full(len(began_of_run), -1, np.int64)
-    pipeline_of_run[run[some]] = pipeline[some]
 
-    began = began_of_run[run[trainer]]
-    began = np.where(began == NEVER, trace.executions.create_ms[trainer], began)
-    runs = np.flatnonzero(pipeline_of_run >= 0)
-    own = pipeline[trainer].astype(np.int64)
-    times = np.unique(np.concatenate([began_of_run[runs], began]))
-    width = len(times) + 1
-    keys = np.sort(pipeline_of_run[runs] * width + np.searchsorted(times, began_of_run[runs]))
-    order = np.searchsorted(keys, own * width + np.searchsorted(times, began))
-    order -= np.searchsorted(keys, own * width)
-    place = np.empty(len(own), np.int64)
-    place[entries.lanes.order] = np.arange(len(own))
-    return began, np.where(own >= 0, order, place - entries.lanes.start[entries.lanes.lane])
+    began_ms: IntArray
+    order: IntArray
+    _pipeline: IntArray  # int64 [n], -1 for none
+    _times: IntArray  # at which any run began, ascending
+    _begun: IntArray  # int64 [runs], pipeline and time of each as one number, ascending
+
+    @classmethod
+    def of(cls, entries: Entries) -> _Runs:
+        """The runs in the trace of some graphlets."""
+        trace, trainer = entries.trace, entries.graphlets.trainer
+        run, pipeline = trace.run_of_execution, trace.pipeline_of_execution
+        some = np.flatnonzero((run >= 0) & (pipeline >= 0))
+        began_of_run = np.full(len(trace.contexts) + 1, NEVER, np.int64)  # the last for no run
+        np.minimum.at(began_of_run, run[some], trace.executions.create_ms[some])
+        pipeline_of_run = np.full(len(began_of_run), -1, np.int64)
+        pipeline_of_run[run[some]] = pipeline[some]
+
+        began = began_of_run[run[trainer]]
+        began = np.where(began == NEVER, trace.executions.create_ms[trainer], began)
+        runs = np.flatnonzero(pipeline_of_run >= 0)
+        times = np.unique(began_of_run[runs])
+        place = np.searchsorted(times, began_of_run[runs])
+        begun = np.sort(pipeline_of_run[runs] * (len(times) + 1) + place)
+        order = np.empty(len(trainer), np.int64)
+        order[entries.lanes.order] = np.arange(len(trainer))
+        order -= entries.lanes.start[entries.lanes.lane]
+        made = cls(began, order, pipeline[trainer].astype(np.int64), times, begun)
+        return dataclasses.replace(made, order=made.before(np.arange(len(trainer)), began))
+
+    def before(self, graphlet: IntArray, moment_ms: IntArray) -> IntArray:
+        """How many runs of the pipelines of graphlets had begun before moments, int64 [k]."""
+        base = self._pipeline[graphlet] * (len(self._times) + 1)
+        place = np.searchsorted(self._times, moment_ms)
+        count = np.searchsorted(self._begun, base + place) - np.searchsorted(self._begun, base)
+        return np.where(base >= 0, count, self.order[graphlet])
 
 
 def _day_of_week(moment_ms: IntArray) -> IntArray:
