@@ -9,8 +9,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import NoReturn
 
 from tfx_graphlets.cli import command, parse, render, values
 from tfx_graphlets.errors import GraphletsError
@@ -21,6 +25,7 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_SKIP = 3
 EXIT_ALARM = 4
+_INSISTS_AFTER_SECONDS = 2.0  # SIGINT, where it was swallowed
 EXIT_INTERRUPTED = 130  # as shells say of SIGINT: 128 + 2
 
 
@@ -36,12 +41,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     options = parse.parser().parse_args(words)
     parse.set_up_logging(options.verbose)
+    with _insisting():
+        try:
+            return _run(options, words)
+        except KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            with contextlib.suppress(OSError):
+                sys.stderr.write("tfx-graphlets: interrupted\n")
+            return EXIT_INTERRUPTED
+
+
+@contextlib.contextmanager
+def _insisting() -> Iterator[None]:
+    """SIGINT is raised again until it has ended the command.
+
+    Libraries that are just being imported, or call back from native code, swallow what is
+    raised in them. Where the program handles SIGINT itself nothing is changed.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+
+    told = sys.unraisablehook
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, _INSISTS_AFTER_SECONDS)
+        raise KeyboardInterrupt
+
+    def swallowed(found: sys.UnraisableHookArgs) -> None:
+        if not issubclass(found.exc_type, KeyboardInterrupt):  # that comes again
+            told(found)
+
+    signal.signal(signal.SIGINT, interrupt)
+    sys.unraisablehook = swallowed
     try:
-        return _run(options, words)
-    except KeyboardInterrupt:
-        with contextlib.suppress(OSError):
-            sys.stderr.write("tfx-graphlets: interrupted\n")
-        return EXIT_INTERRUPTED
+        yield
+    finally:
+        sys.unraisablehook = told
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _run(options: argparse.Namespace, words: Sequence[str]) -> int:

@@ -280,7 +280,12 @@ def train_forest(
             early_stopping="NONE",
             num_threads=1,  # unlike a forest, the trees depend on it; and one is the fastest
         )
-    model = learner.train(columns, verbose=0)
+    try:
+        model = learner.train(columns, verbose=0)
+    except ValueError as error:  # what YDF makes of SIGINT
+        if "interrupted by user" in str(error):
+            raise KeyboardInterrupt from error
+        raise
     model.set_metadata(dataclasses.replace(model.metadata(), owner="", created_date=1, uid=1))
     return Forest.of_model(features, model)
 
