@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 import zlib
 from typing import Any, Final
 
@@ -97,6 +98,21 @@ def as_text(value: str | bytes) -> str:
     "'ti\\ufffdp'"
     """
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def as_message(kind: Any, content: bytes) -> Any:
+    """A message of a protobuf class from its bytes.
+
+    Raises:
+      DecodeError: they are none.
+      ValueError: a part of them is none, of which protobuf 3 only warns.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return kind.FromString(content)
+        except (SystemError, RuntimeWarning) as error:  # the warning, raised in native code
+            raise ValueError(f"not all of it is a {kind.__name__}") from error
 
 
 def enum_name(enum: Any, number: int) -> str:

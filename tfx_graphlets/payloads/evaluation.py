@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tfx_graphlets.payloads.bounds import as_text, left_out
+from tfx_graphlets.payloads.bounds import as_message, as_text, left_out
 from tfx_graphlets.payloads.records import tfrecords
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.payloads.thresholds import (
@@ -235,7 +235,7 @@ def _records(
             continue
         try:
             for record in tfrecords(content):
-                yield _message_classes()[message_name].FromString(record)
+                yield as_message(_message_classes()[message_name], record)
         except (message.DecodeError, ValueError) as error:
             left_out(name, uri, error)
 

@@ -21,6 +21,7 @@ import numpy as np
 from tfx_graphlets.payloads.bounds import (
     MAX_FEATURES,
     MAX_NAME,
+    as_message,
     as_text,
     check_nesting,
     enum_name,
@@ -200,7 +201,7 @@ def _datasets(
     for split, name, content in _split_files(payloads, uri, _STATISTICS_FILES):
         try:
             record = next(tfrecords(content), b"") if name == "stats_tfrecord" else content
-            parsed = statistics_pb2.DatasetFeatureStatisticsList.FromString(record)
+            parsed = as_message(statistics_pb2.DatasetFeatureStatisticsList, record)
             _check_size(parsed)
         except (message.DecodeError, ValueError) as error:
             left_out(name, uri, error)
@@ -241,7 +242,7 @@ def anomalies(payloads: Payloads, uri: str) -> dict[str, SplitAnomalies] | None:
                 check_nesting(content)
                 text_format.Parse(content, found, allow_unknown_field=True)
             else:
-                found.ParseFromString(content)
+                found = as_message(anomalies_pb2.Anomalies, content)
             result[split] = _anomalies(found)
         # Also a name that is no text, or a kind of anomaly that has no name.
         except (message.DecodeError, text_format.ParseError, TypeError, ValueError) as error:
