@@ -236,15 +236,14 @@ def anomalies(payloads: Payloads, uri: str) -> dict[str, SplitAnomalies] | None:
 
     result = {}
     for split, name, content in _split_files(payloads, uri, _ANOMALIES_FILES):
-        found = anomalies_pb2.Anomalies()
         try:
             if name.endswith(".pbtxt"):
                 check_nesting(content)
+                found = anomalies_pb2.Anomalies()
                 text_format.Parse(content, found, allow_unknown_field=True)
             else:
                 found = as_message(anomalies_pb2.Anomalies, content)
             result[split] = _anomalies(found)
-        # Also a name that is no text, or a kind of anomaly that has no name.
         except (message.DecodeError, text_format.ParseError, TypeError, ValueError) as error:
             left_out(name, uri, error)
     return result or None
