@@ -244,7 +244,7 @@ def anomalies(payloads: Payloads, uri: str) -> dict[str, SplitAnomalies] | None:
             else:
                 found = as_message(anomalies_pb2.Anomalies, content)
             result[split] = _anomalies(found)
-        except (message.DecodeError, text_format.ParseError, TypeError, ValueError) as error:
+        except (message.DecodeError, text_format.ParseError, TypeError, ValueError) as error:  # noqa: PERF203
             left_out(name, uri, error)
     return result or None
 
