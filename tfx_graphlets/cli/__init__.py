@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import NoReturn
 
 from tfx_graphlets.cli import command, parse, render, values
@@ -65,7 +65,7 @@ def _insisting() -> Iterator[None]:
         yield
         return
 
-    told = sys.unraisablehook
+    told, shown_uncaught = sys.unraisablehook, sys.excepthook
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         signal.signal(signal.SIGALRM, interrupt)
@@ -76,12 +76,18 @@ def _insisting() -> Iterator[None]:
         if not issubclass(found.exc_type, KeyboardInterrupt):  # that comes again
             told(found)
 
+    def printed(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if not issubclass(kind, KeyboardInterrupt):  # Cython prints what it swallows
+            shown_uncaught(kind, error, trace)
+
     signal.signal(signal.SIGINT, interrupt)
-    sys.unraisablehook = swallowed
+    sys.unraisablehook, sys.excepthook = swallowed, printed
     try:
         yield
     finally:
-        sys.unraisablehook = told
+        sys.unraisablehook, sys.excepthook = told, shown_uncaught
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
