@@ -63,30 +63,6 @@ def belonging_to(
     return _part(trace, kept, pipeline)
 
 
-def roles_lost(
-    whole: Trace, part: Trace, role_of_type: Mapping[str, Role] | None = None
-) -> dict[str, Role]:
-    """Roles of custom classes that a part of a store does not give away, by their full names.
-
-    The role of a class that TFX does not know follows from all its executions in the store. A
-    pusher that shows itself as one elsewhere alone has pushed nothing here, and is left out: by
-    the rules a class that is declared to be a PUSHER has pushed when it is COMPLETE.
-
-    Args:
-      whole: the whole store.
-      part: a part of it.
-      role_of_type: roles that the user gives.
-    """
-    given = roles.present(whole, role_of_type)
-    of_whole = dict(zip(whole.executions.type_names, roles.roles_of_types(whole, given).tolist()))
-    in_part = roles.roles_of_types(part, roles.present(part, given)).tolist()
-    return {
-        name: Role(of_whole[name])
-        for name, role in zip(part.executions.type_names, in_part)
-        if of_whole[name] not in (role, Role.PUSHER)
-    }
-
-
 def _with_followers(graphlets: Graphlets, wanted: BoolArray) -> BoolArray:
     """The graphlets, and those that were warm-started from them, transitively, bool [n]."""
     wanted = wanted.copy()
