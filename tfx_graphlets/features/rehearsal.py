@@ -167,8 +167,10 @@ def past_pairs(rows: Rows, row: int) -> dict[str, list[tuple[float, float]]]:
     by_value, by_change = (
         evaluators.values(name, number).tolist() for name in ("value_margin", "change_margin")
     )
-    for at in np.flatnonzero(number != UNSEEN).tolist():
-        for name, rehearsed in found[at].margins.items():
+    for at, rehearsal in enumerate(found):
+        if rehearsal is None or number[at] == UNSEEN:
+            continue
+        for name, rehearsed in rehearsal.margins.items():
             if name in pairs:
                 real = by_value[at] if name in VALUE_MARGINS else by_change[at]
                 pairs[name].append((rehearsed, real))
