@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Iterable, Iterator
 
@@ -48,6 +49,7 @@ def is_module(name: str) -> bool:
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
+@functools.cache
 def imports_of(path: pathlib.Path) -> list[Import]:
     """Every import in a file, at any depth, each target once, sorted."""
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))

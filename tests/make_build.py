@@ -6,15 +6,15 @@ python -m tests.make_build
 from __future__ import annotations
 
 import pathlib
+import textwrap
 from collections import defaultdict
-from collections.abc import Iterable
 
 from tests.import_graph import PACKAGE, ROOT, arrows, module_name, python_files, unit_of
 
 RUNNER = ROOT / "tests" / "bazel_main.py"
 HEADER = """\
 # Bazel's view of the repository: one py_library per unit of the package, whose deps are the
-# imports that run in it, and one py_test per test file. Written by `make build_file`; a test
+# imports that run in it, and one py_test per test folder. Written by `make build_file`; a test
 # holds it to the source. Python packages from outside come from the environment that runs it.
 # The rules are native ones: beside an empty WORKSPACE, `bazel query //:all` works offline.
 
@@ -41,57 +41,69 @@ def render() -> str:
     units: dict[str, list[pathlib.Path]] = defaultdict(list)
     for path in python_files(PACKAGE, "pipelines"):
         units[str(unit_of(module_name(path)))].append(path)
-    of_tests = python_files("tests")
     blocks = [HEADER]
-    for unit in sorted(units, key=lambda unit: (not unit.startswith(PACKAGE), unit)):
-        paths = units[unit]
-        main = f"{PACKAGE}/__main__.py" if unit == f"{PACKAGE}.__main__" else None
-        kind = "py_binary" if main else "py_library"
-        name = "tfx-graphlets" if main else label(unit)
-        blocks.append(_rule(kind, name, paths, deps=arrows(paths), main=main))
-    support = [path for path in of_tests if not is_test(path) and path != RUNNER]
-    blocks.append(_rule("py_library", "tests", support, deps=arrows(support), testonly=True))
-    for path in of_tests:
+    in_order = sorted(units, key=lambda unit: (not unit.startswith(PACKAGE), unit))
+    blocks.extend(_of_unit(unit, units[unit]) for unit in in_order)
+    support = []
+    folders: dict[str, list[pathlib.Path]] = defaultdict(list)
+    for path in python_files("tests"):
         if is_test(path):
-            name = path.relative_to(ROOT).with_suffix("").as_posix()
-            deps = arrows([path]) | {"tests"}  # conftest.py
-            main = RUNNER.relative_to(ROOT).as_posix()
-            blocks.append(_rule("py_test", name, [path, RUNNER], deps=deps, main=main))
+            folders[path.parent.relative_to(ROOT).as_posix()].append(path)
+        elif path != RUNNER:
+            support.append(path)
+    helpers = 'glob(["tests/**/*.py"], exclude = ["tests/**/test_*.py", "tests/bazel_main.py"])'
+    blocks.append(_rule("py_library", "tests", helpers, arrows(support), testonly="True"))
+    for folder, paths in sorted(folders.items()):
+        files = f"{folder}/test_*.py"
+        runner = RUNNER.relative_to(ROOT).as_posix()
+        blocks.append(
+            _rule(
+                "py_test",
+                f"{folder}/all",
+                f'glob(["{files}"]) + ["{runner}"]',
+                arrows(paths) | {"tests"},  # conftest.py
+                main=f'"{runner}"',
+                args=f'["{files}"]',
+            )
+        )
     return "\n".join(blocks)
 
 
-def _rule(
-    kind: str,
-    name: str,
-    paths: Iterable[pathlib.Path],
-    *,
-    deps: Iterable[str],
-    testonly: bool = False,
-    main: str | None = None,
-) -> str:
-    sources = [path.relative_to(ROOT).as_posix() for path in paths]
-    lines = [f"{kind}(", f'    name = "{name}",']
-    if testonly:
-        lines.append("    testonly = True,")
-    lines.extend(_list("srcs", sources))
-    if main:
-        lines.append(f'    main = "{main}",')
-    if kind == "py_test":
-        lines.append(f'    args = ["{sources[0]}"],')
-    if name == PACKAGE:
-        lines.append(f'    data = ["{PACKAGE}/py.typed"],')
-    elif name.startswith("pipelines/"):
-        lines.append(f'    data = glob(["{name}/**"], exclude = ["**/*.py"]),')
-    lines.extend(_list("deps", sorted(f":{label(unit)}" for unit in deps)))
+def _of_unit(unit: str, paths: list[pathlib.Path]) -> str:
+    """The rule of a module at the top, or of a folder with what is below it."""
+    name = label(unit)
+    first = paths[0].relative_to(ROOT).as_posix()
+    sources = f'["{first}"]'
+    if unit == f"{PACKAGE}.__main__":
+        return _rule("py_binary", "tfx-graphlets", sources, arrows(paths), main=f'"{first}"')
+    if unit == PACKAGE:
+        data = f'["{PACKAGE}/py.typed"]'
+        return _rule("py_library", name, sources, arrows(paths), data=data)
+    folder = unit.replace(".", "/")
+    if "." in unit and (ROOT / folder).is_dir():
+        sources = f'glob(["{folder}/**/*.py"])'
+    if name.startswith("pipelines/"):
+        data = f'glob(["{folder}/**"], exclude = ["**/*.py"])'
+        return _rule("py_library", name, sources, arrows(paths), data=data)
+    return _rule("py_library", name, sources, arrows(paths))
+
+
+def _rule(kind: str, name: str, sources: str, units: set[str], **others: str) -> str:
+    """One rule; what depends on nothing has no deps."""
+    lines = [f"{kind}(", f'    name = "{name}",', f"    srcs = {sources},"]
+    lines.extend(f"    {key} = {value}," for key, value in others.items())
+    if units:
+        deps = ", ".join(f'":{label(unit)}"' for unit in sorted(units, key=label))
+        lines.extend(
+            textwrap.wrap(
+                f"deps = [{deps}],",
+                width=100,
+                initial_indent=" " * 4,
+                subsequent_indent=" " * 12,
+                break_on_hyphens=False,
+            )
+        )
     return "\n".join((*lines, ")", ""))
-
-
-def _list(key: str, values: list[str]) -> list[str]:
-    if not values:
-        return []
-    if len(values) == 1:
-        return [f'    {key} = ["{values[0]}"],']
-    return [f"    {key} = [", *(f'        "{value}",' for value in values), "    ],"]
 
 
 def main() -> None:
