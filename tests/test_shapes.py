@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from tests.import_graph import ROOT
+from tests.named_tests import uncollected, without_function
 from tests.shapes import ALL, markdown
 
-TESTS = sorted({test for shape in ALL for test in shape.tests})
+TESTS = {test for shape in ALL for test in shape.tests}
 
 
 def test_every_shape_that_people_build_has_a_row() -> None:
@@ -20,19 +18,17 @@ def test_every_shape_that_people_build_has_a_row() -> None:
     assert [shape.name for shape in ALL if len(shape.tests) < 2 or not shape.does] == []
 
 
+def test_every_test_that_is_named_exists() -> None:
+    """Its file holds a function of that name."""
+    assert without_function(TESTS) == []
+    assert without_function(["tests/test_shapes.py::test_none"]) != []
+
+
 @pytest.mark.tfx
 @pytest.mark.slow
 def test_pytest_collects_every_test_that_is_named() -> None:
     """With its parameters, where the table names them."""
-    files = sorted({test.partition("::")[0] for test in TESTS})
-    options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *files],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    collected = {line.strip() for line in done.stdout.splitlines()}
-    collected |= {line.partition("[")[0] for line in collected}
-    assert [test for test in TESTS if test not in collected] == [], done.stderr
+    assert uncollected(TESTS) == []
 
 
 def test_the_page_shows_the_table() -> None:

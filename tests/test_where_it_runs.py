@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import subprocess
-import sys
-
 import pytest
 
 from tests.import_graph import ROOT
+from tests.named_tests import uncollected, without_function
 from tests.where_it_runs import BACKENDS, RUNNERS, SCHEMA_NAMES, TABLES, Cell, markdown
 
 CELLS = [
@@ -16,7 +13,7 @@ CELLS = [
     for table in TABLES
     for row, column, cell in table.cells()
 ]
-NODES = sorted({node for table in TABLES for *_, cell in table.cells() for node in cell.tests})
+NODES = {node for table in TABLES for *_, cell in table.cells() for node in cell.tests}
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -35,29 +32,16 @@ def test_the_tables_are_whole() -> None:
     assert len(RUNNERS.rows) == 6
 
 
-@pytest.mark.parametrize("node", NODES)
-def test_the_function_of_every_node_exists(node: str) -> None:
+def test_the_function_of_every_node_exists() -> None:
     """The file holds a test of that name."""
-    file, _, name = node.partition("::")
-    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    functions = {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
-    assert name.partition("[")[0] in functions
+    assert without_function(NODES) == []
 
 
 @pytest.mark.tfx
 @pytest.mark.slow
 def test_pytest_collects_every_node() -> None:
     """With its parameters, where the table names them."""
-    files = sorted({node.partition("::")[0] for node in NODES})
-    options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *files],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    collected = {line.strip() for line in done.stdout.splitlines()}
-    collected |= {line.partition("[")[0] for line in collected}
-    # Where the corpus of stores is not at hand its tests have no parameters.
-    assert [node for node in NODES if node not in collected] == [], done.stderr
+    assert uncollected(NODES) == []
 
 
 def test_the_page_shows_the_tables() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from tests.features.runs import Runs, some
 from tests.strategies import deterministic, pipeline_rows, seeds
 from tfx_graphlets.features import describe
+from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.timeline import decision_moment
 from tfx_graphlets.trace.assembly import RawTables, assemble
@@ -113,3 +114,37 @@ def test_a_trainer_without_a_create_time_is_decided_about_by_its_end(stage: Stag
     assert TODAY_MS < before <= without_create
     # At input the run's other executions tell when it was.
     assert without_any == (before if stage is Stage.INPUT else 0)
+
+
+def without_times_of(runs: Runs, *executions: int) -> Graphlets:
+    """The graphlets, where these executions have neither time."""
+    raw = runs.build.raw()
+    for at in map(raw.execution_id.index, executions):
+        raw.execution_create_ms[at] = raw.execution_update_ms[at] = 0
+    return segment(assemble(raw))
+
+
+def test_a_push_without_a_time_is_no_time_ago() -> None:
+    """The run before has no times at all: it was pushed, nobody knows when."""
+    runs = Runs()
+    runs.build.clock_ms = TODAY_MS
+    runs.run()
+    before = list(runs.build.raw().execution_id)
+    runs.run()
+    row = describe(without_times_of(runs, *before), Stage.PRE).row(1)
+    assert row["history.runs_since_push"] == 0.0
+    assert row["history.hours_since_push"] is None
+
+
+def test_what_has_no_time_is_not_what_came_first() -> None:
+    """At input another execution of the run tells when it was; before a Pusher the Evaluator."""
+    runs = Runs()
+    runs.build.clock_ms = TODAY_MS
+    run = runs.run()
+    raw = runs.build.raw()
+    by_id = dict(zip(raw.execution_id, zip(raw.execution_create_ms, raw.execution_update_ms)))
+    example_gen, statistics_gen, schema_gen = raw.execution_id[:3]
+    graphlets = without_times_of(runs, example_gen, statistics_gen)
+    assert decision_moment(graphlets, Stage.INPUT).tolist() == [by_id[schema_gen][0]]
+    graphlets = without_times_of(runs, run.pusher)
+    assert decision_moment(graphlets, Stage.VALIDATION).tolist() == [by_id[run.evaluator][1]]

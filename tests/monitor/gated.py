@@ -128,7 +128,7 @@ class LivePipeline:
         self.build.execution(
             type_name, inputs={key: [one] for key, one in inputs.items()},
             outputs={puts_out.lower(): [artifact]}, run=run, pipeline=self.pipeline,
-            duration_ms=duration_ms,
+            node=type_name, duration_ms=duration_ms,
         )  # fmt: skip
         return artifact
 

@@ -9,10 +9,11 @@ import pytest
 
 from tests.monitor.gated import HOUR_MS, PUSHER_MS, TRAINER_MS, LivePipeline
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.gate.record import past_decisions
+from tfx_graphlets.gate.record import nodes_to_text, past_decisions
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.monitor import AlarmRules, MonitorReport, monitor
+from tfx_graphlets.policy.decision import NodeDecision
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import ExecutionState, Stage
 
@@ -238,6 +239,16 @@ def test_skips_without_exploration_are_an_alarm() -> None:
     """Nobody would notice missed pushes; with a share they are only few so far."""
     assert names(live("PUSPU", exploration=0.0)) == ["no_exploration"]
     assert names(live("PUSPU", exploration=0.05)) == ["few_explored?"]
+
+
+def test_an_alarm_names_the_trainer_that_it_is_about() -> None:
+    """One gate over two: what is wrong with one of them is not told of the other."""
+    badly = NodeDecision("Trainer", True, False, probability=0.99)
+    unseen = dataclasses.replace(badly, node="Challenger")
+    report = live("PU" * 20, nodes=nodes_to_text([unseen, badly]))
+    found = [alarm for alarm in report.alarms if alarm.gate and alarm.name == "calibration"]
+    assert [alarm.node for alarm in found] == ["Trainer"]
+    assert "ALARM calibration (taxi, pre, WasteGate, Trainer): " in str(report)
 
 
 def test_a_gate_without_a_promise_is_noted() -> None:

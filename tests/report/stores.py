@@ -52,8 +52,12 @@ def two_pipelines() -> Trace:
     return build.trace()
 
 
-def gated() -> Trace:
-    """A run that a gate let train, and one that it skipped; each gate takes 7 ms."""
+def gated(**decided: str) -> Trace:
+    """A run that a gate let train, and one that it skipped; each gate takes 7 ms.
+
+    Args:
+      decided: further properties of both decisions.
+    """
     build = TraceBuilder()
     for run, proceed in (("r0", 1), ("r1", 0)):
         decision = build.artifact(
@@ -64,6 +68,7 @@ def gated() -> Trace:
             probability=0.01,
             threshold=0.3,
             reason=f"Because of {run}.",
+            **decided,
         )
         build.execution(
             "tfx_graphlets.components.waste_gate.WasteGate",

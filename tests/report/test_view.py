@@ -17,6 +17,8 @@ from tests.strategies import deterministic, rows
 from tfx_graphlets.analysis import what_if
 from tfx_graphlets.analysis.prices import Prices
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.gate.record import nodes_to_text
+from tfx_graphlets.policy.decision import NodeDecision
 from tfx_graphlets.report import rows as report_rows
 from tfx_graphlets.report import source as report_source
 from tfx_graphlets.report.graph import Graphs
@@ -150,6 +152,16 @@ def test_what_gates_cost_is_apart() -> None:
     other = of_trace(gated(), pipeline="other")
     assert other["first"]["overhead_ms"] == 0
     assert other["first"]["did_save"] is None
+
+
+def test_a_decision_about_several_trainers_is_one() -> None:
+    """The table has a row of each node; the sums count decisions, skips and gates once."""
+    both = [NodeDecision(node, False, True, 0.01, 0.3) for node in ("left", "right")]
+    view = of_trace(gated(nodes=nodes_to_text(both)))
+    assert column(view, "gates", "node") == ["left", "right"]
+    did = view["first"]["did_save"]
+    assert (did["gates"], did["decisions"], did["skips"]) == (1, 2, 1)
+    assert "by 1 skips in 2 decisions" in summary(view)
 
 
 def test_a_decision_stands_with_its_reason() -> None:

@@ -70,6 +70,7 @@ class Alarm:
       severity: ``alarm``, or ``info`` where nothing is wrong yet.
       message: what is the matter and what to do, as a sentence or two.
       pipeline, stage, gate: which gate; "" where it is about all of them.
+      node: of which Trainer node behind it; "" where it is about all of them.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Alarm:
     pipeline: str = ""
     stage: str = ""
     gate: str = ""
+    node: str = ""
 
 
 def freshness_alarm(freshness: Freshness | None, target: float | None) -> list[Alarm]:

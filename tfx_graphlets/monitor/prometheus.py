@@ -103,16 +103,15 @@ def _of_gates(gates: tuple[GateReport, ...]) -> Iterator[_Family]:
 
 
 def _of_all(report: MonitorReport, now_ms: int) -> Iterator[_Family]:
+    names = ("severity", "pipeline", "stage", "gate", "node")
     alarms = {
-        (alarm.name, alarm.severity, alarm.pipeline, alarm.stage, alarm.gate): 1.0
-        for alarm in report.alarms
+        (alarm.name, *(getattr(alarm, name) for name in names)): 1.0 for alarm in report.alarms
     }
-    names = ("alarm", "severity", "pipeline", "stage", "gate")
     yield _Family(
         "alarm",
         "gauge",
         "What a person has to look at.",
-        tuple(("", dict(zip(names, key)), value) for key, value in alarms.items()),
+        tuple(("", dict(zip(("alarm", *names), key)), value) for key, value in alarms.items()),
     )
     yield _Family(
         "monitored_timestamp_seconds",

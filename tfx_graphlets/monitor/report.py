@@ -186,7 +186,8 @@ class MonitorReport:
         if len(self.pipelines) > 1:
             blocks.append(str(self.overall))
         for alarm in self.alarms:
-            gate = ", ".join(filter(None, (alarm.pipeline, alarm.stage, alarm.gate)))
+            of = (alarm.pipeline, alarm.stage, alarm.gate, alarm.node)
+            gate = ", ".join(filter(None, of))
             about = f" ({gate})" if gate else ""
             blocks.append(f"{alarm.severity.upper()} {alarm.name}{about}: {alarm.message}")
         return "\n".join([*blocks, *self.notes])
@@ -250,7 +251,9 @@ def monitor(
         found += behaviour_alarms(own, report.misses, rules)
         found += silence_alarm(_pushes(graphlets, pipeline, names[3]), now_ms, rules)
         alarms += [
-            dataclasses.replace(alarm, pipeline=pipeline, stage=names[1], gate=names[2])
+            dataclasses.replace(
+                alarm, pipeline=pipeline, stage=names[1], gate=names[2], node=names[3]
+            )
             for alarm in found
         ]
         if target is None:

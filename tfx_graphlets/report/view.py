@@ -22,7 +22,7 @@ from tfx_graphlets.analysis.pipelines import pipeline_tables
 from tfx_graphlets.analysis.prices import MS_PER_HOUR, Prices
 from tfx_graphlets.analysis.tables import share
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.monitor import monitor
+from tfx_graphlets.monitor import MonitorReport, monitor
 from tfx_graphlets.report.rows import rows_of
 from tfx_graphlets.report.source import ReportSource
 from tfx_graphlets.trace.trace import BoolArray
@@ -118,12 +118,12 @@ def view_of(
             needed = f"{what_if.FEWEST_LABELLED} labelled graphlets, pushed and unpushed ones"
             limits = [f"What a gate would have saved is not said: that takes at least {needed}."]
         notes += limits
-    gates = [
-        _with_cost(one, gate, account)
+    reports = [
+        (one, monitor(found, one.graphlets, now_ms=now_ms))
         for one in sources
-        for gate in _gates(one, now_ms)
-        if pipeline in (None, gate["pipeline"])
+        if (found := [said for said in one.decisions if pipeline in (None, said.pipeline)])
     ]
+    gates = [_with_cost(one, gate, account) for one, report in reports for gate in _gates(report)]
     described = [dataclasses.replace(one.described, pipeline=pipeline) for one in sources]
     return {
         "version": VERSION,
@@ -141,7 +141,7 @@ def view_of(
             **_overhead(sources, pipeline, prices),
             "worst": [_worst(row, account) for row in rows[:WORST] if row["wasted_ms"] > 0],
             "would_save": None if saved is None else _saved(saved, account),
-            "did_save": _did_save(gates, account),
+            "did_save": _did_save([report for _, report in reports], account),
         },
         "tables": [
             table.to_dict()
@@ -278,19 +278,16 @@ def _priced(cost_ms: float, account: Account) -> float | None:
     return cost_ms / MS_PER_HOUR * (money / (total / MS_PER_HOUR))
 
 
-def _gates(one: ReportSource, now_ms: int) -> list[dict[str, Any]]:
+def _gates(report: MonitorReport) -> list[dict[str, Any]]:
     """What each gate of a store did, as `monitor` tells it."""
-    if not one.decisions:
-        return []
-    report = monitor(one.decisions, one.graphlets, now_ms=now_ms)
     return [
         {
             **gate.to_dict(),
             "alarms": [
                 alarm.message
                 for alarm in report.alarms
-                if (alarm.pipeline, alarm.stage, alarm.gate)
-                == (gate.pipeline, gate.stage, gate.gate)
+                if (alarm.pipeline, alarm.stage, alarm.gate, alarm.node)
+                == (gate.pipeline, gate.stage, gate.gate, gate.node)
             ],
         }
         for gate in report.pipelines
@@ -306,23 +303,25 @@ def _with_cost(one: ReportSource, gate: Mapping[str, Any], account: Account) -> 
     }
 
 
-def _did_save(found: Sequence[Mapping[str, Any]], account: Account) -> Any:
-    if not found:
+def _did_save(reports: Sequence[MonitorReport], account: Account) -> Any:
+    """What all gates did; a decision counts once, however many Trainer nodes it is about."""
+    if not reports:
         return None
-    savings = [gate["savings"] for gate in found]
-    saved_ms = sum(one["saved_ms"] for one in savings)
-    kept = [gate["freshness"] for gate in found if gate["freshness"] is not None]
-    alone = kept[0] if len(found) == 1 and kept else None
+    every = [report.overall for report in reports]
+    saved_ms = sum(one.savings.saved_ms for one in every)
+    gates = sum(len({(g.pipeline, g.stage, g.gate) for g in one.pipelines}) for one in reports)
+    alone = every[0] if gates == 1 else None
+    kept = None if alone is None else alone.freshness
     return {
-        "gates": len(found),
-        "decisions": sum(gate["decisions"] for gate in found),
-        "skips": sum(gate["skips"] for gate in found),
-        "failed_open": sum(gate["failed_open"] for gate in found),
+        "gates": gates,
+        "decisions": sum(one.decisions for one in every),
+        "skips": sum(one.skips for one in every),
+        "failed_open": sum(one.failed_open for one in every),
         "saved_ms": saved_ms,
         "money": _priced(saved_ms, account),
-        "waste_removed": savings[0]["waste_removed"] if len(found) == 1 else None,
-        "freshness": None if alone is None else alone["value"],
-        "low": None if alone is None else alone["low"],
-        "high": None if alone is None else alone["high"],
-        "missed": None if alone is None else alone["missed"],
+        "waste_removed": None if alone is None else alone.savings.waste_removed,
+        "freshness": None if kept is None else kept.value,
+        "low": None if kept is None else kept.low,
+        "high": None if kept is None else kept.high,
+        "missed": None if kept is None else kept.missed,
     }
