@@ -8,12 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.import_graph import ROOT
-from tfx_graphlets.files import SIGN, replaced_directory, replaced_file
+from tfx_graphlets.files import SIGN, replaced_directory, replaced_file, scratch_directory
 
 
 def holds(folder: Path) -> dict[str, str]:
@@ -76,6 +77,31 @@ def test_drafts_of_processes_that_are_gone_are_removed(tmp_path: Path) -> None:
         f".b{SIGN}{gone.pid}": "another's",
         "a": "new",
     }
+
+
+KILLED_AT_WORK = """
+import os, tempfile
+from tfx_graphlets.files import scratch_directory
+tempfile.tempdir = {folder!r}
+with scratch_directory() as place:
+    (place / "f").write_text("left")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_scratch_directory_is_gone_with_its_block_and_with_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of a killed process goes with the next call; two at once in one process both stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = KILLED_AT_WORK.format(folder=str(tmp_path))
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    [left] = tmp_path.iterdir()
+    with scratch_directory() as one, scratch_directory() as other:
+        (one / "f").write_text("mine")
+        assert {*tmp_path.iterdir()} == {one, other}
+        assert left not in (one, other)
+    assert not [*tmp_path.iterdir()]
 
 
 LOOP = """

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -79,21 +80,48 @@ def replaced_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)  # after an exchange: what was there before
 
 
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """A new directory among the temporary ones, gone with its content when the block ends.
+
+    Those that killed processes of the same user left are removed first.
+
+    Raises:
+      OSError: it cannot be made.
+    """
+    prefix = f"scratch{SIGN}"
+    _remove_left(Path(tempfile.gettempdir()), prefix, own=False)
+    folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}."))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _draft_of(target: Path) -> Path:
     """Name of a draft; drafts of the same target that ended processes left are removed."""
     prefix = f".{target.name}{SIGN}"
-    with contextlib.suppress(OSError):
-        for left in target.parent.iterdir():
-            if left.name.startswith(prefix) and not _is_alive(left.name[len(prefix) :]):
-                if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
-                else:
-                    left.unlink(missing_ok=True)
+    _remove_left(target.parent, prefix, own=True)
     return target.with_name(f"{prefix}{os.getpid()}")
 
 
+def _remove_left(folder: Path, prefix: str, *, own: bool) -> None:
+    """Removes what ended processes left in a folder; ``own``: and this process, from before."""
+    with contextlib.suppress(OSError):
+        for left in folder.iterdir():
+            if not left.name.startswith(prefix):
+                continue
+            process = left.name[len(prefix) :].partition(".")[0]
+            if _is_alive(process) and not (own and process == str(os.getpid())):
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
 def _is_alive(process: str) -> bool:
-    if not process.isdigit() or int(process) == os.getpid():
+    if not process.isdigit():
         return False
     try:
         os.kill(int(process), 0)

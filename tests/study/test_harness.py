@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.study.histories import rows_of, several
-from tests.waste_model.synthetic import coin_flips, history
+from tests.waste_model.synthetic import coin_flips, history, number
 from tfx_graphlets.study.harness import JOINED, LEFT_OUT, OWN, WAYS, Harness
 from tfx_graphlets.study.learners import LEARNERS, Learner
 from tfx_graphlets.study.limits import learning_curve, shuffled_labels
@@ -40,6 +40,18 @@ def test_every_learner_finds_the_signal_in_every_way(learner: str, way: str) -> 
     assert measures.auc_within > 0.85
     assert measures.balanced_accuracy > 0.7
     assert measures.auc_interval[0] <= measures.auc <= measures.auc_interval[1]
+
+
+def test_a_group_of_which_nothing_is_known_says_the_same_of_every_row() -> None:
+    """A forest of no feature knows the share of pushes alone."""
+    dataset = several()
+    blank = number("rehearsal.margin")
+    columns = {blank.name: np.full(len(dataset), np.nan)}
+    table = dataclasses.replace(dataset.table, features=(blank,), columns=columns)
+    harness = Harness(dataclasses.replace(dataset, table=table))
+    known, rows = np.arange(60), np.arange(60, len(harness.dataset))
+    score = harness.score_rows(FOREST, harness.table(), known, rows)
+    assert score.tolist() == [harness.dataset.needed[known].mean()] * len(rows)
 
 
 def test_a_left_out_pipeline_has_no_say_in_its_own_scores() -> None:

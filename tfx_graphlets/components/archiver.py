@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from tfx_graphlets.errors import (
     fault_of,
     in_one_line,
 )
+from tfx_graphlets.files import scratch_directory
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.checks import check_store, given
 from tfx_graphlets.payloads.statistics import Payloads
@@ -232,7 +232,7 @@ def _local_archive(directory: str, *, there: bool) -> Iterator[Path]:
         with local_copy(directory) as copied:
             yield Path(copied)
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_directory() as folder:
         yield Path(folder, "archive")
 
 

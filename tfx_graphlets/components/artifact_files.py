@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from absl import logging
 from tfx.v1.dsl.io import fileio
 
+from tfx_graphlets.files import scratch_directory
 from tfx_graphlets.stores.kubeflow.address import SCHEMES as KFP_SCHEMES
 from tfx_graphlets.stores.uris import SERVER_SCHEMES
 from tfx_graphlets.supervision.parent import Limits, in_thread
@@ -55,14 +55,14 @@ def local_copy(uri: str) -> Iterator[str]:
     if is_local(uri):
         yield uri
         return
-    with tempfile.TemporaryDirectory() as directory:
+    with scratch_directory() as directory:
         for folder, _, names in fileio.walk(uri):
             below = os.path.relpath(_text(folder), uri)
             Path(directory, below).mkdir(parents=True, exist_ok=True)
             for name in map(_text, names):
                 with fileio.open(_below(_text(folder), name), "rb") as source:
                     Path(directory, below, name).write_bytes(source.read())
-        yield directory
+        yield str(directory)
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def local_target(uri: str) -> Iterator[str]:
     if is_local(uri):
         yield uri
         return
-    with tempfile.TemporaryDirectory() as directory:
+    with scratch_directory() as directory:
         place = Path(directory, "content")
         yield str(place)
         files = sorted(path for path in place.rglob("*") if path.is_file())

@@ -132,7 +132,9 @@ class Harness:
         if len(known) < MIN_ROWS or _of_each(pushed) < MIN_OF_EACH:
             return np.full(len(rows), np.nan)
         trained = learner.train(table.take(known), pushed, self._seed)
-        return trained.predict(table.take(rows))
+        score = trained.predict(table.take(rows))
+        # A forest of a group of which nothing is known has no feature, and knows of no row.
+        return score if len(score) else np.full(len(rows), pushed.mean())
 
     def table(self, groups: tuple[str, ...] | None = None) -> FeatureTable:
         """The features of some groups; None: all."""

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Union
 
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, MissingDependencyError
 from tfx_graphlets.features.table import Feature, FeatureKind, FeatureTable
+from tfx_graphlets.files import scratch_directory
 from tfx_graphlets.trace.trace import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -374,8 +373,8 @@ def _files(model: ydf.RandomForestModel) -> dict[str, bytes]:
         "data_spec.pb": data_spec_pb2.DataSpecification,
         "header.pb": abstract_model_pb2.AbstractModel,
     }
-    with tempfile.TemporaryDirectory() as directory:
-        place = Path(directory) / "forest"
+    with scratch_directory() as directory:
+        place = directory / "forest"
         model.save(str(place))
         files = {path.name: path.read_bytes() for path in sorted(place.iterdir())}
     for name, message in messages.items():
@@ -386,12 +385,12 @@ def _files(model: ydf.RandomForestModel) -> dict[str, bytes]:
 
 def _load(files: Mapping[str, bytes]) -> ydf.RandomForestModel:
     ydf = _ydf()
-    with tempfile.TemporaryDirectory() as directory:
+    with scratch_directory() as directory:
         for name, content in files.items():
-            (Path(directory) / name).write_bytes(content)
+            (directory / name).write_bytes(content)
         level = ydf.verbose(0)  # from 0.16 on it prints where it loads from, on standard output
         try:
-            return ydf.load_model(directory)
+            return ydf.load_model(str(directory))
         except Exception as error:  # ydf raises whatever its C++ side reports
             raise InvalidArgumentError(
                 "files", sorted(files), f"ydf cannot load this forest: {error}"

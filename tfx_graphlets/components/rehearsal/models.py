@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from tfx.types import standard_artifacts
 from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
+from tfx_graphlets.files import scratch_directory
 from tfx_graphlets.rehearsal import Demand, NotCoveredError
 from tfx_graphlets.trace.trace import FloatArray
 
@@ -90,7 +90,7 @@ def probe(
         properties["module_path"], wheels = udf_utils.decode_user_module_key(
             str(properties["module_path"])
         )
-    with tempfile.TemporaryDirectory() as folder, udf_utils.TempPipInstallContext(wheels):
+    with scratch_directory() as folder, udf_utils.TempPipInstallContext(wheels):
         outputs = {}
         for key, kind in (
             ("model", standard_artifacts.Model),
