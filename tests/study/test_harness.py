@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.study.histories import rows_of, several
-from tests.waste_model.synthetic import coin_flips, history, number
+from tests.waste_model.synthetic import coin_flips, history
+from tests.waste_model.synthetic import number as declared
 from tfx_graphlets.study.harness import JOINED, LEFT_OUT, OWN, WAYS, Harness
 from tfx_graphlets.study.learners import LEARNERS, Learner
 from tfx_graphlets.study.limits import learning_curve, shuffled_labels
@@ -45,7 +46,7 @@ def test_every_learner_finds_the_signal_in_every_way(learner: str, way: str) -> 
 def test_a_group_of_which_nothing_is_known_says_the_same_of_every_row() -> None:
     """A forest of no feature knows the share of pushes alone."""
     dataset = several()
-    blank = number("rehearsal.margin")
+    blank = declared("rehearsal.margin")
     columns = {blank.name: np.full(len(dataset), np.nan)}
     table = dataclasses.replace(dataset.table, features=(blank,), columns=columns)
     harness = Harness(dataclasses.replace(dataset, table=table))
