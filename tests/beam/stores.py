@@ -31,6 +31,35 @@ def train(build: TraceBuilder, pipeline: str | None, *inputs: int, run: str = "1
     )
 
 
+def with_own_pushers(path: Path) -> Path:
+    """Two pipelines of six runs: ``acme.Ship`` deploys, a mirror copies, a Pusher pushes half.
+
+    What ``acme.Ship`` puts out says ``pushed`` in the first run of ``p`` alone; ``acme.Mirror``
+    puts out a PushedModel that never does.
+    """
+    build = TraceBuilder()
+    for pipeline in ("p", "q"):
+        for number in range(6):
+            where = {"pipeline": pipeline, "run": f"{pipeline}-{number}"}
+            data, model = build.artifact("Examples"), build.artifact("Model")
+            build.execution("CsvExampleGen", outputs={"examples": [data]}, **where)
+            build.execution(
+                "Trainer", inputs={"examples": [data]}, outputs={"model": [model]}, **where
+            )
+            said = {"pushed": 0} if (pipeline, number) == ("p", 0) else {}
+            for kind, node, put_out in (
+                ("acme.Ship", "ship", build.artifact("String", **said)),
+                ("acme.Mirror", "mirror", build.artifact("PushedModel")),
+                ("Pusher", "canary", build.artifact("PushedModel", pushed=number % 2)),
+            ):
+                if (pipeline, kind) != ("q", "Pusher"):
+                    build.execution(
+                        kind, inputs={"model": [model]}, outputs={"out": [put_out]},
+                        node=f"{pipeline}.{node}", **where,
+                    )  # fmt: skip
+    return write_store(path, build.raw())
+
+
 def with_a_custom_trainer(path: Path) -> Path:
     """Two pipelines of one custom class, which shows in one of them alone that it trains."""
     build = TraceBuilder()

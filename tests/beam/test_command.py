@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.beam.stores import many_pipelines
+from tests.beam.stores import many_pipelines, with_own_pushers
 from tests.beam.tables import assert_same, described_at_once, written
 from tests.import_graph import ROOT
 from tfx_graphlets.beam import files
 from tfx_graphlets.beam.command import main
 from tfx_graphlets.beam.failures import PartFailedError, reason_of
 from tfx_graphlets.errors import StoreNotFoundError
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.features import describe
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.vocabulary import Role, Stage
 
 
 def test_the_command_writes_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,6 +32,20 @@ def test_the_command_writes_the_table(tmp_path: Path, capsys: pytest.CaptureFixt
     assert f"{expected.num_rows} graphlets" in capsys.readouterr().out
     assert main([*arguments, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"] == expected.num_rows
+
+
+def test_roles_and_pushers_are_those_of_segment(tmp_path: Path) -> None:
+    """``--role`` and ``--pusher``; a role that is none is wrong usage."""
+    store = with_own_pushers(tmp_path / "store.sqlite")
+    arguments = [str(store), "--stage", "pre", "--output", str(tmp_path / "t")]
+    assert main([*arguments, "--role", "Ship=pusher", "--pusher", "acme.Ship"]) == 0
+    with open_store(store) as opened:
+        whole = segment(
+            opened.read_trace(), role_of_type={"Ship": Role.PUSHER}, pushers=["acme.Ship"]
+        )
+    assert_same(written(tmp_path / "t"), describe(whole, Stage.PRE).to_arrow())
+    with pytest.raises(SystemExit, match="2"):
+        main([*arguments, "--role", "Ship=captain"])
 
 
 def test_a_job_that_fails_says_why_in_one_line(

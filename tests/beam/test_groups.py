@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow
 import pytest
 from hypothesis import given, settings
 
-from tests.beam.stores import many_pipelines, train, with_a_custom_trainer
+from tests.beam.stores import many_pipelines, train, with_a_custom_trainer, with_own_pushers
 from tests.beam.tables import assert_same, described_at_once, described_in_groups
 from tests.corpus import needs_corpus, public_stores, real_runs
 from tests.stores.mlmd_files import write_store
 from tests.strategies import arbitrary_rows, deterministic, pipeline_rows, with_unrelated
+from tfx_graphlets.analysis.corpus import describe_trace
+from tfx_graphlets.beam import steps
 from tfx_graphlets.beam.groups import groups_of_store
 from tfx_graphlets.errors import (
     EmptyStoreError,
     InvalidArgumentError,
     StoreNotFoundError,
 )
+from tfx_graphlets.features import describe
+from tfx_graphlets.graphlets.roles import Declared
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.stores.archive.archive import update_archive
+from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import RawTables
 from tfx_graphlets.vocabulary import Role, Stage
@@ -120,9 +129,55 @@ def test_roles_that_are_given_go_with_every_group(tmp_path: Path) -> None:
     """As for segment; a type that the store does not hold is refused."""
     path = str(with_a_custom_trainer(tmp_path / "s.sqlite"))
     groups = groups_of_store(path, max_executions=1, role_of_type={"Fit": Role.CUSTOM})
-    assert [dict(group.roles)["acme.Fit"] for group in groups] == [Role.CUSTOM, Role.CUSTOM]
+    assert [group.classes.role["acme.Fit"] for group in groups] == [Role.CUSTOM, Role.CUSTOM]
     with pytest.raises(InvalidArgumentError, match="Other"):
         groups_of_store(path, role_of_type={"Other": Role.TRAINER})
+
+
+@pytest.mark.parametrize("pushers", [None, ["canary"], ["acme.Ship", "canary"], ["Mirror"]])
+@pytest.mark.parametrize(
+    "role_of_type", [{}, {"Ship": Role.PUSHER}, {"Ship": Role.PUSHER, "acme.Mirror": Role.PUSHER}]
+)
+def test_pushers_that_are_given_push_as_in_the_whole_store(
+    role_of_type: Mapping[str, Role], pushers: list[str] | None, tmp_path: Path
+) -> None:
+    """Whether a class says ``pushed`` is asked of the store, and one group may lack a pusher."""
+    path = with_own_pushers(tmp_path / "s.sqlite")
+    if "Ship" not in role_of_type and pushers and "acme.Ship" in pushers:
+        with pytest.raises(InvalidArgumentError, match=r"acme\.Ship"):
+            groups_of_store(str(path), role_of_type=role_of_type, pushers=pushers)
+        return
+    with open_store(path) as store:
+        whole = segment(store.read_trace(), role_of_type=role_of_type, pushers=pushers)
+    groups = groups_of_store(
+        str(path), max_executions=1, role_of_type=role_of_type, pushers=pushers
+    )
+    parts = [steps.Cut()(group, steps.Read()(group, None)) for group in groups]
+    assert len(parts) == 2
+    found = {
+        trainer: outcome
+        for part in parts
+        for trainer, outcome in zip(part.trainer_id.tolist(), part.outcome.tolist())
+    }
+    assert found == dict(zip(whole.trainer_id.tolist(), whole.outcome.tolist()))
+    at_once = describe(whole, Stage.VALIDATION).to_arrow()
+    sharded = describe_trace(
+        whole.trace, Stage.VALIDATION, max_executions=1, role_of_type=role_of_type, pushers=pushers
+    )
+    assert_same(sharded.to_arrow(), at_once)
+    in_groups = [steps.DescribeAt(Stage.VALIDATION)(groups[0], part).to_arrow() for part in parts]
+    assert_same(pyarrow.concat_tables(in_groups), at_once)
+
+
+def test_an_archive_declares_for_its_groups_too(tmp_path: Path) -> None:
+    """Roles and pushers that it keeps count for whoever reads it."""
+    path = with_own_pushers(tmp_path / "s.sqlite")
+    declared = Declared.of({"Ship": Role.PUSHER}, ["canary"])
+    with open_store(path) as store:
+        update_archive(store, store.payloads, tmp_path / "kept", created_ms=1, declared=declared)
+    (group, *_) = groups_of_store(str(tmp_path / "kept"), max_executions=1)
+    assert group.classes.role["acme.Ship"] is Role.PUSHER
+    assert group.pushers == ("canary",)
 
 
 def test_a_store_that_is_not_there_is_told_before_a_job_begins(tmp_path: Path) -> None:

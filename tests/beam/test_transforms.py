@@ -13,7 +13,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that
 
-from tests.beam.stores import many_pipelines
+from tests.beam.stores import many_pipelines, with_own_pushers
 from tests.beam.tables import assert_same, described_at_once, written
 from tests.corpus import needs_corpus, real_runs
 from tfx_graphlets.analysis.corpus import describe_trace
@@ -32,7 +32,7 @@ from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model import load_waste_model, train_waste_model
 from tfx_graphlets.waste_model.dataset import Dataset
 
@@ -150,6 +150,24 @@ def test_a_model_of_another_stage_is_refused_before_the_job(
         StoreToParquet(store, Stage.INPUT, tmp_path / "t", model=model)
     with pytest.raises(ModelFormatError):
         Score(tmp_path)
+
+
+def test_a_model_brings_the_roles_and_pushers_that_it_was_trained_with(tmp_path: Path) -> None:
+    """Others are refused before the job."""
+    path = with_own_pushers(tmp_path / "s.sqlite")
+    roles = {"Ship": Role.PUSHER}
+    with open_store(path) as opened:
+        graphlets = segment(opened.read_trace(), role_of_type=roles, pushers=["canary", "ship"])
+        assert (int(graphlets.pushed.sum()), len(graphlets)) == (3, 12)
+        dataset = Dataset.describe(graphlets, Stage.PRE, None, "store")
+    train_waste_model(dataset, Stage.PRE, 0.9, 0).save(tmp_path / "model")
+    write = StoreToParquet(path, Stage.PRE, tmp_path / "t", model=tmp_path / "model")
+    assert write.groups[0].pushers == ("canary", "ship")
+    assert write.groups[0].classes.role["acme.Ship"] is Role.PUSHER
+    with pytest.raises(InvalidArgumentError, match="trained with roles: Ship=pusher"):
+        StoreToParquet(
+            path, Stage.PRE, tmp_path / "t", model=tmp_path / "model", role_of_type=roles
+        )
 
 
 def test_a_model_that_changed_since_fails_the_job(store: Path, model: Path, tmp_path: Path) -> None:

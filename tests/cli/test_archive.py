@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.beam.stores import with_a_custom_trainer
 from tests.cli.test_cli import run
 from tests.stores.mlmd_files import write_store
 from tfx_graphlets.stores.archive.format import Manifest
@@ -53,3 +54,19 @@ def test_an_archive_is_replaced_or_merged_if_asked(
     words = ("archive", store_of(tmp_path, 1), "--output", str(copy))
     assert run(capsys, *words, "--replace")[0] == 0
     assert Manifest.read(copy, "copy").counts["executions"] == 1
+
+
+def test_a_role_that_only_other_pipelines_show_is_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A class that has failed in the archived pipeline is a Trainer by what it did elsewhere."""
+    store, copy = str(with_a_custom_trainer(tmp_path / "s.sqlite")), str(tmp_path / "copy")
+    words = ("archive", store, "--output", copy, "--pipeline", "q")
+    code, _, err = run(capsys, *words)
+    assert (code, "declare it: --role acme.Fit=trainer" in err) == (0, True)
+    assert json.loads(run(capsys, "segment", copy, "--format", "json")[1]) == []
+    code, _, err = run(capsys, *words, "--replace", "--role", "acme.Fit=trainer")
+    assert (code, err) == (0, "")
+    whole = run(capsys, "segment", store, "--pipeline", "q", "--format", "json")[1]
+    assert run(capsys, "segment", copy, "--format", "json")[1] == whole
+    assert len(json.loads(whole)) == 1

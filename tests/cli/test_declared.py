@@ -143,7 +143,7 @@ def test_the_pushers_that_count_are_kept_too(
 def test_one_of_several_stores_may_lack_a_class(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A name that none of them knows is a slip of the pen."""
+    """A name that none of them knows is a slip of the pen; in a model's it is told."""
     build = TraceBuilder()
     build.execution("Trainer", outputs={"model": [build.artifact("Model")]})
     other = str(write_store(tmp_path / "other.sqlite", build.raw()))
@@ -152,6 +152,9 @@ def test_one_of_several_stores_may_lack_a_class(
     assert run(capsys, *words)[0] == 0
     code, _, err = run(capsys, *words, "--role", "nobody=tuner")
     assert (code, "'nobody'" in err) == (1, True)
+    assert run(capsys, "evaluate", place, store, other)[2] == ""
+    err = run(capsys, "evaluate", place, other)[2]
+    assert "the waste model was trained with fit, release, which no store here knows" in err
 
 
 @pytest.mark.parametrize(

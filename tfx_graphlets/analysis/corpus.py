@@ -19,8 +19,9 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import all_features, describe, properties_read
 from tfx_graphlets.features.executions import READ_TYPES
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.graphlets import roles
+from tfx_graphlets.graphlets import pushers as pushing
 from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores.selection import Columns
@@ -152,6 +153,7 @@ def describe_trace(
     max_executions: int = MAX_EXECUTIONS,
     payloads: Payloads | None = None,
     role_of_type: Mapping[str, Role] | None = None,
+    pushers: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> FeatureTable:
     """Features of all graphlets of a trace.
@@ -165,22 +167,23 @@ def describe_trace(
       processes: how many work at the same time; above 1 they are forked.
       max_executions: about how many executions are worked on at once in each.
       payloads: where statistics, schemas and metrics are.
-      role_of_type: as for ``segment``.
+      role_of_type, pushers: as for ``segment``.
       progress: told of the shards' numbers and their count; hands them on.
 
     Returns:
       One row per graphlet, in ascending id of the Trainer.
 
     Raises:
-      InvalidArgumentError: ``processes`` or ``max_executions`` is below 1, or a role is given to a
-        type that is not in the trace.
+      InvalidArgumentError: ``processes`` or ``max_executions`` is below 1, a role is given to a
+        type that is not in the trace, or ``pushers`` names one that is not.
     """
     if processes < 1:
         raise InvalidArgumentError("processes", processes, "it must be 1 or more")
     if max_executions < 1:
         raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
     trace = without_gates(trace)
-    work = _Work.of(trace, stage, max_executions, processes, payloads, role_of_type)
+    declared = Declared.of(role_of_type, pushers)
+    work = _Work.of(trace, stage, max_executions, processes, payloads, declared)
     numbers: Iterable[int] = range(len(work.shards))
     if progress is not None:
         numbers = progress(numbers, len(work.shards))
@@ -208,11 +211,12 @@ class _Work:
         shards: Shards,
         stage: Stage,
         payloads: Payloads | None,
-        role_of_type: Mapping[str, Role],
+        classes: pushing.Classes,
+        counting: Collection[str] | None,
         trainer: IntArray,
     ) -> None:
         self.shards, self.stage, self.payloads = shards, stage, payloads
-        self.role_of_type, self.trainer = role_of_type, trainer
+        self.classes, self.counting, self.trainer = classes, counting, trainer
         self.features = all_features(stage)
         self.numbers = [f for f in self.features if f.kind is FeatureKind.NUMBER]
         size = max(len(self.numbers) * len(trainer), 1)
@@ -231,20 +235,18 @@ class _Work:
         max_executions: int,
         processes: int,
         payloads: Payloads | None,
-        role_of_type: Mapping[str, Role] | None,
+        declared: Declared,
     ) -> _Work:
-        # Roles of custom classes come from the whole trace, not from a shard.
-        of_type = roles.roles_of_types(trace, role_of_type)
-        executions = trace.executions
-        role = of_type[executions.type]
+        classes = pushing.Classes.of(trace, declared.role_of_type)
+        executions, role = trace.executions, classes.roles_in(trace)
+        pushing.counted(trace, role, declared.pushers)  # refuses a name that no pusher has
         trainer = np.flatnonzero(
             (role == Role.TRAINER) & (executions.state != ExecutionState.CACHED)
         )
-        names = {name: Role(int(r)) for name, r in zip(executions.type_names, of_type)}
         # Small shards keep all processes busy to the end.
         even = -(-len(executions) // (4 * processes)) if processes > 1 else max_executions
         shards = Shards(trace, max_executions=max(1, min(max_executions, even)))
-        return cls(shards, stage, payloads, names, trainer)
+        return cls(shards, stage, payloads, classes, declared.pushers, trainer)
 
     def column(self, feature: Feature) -> FloatArray:
         """The column of a number."""
@@ -253,7 +255,9 @@ class _Work:
 
     def describe(self, number: int) -> _Names:
         """Puts the numbers of one shard into the table; returns its categories."""
-        graphlets = segment(self.shards[number], role_of_type=self.role_of_type)
+        shard = self.shards[number]
+        there = pushing.present(shard, self.classes.roles_in(shard), self.counting)
+        graphlets = segment(shard, pushers=there, classes=self.classes)
         table = describe(graphlets, self.stage, payloads=self.payloads)
         position = self.shards.executions(number)[graphlets.trainer]
         rows = np.searchsorted(self.trainer, position)

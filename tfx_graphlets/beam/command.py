@@ -16,7 +16,7 @@ from tfx_graphlets.beam import files
 from tfx_graphlets.beam.failures import reason_of
 from tfx_graphlets.beam.files import TableOfFiles
 from tfx_graphlets.beam.transforms import StoreToParquet
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import Role, Stage
 
 FAILURE: Final = 1
 
@@ -64,6 +64,8 @@ def run(options: argparse.Namespace, beam_options: Sequence[str]) -> TableOfFile
         options.output,
         model=options.model,
         max_executions=options.max_executions,
+        role_of_type=dict(options.role),
+        pushers=options.pusher or None,
     )
     pipeline = apache_beam.Pipeline(options=PipelineOptions(list(beam_options)))
     _ = pipeline | write
@@ -77,6 +79,14 @@ def run(options: argparse.Namespace, beam_options: Sequence[str]) -> TableOfFile
 
 def _say(text: str, *, to_error: bool = False) -> None:
     print(text, file=sys.stderr if to_error else sys.stdout)
+
+
+def _role_of_type(text: str) -> tuple[str, Role]:
+    name, _, role = text.rpartition("=")
+    if not name or role.upper() not in Role.__members__:
+        known = ", ".join(one.name.lower() for one in Role)
+        raise argparse.ArgumentTypeError(f"{text!r} is not TYPE=ROLE; roles are {known}")
+    return name, Role[role.upper()]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,6 +119,21 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="about how many executions are one element (default: by the size of the store)",
+    )
+    parser.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        type=_role_of_type,
+        metavar="TYPE=ROLE",
+        help="role of a custom execution type, for example MyFit=trainer; may be repeated",
+    )
+    parser.add_argument(
+        "--pusher",
+        action="append",
+        default=[],
+        metavar="NODE|TYPE",
+        help="a pusher that counts, by its node's id or its type (default: all); may be repeated",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the summary")
     return parser

@@ -10,16 +10,18 @@ put together again up to a size that makes opening and seeking cheap.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pushers import Classes, counted
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.stores import uris as connection
+from tfx_graphlets.stores.declared import declared_by, declared_in
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.partition import Shards
@@ -32,13 +34,18 @@ _FEWEST_EXECUTIONS: Final = 25_000  # some tens of pipelines, some seconds of wo
 _MOST_EXECUTIONS: Final = 250_000  # some hundred megabytes
 _GROUPS: Final = 32
 
-# What tells which pipelines belong together, and the roles of custom classes.
+# What tells which pipelines belong together, and what custom classes are.
+_PROPERTIES: Final = (PropertyName.INPUT_FINGERPRINT, PropertyName.PUSHED)
 _COLUMNS: Final = Columns(
     uris=False,
     event_times=False,
     event_keys=frozenset(),
     context_types=frozenset(vocabulary.PIPELINE_CONTEXTS),
     attributions=False,
+)
+_WITH_NODES: Final = dataclasses.replace(
+    _COLUMNS,
+    context_types=frozenset((*vocabulary.PIPELINE_CONTEXTS, *vocabulary.NODE_CONTEXTS)),
 )
 
 
@@ -53,7 +60,8 @@ class Group:
       pipelines: names of pipeline contexts, sorted.
       others: whether executions without a pipeline context belong to it.
       executions: number of its executions.
-      roles: pairs of an execution type of the store and its role.
+      classes: what the whole store tells of its execution types.
+      pushers: names of the pushers that count, of which the group may hold some; None for all.
     """
 
     store: str
@@ -62,7 +70,8 @@ class Group:
     pipelines: tuple[str, ...]
     others: bool
     executions: int
-    roles: tuple[tuple[str, int], ...]
+    classes: Classes
+    pushers: tuple[str, ...] | None = None
 
     @property
     def part(self) -> str:
@@ -75,6 +84,7 @@ def groups_of_store(
     *,
     max_executions: int | None = None,
     role_of_type: Mapping[str, Role] | None = None,
+    pushers: Collection[str] | None = None,
 ) -> tuple[Group, ...]:
     """Divides a store into groups of pipelines that know nothing of each other.
 
@@ -87,14 +97,15 @@ def groups_of_store(
       max_executions: most executions in a group, unless pipelines that belong
         together have more; by default a 32nd of the store, but 25,000 to
         250,000. With more than 16 workers give less.
-      role_of_type: as for ``segment``.
+      role_of_type, pushers: as for ``segment``; an archive may declare others besides.
 
     Returns:
       The groups, of about equal size, the first pipelines first.
 
     Raises:
       InvalidArgumentError: ``max_executions`` is below 1, ``store`` holds a
-        password, or a role is given to a type that is not in the store.
+        password, a role or a pusher is named that is not in the store, or the store declares
+        others.
       StoreError: the store cannot be read, or holds no execution.
     """
     if max_executions is not None and max_executions < 1:
@@ -107,15 +118,21 @@ def groups_of_store(
             f"{connection.PASSWORD_VARIABLE} for the job and on every worker",
         )
     with open_store(store) as opened:
-        trace = opened.read_trace(properties=[PropertyName.INPUT_FINGERPRINT], columns=_COLUMNS)
-    of_type = roles.roles_of_types(without_gates(trace), role_of_type)
-    role = tuple((name, int(of)) for name, of in zip(trace.executions.type_names, of_type))
+        given = Declared.of(role_of_type, pushers)
+        by_name = declared_by(opened, given).pushers is not None
+        trace = opened.read_trace(
+            properties=_PROPERTIES, columns=_WITH_NODES if by_name else _COLUMNS
+        )
+        plain = without_gates(trace)
+        declared = declared_in(plain, opened, given)
+    classes = Classes.of(plain, declared.role_of_type)
+    counted(plain, classes.roles_in(plain), declared.pushers)  # refuses a name that no pusher has
     if max_executions is None:
         share = len(trace.executions) // _GROUPS
         max_executions = min(max(share, _FEWEST_EXECUTIONS), _MOST_EXECUTIONS)
     drafts = list(_divided(trace, max_executions))
     return tuple(
-        Group(store, number, len(drafts), names, others, size, role)
+        Group(store, number, len(drafts), names, others, size, classes, declared.pushers)
         for number, (names, others, size) in enumerate(drafts)
     )
 

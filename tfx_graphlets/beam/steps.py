@@ -16,11 +16,12 @@ from tfx_graphlets.features import describe, properties_read
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.pushers import present
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.trace import Trace
-from tfx_graphlets.vocabulary import Role, Stage
+from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import load_waste_model
 from tfx_graphlets.waste_model.model import WasteModel
 
@@ -66,14 +67,13 @@ class Read:
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """Cuts a trace into graphlets, with the roles of the whole store."""
+    """Cuts a trace into graphlets, with the roles and the pushers of the whole store."""
 
     def __call__(self, group: Group, value: Trace) -> Graphlets:
         """The graphlets."""
         trace = without_gates(value)
-        there = frozenset(trace.executions.type_names)
-        role_of_type = {name: Role(role) for name, role in group.roles if name in there}
-        return segment(trace, role_of_type=role_of_type)
+        there = present(trace, group.classes.roles_in(trace), group.pushers)
+        return segment(trace, pushers=there, classes=group.classes)
 
 
 @dataclasses.dataclass(frozen=True)

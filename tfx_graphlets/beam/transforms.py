@@ -8,7 +8,7 @@ that is what every runner has, Beam's DaskRunner included, which calls
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam
@@ -19,9 +19,10 @@ from tfx_graphlets.beam import files, steps
 from tfx_graphlets.beam.failures import PartFailedError
 from tfx_graphlets.beam.files import TableOfFiles, WrittenPart
 from tfx_graphlets.beam.groups import Group, groups_of_store
-from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model import load_waste_model
@@ -85,19 +86,23 @@ class ReadPipelines(apache_beam.PTransform):
         *,
         max_executions: int | None = None,
         role_of_type: Mapping[str, Role] | None = None,
+        pushers: Collection[str] | None = None,
     ) -> None:
         """Divides the store.
 
         Args:
           store: as for ``open_store``; workers have to reach it.
-          max_executions, role_of_type: as for ``groups_of_store``.
+          max_executions, role_of_type, pushers: as for ``groups_of_store``.
 
         Raises:
           InvalidArgumentError, StoreError: as ``groups_of_store``.
         """
         super().__init__()
         self.groups = groups_of_store(
-            os.fspath(store), max_executions=max_executions, role_of_type=role_of_type
+            os.fspath(store),
+            max_executions=max_executions,
+            role_of_type=role_of_type,
+            pushers=pushers,
         )
 
     def expand(self, pbegin: PBegin) -> PCollection:
@@ -106,7 +111,7 @@ class ReadPipelines(apache_beam.PTransform):
 
 
 class Segment(apache_beam.PTransform):
-    """(Group, Trace) to (Group, Graphlets), by the roles that the whole store gives.
+    """(Group, Trace) to (Group, Graphlets), by the roles and pushers of the whole store.
 
     Events of this project's own gates are left out, as for all features.
     """
@@ -198,18 +203,20 @@ class StoreToParquet(apache_beam.PTransform):
         model: str | os.PathLike[str] | None = None,
         max_executions: int | None = None,
         role_of_type: Mapping[str, Role] | None = None,
+        pushers: Collection[str] | None = None,
     ) -> None:
         """Looks at directory and model, and divides the store.
 
         Args:
-          store, max_executions, role_of_type: as for ReadPipelines.
+          store, max_executions, role_of_type, pushers: as for ReadPipelines.
           stage: where the gate stands.
           directory: as for WriteParquet.
-          model: as for Score; None: the features alone.
+          model: as for Score; None: the features alone. The roles and pushers that it was trained
+            with count where none are given.
 
         Raises:
-          InvalidArgumentError, StoreError, ModelFormatError,
-          MissingDependencyError: as these.
+          InvalidArgumentError: as these; or the model was trained with other roles or pushers.
+          StoreError, ModelFormatError, MissingDependencyError: as these.
         """
         super().__init__()
         self._directory = os.fspath(directory)
@@ -219,11 +226,20 @@ class StoreToParquet(apache_beam.PTransform):
             steps.Cut(),
             steps.DescribeAt(stage),
         ]
+        declared = Declared.of(role_of_type, pushers)
         if model is not None:
             self._chain.append(score_step(model, stage))
+            own = load_waste_model(model).declared
+            if declared and declared != own:
+                rule = f"the waste model was trained with {own}: give the same, or none"
+                raise InvalidArgumentError("role_of_type or pushers", str(declared), rule)
+            declared = own
         self._chain.append(files.WriteDraft(self._directory))
         self.groups = groups_of_store(
-            os.fspath(store), max_executions=max_executions, role_of_type=role_of_type
+            os.fspath(store),
+            max_executions=max_executions,
+            role_of_type=declared.role_of_type,
+            pushers=declared.pushers,
         )
 
     def expand(self, pbegin: PBegin) -> PCollection:

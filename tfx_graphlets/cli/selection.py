@@ -134,4 +134,7 @@ def dataset(
     if unknown and model is None:
         name = min(unknown)
         raise InvalidArgumentError("role or pusher", name, "none of the stores knows this name")
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        warn(f"the waste model was trained with {names}, which no store here knows", sys.stderr)
     return Dataset.concatenate(datasets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -54,9 +55,54 @@ def present(
     return tuple(name for name in pushers if name in names)
 
 
-def pushing(
-    edges: Edges, pusher: BoolArray, role_of_type: Mapping[str, Role] | None = None
-) -> BoolArray:
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What a whole store tells of its execution types: a part of it may not give it away.
+
+    Attributes:
+      role: by the full name of the type.
+      silent: full names of the types that the user declared to be pushers and whose outputs carry
+        no property ``pushed`` at all.
+    """
+
+    role: Mapping[str, Role]
+    silent: frozenset[str]
+
+    @classmethod
+    def of(cls, trace: Trace, role_of_type: Mapping[str, Role] | None = None) -> Classes:
+        """Those of a whole store.
+
+        Args:
+          trace: the store.
+          role_of_type: roles that the user gives, as for ``segment``.
+
+        Raises:
+          InvalidArgumentError: a role is given to a type that is not in the trace.
+        """
+        executions, events = trace.executions, trace.events
+        if not len(executions):
+            return cls({}, frozenset())
+        names = executions.type_names
+        of_type = roles.roles_of_types(trace, role_of_type)
+        declared = _declared(trace, role_of_type)
+        if declared.any():
+            properties = trace.artifacts.properties
+            speaks = np.zeros(len(trace.artifacts), bool)
+            speaks[properties.owner[properties.rows(PropertyName.PUSHED)]] = True
+            puts_out = roles.is_output_edge(trace, of_type[executions.type])
+            declared[executions.type[events.execution[puts_out & speaks[events.artifact]]]] = False
+        return cls(
+            {name: Role(int(role)) for name, role in zip(names, of_type)},
+            frozenset(names[at] for at in np.flatnonzero(declared)),
+        )
+
+    def roles_in(self, trace: Trace) -> SmallArray:
+        """Role of every execution of the store, or of a part: int8 [num_executions]."""
+        of_type = [self.role[name] for name in trace.executions.type_names if self.role]
+        return np.array(of_type, np.int8)[trace.executions.type]
+
+
+def pushing(edges: Edges, pusher: BoolArray, classes: Classes) -> BoolArray:
     """True for executions that brought a model to serving, bool [num_executions].
 
     A pusher in state COMPLETE or CACHED that put out an artifact whose property ``pushed`` is
@@ -66,22 +112,17 @@ def pushing(
     Args:
       edges: of the trace.
       pusher: bool [num_executions], the pushers that count.
-      role_of_type: roles that the user gave, as for ``segment``.
+      classes: of the store that the trace is a part of, or all of.
     """
     trace = edges.trace
     executions, artifacts = trace.executions, trace.artifacts
-    properties = artifacts.properties
     states = (ExecutionState.COMPLETE, ExecutionState.CACHED)
-    said = properties.has_number(PropertyName.PUSHED, 1, len(artifacts))
+    said = artifacts.properties.has_number(PropertyName.PUSHED, 1, len(artifacts))
     pushes = _puts_out(edges, pusher & roles.among(executions.state, states), said)
-    declared = _declared(trace, role_of_type)
-    if declared.any():
-        speaks = np.zeros(len(artifacts), bool)
-        speaks[properties.owner[properties.rows(PropertyName.PUSHED)]] = True
-        of_declared = declared[executions.type]
-        speaking = np.unique(executions.type[_puts_out(edges, of_declared, speaks)])
-        silent = of_declared & ~np.isin(executions.type, speaking)
-        pushes |= pusher & silent & (executions.state == ExecutionState.COMPLETE)
+    if classes.silent:
+        silent = np.array([name in classes.silent for name in executions.type_names], bool)
+        complete = executions.state == ExecutionState.COMPLETE
+        pushes |= pusher & silent[executions.type] & complete
     return pushes
 
 

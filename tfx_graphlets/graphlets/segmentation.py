@@ -35,6 +35,7 @@ def segment(
     *,
     role_of_type: Mapping[str, Role] | None = None,
     pushers: Collection[str] | None = None,
+    classes: pushing.Classes | None = None,
     cost_weight_of_role: Mapping[Role, float] | None = None,
     cost_weight_of_type: Mapping[str, float] | None = None,
 ) -> Graphlets:
@@ -60,6 +61,8 @@ def segment(
       pushers: which pushers count, by the id of their node, the name of its context or the name
         of their type, full or its last dotted part; None for all. (A push to staging that
         always happens proves nothing.)
+      classes: where the trace is a part of a store, what all of that tells of its types, the
+        roles that the user gives among it; by default what the trace tells.
       cost_weight_of_role: factor on the cost of executions of a role, at
         least 0; 1 where absent.
       cost_weight_of_type: the same by the type's full name or last part;
@@ -73,7 +76,8 @@ def segment(
         the trace (``roles.present`` and ``pushers.present`` leave these out), or a weight is
         negative.
     """
-    role = roles.roles_of_executions(trace, role_of_type)
+    classes = pushing.Classes.of(trace, role_of_type) if classes is None else classes
+    role = classes.roles_in(trace)
     cost = outcomes.execution_cost(trace, role, cost_weight_of_role, cost_weight_of_type)
     edges = Edges(trace, role)
     executions = trace.executions
@@ -92,7 +96,7 @@ def segment(
         *edges.models_taken.expand(trainer), len(trainer), len(trace.artifacts)
     )
     pusher = pushing.counted(trace, role, pushers)
-    pushes = pushing.pushing(edges, pusher, role_of_type)
+    pushes = pushing.pushing(edges, pusher, classes)
     pushed_ms = outcomes.pushed_since(edges, pushes, executions_of, parts)
     retry = outcomes.next_attempts(edges, trainer)
     outcome = outcomes.outcomes(edges, trainer, pushed_ms, retry)

@@ -129,11 +129,11 @@ class ReportSource:
                 "among the unexplained."
             )
             notes = (note,)
-            # By shards, unless pushers count by name: a shard may lack some of them.
-            table = (
-                describe_trace(plain, Stage.VALIDATION, role_of_type=given.role_of_type)
-                if given.pushers is None
-                else describe(graphlets, Stage.VALIDATION)
+            table = describe_trace(
+                plain,
+                Stage.VALIDATION,
+                role_of_type=given.role_of_type,
+                pushers=given.pushers,
             )
         else:
             table = describe(graphlets, Stage.VALIDATION, payloads=payloads)

@@ -16,6 +16,7 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import EmptyStoreError
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.pushers import Classes
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.rows import no_such_pipeline
 from tfx_graphlets.stores.selection import WHERE_CONTEXTS
@@ -61,6 +62,29 @@ def belonging_to(
     wanted = _with_followers(graphlets, kept[graphlets.trainer])
     kept[graphlets.executions.index[wanted[graphlets.executions.rows()]]] = True
     return _part(trace, kept, pipeline)
+
+
+def roles_lost(
+    whole: Trace, part: Trace, role_of_type: Mapping[str, Role] | None = None
+) -> dict[str, Role]:
+    """Roles of custom classes that a part of a store does not give away, by their full names.
+
+    The role of a class that TFX does not know follows from all its executions in the store. A
+    pusher that shows itself as one elsewhere alone has pushed nothing here, and is left out.
+
+    Args:
+      whole: the whole store.
+      part: a part of it.
+      role_of_type: roles that the user gives.
+    """
+    of_whole, of_part = (
+        Classes.of(trace, roles.present(trace, role_of_type)).role for trace in (whole, part)
+    )
+    return {
+        name: of_whole[name]
+        for name, role in of_part.items()
+        if of_whole[name] not in (role, Role.PUSHER)
+    }
 
 
 def _with_followers(graphlets: Graphlets, wanted: BoolArray) -> BoolArray:

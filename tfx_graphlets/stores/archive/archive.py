@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,12 +28,13 @@ from tfx_graphlets.stores.archive.payloads import Listing, all_contents, kept_fi
 from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.archive.tables import tables_of
 from tfx_graphlets.stores.archive.texts import Rewriter
-from tfx_graphlets.stores.belonging import belonging_to
+from tfx_graphlets.stores.belonging import belonging_to, roles_lost
 from tfx_graphlets.stores.declared import check_names, declared_by
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.version import __version__
 
+_LOGGER = logging.getLogger(__name__)
 MOST_PARTS: Final = 32  # files of payload_contents; more are merged into one
 NOTHING_DECLARED: Final = Declared()
 Progress = Callable[[int, int, str], None]
@@ -191,7 +193,15 @@ def update_archive(
         if archive is None:
             check_names(trace, declared)
         if pipeline is not None:
-            trace = belonging_to(trace, pipeline, store.name, given.role_of_type)
+            whole = trace
+            trace = belonging_to(whole, pipeline, store.name, given.role_of_type)
+            for name, role in roles_lost(whole, trace, given.role_of_type).items():
+                _LOGGER.warning(
+                    "%s: what is kept of %s does not show its role; declare it: --role %s",
+                    write.shown,
+                    name,
+                    f"{name}={role.name.lower()}",
+                )
         return write.run(archive, trace, payloads, manifest)
 
 
