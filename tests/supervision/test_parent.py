@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from tests.supervision.injection import inject
 from tfx_graphlets.errors import Fault, InvalidArgumentError
 from tfx_graphlets.supervision.parent import Limits, TaskError, in_thread, run_task
+from tfx_graphlets.supervision.process import SPARE
 
 # A task that fails by itself, and early.
 ARGUMENTS = {
@@ -154,10 +156,7 @@ def test_a_child_whose_parent_is_killed_ends_by_itself(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     assert children
-    end = time.monotonic() + 8
-    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    wait_for_the_end(children, 8)
 
 
 def _children_of(pid: int) -> list[int]:
@@ -186,3 +185,144 @@ def test_a_limit_is_a_number_above_0(value: object) -> None:
     """Else the error names it."""
     with pytest.raises(InvalidArgumentError, match="time_limit_s"):
         Limits.of(value)
+
+
+# -- a process that is kept for the next task ------------------------------------------
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Runs the task that a decision follows, or the decision; the id of the process that did."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(_KEPT_SITE, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+    def ask(task: str = "collect_graphlets", **more: object) -> int:
+        return int(run_task(task, more, Limits(30.0))["pid"])
+
+    yield ask
+    SPARE.end()
+
+
+# Every task answers with the id of its process, and does what it is told before.
+_KEPT_SITE = """
+import os, sys, types
+
+
+def answer(arguments):
+    exec(arguments.get("code", ""))
+    return {"pid": str(os.getpid()).encode()}
+
+
+tasks = types.ModuleType("tfx_graphlets.supervision.tasks")
+tasks.collect_graphlets = tasks.decide = answer
+tasks.make_ready = lambda: None
+sys.modules[tasks.__name__] = tasks
+"""
+
+
+def test_a_decision_is_made_by_the_process_that_described(asked: Callable[..., int]) -> None:
+    """And that one ends with it: the next description is another one's."""
+    first = asked()
+    assert asked("decide") == first
+    assert not Path(f"/proc/{first}").exists()
+    assert asked("decide") != first
+
+
+@pytest.mark.parametrize("what", ["environment", "folder", "path"])
+def test_a_process_of_other_surroundings_is_not_asked(
+    what: str, asked: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It would read another password, another relative path, another release."""
+    first = asked()
+    if what == "environment":
+        monkeypatch.setenv("TFX_GRAPHLETS_DB_PASSWORD", "another")
+    elif what == "folder":
+        monkeypatch.chdir(tmp_path)
+    else:
+        monkeypatch.syspath_prepend(str(tmp_path / "other"))
+    assert asked("decide") != first
+    assert not Path(f"/proc/{first}").exists()
+
+
+def test_a_process_that_was_kept_and_ended_is_replaced(asked: Callable[..., int]) -> None:
+    """Whatever ended it, also while it is asked; what ends a fresh one, too, is an error."""
+    first = asked()
+    os.kill(first, signal.SIGKILL)
+    assert asked("decide") != first
+    asked()
+    with pytest.raises(TaskError) as caught:
+        asked("decide", code="os.abort()")
+    assert caught.value.fault is Fault.ABORTED
+
+
+def test_a_process_is_kept_after_a_task_that_went_well(asked: Callable[..., int]) -> None:
+    """Not after an error, and not if its memory is most of what it may have."""
+    with pytest.raises(TaskError):
+        asked(code="1 / 0")
+    assert SPARE.take() is None
+    much = {"code": "global held; held = b'x' * (160 << 20)"}
+    run_task("collect_graphlets", much, Limits(30.0, memory_mb=300))
+    assert SPARE.take() is None
+
+
+def test_a_process_is_kept_for_a_short_time(
+    asked: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it ends, and leaves no zombie."""
+    monkeypatch.setattr("tfx_graphlets.supervision.process.IDLE_SECONDS", 0.3)
+    first = asked()
+    wait_for_the_end([first], 5)
+
+
+def test_what_is_kept_sees_a_hang_end_at_its_own_time_limit(asked: Callable[..., int]) -> None:
+    """The limits are those of each task."""
+    asked()
+    start = time.monotonic()
+    with pytest.raises(TaskError) as caught:
+        run_task("decide", {"code": "import ctypes; ctypes.PyDLL(None).sleep(60)"}, Limits(1.5))
+    assert caught.value.fault is Fault.TIMEOUT
+    assert time.monotonic() - start < 5.0
+
+
+@pytest.mark.parametrize("end", ["", "os._exit(3)", "os.kill(os.getpid(), 9)"])
+def test_what_is_kept_ends_with_its_parent(end: str, asked: Callable[..., int]) -> None:
+    """However that ends, and also if a fork of it lives on."""
+    code = f"""
+import os, time
+from tfx_graphlets.supervision.parent import Limits, run_task
+print(run_task("collect_graphlets", {{}}, Limits(30.0))["pid"].decode(), flush=True)
+if not os.fork():
+    time.sleep(4)
+    os._exit(0)
+{end}
+"""
+    path = f"{Path.cwd()}{os.pathsep}{os.environ['PYTHONPATH']}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    process.stdout.close()
+    process.wait(5)
+    wait_for_the_end([child], 3)
+
+
+def test_a_fork_asks_a_process_of_its_own(asked: Callable[..., int]) -> None:
+    """Two that speak to one process would read each other's answers."""
+    first = asked()
+    child = os.fork()
+    if not child:
+        os._exit(int(SPARE.take() is not None))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert asked("decide") == first
+
+
+def wait_for_the_end(pids: list[int], seconds: float) -> None:
+    """Fails if a process is there after so long, be it a zombie."""
+    until = time.monotonic() + seconds
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]

@@ -51,6 +51,10 @@ class GateError(GraphletsError):
     """A gate could not decide, and its author prefers to stop then (``on_error="fail"``)."""
 
 
+class _ToldError(GraphletsError):
+    """What GraphletGen has told already, in one WARNING of its own."""
+
+
 class GraphletGenExecutor(base_executor.BaseExecutor):
     """Finishes what the driver began, or reads the store that the node names."""
 
@@ -127,7 +131,7 @@ class WasteGateExecutor(base_executor.BaseExecutor):
         properties = defended(lambda: _decide(input_dict, exec_properties, gate, limits), failed)
         properties[keys.SECONDS] = round(limits.seconds - limits.left, 3)
         proceed = properties[keys.PROCEED] != 0
-        if failure:
+        if failure and not isinstance(failure[0], _ToldError):
             goes_on = "the run proceeds" if proceed else "the run is skipped"
             tell(f"{gate or 'WasteGate'} could not decide, {goes_on}", failure[0])
         artifact = output_dict[keys.DECISION][0]
@@ -329,7 +333,7 @@ def _decide(
     problem = graphlets.get_string_custom_property(keys.PROBLEM)
     if problem:
         fault = graphlets.get_string_custom_property(keys.FAULT) or Fault.BUG
-        raise GraphletsError(problem).with_fault(Fault(fault))
+        raise _ToldError(problem).with_fault(Fault(fault))
     model = str(exec_properties.get(keys.MODEL_DIRECTORY) or "") or _wired_model(input_dict)
     with local_place(graphlets.uri, limits) as folder, local_place(model, limits) as place:
         arguments = {

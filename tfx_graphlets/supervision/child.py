@@ -1,4 +1,4 @@
-"""The child: does one task, answers, and ends without ceremony.
+"""The child: does a task, answers, and ends without ceremony, or waits a little for the next.
 
 The answer on its standard output: the length of the rest as a line; a line of
 JSON (``contents`` with names and lengths, ``error``, ``log``); the contents.
@@ -42,23 +42,30 @@ class _Records(logging.Handler):
 
 
 def main() -> None:
-    """Reads the job, does it, writes the answer, ends the process."""
+    """Reads a job, does it, writes the answer; ends the process, or waits for another job."""
     answer = os.dup(1)
     os.dup2(2, 1)  # native code that prints does not print into the answer
-    job = json.loads(sys.stdin.buffer.read())
-    _limit(job["seconds"])
     records = _Records()
-    root = logging.getLogger()
-    root.addHandler(records)
-    root.setLevel(job["level"])
-    error: dict[str, str] | None = None
-    contents: dict[str, bytes] = {}
-    try:
-        task = getattr(importlib.import_module(_TASKS), job["task"])
-        contents = task(job["arguments"])
-    except BaseException as raised:  # noqa: BLE001 - whatever it is, the parent tells it
-        error = told(raised)
-    _write(answer, contents, error, records.kept)
+    logging.getLogger().addHandler(records)
+    while line := sys.stdin.buffer.readline():
+        job = json.loads(line)
+        _limit(job["seconds"])
+        records.kept.clear()
+        logging.getLogger().setLevel(job["level"])
+        error: dict[str, str] | None = None
+        contents: dict[str, bytes] = {}
+        try:
+            tasks = importlib.import_module(_TASKS)
+            contents = getattr(tasks, job["task"])(job["arguments"])
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, the parent tells it
+            error = told(raised)
+        _write(answer, contents, error, records.kept)
+        if error or not job["idle_seconds"]:
+            break
+        faulthandler.cancel_dump_traceback_later()
+        signal.alarm(math.ceil(job["idle_seconds"]) + _GRACE_SECONDS)
+        with contextlib.suppress(BaseException):  # the next job says what is wrong
+            tasks.make_ready()
     os._exit(0)  # native threads and destructors could hang or abort
 
 
@@ -100,6 +107,6 @@ def _write(
         "log": log,
     }
     rest = b"".join([json.dumps(header).encode(), b"\n", *contents.values()])
-    with os.fdopen(answer, "wb") as sink:
+    with os.fdopen(os.dup(answer), "wb") as sink:
         sink.write(f"{len(rest)}\n".encode())
         sink.write(rest)

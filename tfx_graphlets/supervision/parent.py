@@ -2,7 +2,8 @@
 
 A fresh process and no fork: a runner has threads of gRPC, TensorFlow and Beam,
 whose locks a fork would copy held. It costs the start of a Python and its
-imports (docs/reliability.md has the figures).
+imports (docs/reliability.md has the figures), so that a process which has
+described graphlets is kept a little for the decision about them (``process``).
 """
 
 from __future__ import annotations
@@ -16,23 +17,26 @@ import re
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 from tfx_graphlets.errors import Fault, GraphletsError, InvalidArgumentError
+from tfx_graphlets.supervision.process import (
+    IDLE_SECONDS,
+    SPARE,
+    Process,
+    end,
+    resident_mb,
+    start,
+)
 
 DEFAULT_SECONDS: Final = 60.0
 DEFAULT_MEMORY_MB: Final = 4_096
 
 _PACKAGE: Final = "tfx_graphlets"
-# The path of this process, so that both import the same; a working directory is not put before it.
-_BOOTSTRAP: Final = (
-    f"import sys; sys.path[:] = sys.argv[1:]; from {_PACKAGE}.supervision.child import main; main()"
-)
+_BEFORE_ANOTHER: Final = ("collect_graphlets",)  # tasks that a decision follows
 _LOOK_EVERY: Final = 0.05  # seconds, at memory and deadline
 _CHUNK: Final = 1 << 16
 _MOST_ANSWERED: Final = 1 << 30  # bytes
@@ -58,6 +62,10 @@ class TaskError(GraphletsError):
         self.kind = kind
         self.traceback = traceback
         super().__init__(problem)
+
+
+class _EndedError(TaskError):
+    """The process ended without an answer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,15 +157,36 @@ def run_task(task: str, arguments: Mapping[str, Any], limits: Limits) -> dict[st
         "arguments": arguments,
         "seconds": limits.left,
         "level": logging.getLogger(_PACKAGE).getEffectiveLevel(),
+        "idle_seconds": IDLE_SECONDS if task in _BEFORE_ANOTHER else 0,
     }
-    process = _start()
-    watched = _Watched(process, json.dumps(job).encode(), limits)
+    words = json.dumps(job).encode() + b"\n"
+    kept = SPARE.take()
+    if kept is not None:
+        try:
+            return _asked(kept, task, words, limits)
+        except _EndedError:  # it may have ended before it was asked: a fresh one tells
+            _LOGGER.info("the process that was kept has ended; another one is started")
+    try:
+        fresh = start()
+    except OSError as error:
+        raise TaskError(f"no process can be started: {error}", Fault.ABORTED) from error
+    return _asked(fresh, task, words, limits)
+
+
+def _asked(process: Process, task: str, job: bytes, limits: Limits) -> dict[str, bytes]:
+    """What a process answers; it is ended, or kept for the next task."""
+    watched = _Watched(process, job, limits)
+    is_kept = False
     try:
         watched.converse()
+        contents = watched.answer()
+        if task in _BEFORE_ANOTHER and resident_mb(process.pid) < limits.memory_mb / 2:
+            is_kept = SPARE.keep(process)
     finally:
         # Also where KeyboardInterrupt passes.
-        _end(process)
-    return watched.answer()
+        if not is_kept:
+            end(process)
+    return contents
 
 
 def in_thread(work: Callable[[], _T], limits: Limits) -> _T:
@@ -192,7 +221,7 @@ def in_thread(work: Callable[[], _T], limits: Limits) -> _T:
 class _Watched:
     """A process that is given a job, read, and watched."""
 
-    def __init__(self, process: subprocess.Popen[bytes], job: bytes, limits: Limits) -> None:
+    def __init__(self, process: Process, job: bytes, limits: Limits) -> None:
         self._process = process
         self._job = memoryview(job)
         self._limits = limits
@@ -231,8 +260,6 @@ class _Watched:
                 self._job = self._job[os.write(pipe.fileno(), self._job[:_CHUNK]) :]
             except BrokenPipeError:  # it ended early: the rest says why
                 self._job = self._job[:0]
-            if not self._job:
-                pipe.close()
             return bool(self._job)
         found = os.read(pipe.fileno(), _CHUNK)
         if pipe is self._process.stdout:
@@ -249,7 +276,7 @@ class _Watched:
         if not self._limits.left:
             raise self._limits.passed(self._where())
         limit = self._limits.memory_mb
-        if _resident_mb(self._process.pid) > limit or len(self._said) > _MOST_ANSWERED:
+        if resident_mb(self._process.pid) > limit or len(self._said) > _MOST_ANSWERED:
             raise TaskError(f"the memory limit of {limit} MB has passed", Fault.OUT_OF_MEMORY)
 
     def _where(self) -> str:
@@ -281,14 +308,14 @@ class _Watched:
             at += length
         return found
 
-    def _ended(self) -> TaskError:
+    def _ended(self) -> _EndedError:
         """Why there is no answer."""
         code = self._process.returncode
         lines = self._tail.decode(errors="replace").strip().splitlines()
         last = f": {lines[-1].strip()[:300]}" if lines else ""
         if code is None or code >= 0:
             shown = "did not end" if code is None else f"ended with exit code {code}"
-            return TaskError(f"the process of the gate {shown}{last}", Fault.ABORTED)
+            return _EndedError(f"the process of the gate {shown}{last}", Fault.ABORTED)
         try:
             name = signal.Signals(-code).name
         except ValueError:
@@ -301,46 +328,6 @@ class _Watched:
             signal.SIGXCPU: Fault.TIMEOUT,
         }
         _LOGGER.info("the process of the gate was ended by %s: %s", name, "\n".join(lines[-20:]))
-        return TaskError(
+        return _EndedError(
             f"the process of the gate was ended by {name}", faults.get(-code, Fault.ABORTED)
         )
-
-
-def _start() -> subprocess.Popen[bytes]:
-    """A fresh Python in a session of its own, so that all that it starts can be ended with it.
-
-    Raises:
-      TaskError: the machine starts no process.
-    """
-    try:
-        return subprocess.Popen(
-            [sys.executable or "python3", "-c", _BOOTSTRAP, *map(os.path.abspath, sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise TaskError(f"no process can be started: {error}", Fault.ABORTED) from error
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends the process and what it started, and waits for no longer than a second."""
-    with contextlib.suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):  # one that hangs in the kernel
-        process.wait(1.0)
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-
-
-def _resident_mb(pid: int) -> float:
-    """Memory of a process, in MB; 0 where it cannot be told."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

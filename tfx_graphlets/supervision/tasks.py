@@ -120,6 +120,11 @@ def decide(arguments: Mapping[str, Any]) -> dict[str, bytes]:
     return {DECISION_FILE: json.dumps(properties).encode()}
 
 
+def make_ready() -> None:
+    """Imports what a decision asks for, before it is asked for."""
+    importlib.import_module("ydf")
+
+
 def train(arguments: Mapping[str, Any]) -> dict[str, bytes]:
     """What WasteModelTrainer does: a waste model from a Graphlets artifact.
 
