@@ -1,138 +1,252 @@
-"""Replays a gate over each recorded variant, the others known from the start, as Markdown tables.
+"""What a gate removes of the recorded history, as Markdown tables.
 
-`python -m pipelines.flights.backtest [--freshness 0.95 0.99] [--stage input pre] [--uncensored]`;
-one variant alone is `tfx-graphlets backtest VARIANT/archive --history OTHERS... --stage S
---freshness F`. Under the table of a stage stands what is out of reach there, and why: what a gate
-could remove that knew the outcome (oracle), or the cause of every run but not its outcome.
+`python -m pipelines.flights.backtest [--stage input pre] [--freshness 0.95 0.99]` replays a gate
+over each variant; three are held out together, the others are known from the start. One line a
+stage and target: without a rehearsal, with one in every run (`all`), with one where it pays
+(`auto`); under it the same by push rate. `--hold-out task` learns from other tasks alone, `--judge
+STORE...` replays stores of other people with all variants known, `--without code holds pair scout
+rehearsal` leaves features out, `--pipelines N` knows N others alone, `--variants` adds a table by
+variant, and `--causes` what a gate could remove that knew the cause of every run but not its
+outcome.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import multiprocessing
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-from tqdm import tqdm
 
 from pipelines.flights import history
-from tfx_graphlets import GatePolicy, Stage
-from tfx_graphlets.backtest.backtest import backtest
+from pipelines.flights.replays import ABLATIONS, REHEARSAL_SECONDS, Job, Results, run
+from tfx_graphlets import Stage
+from tfx_graphlets.backtest.figures import Figures
 from tfx_graphlets.backtest.result import BacktestResult
+from tfx_graphlets.rehearsal.worth import Mode, worth_of
 from tfx_graphlets.waste_model import Dataset
-from tfx_graphlets.waste_model.metrics import WasteMeter, wilson_interval
+from tfx_graphlets.waste_model.metrics import WasteMeter, promise_kept, wilson_interval
 
-RETRAIN_EVERY = 5  # newly known outcomes
 DRAWS = 2000
-# What a Rehearsal of mode `scout` takes in this pipeline, its node's overhead among it; median of
-# live runs with LocalDagRunner on two cores. Reading and fitting alone take 0.1 s.
-REHEARSAL_SECONDS = 1.2
 PUSH_RATE_BANDS = (0.0, 0.1, 0.3, 0.6, 1.01)
-SHOWN = (
-    "gate", "same_spans", "same_spans_rule", "drift", "drift_last_push", "repeat_last", "push_rate",
-    "model_type", "every_kth", "random", "oracle",
-)  # fmt: skip
+DEAR = "-dear"  # in the names of the variants with a dear Trainer
+WITHOUT, ALL, AUTO = "no", "all", "auto"
 
 
-def leave_one_out(
-    parts: dict[str, Dataset], freshness: float, *, censored: bool = True
-) -> dict[str, BacktestResult]:
-    """A replay of each variant with all others as its history, by the variant's name."""
-    results = {}
-    for name in tqdm(parts, desc=f"replays at {freshness:g}", disable=None, leave=False):
-        others = Dataset.concatenate([part for other, part in parts.items() if other != name])
-        results[name] = backtest(
-            parts[name], GatePolicy(freshness=freshness), history=others, censored=censored,
-            retrain_every=RETRAIN_EVERY,
-        )  # fmt: skip
-    return results
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One line of the table.
 
-
-def table(results: dict[str, BacktestResult]) -> str:
-    """One row a variant, and one for each method over all of them.
-
-    Missed are pushes; removed and removable are shares of all wasted compute, with 95 % intervals:
-    Wilson's for the freshness, for the waste a bootstrap over variants.
+    Attributes:
+      stage, freshness: of the gate.
+      rehearsal: WITHOUT, ALL or AUTO.
+      results: by variant.
+      rehearsals: how many runs of each variant are rehearsed.
     """
-    columns = (
-        "variant", "pushed", "unpushed", "skipped", "explored", "missed", "freshness", "removed",
-        "removable",
-    )  # fmt: skip
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for name, one in results.items():
-        gate = one.gate
-        lines.append(
-            f"| {name} | {one.pushed} | {one.unpushed} | {gate.skipped} | {one.explored} "
-            f"| {gate.pushes_missed} | {gate.freshness:.2f} | {gate.waste_removed:.0%} "
-            f"| {one.waste_removable:.0%} |"
+
+    stage: Stage
+    freshness: float
+    rehearsal: str
+    results: Results
+    rehearsals: Mapping[str, int]
+
+    def of(self, names: Sequence[str]) -> Line:
+        """The line of some variants."""
+        return dataclasses.replace(self, results={name: self.results[name] for name in names})
+
+
+def lines_of(
+    stage: Stage,
+    targets: Sequence[float],
+    found: Mapping[bool, Mapping[float, Results]],
+    behind: Mapping[str, Sequence[float]],
+) -> Iterator[Line]:
+    """The lines of a stage, from its replays without (False) and with (True) rehearsals."""
+    for target in targets:
+        none = found[False][target]
+        yield Line(stage, target, WITHOUT, none, dict.fromkeys(none, 0))
+        if True not in found:
+            continue
+        every = found[True][target]
+        yield Line(stage, target, ALL, every, {name: len(behind[name]) for name in every})
+        pays = {name: rehearsal_pays(every[name], behind[name]) for name in every}
+        yield Line(
+            stage,
+            target,
+            AUTO,
+            {name: (every if pays[name] else none)[name] for name in every},
+            {name: len(behind[name]) * pays[name] for name in every},
         )
-    lines += [
-        "",
-        "| all variants | skipped | missed | freshness | removed | of removable |",
-        "|---|---|---|---|---|---|",
-    ]
-    return "\n".join([*lines, *(row for name in SHOWN if (row := _over_all(name, results)))])
 
 
-def by_push_rate(results: dict[str, BacktestResult]) -> str:
-    """The gate's row for the variants of each band of push rate that has some.
+def rehearsal_pays(result: BacktestResult, behind_s: Sequence[float]) -> bool:
+    """Whether a Rehearsal of mode ``auto`` takes place in the usual run of a variant."""
+    worth = worth_of(
+        Mode.AUTO,
+        probability=result.pushed / (result.pushed + result.unpushed),
+        behind_s=behind_s,
+        scout_s=(REHEARSAL_SECONDS,),
+    )
+    return worth.mode is not Mode.OFF
 
-    The rate is the share of pushes in the pushed and unpushed graphlets of a variant.
+
+def table(lines: Sequence[Line]) -> str:
+    """One row a line.
+
+    Missed are pushes; removed, net (less what rehearsals cost) and oracle are shares of all
+    wasted compute. Brackets are 95 % intervals: Wilson's for the freshness, for the waste a
+    bootstrap over variants. Waits are runs until the next push that was kept, of those that
+    came, over all pushes. The baseline is the one that removes most and keeps the target.
     """
-    lines = [
-        "| pushed | variants | skipped | missed | freshness | removed | of removable |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for low, high in zip(PUSH_RATE_BANDS, PUSH_RATE_BANDS[1:]):
-        band = {
-            name: one
-            for name, one in results.items()
-            if low <= one.pushed / (one.pushed + one.unpushed) < high
-        }
-        if band:
-            row = _over_all("gate", band).removeprefix("| gate ")
-            lines.append(f"| {low:.0%} to {min(high, 1):.0%} | {len(band)} {row}")
-    return "\n".join(lines)
+    columns = "stage, target|rehearsed|skipped|missed|freshness|removed|net|of removable|wait"
+    rows = [f"|{columns}|best baseline|oracle|", "|---" * 11 + "|"]
+    for line in lines:
+        gate = _gate(line)
+        rows.append(
+            f"| `{line.stage}`, {line.freshness:g} | {line.rehearsal} | {gate.skipped} "
+            f"| {gate.missed} of {gate.pushed} | {gate.told_freshness} | {gate.told_removed} "
+            f"| {gate.removed - _rehearsals_share(line):.1%} | {gate.removed / gate.oracle:.0%} "
+            f"| {_wait(line)} | {_best_baseline(line)} | {gate.oracle:.1%} |"
+        )
+    return "\n".join(rows)
 
 
-def _over_all(name: str, results: dict[str, BacktestResult]) -> str:
-    pairs = [
-        (found, one)
-        for one in results.values()
-        for found in (one.gate, *one.baselines)
-        if found.name == name
+def bands(lines: Sequence[Line]) -> str:
+    """By push rate: missed of pushes, * where that breaks the promise (p < 0.05), and removed.
+
+    The rate is the share of pushes in the pushed and unpushed graphlets of a variant. Dear are
+    those with a dear Trainer; of them also what is removed net of the removable.
+    """
+    edges = list(zip(PUSH_RATE_BANDS, PUSH_RATE_BANDS[1:]))
+    heads = [f"{low:.0%} to {min(high, 1):.0%}" for low, high in edges]
+    rows = [
+        f"| stage, target | rehearsed | {' | '.join(heads)} | dear | dear, net of removable |",
+        "|---" * (len(edges) + 4) + "|",
     ]
-    if len(pairs) < len(results):
-        return ""
-    pushed = sum(one.pushed for _, one in pairs)
-    missed = sum(found.pushes_missed for found, _ in pairs)
-    waste = np.array([one.waste_ms for _, one in pairs])
-    removed = np.array([found.waste_removed for found, _ in pairs]) * waste
-    removable = np.array([one.waste_removable for _, one in pairs]) * waste
-    drawn = np.random.default_rng(0).integers(0, len(pairs), (DRAWS, len(pairs)))
+    for line in lines:
+        rates = {n: one.pushed / (one.pushed + one.unpushed) for n, one in line.results.items()}
+        groups = [[n for n, rate in rates.items() if low <= rate < high] for low, high in edges]
+        dear = [name for name in line.results if DEAR in name]
+        cells = [_cell(line.of(group)) for group in (*groups, dear)]
+        net = "" if not dear else f"{_net_of_removable(line.of(dear)):.0%}"
+        rows.append(
+            f"| `{line.stage}`, {line.freshness:g} | {line.rehearsal} | {' | '.join(cells)} "
+            f"| {net} |"
+        )
+    return "\n".join(rows)
+
+
+def by_variant(line: Line) -> str:
+    """One row a variant."""
+    rows = [
+        "| variant | pushed | unpushed | skipped | explored | missed | removed | removable |",
+        "|---" * 8 + "|",
+    ]
+    for name, one in line.results.items():
+        gate = one.gate
+        rows.append(
+            f"| {name} | {one.pushed} | {one.unpushed} | {gate.skipped} | {one.explored} "
+            f"| {gate.pushes_missed} | {gate.waste_removed:.0%} | {one.waste_removable:.0%} |"
+        )
+    return "\n".join(rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sum:
+    """Figures of one method over some variants; shares of their waste."""
+
+    skipped: int
+    missed: int
+    pushed: int
+    removed: float
+    interval: tuple[float, float]
+    oracle: float
+
+    @property
+    def told_freshness(self) -> str:
+        low, high = wilson_interval(self.pushed - self.missed, self.pushed)
+        return f"{1 - self.missed / self.pushed:.3f} [{low:.2f}, {high:.2f}]"
+
+    @property
+    def told_removed(self) -> str:
+        return f"{self.removed:.1%} [{self.interval[0]:.0%}, {self.interval[1]:.0%}]"
+
+
+def _gate(line: Line) -> _Sum:
+    """The gate over all variants of a line."""
+    return _summed([(one.gate, one) for one in line.results.values()])
+
+
+def _summed(found: Sequence[tuple[Figures, BacktestResult]]) -> _Sum:
+    waste = np.array([one.waste_ms for _, one in found])
+    removed = np.array([figures.waste_removed for figures, _ in found]) * waste
+    removable = np.array([one.waste_removable for _, one in found]) * waste
+    drawn = np.random.default_rng(0).integers(0, len(found), (DRAWS, len(found)))
     low, high = np.percentile(removed[drawn].sum(1) / waste[drawn].sum(1), (2.5, 97.5))
-    kept = wilson_interval(pushed - missed, pushed)
-    return (
-        f"| {name} | {sum(found.skipped for found, _ in pairs)} | {missed} "
-        f"| {1 - missed / pushed:.3f} [{kept[0]:.2f}, {kept[1]:.2f}] "
-        f"| {removed.sum() / waste.sum():.1%} [{low:.0%}, {high:.0%}] "
-        f"| {removed.sum() / removable.sum():.0%} |"
+    return _Sum(
+        skipped=sum(figures.skipped for figures, _ in found),
+        missed=sum(figures.pushes_missed for figures, _ in found),
+        pushed=sum(one.pushed for _, one in found),
+        removed=float(removed.sum() / waste.sum()),
+        interval=(float(low), float(high)),
+        oracle=float(removable.sum() / waste.sum()),
     )
 
 
-def net_of_rehearsals(
-    results: dict[str, BacktestResult], prices: Sequence[float] = (1, 5, 20, 100)
-) -> str:
-    """What the gate removes less what rehearsing every run costs, by the price of a training.
+def _rehearsals_share(line: Line) -> float:
+    """What rehearsals cost, as a share of all waste."""
+    waste_ms = sum(one.waste_ms for one in line.results.values())
+    return 1000 * REHEARSAL_SECONDS * sum(line.rehearsals[n] for n in line.results) / waste_ms
 
-    A price scales what stands behind the gate; nothing was run at another one than 1.
+
+def _net_of_removable(line: Line) -> float:
+    gate = _gate(line)
+    return (gate.removed - _rehearsals_share(line)) / gate.oracle
+
+
+def _cell(line: Line) -> str:
+    if not line.results:
+        return ""
+    gate = _gate(line)
+    kept = promise_kept(line.freshness, gate.pushed - gate.missed, gate.pushed)
+    broken = "" if kept["consistent"] else "*"
+    return f"{gate.missed} of {gate.pushed}{broken}, {gate.removed:.0%}"
+
+
+def _wait(line: Line) -> str:
+    delays = [one.gate.push_delay for one in line.results.values()]
+    pushed = sum(one.pushed for one in line.results.values())
+    never = sum(delay.never for delay in delays)
+    runs = sum(float(np.nansum(delay.runs)) for delay in delays)
+    return f"{runs / pushed:.2f} runs" + (f", {never} never" if never else "")
+
+
+def _best_baseline(line: Line) -> str:
+    found: dict[str, list[tuple[Figures, BacktestResult]]] = defaultdict(list)
+    for one in line.results.values():
+        for figures in one.baselines:
+            if figures.kind != "oracle":
+                found[figures.name].append((figures, one))
+    sums = [(name, _summed(ones)) for name, ones in found.items() if len(ones) == len(line.results)]
+    kept = [
+        (one.removed, name) for name, one in sums if one.missed <= (1 - line.freshness) * one.pushed
+    ]
+    removed, name = max(kept)
+    return f"{name} {removed:.1%}"
+
+
+def prices(line: Line, factors: Sequence[float] = (1, 5, 20, 100)) -> str:
+    """What is removed net of rehearsals, were what stands behind the gate so many times as dear.
+
+    Nothing was run at another price than 1.
     """
-    waste = sum(one.waste_ms for one in results.values())
-    removed = sum(one.gate.waste_removed * one.waste_ms for one in results.values())
-    seconds = REHEARSAL_SECONDS * sum(one.graphlets for one in results.values())
-    net = [f"{(removed * k - 1000 * seconds) / (waste * k):.1%} at {k:g} times" for k in prices]
-    return f"Net of a rehearsal of {REHEARSAL_SECONDS} s in every run: {', '.join(net)} the cost."
+    removed, cost = _gate(line).removed, _rehearsals_share(line)
+    net = [f"{removed - cost / factor:.1%} at {factor:g} times" for factor in factors]
+    return f"`{line.stage}`, {line.freshness:g}, {line.rehearsal}: net {', '.join(net)} the cost"
 
 
 def known_causes(parts: dict[str, Dataset], freshness: float) -> str:
@@ -182,23 +296,50 @@ def _causes(dataset: Dataset) -> list[tuple[str, ...]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     parser = argparse.ArgumentParser(prog="pipelines.flights.backtest", description=__doc__)
-    parser.add_argument("--freshness", type=float, nargs="+", default=[0.95, 0.99])
-    parser.add_argument("--stage", nargs="+", type=Stage, default=[Stage.INPUT, Stage.PRE])
-    parser.add_argument("--uncensored", action="store_true")
-    parser.add_argument(
-        "--rehearsed", action="store_true", help="with the rehearsals of pipelines.flights.rehearse"
-    )
+    add = parser.add_argument
+    add("--freshness", type=float, nargs="+", default=[0.95, 0.99])
+    add("--stage", nargs="+", type=Stage, default=[Stage.INPUT, Stage.PRE])
+    add("--hold-out", choices=("one", "three", "task"), default="three", help="what together")
+    add("--no-rehearsal", action="store_true", help="only the lines without one")
+    add("--uncensored", action="store_true")
+    add("--judge", nargs="+", default=[], metavar="STORE", help="stores to replay; no rehearsal")
+    add("--without", nargs="+", choices=sorted(ABLATIONS), default=[])
+    add("--pipelines", type=int, help="how many others are known; all by default")
+    add("--variants", action="store_true", help="a table by variant below each line")
+    add("--causes", action="store_true", help="what knowing every cause would remove")
+    add("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
-    for stage in options.stage:
-        parts = history.datasets(stage, rehearsed=options.rehearsed)
-        for freshness in options.freshness:
-            results = leave_one_out(parts, freshness, censored=not options.uncensored)
-            sys.stdout.write(f"Stage {stage}, target freshness {freshness:g}\n\n")
-            sys.stdout.write(f"{table(results)}\n\n{by_push_rate(results)}\n\n")
-            sys.stdout.write(f"{known_causes(parts, freshness)}\n\n")
-            if options.rehearsed:
-                sys.stdout.write(f"{net_of_rehearsals(results)}\n\n")
-            sys.stdout.flush()
+    both = (False,) if options.no_rehearsal or options.judge else (False, True)
+    jobs = [
+        Job(
+            stage, rehearsed, tuple(options.freshness), options.hold_out, not options.uncensored,
+            tuple(options.without), options.pipelines, tuple(options.judge),
+        )
+        for rehearsed in both[::-1]
+        for stage in options.stage
+    ]  # fmt: skip
+    with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
+        done = dict(zip(((job.stage, job.rehearsed) for job in jobs), pool.map(run, jobs)))
+    lines = [
+        line
+        for stage in options.stage
+        for line in lines_of(
+            stage,
+            options.freshness,
+            {rehearsed: done[stage, rehearsed][0] for rehearsed in both},
+            done[stage, False][1],
+        )
+    ]
+    parts = [table(lines), bands(lines), "\n".join(prices(line) for line in lines)]
+    if options.variants:
+        parts += [
+            f"{line.stage} {line.freshness:g} {line.rehearsal}\n\n{by_variant(line)}"
+            for line in lines
+        ]
+    if options.causes:
+        for stage in options.stage:
+            parts += [known_causes(history.datasets(stage), options.freshness[0])]
+    sys.stdout.write("\n\n".join(parts) + "\n")
     return 0
 
 

@@ -26,7 +26,7 @@ from tfx_bsl.coders import csv_decoder, example_coder
 from tqdm import tqdm
 
 from pipelines.flights import data, history, schedule, variants
-from pipelines.flights.backtest import REHEARSAL_SECONDS
+from pipelines.flights.replays import REHEARSAL_SECONDS
 from tfx_graphlets import open_store, segment
 from tfx_graphlets.components.rehearsal.examples import as_array
 from tfx_graphlets.graphlets.graphlet import Graphlets

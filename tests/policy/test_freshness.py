@@ -98,8 +98,8 @@ def test_own_pushes_that_scored_low_pull_the_threshold_down() -> None:
     assert guarded(choice, [0.6, 0.1, 0.2], ledger).threshold == 0.1
     many = [0.1, 0.2, *[0.6] * 18]
     assert guarded(choice, many, ledger).threshold == 0.2
-    assert guarded(choice, many, ledger, skips=3).threshold == pytest.approx(0.2 / 8)
-    assert guarded(choice, [], ledger, skips=1).threshold == pytest.approx(0.33 / 2)
+    assert guarded(choice, many, ledger, skips=4).threshold == pytest.approx(0.2 / 4)
+    assert guarded(choice, [], ledger, skips=1).threshold == pytest.approx(0.33 / 2**0.5)
     nothing = choose([0.3] * 3, 0.95)
     assert guarded(nothing, many, FreshnessLedger(0.95)).threshold is None
 
@@ -249,7 +249,7 @@ def test_a_guard_s_risk_is_that_of_the_threshold_that_it_leaves() -> None:
     """Skips in a row and low pushes of its own lower what the next push costs."""
     choice = choose([at / 100 for at in range(1, 40)], 0.9)
     ledger = FreshnessLedger(0.9, pushes=100, spent=10.0)
-    assert guarded(choice, [], ledger, skips=1).risk == 2 / 40
+    assert guarded(choice, [], ledger, skips=2).risk == 2 / 40
     assert guarded(choice, [0.025, 0.3], ledger).risk == 3 / 40
 
 

@@ -1,4 +1,4 @@
-"""What is known of re-runs and of holds lowers their odds, and nothing else."""
+"""What is known of re-runs, of holds and of the pipeline's push rate changes the odds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.waste_model.synthetic import number
 from tfx_graphlets.features import all_features
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.vocabulary import Stage
-from tfx_graphlets.waste_model.prior import EXPECTATIONS, HOLDS, ODDS, with_prior
+from tfx_graphlets.waste_model.prior import EXPECTATIONS, HOLDS, ODDS, RATE, with_prior
 
 NAN = float("nan")
 
@@ -81,3 +81,16 @@ def test_what_the_prior_asks_for_are_features() -> None:
     """They are registered, so that the prior is not about nothing."""
     asked = {*EXPECTATIONS, *HOLDS, "code.transform_same_spans", "code.trainer_same_spans"}
     assert asked <= {feature.name for feature in all_features(Stage.INPUT)}
+
+
+def test_half_of_what_the_push_rate_says_is_taken_back() -> None:
+    """In log odds; six outcomes at one half are supposed besides the pipeline's own."""
+    columns = {RATE[0]: [0.1, 0.9, 0.5, NAN], RATE[1]: [94.0, 94.0, 94.0, 0.0]}
+    scores = with_prior(np.full(4, 0.5), table_of(columns))
+    odds = scores / (1 - scores)
+    seldom = (94 * 0.1 + 3) / 100
+    assert odds == pytest.approx(
+        [((1 - seldom) / seldom) ** 0.5, (seldom / (1 - seldom)) ** 0.5, 1.0, 1.0], rel=1e-5
+    )
+    young = with_prior(np.full(1, 0.5), table_of({RATE[0]: [0.1], RATE[1]: [10.0]}))
+    assert 0.5 < young[0] < scores[0]

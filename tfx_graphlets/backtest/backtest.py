@@ -32,7 +32,7 @@ from tfx_graphlets.backtest.replay import FixedScores, replay
 from tfx_graphlets.backtest.result import BacktestResult, NodeFigures, ReplayedDecision
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.policy.decide import GatePolicy
-from tfx_graphlets.trace.trace import BoolArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray
 from tfx_graphlets.vocabulary import Outcome
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import DEFAULT_SETTINGS, LearnerSettings
@@ -68,6 +68,7 @@ def backtest(
     policy: GatePolicy,
     *,
     history: Dataset | None = None,
+    history_scores: FloatArray | None = None,
     censored: bool = True,
     retrain_every: int | None = None,
     seed: int = 0,
@@ -84,6 +85,9 @@ def backtest(
         decision; a threshold that it states is used instead.
       history: graphlets of other pipelines, whose outcomes are known from the
         start, whatever their clock says; None: none.
+      history_scores: ``transfer_scores`` of ``history.only_labelled().in_time_order()``
+        with this seed and these settings, where several replays share them;
+        None: they are worked out.
       censored: a skipped run shows its outcome to nobody and later runs are
         described without it; else everything is seen, as in shadow mode.
       retrain_every: newly known outcomes after which the forest is trained
@@ -117,7 +121,12 @@ def backtest(
         history = history.in_time_order()
         _check_history(dataset, history)
     scorer = ModelScores(
-        dataset, history, retrain_every=retrain_every, seed=seed, settings=settings
+        dataset,
+        history,
+        scores=history_scores,
+        retrain_every=retrain_every,
+        seed=seed,
+        settings=settings,
     )
     world = World(dataset, censored=censored)
     replayed = replay(dataset, policy, scorer, world, seed=seed, progress=progress)

@@ -20,6 +20,7 @@ class ModelScores:
     Args:
       dataset: what is replayed.
       past: graphlets of other pipelines, known from the start; None: none.
+      scores: ``transfer_scores`` of those that are labelled; None: they are worked out.
       retrain_every: newly known outcomes after which it is trained anew.
       seed: of all forests.
       settings: how they are grown.
@@ -32,12 +33,14 @@ class ModelScores:
         dataset: Dataset,
         past: Dataset | None,
         *,
+        scores: FloatArray | None = None,
         retrain_every: int,
         seed: int,
         settings: LearnerSettings,
     ) -> None:
         self._dataset = dataset
         self._past = None if past is None else past.only_labelled()
+        self._scores = scores
         self._retrain_every, self._seed, self._settings = retrain_every, seed, settings
         self._known: list[int] = []
         self._needed: list[bool] = []
@@ -50,7 +53,9 @@ class ModelScores:
         """See Scorer."""
         if self._past is None:
             return np.zeros(0), ()
-        scores = transfer_scores(self._past, self._seed, settings=self._settings)
+        scores = self._scores
+        if scores is None:
+            scores = transfer_scores(self._past, self._seed, settings=self._settings)
         scored = ~np.isnan(scores)
         return scores[scored], self._past.needed[scored].tolist()
 

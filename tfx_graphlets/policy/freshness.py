@@ -321,7 +321,7 @@ def guarded(
     scores, k = max(1, floor(allowance (n + 1))). So a push that was seen to
     score low pulls the threshold down at once.
 
-    Every skip in a row halves it besides. A run after a skip is seen much as the
+    Every second skip in a row halves it besides. A run after a skip is seen much as the
     skipped one was, so one mistaken belief would miss several pushes one after
     the other; what is certain (a re-run) stays far below all the same.
 
@@ -340,7 +340,7 @@ def guarded(
     if len(scores):
         count = math.floor(ledger.allowance * (len(scores) + 1) + _TOLERANCE)
         threshold = min(threshold, float(scores[min(max(count, 1), len(scores)) - 1]))
-    return choice.lowered(threshold / 2**skips)
+    return choice.lowered(threshold / 2 ** (skips / 2))
 
 
 def check_freshness(freshness: float) -> None:
