@@ -343,8 +343,9 @@ def _with_first_gates(table: FeatureTable) -> FeatureTable:
     blank = np.flatnonzero(known)[::_FIRST_GATES]
     columns = dict(table.columns)
     for name in names if len(blank) else ():
-        columns[name] = table.numbers(name).copy()
-        columns[name][blank] = np.nan
+        margin = table.numbers(name).copy()
+        margin[blank] = np.nan
+        columns[name] = margin
     return dataclasses.replace(table, columns=columns)
 
 
