@@ -332,9 +332,8 @@ def _ydf_feature(ydf: ModuleType, feature: Feature) -> ydf.Feature:
 def _with_first_gates(table: FeatureTable) -> FeatureTable:
     """The table, some of the rehearsed graphlets as they were before their rehearsal.
 
-    A first gate sees all of them so; without these rows a forest would take what was not
-    rehearsed for what usually is. In their place, not besides: with a copy of each, trees grow
-    alike, and foretell less with a rehearsal and without.
+    A first gate sees all of them so; without these rows a forest would take what was not rehearsed
+    for what usually is. Not as copies: with these trees grow alike, and foretell less.
     """
     names = [f.name for f in table.features if f.name.startswith(_REHEARSAL)]
     known = np.zeros(len(table), bool)
@@ -343,9 +342,8 @@ def _with_first_gates(table: FeatureTable) -> FeatureTable:
     blank = np.flatnonzero(known)[::_FIRST_GATES]
     columns = dict(table.columns)
     for name in names if len(blank) else ():
-        margin = table.numbers(name).copy()
+        columns[name] = margin = table.numbers(name).copy()
         margin[blank] = np.nan
-        columns[name] = margin
     return dataclasses.replace(table, columns=columns)
 
 
