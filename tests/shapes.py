@@ -97,6 +97,7 @@ ALL: Final = (
         "ingestion and deployment may stand in other pipelines: their executions belong to the "
         "graphlets of the pipeline that trains",
         (
+            f"{SHAPES}::test_ingestion_training_and_deployment_may_be_three_pipelines",
             f"{NODES}::test_a_pusher_of_another_pipeline_counts_by_its_node",
             f"{SELECTION}::test_case_c03_a_pipeline_whose_data_and_pushes_stand_in_others",
         ),
@@ -104,7 +105,8 @@ ALL: Final = (
     Shape(
         "sub-pipelines",
         "an inner pipeline with a Trainer is named: gate it before it is put into another; nodes "
-        "that reach a gated output through one are found and refused",
+        "that reach a gated output through one are found and refused. TFX 1.16's LocalDagRunner "
+        "and BeamDagRunner run no pipeline that holds another",
         (
             f"{ONE_LINE}::test_what_cannot_be_gated_is_named_and_nothing_has_changed",
             f"{AROUND}::test_a_pipeline_that_takes_a_gated_output_must_be_gated",
@@ -126,6 +128,7 @@ ALL: Final = (
         "retries",
         "of several attempts at one training the last counts; a gate decides once about a run",
         (
+            f"{SHAPES}::test_a_failed_trainer_is_run_again",
             f"{NEEDED}::test_only_the_last_of_several_attempts_counts",
             f"{NEEDED}::test_an_attempt_under_another_decision_of_a_gate_is_one_at_the_same_training",
         ),

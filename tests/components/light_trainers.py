@@ -3,10 +3,13 @@
 No postponed annotations here: TFX's component decorator reads the annotation objects.
 """
 
+from pathlib import Path
+
 from tfx import v1 as tfx
 
 InputArtifact = tfx.dsl.components.InputArtifact
 OutputArtifact = tfx.dsl.components.OutputArtifact
+Parameter = tfx.dsl.components.Parameter
 types = tfx.types.standard_artifacts
 
 
@@ -44,3 +47,15 @@ def TunedTrainer(
 @tfx.dsl.components.component
 def Fit(dataset: InputArtifact[types.Examples], model: OutputArtifact[types.Model]):
     """A Trainer by its channels, with keys of its own."""
+
+
+@tfx.dsl.components.component
+def FlakyTrainer(
+    examples: InputArtifact[types.Examples],
+    model: OutputArtifact[types.Model],
+    broken: Parameter[str],
+    steps: Parameter[int] = 1,
+):
+    """Fails as long as a file is there."""
+    if Path(broken).exists():
+        raise RuntimeError(f"{broken} is there")
