@@ -140,6 +140,20 @@ def bands(lines: Sequence[Line]) -> str:
     return "\n".join(rows)
 
 
+def chart(lines: Sequence[Line]) -> str:
+    """What each line removes, and below it what it removes net, as a chart of Mermaid."""
+    names = ", ".join(f'"{one.stage} {one.freshness:g} {one.rehearsal}"' for one in lines)
+    removed = [100 * _gate(one).removed for one in lines]
+    net = [100 * (_gate(one).removed - _rehearsals_share(one)) for one in lines]
+    bars = [", ".join(f"{max(value, 0):.1f}" for value in values) for values in (removed, net)]
+    return (
+        "```mermaid\nxychart-beta\n"
+        '    title "Removed, % of all waste; line: net of rehearsals"\n'
+        f'    x-axis [{names}]\n    y-axis "%" 0 --> 60\n'
+        f"    bar [{bars[0]}]\n    line [{bars[1]}]\n```"
+    )
+
+
 def by_variant(line: Line) -> str:
     """One row a variant."""
     rows = [
@@ -330,7 +344,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             done[stage, False][1],
         )
     ]
-    parts = [table(lines), bands(lines), "\n".join(prices(line) for line in lines)]
+    parts = [table(lines), chart(lines), bands(lines), "\n".join(prices(line) for line in lines)]
     if options.variants:
         parts += [
             f"{line.stage} {line.freshness:g} {line.rehearsal}\n\n{by_variant(line)}"

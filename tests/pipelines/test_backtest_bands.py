@@ -79,6 +79,13 @@ def test_a_line_counts_what_rehearsals_cost_and_names_the_best_baseline_that_kee
     assert found[6:] == ["13.0%", "50%", "0.04 runs", "keeps 1.0%", "50.0%"]
 
 
+def test_the_chart_shows_what_the_table_says() -> None:
+    """Bars are what is removed, the line what is left of it net of rehearsals, never below 0."""
+    found = backtest.chart([line(one=result(100, 0.25)), line(one=result(100, 0.05))])
+    assert "bar [25.0, 5.0]" in found
+    assert "line [13.0, 0.0]" in found
+
+
 def test_rehearsals_take_place_where_they_pay() -> None:
     """A training of minutes is worth a rehearsal, one of seconds is not."""
     none, every = result(50, 0.1), result(50, 0.2)
