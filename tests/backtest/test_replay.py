@@ -11,8 +11,13 @@ from tests.waste_model.synthetic import HOUR_MS, coin_flips, history
 from tfx_graphlets.backtest.censoring import World
 from tfx_graphlets.backtest.replay import FixedScores, Replay, replay
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, decide
-from tfx_graphlets.policy.exploration import exploration_draw
+from tfx_graphlets.policy.decide import (
+    GateDecision,
+    GatePolicy,
+    GateState,
+    decide,
+    exploration_draw,
+)
 from tfx_graphlets.policy.freshness import (
     FreshnessLedger,
     ThresholdChoice,

@@ -17,8 +17,7 @@ from tfx_graphlets.gate.run import GateSettings, run_gate
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.account import SeenScore
 from tfx_graphlets.policy.decide import GatePolicy, GateState
-from tfx_graphlets.policy.decision import PastDecision
-from tfx_graphlets.policy.evidence import Contribution, Judgement, SimilarGraphlet
+from tfx_graphlets.policy.decision import Contribution, Judgement, PastDecision, SimilarGraphlet
 from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice
 from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.dataset import Dataset

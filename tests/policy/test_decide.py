@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.strategies import deterministic
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.policy.decide import GatePolicy, GateState, decide
-from tfx_graphlets.policy.evidence import Contribution, SimilarGraphlet
+from tfx_graphlets.policy.decision import Contribution, SimilarGraphlet
 from tfx_graphlets.policy.freshness import choose_threshold
 
 SETTLED = GateState(labelled=50, pushes=20, consecutive_skips=0, hours_since_last_push=1.0)

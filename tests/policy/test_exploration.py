@@ -7,13 +7,13 @@ import sys
 
 import numpy as np
 
-from tfx_graphlets.policy.exploration import exploration_draw
+from tfx_graphlets.policy.decide import exploration_draw
 
 
 def test_the_draw_is_the_same_in_every_process() -> None:
     """Another process with another hash seed draws the same number, which is fixed for ever."""
     program = (
-        "from tfx_graphlets.policy.exploration import exploration_draw\n"
+        "from tfx_graphlets.policy.decide import exploration_draw\n"
         "print(repr(exploration_draw(7, 'pipeline', 'run', 'pre')))"
     )
     drawn = {

@@ -11,7 +11,7 @@ from tests.waste_model.synthetic import coin_flips, history
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import all_features
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.policy.evidence import Contribution
+from tfx_graphlets.policy.decision import Contribution
 from tfx_graphlets.reasons.advice import advice
 from tfx_graphlets.reasons.phrases import WORDINGS
 from tfx_graphlets.trace.trace import FloatArray

@@ -16,8 +16,7 @@ import numpy as np
 from tfx_graphlets.backtest.censoring import World
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.policy.account import NodeAccount, ThresholdSample, decide_by
-from tfx_graphlets.policy.decide import GateDecision, GatePolicy
-from tfx_graphlets.policy.exploration import run_draw
+from tfx_graphlets.policy.decide import GateDecision, GatePolicy, run_draw
 from tfx_graphlets.policy.freshness import ThresholdChoice
 from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset

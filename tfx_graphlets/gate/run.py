@@ -21,10 +21,8 @@ from tfx_graphlets.gate.record import (
 )
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.account import NodeAccount, SeenScore, decide_by
-from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState
-from tfx_graphlets.policy.decision import PastDecision
-from tfx_graphlets.policy.evidence import Judgement
-from tfx_graphlets.policy.exploration import run_draw
+from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, run_draw
+from tfx_graphlets.policy.decision import Judgement, PastDecision
 from tfx_graphlets.policy.freshness import Account, ThresholdChoice
 from tfx_graphlets.shown import shown
 from tfx_graphlets.vocabulary import Stage

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, decide
-from tfx_graphlets.policy.evidence import Contribution, SimilarGraphlet
+from tfx_graphlets.policy.decision import Contribution, SimilarGraphlet
 from tfx_graphlets.policy.freshness import (
     Account,
     DelayLedger,

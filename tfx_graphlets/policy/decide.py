@@ -12,14 +12,16 @@ False
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from typing import Final
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.policy.decision import NodeDecision
-from tfx_graphlets.policy.evidence import (
+from tfx_graphlets.policy.decision import (
     Contribution,
+    NodeDecision,
     SimilarGraphlet,
     told_advice,
     told_contributions,
@@ -327,3 +329,40 @@ def _had_skipped(would_skip: bool) -> str:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+_BITS = 53  # as many as a float64 holds exactly
+
+
+def run_draw(seed: int, pipeline: str, run: str, stage: str, *, moment_ms: int) -> float:
+    """The draw of a run before a gate, the same for all Trainer nodes of the run.
+
+    Args:
+      seed: see ``exploration_draw``.
+      pipeline, run: their names; a run without a name (it has not begun, or
+        the runner does not tell) is drawn by the moment.
+      stage: where the gate stands.
+      moment_ms: of the decision, milliseconds since the epoch.
+    """
+    return exploration_draw(seed, pipeline, run or str(moment_ms), stage)
+
+
+def exploration_draw(seed: int, *names: str) -> float:
+    """A number drawn uniformly for these names.
+
+    Args:
+      seed: another one gives other draws for all names.
+      names: what the draw is for: pipeline, run, stage. Their borders count:
+        ("ab", "c") and ("a", "bc") are drawn apart.
+
+    Returns:
+      A number in [0, 1), the same in every process, so that a decision can be
+      retraced: the first 53 bits of the SHA-256 of seed and names.
+
+    >>> draw = exploration_draw(0, "my-pipeline", "run-17", "pre")
+    >>> 0 <= draw < 1, draw == exploration_draw(0, "my-pipeline", "run-17", "pre")
+    (True, True)
+    """
+    text = json.dumps([seed, *names], ensure_ascii=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode("ascii")).digest()
+    return float(int.from_bytes(digest[:8], "big") >> (64 - _BITS)) / float(1 << _BITS)

@@ -21,7 +21,7 @@ from typing import Union, cast
 import numpy as np
 
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.policy.evidence import Contribution
+from tfx_graphlets.policy.decision import Contribution
 from tfx_graphlets.reasons.advice import advice
 from tfx_graphlets.reasons.wording import phrase, plainness, topic
 from tfx_graphlets.trace.trace import BoolArray, FloatArray

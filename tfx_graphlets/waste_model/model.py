@@ -24,7 +24,7 @@ from tfx_graphlets.features.table import Feature, FeatureTable
 from tfx_graphlets.files import replaced_directory
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.account import SeenScore, ThresholdSample
-from tfx_graphlets.policy.evidence import Contribution, Judgement, SimilarGraphlet
+from tfx_graphlets.policy.decision import Contribution, Judgement, SimilarGraphlet
 from tfx_graphlets.policy.freshness import Account, ThresholdChoice
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.policy.evidence import SimilarGraphlet
+from tfx_graphlets.policy.decision import SimilarGraphlet
 from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
 
