@@ -18,9 +18,9 @@ from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model import explanation
 from tfx_graphlets.waste_model.dataset import Dataset
+from tfx_graphlets.waste_model.explanation import most_similar
 from tfx_graphlets.waste_model.learner import LearnerSettings
 from tfx_graphlets.waste_model.model import WasteModel
-from tfx_graphlets.waste_model.similar import most_similar
 from tfx_graphlets.waste_model.training import train_waste_model
 
 REGISTERED = {feature.name: feature for feature in all_features(Stage.PRE)}
