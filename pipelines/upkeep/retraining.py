@@ -16,7 +16,7 @@ from tfx_graphlets import Stage, open_store, segment, train_waste_model
 from tfx_graphlets.errors import InvalidArgumentError, NotEnoughHistoryError
 from tfx_graphlets.gate.record import past_decisions
 from tfx_graphlets.gate.snapshot import without_cut_short
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.policy.freshness import check_freshness
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.waste_model import Dataset, WasteModel, metrics

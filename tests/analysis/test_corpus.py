@@ -13,7 +13,7 @@ from tests.trace.test_partition import assert_same
 from tfx_graphlets.analysis.corpus import describe_store
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import describe
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.vocabulary import Role, Stage

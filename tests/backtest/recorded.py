@@ -14,7 +14,7 @@ from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate.record import decisions_of_gate, past_decisions
 from tfx_graphlets.gate.snapshot import without_cut_short
 from tfx_graphlets.graphlets.current import current_graphlet
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy

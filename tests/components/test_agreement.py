@@ -18,7 +18,7 @@ from tests.components.light_trainers import BaseTrainer, FineTuner, TunedTrainer
 from tests.components.runs import PIPELINE, LightPipeline
 from tfx_graphlets.components.placement import gate_pipeline
 from tfx_graphlets.features import describe
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.vocabulary import Stage

@@ -23,7 +23,7 @@ from tfx_graphlets.components.kubeflow import VERTEX, compile_for_kubeflow
 from tfx_graphlets.components.placement import gate_pipeline
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate.code import hash_of_place
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pending import without_gates
 
 pytestmark = pytest.mark.tfx
 

@@ -11,8 +11,8 @@ import pytest
 from pipelines.flights import history
 from tfx_graphlets.features import Describer, describe
 from tfx_graphlets.graphlets import outcome
-from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.trace import BoolArray, IntArray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.agreement import both
 from tfx_graphlets.graphlets import outcome
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
 

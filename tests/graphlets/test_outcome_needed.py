@@ -7,7 +7,7 @@ import pytest
 
 from tests.agreement import both, train
 from tfx_graphlets.errors import InvalidArgumentError, TraceNotFoundError
-from tfx_graphlets.graphlets import outcome, pushers
+from tfx_graphlets.graphlets import outcome, verdicts
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
 from tfx_graphlets.graphlets.roles import no_trainer_hint, roles_of_executions
 from tfx_graphlets.graphlets.segmentation import segment
@@ -169,16 +169,16 @@ def test_the_user_says_which_pushers_count(names: list[str] | None, expected: st
 
 
 def test_a_pusher_that_is_not_there_is_refused_with_those_that_are() -> None:
-    """``pushers.present`` leaves it out, for a store before the first push."""
+    """``verdicts.present`` leaves it out, for a store before the first push."""
     build = TraceBuilder()
     staged(build)
     trace = build.trace()
     with pytest.raises(InvalidArgumentError, match=r"'Prod'.*StagingPusher"):
         segment(trace, pushers=["Prod"])
     role = roles_of_executions(trace)
-    assert pushers.present(trace, role, ["Prod", "Pusher"]) == ("Pusher",)
-    assert pushers.present(trace, role, ["Prod"]) == ()
-    assert pushers.present(trace, role, None) is None
+    assert verdicts.present(trace, role, ["Prod", "Pusher"]) == ("Pusher",)
+    assert verdicts.present(trace, role, ["Prod"]) == ()
+    assert verdicts.present(trace, role, None) is None
 
 
 def test_a_class_that_is_declared_to_push_has_pushed_when_it_is_complete() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.monitor.gated import HOUR_MS, PUSHER_MS, TRAINER_MS, LivePipeline
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate.record import nodes_to_text, past_decisions
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.monitor import AlarmRules, MonitorReport, monitor
 from tfx_graphlets.policy.decision import NodeDecision

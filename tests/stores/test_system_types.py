@@ -18,7 +18,7 @@ from tests.stores.kubeflow.retelling import as_system_rows, rows_of
 from tests.stores.mlmd_files import write_store
 from tests.stores.readers import READERS, Reader, by_sql
 from tfx_graphlets.features import describe
-from tfx_graphlets.graphlets.gate_nodes import EXECUTION_PREFIX
+from tfx_graphlets.graphlets.pending import EXECUTION_PREFIX
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.neighbourhood import read_neighbourhood
 from tfx_graphlets.stores.sql.sqlite_lookups import SqliteLookups

@@ -19,8 +19,8 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import all_features, describe, properties_read
 from tfx_graphlets.features.executions import READ_TYPES
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.graphlets import pushers as pushing
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets import verdicts as pushing
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import Payloads

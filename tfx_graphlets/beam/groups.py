@@ -17,9 +17,9 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.graphlets.gate_nodes import without_gates
-from tfx_graphlets.graphlets.pushers import Classes, counted
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.roles import Declared
+from tfx_graphlets.graphlets.verdicts import Classes, counted
 from tfx_graphlets.stores import uris as connection
 from tfx_graphlets.stores.declared import declared_by, declared_in
 from tfx_graphlets.stores.selection import Columns

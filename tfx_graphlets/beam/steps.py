@@ -14,10 +14,10 @@ from tfx_graphlets.beam.groups import Group, only_others
 from tfx_graphlets.errors import ModelFormatError
 from tfx_graphlets.features import describe, properties_read
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.graphlets.pushers import present
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.graphlets.verdicts import present
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.trace import Trace

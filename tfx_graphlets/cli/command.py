@@ -22,8 +22,8 @@ from tfx_graphlets.cli.table_file import write_table
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.files import replaced_file
 from tfx_graphlets.graphlets import outcome
-from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.policy.decide import GatePolicy
 from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.declared import declared_by

@@ -15,8 +15,8 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import describe
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets import roles
-from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.declared import declared_by, declared_in
 from tfx_graphlets.stores.store import Store, open_store

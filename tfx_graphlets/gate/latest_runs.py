@@ -23,7 +23,7 @@ import numpy as np
 
 from tfx_graphlets.features.look_back import LOOK_BACK
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.graphlets.series import Lanes
+from tfx_graphlets.graphlets.timeline import Lanes
 from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.indexed import lookups_of
 from tfx_graphlets.stores.neighbourhood import read_neighbourhood

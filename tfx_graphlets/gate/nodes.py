@@ -9,9 +9,9 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
-from tfx_graphlets.graphlets.pushers import present as present_pushers
 from tfx_graphlets.graphlets.roles import Declared, present, roles_of_executions
 from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.graphlets.verdicts import present as present_pushers
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role
 

@@ -32,8 +32,8 @@ from tfx_graphlets.gate.request import InputArtifact, Request, TrainerWanted
 from tfx_graphlets.gate.unrecorded import RUN as UNRECORDED_RUN
 from tfx_graphlets.gate.unrecorded import LivePayloads, with_unrecorded_run
 from tfx_graphlets.graphlets.current import current_graphlet
-from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.roles import no_trainer_hint, present, roles_of_executions
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads

@@ -21,7 +21,7 @@ from google.protobuf import json_format
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.gate import keys
-from tfx_graphlets.graphlets.gate_nodes import EXECUTION_PREFIX
+from tfx_graphlets.graphlets.pending import EXECUTION_PREFIX
 from tfx_graphlets.graphlets.roles import roles_of_executions
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.trace.assembly import RawProperties, RawTables, assemble

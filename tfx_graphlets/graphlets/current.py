@@ -16,7 +16,7 @@ from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.graphlets import roles, segmentation
 from tfx_graphlets.graphlets.graphlet import Graphlet
 from tfx_graphlets.graphlets.pending import DEFAULT_TRAINER_TYPE, with_pending_trainer
-from tfx_graphlets.graphlets.pushers import present as present_pushers
+from tfx_graphlets.graphlets.verdicts import present as present_pushers
 from tfx_graphlets.trace.trace import IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, EventType, ExecutionState, Role, Stage
 

@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from tfx_graphlets.graphlets import outcome as outcomes
-from tfx_graphlets.graphlets import pushers as pushing
 from tfx_graphlets.graphlets import roles
+from tfx_graphlets.graphlets import verdicts as pushing
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.graphlet import Graphlets, Membership, Part
 from tfx_graphlets.trace.adjacency import PairSet, first_of_runs
@@ -73,7 +73,7 @@ def segment(
 
     Raises:
       InvalidArgumentError: an override names a type, or ``pushers`` a pusher, that is not in
-        the trace (``roles.present`` and ``pushers.present`` leave these out), or a weight is
+        the trace (``roles.present`` and ``verdicts.present`` leave these out), or a weight is
         negative.
     """
     classes = pushing.Classes.of(trace, role_of_type) if classes is None else classes

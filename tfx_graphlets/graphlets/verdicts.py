@@ -1,4 +1,6 @@
-"""Verdicts: what validators said of a model, and whose verdict counts (docs/graphlets.md, Outcome).
+"""Verdicts: what validators said of a model, and which executions brought it to serving.
+
+After docs/graphlets.md, Outcome.
 
 That of the model validator whose blessing the graphlet's pusher took in. Where no pusher took one
 in, a model is blessed if every model validator with a verdict blessed it.
@@ -7,13 +9,168 @@ in, a model is blessed if every model validator with a verdict blessed it.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from tfx_graphlets import vocabulary
+from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.graphlets import roles
+from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.trace.adjacency import Adjacency
-from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
-from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
+from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, PropertyName, Role
+
+
+def counted(trace: Trace, role: SmallArray, pushers: Collection[str] | None) -> BoolArray:
+    """True for executions of role PUSHER that count, bool [num_executions].
+
+    Args:
+      trace: the trace.
+      role: role of every execution, int8 [num_executions].
+      pushers: as for ``segment``.
+
+    Raises:
+      InvalidArgumentError: a name is that of no pusher of the trace.
+    """
+    is_pusher: BoolArray = role == Role.PUSHER
+    if pushers is None:
+        return is_pusher
+    names = _names(trace, is_pusher)
+    for name in pushers:
+        if name not in names:
+            there = f"there are {', '.join(sorted(names))}" if names else "there is none"
+            raise InvalidArgumentError(
+                "pushers", name, f"no pusher's node or type has this name; {there}"
+            )
+    wanted = np.zeros(len(is_pusher), bool)
+    for name in pushers:
+        wanted[names[name]] = True
+    return wanted
+
+
+def present(
+    trace: Trace, role: SmallArray, pushers: Collection[str] | None
+) -> tuple[str, ...] | None:
+    """Those of the pushers that are in the trace, for ``segment``; None where all count.
+
+    Before the first push, and in a part of a store, some or all of them are missing.
+    """
+    if pushers is None:
+        return None
+    names = _names(trace, role == Role.PUSHER)
+    return tuple(name for name in pushers if name in names)
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What a whole store tells of its execution types: a part of it may not give it away.
+
+    Attributes:
+      role: by the full name of the type.
+      silent: full names of the types that the user declared to be pushers and whose outputs carry
+        no property ``pushed`` at all.
+    """
+
+    role: Mapping[str, Role]
+    silent: frozenset[str]
+
+    @classmethod
+    def of(cls, trace: Trace, role_of_type: Mapping[str, Role] | None = None) -> Classes:
+        """Those of a whole store.
+
+        Args:
+          trace: the store.
+          role_of_type: roles that the user gives, as for ``segment``.
+
+        Raises:
+          InvalidArgumentError: a role is given to a type that is not in the trace.
+        """
+        executions, events = trace.executions, trace.events
+        if not len(executions):
+            return cls({}, frozenset())
+        names = executions.type_names
+        of_type = roles.roles_of_types(trace, role_of_type)
+        declared = _declared(trace, role_of_type)
+        if declared.any():
+            properties = trace.artifacts.properties
+            speaks = np.zeros(len(trace.artifacts), bool)
+            speaks[properties.owner[properties.rows(PropertyName.PUSHED)]] = True
+            puts_out = roles.is_output_edge(trace, of_type[executions.type])
+            declared[executions.type[events.execution[puts_out & speaks[events.artifact]]]] = False
+        return cls(
+            {name: Role(int(role)) for name, role in zip(names, of_type)},
+            frozenset(names[at] for at in np.flatnonzero(declared)),
+        )
+
+    def roles_in(self, trace: Trace) -> SmallArray:
+        """Role of every execution of the store, or of a part: int8 [num_executions]."""
+        of_type = [self.role[name] for name in trace.executions.type_names if self.role]
+        return np.array(of_type, np.int8)[trace.executions.type]
+
+
+def pushing(edges: Edges, pusher: BoolArray, classes: Classes) -> BoolArray:
+    """True for executions that brought a model to serving, bool [num_executions].
+
+    A pusher in state COMPLETE or CACHED that put out an artifact whose property ``pushed`` is
+    1: a PushedModel alone proves nothing. Or one in state COMPLETE of a class that the user
+    declared to be a PUSHER and whose outputs carry no property ``pushed`` at all.
+
+    Args:
+      edges: of the trace.
+      pusher: bool [num_executions], the pushers that count.
+      classes: of the store that the trace is a part of, or all of.
+    """
+    trace = edges.trace
+    executions, artifacts = trace.executions, trace.artifacts
+    states = (ExecutionState.COMPLETE, ExecutionState.CACHED)
+    said = artifacts.properties.has_number(PropertyName.PUSHED, 1, len(artifacts))
+    pushes = _puts_out(edges, pusher & roles.among(executions.state, states), said)
+    if classes.silent:
+        silent = np.array([name in classes.silent for name in executions.type_names], bool)
+        complete = executions.state == ExecutionState.COMPLETE
+        pushes |= pusher & silent[executions.type] & complete
+    return pushes
+
+
+def _puts_out(edges: Edges, execution: BoolArray, wanted: BoolArray) -> BoolArray:
+    """Those of the executions that put out a wanted artifact, bool [num_executions]."""
+    position = np.flatnonzero(execution)
+    result = np.zeros(len(execution), bool)
+    index, artifact = edges.outputs.expand(position)
+    result[position[index[wanted[artifact]]]] = True
+    return result
+
+
+def _declared(trace: Trace, role_of_type: Mapping[str, Role] | None) -> BoolArray:
+    """Execution types that the user declared to be pushers, bool [num_types].
+
+    A class that is one by its name needs no declaration: TFX's says whether it pushed.
+    """
+    given = role_of_type or {}
+    by_name = vocabulary.ROLE_OF_CLASS
+    return np.array(
+        [
+            given.get(name, given.get(vocabulary.base_name(name))) is Role.PUSHER
+            and by_name.get(vocabulary.base_name(name)) is not Role.PUSHER
+            for name in trace.executions.type_names
+        ],
+        bool,
+    )
+
+
+def _names(trace: Trace, is_pusher: BoolArray) -> dict[str, list[int]]:
+    """Executions of pushers by each name that selects them."""
+    names: dict[str, list[int]] = {}
+    for position in np.flatnonzero(is_pusher & ~roles.own_executions(trace)).tolist():
+        type_name = trace.executions.type_names[int(trace.executions.type[position])]
+        own = {type_name, vocabulary.base_name(type_name)}
+        context = trace.context_name(int(trace.node_of_execution[position]))
+        own |= {name for name in (context, trace.node_id(position)) if name is not None}
+        for name in own:
+            names.setdefault(name, []).append(position)
+    return names
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

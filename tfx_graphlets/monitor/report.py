@@ -210,7 +210,7 @@ def monitor(
       decisions: of any pipelines and gates, any order; all of the store's, for
         what another gate cut short tells nothing of this one.
       graphlets: of the same store, cut from a trace without the gates' own
-        nodes (``gate_nodes.without_gates``).
+        nodes (``pending.without_gates``).
       now_ms: the moment of asking, milliseconds since the epoch.
       since_ms: decisions and executions before it are left out; the usual
         gaps of pushes, and what runs cost, are those of all times.

@@ -14,9 +14,9 @@ from tfx_graphlets.features.executions import READ_TYPES
 from tfx_graphlets.gate.record import PROPERTIES_READ as DECISION_PROPERTIES
 from tfx_graphlets.gate.record import past_decisions
 from tfx_graphlets.graphlets import roles
-from tfx_graphlets.graphlets.gate_nodes import without_gates
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.outcome import wasted_executions
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads

@@ -16,8 +16,8 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import EmptyStoreError
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.graphlets.pushers import Classes
 from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.graphlets.verdicts import Classes
 from tfx_graphlets.stores.rows import no_such_pipeline
 from tfx_graphlets.stores.selection import WHERE_CONTEXTS
 from tfx_graphlets.trace.properties import Properties

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.graphlets import pushers, roles
+from tfx_graphlets.graphlets import roles, verdicts
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import Trace
@@ -54,7 +54,7 @@ def declared_in(trace: Trace, store: Store, given: Declared) -> Declared:
     counting = given.pushers
     if counting is None:
         role = roles.roles_of_executions(trace, there)
-        counting = pushers.present(trace, role, merged.pushers)
+        counting = verdicts.present(trace, role, merged.pushers)
     return Declared.of({**there, **given.role_of_type}, counting)
 
 
@@ -65,4 +65,4 @@ def check_names(trace: Trace, given: Declared) -> None:
       InvalidArgumentError: no execution has the type, or no pusher the name.
     """
     role = roles.roles_of_executions(trace, given.role_of_type)
-    pushers.counted(trace, role, given.pushers)
+    verdicts.counted(trace, role, given.pushers)

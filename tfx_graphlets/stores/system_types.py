@@ -40,7 +40,7 @@ from typing import Any, Final
 import numpy as np
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.graphlets import gate_nodes as own_nodes
+from tfx_graphlets.graphlets import pending as own_nodes
 from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.trace.assembly import RawProperties, RawTables
 from tfx_graphlets.trace.trace import BoolArray, PropertyKind

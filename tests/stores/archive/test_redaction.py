@@ -14,7 +14,7 @@ from tests.stores.mlmd_files import write_store
 from tfx_graphlets import Stage, describe, open_store, segment
 from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.gate.record import past_decisions
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.payloads.statistics import NoPayloads
 from tfx_graphlets.stores.archive.archive import ArchiveUpdate, update_archive
 from tfx_graphlets.testing import TraceBuilder
