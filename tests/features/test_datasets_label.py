@@ -8,7 +8,7 @@ import pytest
 
 from tests.features.memory_payloads import statistics
 from tests.features.runs import EVAL_CONFIG, Runs, some
-from tfx_graphlets.payloads.moments import rate_divergence
+from tfx_graphlets.payloads.similarity import rate_divergence
 from tfx_graphlets.vocabulary import Stage
 
 NAMES = ("label_newest", "label_newest_z", "label_newest_shift_blessed", "label_gain")

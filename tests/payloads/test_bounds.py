@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from tests.features.memory_payloads import MemoryPayloads
 from tests.strategies import deterministic
 from tfx_graphlets.payloads import bounds
-from tfx_graphlets.payloads.bounds import check_nesting, decompressed, parsed_json
+from tfx_graphlets.payloads.bounds import check_nesting, decompressed, parsed_json, tfrecords
 from tfx_graphlets.payloads.evaluation import evaluation_metrics
-from tfx_graphlets.payloads.records import tfrecords
 from tfx_graphlets.payloads.statistics import (
     anomalies,
     dataset_statistics,

@@ -19,7 +19,7 @@ from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.features.look_back import Rows, ratio
 from tfx_graphlets.features.spans import UNSEEN, Spans
 from tfx_graphlets.features.table import numbers
-from tfx_graphlets.payloads.moments import rate_divergence
+from tfx_graphlets.payloads.similarity import rate_divergence
 from tfx_graphlets.trace.ragged import medians, of_distinct
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import ArtifactType, Stage

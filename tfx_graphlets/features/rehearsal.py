@@ -26,8 +26,8 @@ from tfx_graphlets.features.spans import UNSEEN
 from tfx_graphlets.features.table import FeatureGroup, numbers
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.rehearsal import record
-from tfx_graphlets.rehearsal.calibration import MOST_PAIRS, expected_margin
 from tfx_graphlets.rehearsal.record import CHANGE_MARGINS, MARGINS, VALUE_MARGINS
+from tfx_graphlets.rehearsal.worth import MOST_PAIRS, expected_margin
 from tfx_graphlets.trace.trace import FloatArray, Trace
 from tfx_graphlets.vocabulary import Stage
 

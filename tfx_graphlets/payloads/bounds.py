@@ -1,4 +1,4 @@
-"""Bounds on what a payload may make of this process: bytes, nesting, names.
+"""Bounds on what a payload may make of this process, and the reading of files within them.
 
 A store and its files are written by others. Past a bound a payload is missing,
 as one that cannot be decoded is, and the log says so once for each kind.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -133,3 +135,30 @@ def left_out(what: str, uri: str, error: Exception) -> None:
     more = "" if kind in _told else " (further ones of this kind are logged as information)"
     _told.add(kind)
     _LOG.log(level, "%s of %.200r is left out: %.200s%s", what, uri, error, more)
+
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def tfrecords(content: bytes) -> Iterator[bytes]:
+    """Records of a TFRecord file, plain or gzip; checksums are not checked.
+
+    Args:
+      content: the file's bytes: per record its length (uint64, little
+        endian), the length's checksum (4 bytes), the data, its checksum.
+
+    Raises:
+      ValueError: the file is cut off or is no TFRecord file.
+    """
+    if content.startswith(_GZIP_MAGIC):
+        content = decompressed(content)
+    offset = 0
+    while offset < len(content):
+        if offset + 12 > len(content):
+            raise ValueError("cut off within a record's length")
+        (length,) = struct.unpack_from("<Q", content, offset)
+        offset += 12
+        if offset + length + 4 > len(content):
+            raise ValueError("cut off within a record")
+        yield content[offset : offset + length]
+        offset += length + 4

@@ -10,14 +10,15 @@ import numpy as np
 
 from tfx_graphlets.payloads import statistics as payload
 from tfx_graphlets.payloads.evaluation import EvaluationMetrics, evaluation_metrics
-from tfx_graphlets.payloads.moments import (
+from tfx_graphlets.payloads.similarity import (
     Moments,
+    dataset_similarity,
     features_lost,
     mean_shift,
     missing_rise,
     moments_of,
+    spans_similarity,
 )
-from tfx_graphlets.payloads.similarity import dataset_similarity, spans_similarity
 from tfx_graphlets.payloads.statistics import (
     DatasetStatistics,
     Foreseeing,

@@ -16,8 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tfx_graphlets.payloads.bounds import as_message, as_text, left_out
-from tfx_graphlets.payloads.records import tfrecords
+from tfx_graphlets.payloads.bounds import as_message, as_text, left_out, tfrecords
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.payloads.thresholds import (
     MetricThreshold,

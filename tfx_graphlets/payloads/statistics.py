@@ -26,8 +26,8 @@ from tfx_graphlets.payloads.bounds import (
     check_nesting,
     enum_name,
     left_out,
+    tfrecords,
 )
-from tfx_graphlets.payloads.records import tfrecords
 from tfx_graphlets.trace.trace import FloatArray
 
 if TYPE_CHECKING:

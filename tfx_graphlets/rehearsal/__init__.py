@@ -12,15 +12,14 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from tfx_graphlets.rehearsal.calibration import Expected, expected_margin
     from tfx_graphlets.rehearsal.demand import Demand, NotCoveredError, Task, demand_of
     from tfx_graphlets.rehearsal.rehearsed import Rehearsed, Split, rehearse, without_label
     from tfx_graphlets.rehearsal.scouts import Scout, train_scout
-    from tfx_graphlets.rehearsal.worth import Mode, Worth, worth_of
+    from tfx_graphlets.rehearsal.worth import Expected, Mode, Worth, expected_margin, worth_of
 
 _HOME: Final = {
-    "Expected": "calibration",
-    "expected_margin": "calibration",
+    "Expected": "worth",
+    "expected_margin": "worth",
     "Demand": "demand",
     "NotCoveredError": "demand",
     "Task": "demand",
