@@ -15,8 +15,8 @@ from tests.backtest.recorded import (
 )
 from tests.components import waste_models
 from tests.gate.test_snapshot import GATE, FixedStore, Wired
-from tfx_graphlets.gate.request import Request, TrainerWanted
-from tfx_graphlets.gate.run import GateSettings, custom_properties, run_gate
+from tfx_graphlets.gate.request import GateSettings, Request, TrainerWanted
+from tfx_graphlets.gate.run import custom_properties, run_gate
 from tfx_graphlets.gate.snapshot import collect
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy
 from tfx_graphlets.testing import TraceBuilder

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from tests.components.histories import pipeline_history
-from tfx_graphlets.gate.of_nodes import of_all
 from tfx_graphlets.gate.record import nodes_of_text, nodes_to_text
+from tfx_graphlets.gate.run import of_all
 from tfx_graphlets.policy.decide import GateDecision
 
 YES = GateDecision(True, False, 0.9, 0.5, "Runs.", risk=0.04)

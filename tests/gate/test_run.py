@@ -13,7 +13,8 @@ from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import run as gate_run
 from tfx_graphlets.gate.graphlets_file import PipelineHistory
 from tfx_graphlets.gate.record import decisions_of_gate, node_account
-from tfx_graphlets.gate.run import GateSettings, run_gate
+from tfx_graphlets.gate.request import GateSettings
+from tfx_graphlets.gate.run import run_gate
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.account import SeenScore
 from tfx_graphlets.policy.decide import GatePolicy, GateState

@@ -109,7 +109,7 @@ def dataset(
       model: the roles and pushers of the waste model that the rows are for, which count where
         the options say nothing.
     """
-    from tfx_graphlets.gate.nodes import segment_present
+    from tfx_graphlets.gate.latest_runs import segment_present
     from tfx_graphlets.gate.record import past_decisions
     from tfx_graphlets.gate.snapshot import without_cut_short
 

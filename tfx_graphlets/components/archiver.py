@@ -35,7 +35,7 @@ from tfx_graphlets.errors import (
 )
 from tfx_graphlets.files import scratch_directory
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import check_store, given
+from tfx_graphlets.gate.request import check_store, given
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores.archive.archive import ArchiveUpdate, update_archive
 from tfx_graphlets.stores.archive.format import MANIFEST

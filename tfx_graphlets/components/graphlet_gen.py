@@ -14,7 +14,7 @@ from tfx_graphlets.components.drivers import GraphletGenDriver
 from tfx_graphlets.components.trainers import gates_behind, to_property, trainers_behind
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import (
+from tfx_graphlets.gate.request import (
     check_stage,
     check_store,
     given,

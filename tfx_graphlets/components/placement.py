@@ -43,7 +43,7 @@ from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.wiring import VALIDATION, Wiring, parents_of, unions
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import check_stage
+from tfx_graphlets.gate.request import check_stage
 from tfx_graphlets.rehearsal import Mode
 from tfx_graphlets.vocabulary import Role, Stage
 

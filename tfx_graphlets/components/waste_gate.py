@@ -15,8 +15,13 @@ from tfx_graphlets.components.drivers import WasteGateDriver
 from tfx_graphlets.components.trainers import node_ids, trainers_behind
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import check_stage, given, roles_of_text, roles_to_text
-from tfx_graphlets.gate.run import GateSettings
+from tfx_graphlets.gate.request import (
+    GateSettings,
+    check_stage,
+    given,
+    roles_of_text,
+    roles_to_text,
+)
 from tfx_graphlets.supervision.parent import limits_given
 from tfx_graphlets.vocabulary import Role, Stage
 

@@ -15,7 +15,7 @@ from tfx_graphlets.components import artifacts, executors
 from tfx_graphlets.components.artifact_files import local_place, local_target
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import check_stage
+from tfx_graphlets.gate.request import check_stage
 from tfx_graphlets.policy.freshness import check_freshness
 from tfx_graphlets.supervision.defence import defended, set_properties
 from tfx_graphlets.supervision.parent import Limits, run_task

@@ -1,47 +1,36 @@
-"""One decision of a gate, from a pipeline's history and a waste model."""
+"""One decision of a gate, from a pipeline's history and a waste model.
+
+One decision about a run from those about the Trainer nodes that a gate stands before.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tfx_graphlets.errors import Fault, GraphletsError, in_one_line
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import check_stage
 from tfx_graphlets.gate.graphlets_file import PipelineHistory
-from tfx_graphlets.gate.of_nodes import of_all
 from tfx_graphlets.gate.record import (
     decisions_of_gate,
     node_account,
     nodes_to_text,
     seen_scores,
 )
+from tfx_graphlets.gate.request import GateSettings
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.account import NodeAccount, SeenScore, decide_by
-from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, run_draw
-from tfx_graphlets.policy.decision import Judgement, PastDecision
+from tfx_graphlets.policy.decide import GateDecision, GateState, run_draw
+from tfx_graphlets.policy.decision import Judgement, NodeDecision, PastDecision
 from tfx_graphlets.policy.freshness import Account, ThresholdChoice
 from tfx_graphlets.shown import shown
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 _LONGEST_NAME = 200  # characters of a feature's or a run's name on an artifact
-# Settings that are GatePolicy's, by its names for them.
-_LIMITS = (
-    "freshness",
-    "promise",
-    "delay",
-    "threshold",
-    "min_labelled",
-    "min_pushes",
-    "max_consecutive_skips",
-    "max_staleness_hours",
-    "max_hours_without_attempt",
-    "exploration",
-)
 
 
 class Predictor(Protocol):
@@ -88,79 +77,6 @@ class Predictor(Protocol):
     ) -> Judgement:
         """Probability of a push of one row, what moved it, and similar past graphlets."""
         ...
-
-
-@dataclasses.dataclass(frozen=True)
-class GateSettings:
-    """What a WasteGate was configured with; None: as the model or GatePolicy has it.
-
-    Attributes:
-      stage: where the gate stands.
-      gate: its node id; "" where it is not known.
-      freshness: share of pushes to keep, 0..1; the model's by default.
-      threshold: in place of the one that the model's freshness gives, 0..1.
-      promise, delay, min_labelled, min_pushes, max_consecutive_skips, max_staleness_hours,
-        max_hours_without_attempt, exploration, shadow, force_run: see
-        GatePolicy.
-      exploration_seed: of the draw that decides which skips are explored.
-      trainers: ids of the Trainer nodes that the gate stands before; empty where
-        they are not known: then all that the history describes.
-      caching: whether TFX's cache is in use in the gate's pipeline.
-    """
-
-    stage: Stage
-    gate: str = ""
-    freshness: float | None = None
-    promise: str | None = None
-    delay: float | None = None
-    threshold: float | None = None
-    min_labelled: int | None = None
-    min_pushes: int | None = None
-    max_consecutive_skips: int | None = None
-    max_staleness_hours: float | None = None
-    max_hours_without_attempt: float | None = None
-    exploration: float | None = None
-    exploration_seed: int = 0
-    shadow: bool = False
-    force_run: bool = False
-    trainers: tuple[str, ...] = ()
-    caching: bool = False
-
-    @classmethod
-    def of(cls, exec_properties: Mapping[str, object], gate: str = "") -> GateSettings:
-        """The settings that stand in a WasteGate's execution properties.
-
-        Raises:
-          InvalidArgumentError: ``stage`` is none.
-        """
-        taken = {
-            field.name: exec_properties[field.name]
-            for field in dataclasses.fields(cls)
-            if exec_properties.get(field.name) is not None
-        }
-        taken.update(
-            stage=check_stage(str(exec_properties.get(keys.STAGE))),
-            gate=gate,
-            shadow=bool(exec_properties.get(keys.SHADOW)),
-            force_run=bool(exec_properties.get(keys.FORCE_RUN)),
-            trainers=tuple(json.loads(str(exec_properties.get(keys.TRAINERS) or "[]"))),
-            caching=bool(exec_properties.get(keys.CACHING)),
-        )
-        return cls(**taken)  # type: ignore[arg-type]
-
-    def policy(self, choice: ThresholdChoice | None = None) -> GatePolicy:
-        """The policy.
-
-        Args:
-          choice: the waste model's, which counts where no threshold is set.
-
-        Raises:
-          InvalidArgumentError: a setting is outside its range.
-        """
-        chosen = {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
-        if choice is not None and self.threshold is None:
-            chosen.update(freshness=choice.freshness, threshold=choice.threshold)
-        return GatePolicy(**chosen, shadow=self.shadow, force_run=self.force_run)
 
 
 def run_gate(
@@ -373,3 +289,68 @@ def custom_properties(
 def _rounded(share: float | None) -> float | None:
     """To what MLMD keeps of a double in a database: six digits."""
     return None if share is None else round(float(share), 6)
+
+
+def of_all(found: Sequence[tuple[PipelineHistory, GateDecision]], caching: bool) -> GateDecision:
+    """One decision about a run from those about its Trainer nodes.
+
+    Args:
+      found: the history and the decision of each node, at least one.
+      caching: whether TFX's cache is in use in the pipeline.
+
+    Returns:
+      The decision of the node that settles it, with the findings about all: the
+      first that lets the run go on, not only to explore; else the one whose
+      probability is highest. A node that another one lets run is at no risk.
+    """
+    names = [one.nodes[0] if one.nodes else "" for one, _ in found]
+    lets_run = [d.proceed and not d.explored for _, d in found]
+    order = sorted(range(len(found)), key=lambda at: (lets_run[at], _score(found[at][1])))
+    settles = found[order[-1]][1]
+    nodes = tuple(
+        NodeDecision(
+            node=names[at],
+            proceed=one.proceed,
+            would_skip=one.would_skip,
+            probability=one.probability,
+            threshold=one.threshold,
+            risk=0.0 if any(lets_run[:at] + lets_run[at + 1 :]) else one.risk,
+            freshness=one.freshness,
+            explored=one.explored,
+            cache_hit=caching and history.repeats[:1] == (True,),
+            reason=one.reason,
+        )
+        for at, (history, one) in enumerate(found)
+    )
+    proceed = any(one.proceed for one in nodes)
+    return dataclasses.replace(
+        settles,
+        proceed=proceed,
+        would_skip=all(one.would_skip for one in nodes),
+        explored=proceed and not any(lets_run),
+        risk=max(one.risk for one in nodes),
+        reason=_reason_of_all(settles, nodes),
+        nodes=nodes,
+    )
+
+
+def _score(decision: GateDecision) -> float:
+    return -1.0 if decision.probability is None else decision.probability
+
+
+def _reason_of_all(settles: GateDecision, nodes: Sequence[NodeDecision]) -> str:
+    hits = [one.node or "the Trainer" for one in nodes if one.cache_hit]
+    cached = (
+        f" TFX's cache holds what {' and '.join(hits)} would train: a skip of it saves nothing."
+        if hits
+        else ""
+    )
+    if len(nodes) == 1:
+        return settles.reason + cached
+    running = [one.node for one in nodes if one.proceed]
+    skipped = [one.node for one in nodes if not one.proceed]
+    if running and skipped:
+        about = f"Because of {' and '.join(running)}, and not of {' and '.join(skipped)}. "
+    else:
+        about = f"For {' and '.join(running or skipped)} alike. "
+    return about + settles.reason + cached

@@ -24,8 +24,12 @@ from tfx_graphlets.gate.graphlets_file import (
     from_files,
     to_files,
 )
-from tfx_graphlets.gate.latest_runs import read_recent
-from tfx_graphlets.gate.nodes import is_repeated, latest_trainer_nodes, segment_present
+from tfx_graphlets.gate.latest_runs import (
+    is_repeated,
+    latest_trainer_nodes,
+    read_recent,
+    segment_present,
+)
 from tfx_graphlets.gate.record import past_decisions, skipped_runs
 from tfx_graphlets.gate.rehearsals import rehearsal_past
 from tfx_graphlets.gate.request import InputArtifact, Request, TrainerWanted

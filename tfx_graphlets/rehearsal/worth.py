@@ -1,4 +1,5 @@
 """Whether a rehearsal pays, and what a pipeline's past pairs of margins say of a rehearsed one."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -15,10 +15,9 @@ from typing import Any, Final
 from tfx_graphlets.errors import Fault, GraphletsError, InvalidArgumentError
 from tfx_graphlets.gate import graphlets_file as history
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import check_stage
 from tfx_graphlets.gate.rehearsals import with_rehearsal
-from tfx_graphlets.gate.request import Request, TrainerWanted
-from tfx_graphlets.gate.run import GateSettings, check_declared, custom_properties, run_gate
+from tfx_graphlets.gate.request import GateSettings, Request, TrainerWanted, check_stage
+from tfx_graphlets.gate.run import check_declared, custom_properties, run_gate
 from tfx_graphlets.gate.snapshot import NO_PAYLOADS, collect
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.payloads.statistics import Payloads

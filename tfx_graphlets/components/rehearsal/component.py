@@ -17,7 +17,7 @@ from tfx_graphlets.components.drivers import FreshDriver
 from tfx_graphlets.components.rehearsal.executor import RehearsalExecutor
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.checks import check_stage, given
+from tfx_graphlets.gate.request import check_stage, given
 from tfx_graphlets.rehearsal import Mode
 from tfx_graphlets.vocabulary import Stage
 
