@@ -15,7 +15,7 @@ from tfx import v1 as tfx
 from pipelines.upkeep.retraining import Retraining, Settings, retrain
 from pipelines.upkeep.service import PREVIOUS
 from tfx_graphlets import Archive, GraphletsError, Stage, WasteModel
-from tfx_graphlets.components.artifact_files import is_local, local_copy, write_files
+from tfx_graphlets.components.artifacts import is_local, local_copy, write_files
 from tfx_graphlets.gate import keys
 
 REPLACED = "replaced"  # int: 1 if the model in service is a new one

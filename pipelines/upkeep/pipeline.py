@@ -20,7 +20,7 @@ from tfx import v1 as tfx
 from pipelines.upkeep.component import WasteModelKeeper
 from pipelines.upkeep.retraining import Settings
 from tfx_graphlets import Archiver, Stage
-from tfx_graphlets.components.artifact_files import is_local
+from tfx_graphlets.components.artifacts import is_local
 
 NAME = "waste-model-upkeep"
 

@@ -134,7 +134,8 @@ def decision(path: str) -> Mapping[str, float]:
     from tfx_graphlets import Stage, describe, load_waste_model, open_store, train_waste_model
     from tfx_graphlets.gate.graphlets_file import from_files, to_files
     from tfx_graphlets.gate.latest_runs import read_recent
-    from tfx_graphlets.gate.run import GateSettings, run_gate
+    from tfx_graphlets.gate.request import GateSettings
+    from tfx_graphlets.gate.run import run_gate
     from tfx_graphlets.gate.snapshot import Request, collect
     from tfx_graphlets.graphlets.current import current_graphlet
 

@@ -17,8 +17,7 @@ from tfx.types.artifact import Artifact
 from pipelines.penguin import data
 from pipelines.penguin.pipeline import MODULE_FILE
 from tests.components.histories import pipeline_history
-from tfx_graphlets.components.artifact_files import write_files
-from tfx_graphlets.components.artifacts import GateDecision, Graphlets, Rehearsal
+from tfx_graphlets.components.artifacts import GateDecision, Graphlets, Rehearsal, write_files
 from tfx_graphlets.components.rehearsal.executor import RehearsalExecutor
 from tfx_graphlets.gate import graphlets_file as history
 from tfx_graphlets.gate import keys

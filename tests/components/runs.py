@@ -12,7 +12,7 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
 from tests.components import light_nodes
-from tfx_graphlets.components.artifact_files import read_files
+from tfx_graphlets.components.artifacts import read_files
 from tfx_graphlets.components.conditions import check_gated, proceed
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.gate import graphlets_file as history

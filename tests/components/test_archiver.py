@@ -16,7 +16,7 @@ from tests.components.runs import LightPipeline
 from tests.pipelines.upkeep_stores import store_of
 from tfx_graphlets import Archiver
 from tfx_graphlets.components import archiver as archivers
-from tfx_graphlets.components.artifact_files import local_copy
+from tfx_graphlets.components.artifacts import local_copy
 from tfx_graphlets.components.kubeflow import KubeflowError, compile_for_kubeflow
 from tfx_graphlets.errors import ArchiveError, InvalidArgumentError
 from tfx_graphlets.payloads.statistics import NoPayloads

@@ -10,7 +10,7 @@ pytest.importorskip("tfx")
 
 import tensorflow as tf
 
-from tfx_graphlets.components.artifact_files import (
+from tfx_graphlets.components.artifacts import (
     FileioPayloads,
     is_local,
     local_copy,

@@ -11,8 +11,7 @@ from tfx import v1 as tfx
 from tests.components import light_nodes
 from tests.components.light_trainers import Fit, TunedTrainer, Tuner
 from tfx_graphlets.components.conditions import check_gated, proceed
-from tfx_graphlets.components.described import DescriptionError
-from tfx_graphlets.components.graphlet_gen import GraphletGen
+from tfx_graphlets.components.graphlet_gen import DescriptionError, GraphletGen
 from tfx_graphlets.components.kubeflow import compile_for_kubeflow
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.vocabulary import Stage

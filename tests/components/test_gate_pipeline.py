@@ -18,7 +18,7 @@ from tests.components.runs import PIPELINE, LightPipeline
 from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
 from tfx_graphlets.components.conditions import check_gated, proceed
 from tfx_graphlets.components.placement import PlacementError, gate_pipeline
-from tfx_graphlets.components.wiring import predicates_of
+from tfx_graphlets.components.trainers import predicates_of
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.vocabulary import Role, Stage
 

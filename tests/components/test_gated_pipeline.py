@@ -19,7 +19,7 @@ from tests.components.runs import PIPELINE, LightPipeline
 from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
 from tests.supervision.injection import inject
 from tfx_graphlets.cli import main
-from tfx_graphlets.components import artifact_files, executors
+from tfx_graphlets.components import artifacts, executors
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
@@ -236,7 +236,7 @@ def test_damaged_graphlets_let_the_run_through(
     pipeline: LightPipeline, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Graphlets artifact whose files were damaged in between is told and not fatal."""
-    write_files = artifact_files.write_files
+    write_files = artifacts.write_files
 
     def damaged(uri: str, files: dict[str, bytes]) -> None:
         write_files(uri, {**files, history.HISTORY_FILE: b"no parquet"})

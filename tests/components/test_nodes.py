@@ -15,7 +15,7 @@ from tfx.types import Artifact
 from tests.components import waste_models
 from tests.components.histories import pipeline_history
 from tfx_graphlets.components import artifacts
-from tfx_graphlets.components.artifact_files import write_files
+from tfx_graphlets.components.artifacts import write_files
 from tfx_graphlets.components.executors import (
     GraphletGenExecutor,
     WasteGateExecutor,

@@ -32,7 +32,7 @@ from tests.kubeflow.emulator import (
     run_process,
 )
 from tfx_graphlets.components import kubeflow_executor
-from tfx_graphlets.components.artifact_files import write_files
+from tfx_graphlets.components.artifacts import write_files
 from tfx_graphlets.components.kubeflow import KFP, VERTEX, compile_for_kubeflow
 from tfx_graphlets.vocabulary import Stage
 

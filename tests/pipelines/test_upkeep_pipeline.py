@@ -19,7 +19,7 @@ from pipelines.upkeep.retraining import Settings
 from tests.components.runs import LightPipeline
 from tests.pipelines.upkeep_stores import store_of
 from tfx_graphlets import load_waste_model
-from tfx_graphlets.components.artifact_files import local_copy
+from tfx_graphlets.components.artifacts import local_copy
 
 pytestmark = [pytest.mark.tfx, pytest.mark.long]
 

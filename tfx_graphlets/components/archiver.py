@@ -20,7 +20,7 @@ from tfx.types.artifact import Artifact
 from tfx.v1.dsl.io import fileio
 
 from tfx_graphlets.components import artifacts
-from tfx_graphlets.components.artifact_files import (
+from tfx_graphlets.components.artifacts import (
     is_local,
     local_copy,
     read_files,

@@ -22,10 +22,14 @@ from tfx.types import channel_utils
 from tfx.types.channel import BaseChannel
 
 from tfx_graphlets.components.artifacts import GateDecision, GateVerdict
-from tfx_graphlets.components.described import DescriptionError, problems_of
-from tfx_graphlets.components.graphlet_gen import GraphletGen
-from tfx_graphlets.components.trainers import is_gate
-from tfx_graphlets.components.wiring import Wiring, channels_of, parents_of, predicates_of
+from tfx_graphlets.components.graphlet_gen import DescriptionError, GraphletGen, problems_of
+from tfx_graphlets.components.trainers import (
+    Wiring,
+    channels_of,
+    is_gate,
+    parents_of,
+    predicates_of,
+)
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.gate import keys
 
@@ -357,7 +361,7 @@ def _implied_by_outer(
 def _described_otherwise(
     pipeline: tfx.dsl.Pipeline, conditions: Mapping[str, Sequence[_Condition]]
 ) -> Iterator[str]:
-    """See ``described.problems_of``, for every gate."""
+    """See ``graphlet_gen.problems_of``, for every gate."""
     wiring = Wiring(pipeline)
     gates = {node.id: node for node in pipeline.components if is_gate(node)}
     for gate in gates.values():

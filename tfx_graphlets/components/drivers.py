@@ -20,7 +20,7 @@ from tfx.orchestration.portable import base_driver as portable_base_driver
 from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.proto.orchestration import driver_output_pb2
 
-from tfx_graphlets.components.artifact_files import write_files
+from tfx_graphlets.components.artifacts import write_files
 from tfx_graphlets.components.executors import YES, collecting_arguments, limits_of
 from tfx_graphlets.errors import fault_of, in_one_line
 from tfx_graphlets.gate import keys

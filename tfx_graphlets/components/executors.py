@@ -16,14 +16,14 @@ from absl import logging
 from tfx.dsl.components.base import base_executor
 from tfx.types.artifact import Artifact
 
-from tfx_graphlets.components.artifact_files import (
+from tfx_graphlets.components.artifacts import (
+    GateVerdict,
     is_local,
     local_place,
     read_files,
     within_reach,
     write_files,
 )
-from tfx_graphlets.components.artifacts import GateVerdict
 from tfx_graphlets.errors import Fault, GraphletsError, fault_of, in_one_line
 from tfx_graphlets.gate import graphlets_file as history
 from tfx_graphlets.gate import keys
@@ -40,7 +40,7 @@ DECISION_FILE = "decision.json"
 YES = "proceed"  # last part of the URI of a verdict to proceed; the driver of a gate sets it
 RUN, SKIP, FAIL = "run", "skip", "fail"  # what on_error makes of a gate that cannot decide
 # Reads what the present run has written, where that is not on this machine.
-_REMOTE_PAYLOADS: Final = "tfx_graphlets.components.artifact_files:FileioPayloads"
+_REMOTE_PAYLOADS: Final = "tfx_graphlets.components.artifacts:FileioPayloads"
 
 Artifacts = Mapping[str, Sequence[Artifact]]
 ExecProperties = Mapping[str, object]

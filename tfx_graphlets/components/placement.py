@@ -33,14 +33,12 @@ from tfx.types.channel import BaseChannel, union
 
 from tfx_graphlets.components.artifacts import GateDecision, GateVerdict
 from tfx_graphlets.components.conditions import check_gated, proceed
-from tfx_graphlets.components.described import needed_of
-from tfx_graphlets.components.graphlet_gen import AWAITED, TRAINER_INPUTS, GraphletGen
+from tfx_graphlets.components.graphlet_gen import AWAITED, TRAINER_INPUTS, GraphletGen, needed_of
 from tfx_graphlets.components.rehearsal import wiring as rehearsing
 from tfx_graphlets.components.rehearsal.component import check_mode
 from tfx_graphlets.components.rehearsal.wiring import halved
-from tfx_graphlets.components.trainers import is_gate
+from tfx_graphlets.components.trainers import VALIDATION, Wiring, is_gate, parents_of, unions
 from tfx_graphlets.components.waste_gate import WasteGate
-from tfx_graphlets.components.wiring import VALIDATION, Wiring, parents_of, unions
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.request import check_stage

@@ -12,7 +12,7 @@ from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.types import component_spec
 
 from tfx_graphlets.components import artifacts, executors
-from tfx_graphlets.components.artifact_files import local_place, local_target
+from tfx_graphlets.components.artifacts import local_place, local_target
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.request import check_stage

@@ -11,7 +11,7 @@ risk taken count those that are there); past graphlets whose own look-back is
 not all there are only those that an earlier run has described; a span is not
 known to be the same as one that only older runs took in.
 
-Trainer nodes of a pipeline: which there are, and whether one repeats itself.
+Of these runs it tells too which Trainer nodes there are, and whether one repeats itself.
 """
 
 from __future__ import annotations

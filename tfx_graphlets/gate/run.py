@@ -1,6 +1,6 @@
-"""One decision of a gate, from a pipeline's history and a waste model.
+"""One decision of a gate about a run, from a pipeline's history and a waste model.
 
-One decision about a run from those about the Trainer nodes that a gate stands before.
+It is made of those about the Trainer nodes that the gate stands before.
 """
 
 from __future__ import annotations

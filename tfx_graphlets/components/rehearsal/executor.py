@@ -12,7 +12,7 @@ from absl import logging
 from tfx.dsl.components.base import base_executor
 from tfx.types.artifact import Artifact
 
-from tfx_graphlets.components.artifact_files import read_files, write_files
+from tfx_graphlets.components.artifacts import read_files, write_files
 from tfx_graphlets.errors import GraphletsError, in_one_line
 from tfx_graphlets.gate import graphlets_file as history
 from tfx_graphlets.gate import keys

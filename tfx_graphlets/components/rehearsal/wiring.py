@@ -12,8 +12,8 @@ from tfx.types.channel import BaseChannel
 
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.rehearsal.component import Rehearsal
+from tfx_graphlets.components.trainers import Wiring
 from tfx_graphlets.components.waste_gate import WasteGate
-from tfx_graphlets.components.wiring import Wiring
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.gate import keys
 from tfx_graphlets.rehearsal import Mode
