@@ -75,20 +75,20 @@ def latest_runs(path: str, count: int) -> list[tuple[str, str]]:
 
 def current(path: str) -> Mapping[str, float]:
     """Step ``current``."""
-    from tfx_graphlets.stores.sql.sqlite_lookups import SqliteLookups
     from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
 
-    with SqliteStore(path) as store, store.connected() as connection:
-        return _current(path, SqliteLookups(connection))
+    with SqliteStore(path) as store, store.lookups() as lookups:
+        return _current(path, lookups)
 
 
 def api(path: str) -> Mapping[str, float]:
     """Step ``api``."""
-    from tfx_graphlets.stores.mlmd.lookups import MlmdLookups
     from tfx_graphlets.stores.mlmd.store import MlmdStore
 
-    with MlmdStore.from_sqlite(path) as store, store.connected() as connection:
-        return _current(path, MlmdLookups(connection))
+    with MlmdStore.from_sqlite(path) as store:
+        store._beside = lambda: None  # type: ignore[method-assign]
+        with store.lookups() as lookups:
+            return _current(path, lookups)
 
 
 def _current(path: str, lookups: object) -> Mapping[str, float]:

@@ -15,7 +15,7 @@ from tests.stores.test_neighbourhood import with_parents
 from tfx_graphlets.gate.graphlets_file import PipelineHistory, to_files
 from tfx_graphlets.gate.request import Request, TrainerWanted
 from tfx_graphlets.gate.snapshot import collect
-from tfx_graphlets.stores import indexed
+from tfx_graphlets.stores.mlmd.store import MlmdStore
 from tfx_graphlets.stores.store import Store, open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import ExecutionState, Outcome, Stage
@@ -95,7 +95,7 @@ def opened(backend: str, path: Path, places: Places, patch: pytest.MonkeyPatch) 
     if backend == "sqlite":
         return by_sql(path)
     if backend == "mlmd":
-        patch.setattr(indexed, "_beside", lambda _store: None)
+        patch.setattr(MlmdStore, "_beside", lambda _store: None)
         return by_mlmd(path)
     return open_store(places.uri(backend, path))
 

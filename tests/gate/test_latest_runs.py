@@ -20,7 +20,7 @@ from tfx_graphlets.gate.graphlets_file import to_files
 from tfx_graphlets.gate.latest_runs import read_recent
 from tfx_graphlets.gate.snapshot import Request, collect
 from tfx_graphlets.graphlets.segmentation import segment
-from tfx_graphlets.stores import indexed
+from tfx_graphlets.stores.mlmd.store import MlmdStore
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Stage
@@ -66,7 +66,7 @@ def test_the_latest_runs_tell_what_the_whole_pipeline_tells(
     """Rows with a full look-back are the same, older runs are gone, the current row is the same."""
     for module in (look_back, recent):
         monkeypatch.setattr(module, "LOOK_BACK", 4)
-    monkeypatch.setattr(indexed, "_beside", lambda _store: None)
+    monkeypatch.setattr(MlmdStore, "_beside", lambda _store: None)
     path = long_history(tmp_path, 20)
     store = opener(path)
     few, all_of_it = (

@@ -21,7 +21,7 @@ from tests.stores import certificates, servers
 from tests.stores.readers import needs_mlmd
 from tests.stores.test_servers import QUOTED, Database, fill
 from tfx_graphlets.errors import Fault, InvalidArgumentError, StoreError, StoreNotFoundError
-from tfx_graphlets.stores.indexed import lookups_of
+from tfx_graphlets.stores.lookups import lookups_of
 from tfx_graphlets.stores.sql import driver
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.stores.uris import TLS_VARIABLES, parse_server

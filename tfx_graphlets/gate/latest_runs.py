@@ -30,8 +30,7 @@ from tfx_graphlets.graphlets.roles import Declared, present, roles_of_executions
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.timeline import Lanes
 from tfx_graphlets.graphlets.verdicts import present as present_pushers
-from tfx_graphlets.stores.belonging import belonging_to
-from tfx_graphlets.stores.indexed import lookups_of
+from tfx_graphlets.stores.lookups import lookups_of
 from tfx_graphlets.stores.neighbourhood import read_neighbourhood
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import BoolArray, Trace
@@ -124,6 +123,8 @@ def read_recent(
     whole = store.read_trace()
     if not pipeline:
         return Recent(whole)
+    from tfx_graphlets.stores.belonging import belonging_to
+
     return Recent(belonging_to(whole, pipeline, store.name, role_of_type), pipeline)
 
 

@@ -9,10 +9,14 @@ execution or an artifact to its contexts: ``get_contexts_by_execution`` and
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from tfx_graphlets.trace.raw_tables import RawProperties
+
+if TYPE_CHECKING:
+    from tfx_graphlets.stores.store import Store
 
 # Longer lists of ids turn SQLite's plan into a full scan.
 IDS_PER_QUERY: Final = 900
@@ -163,3 +167,19 @@ class Lookups(Protocol):
     ) -> RawProperties:
         """Properties of artifacts, of these names; None for all."""
         ...
+
+
+def lookups_of(store: Store) -> contextlib.AbstractContextManager[Lookups | None]:
+    """Look-ups in a store, in one state of it where it is a SQLite file.
+
+    Args:
+      store: any store.
+
+    Returns: a context that gives None where a store is read as a whole (an
+      archive, a database over TLS, and others).
+
+    Raises:
+      StoreError: the store cannot be read.
+    """
+    own = getattr(store, "lookups", None)
+    return contextlib.nullcontext() if own is None else own()

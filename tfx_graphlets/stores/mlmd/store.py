@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -17,10 +18,8 @@ from tfx_graphlets.errors import (
     UnsupportedSchemaError,
 )
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.stores import rows
-from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
-from tfx_graphlets.stores.mlmd import reader as mlmd_reader
+from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.mlmd.client import (
     answers,
     connect,
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
     from ml_metadata.metadata_store import metadata_store
     from typing_extensions import Self
 
+    from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+
+_LOGGER = logging.getLogger(__name__)
 _GRPC_MESSAGE_BYTES: Final = 2**31 - 1  # the most; gRPC accepts 4 MB by default
 
 
@@ -200,34 +202,58 @@ class MlmdStore:
         selection = Selection.of(
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
+        from tfx_graphlets.stores import rows
+        from tfx_graphlets.stores.belonging import belonging_to
+        from tfx_graphlets.stores.mlmd.reader import Reader
+
         if pipeline is not None:
             whole = self.read_trace(properties=properties, columns=columns.for_belonging())
             return belonging_to(whole, pipeline, self.name)
         with self._open() as api:
-            reader = mlmd_reader.Reader(api, columns)
+            reader = Reader(api, columns)
             chosen = selection.pipelines
             raw = reader.whole() if chosen is None else reader.of_pipelines(chosen)
         return rows.finish(raw, self._name, selection)
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
-        with self._open() as api:
-            return mlmd_reader.Reader(api).pipeline_sizes()
+        from tfx_graphlets.stores.mlmd.reader import Reader
 
-    @property
-    def sqlite_file(self) -> Path | None:
-        """The SQLite file that the API reads; None where it reads another backend."""
-        return None if self._store is None else _sqlite_file(self._store)
+        with self._open() as api:
+            return Reader(api).pipeline_sizes()
 
     @contextlib.contextmanager
-    def connected(self) -> Iterator[metadata_store.MetadataStore]:
-        """The connection, whose errors become this library's.
+    def lookups(self) -> Iterator[Lookups]:
+        """Look-ups in the store.
+
+        A SQLite file that the MLMD API has open is read by SQL beside it: the API
+        takes several times as long, and cannot ask for some of an artifact's events.
 
         Raises:
           StoreError: the store cannot be read.
         """
+        beside = self._beside()
+        if beside is not None:
+            with beside, beside.lookups() as found:
+                yield found
+            return
+        from tfx_graphlets.stores.mlmd.lookups import MlmdLookups
+
         with self._open() as api:
-            yield api
+            yield MlmdLookups(api)
+
+    def _beside(self) -> SqliteStore | None:
+        """The SQLite file that the API has open, opened for reading; None if that cannot be."""
+        file = None if self._store is None else _sqlite_file(self._store)
+        if file is None:
+            return None
+        from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+
+        try:
+            return SqliteStore(file, name=self._name)
+        except StoreError as error:
+            _LOGGER.info("%s is read by the MLMD API: %s", self._name, error)
+            return None
 
     def close(self) -> None:
         """Lets go of the connection, and closes it if nobody else holds it."""

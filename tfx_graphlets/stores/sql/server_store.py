@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import importlib.util
+import logging
 import math
 import socket
 import urllib.parse
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +29,7 @@ from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows
 from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
+from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.stores.sql import driver
 from tfx_graphlets.stores.sql import queries as queries_module
@@ -42,6 +45,7 @@ from tfx_graphlets.trace.trace import Trace
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_LOGGER = logging.getLogger(__name__)
 _DIALECTS: Final = {"mysql": queries_module.MYSQL, "postgresql": queries_module.POSTGRESQL}
 _THIS_SCHEMA: Final = {"mysql": "DATABASE()", "postgresql": "current_schema()"}
 _CONNECTIONS: Final = 2
@@ -123,6 +127,22 @@ class ServerStore:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
         names, sizes = map(_plain, self._fetch(self._queries().pipeline_sizes()))
         return dict(sorted(zip(names, sizes)))
+
+    @contextlib.contextmanager
+    def lookups(self) -> Iterator[Lookups | None]:
+        """Look-ups by the MLMD API, which asks for a few rows by their keys; None over TLS.
+
+        Raises:
+          StoreError: the store cannot be read.
+        """
+        if self._server.tls is not None:
+            _LOGGER.info("%s is read as a whole: ml-metadata knows no TLS", self.name)
+            yield None
+            return
+        from tfx_graphlets.stores.mlmd.store import MlmdStore
+
+        with MlmdStore.from_server(self._server) as by_api, by_api.lookups() as found:
+            yield found
 
     def close(self) -> None:
         """Lets go of the store; connections last no longer than a query."""

@@ -1,26 +1,22 @@
-"""SqliteStore: an MLMD SQLite file, read by SQL; schema versions 4 to 10."""
+"""SqliteStore: an MLMD SQLite file, read by SQL; schema versions 4 to 10.
+
+Who only looks up loads nothing of what reads whole tables.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.stores import rows
-from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
+from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.selection import Columns, Selection
-from tfx_graphlets.stores.sql import queries as queries_module
-from tfx_graphlets.stores.sql import sqlite_bulk, sqlite_file, sqlite_tables
-from tfx_graphlets.stores.sql.column_rows import raw_columns
-from tfx_graphlets.stores.sql.fetched import Fetched
-from tfx_graphlets.stores.sql.queries import Queries
+from tfx_graphlets.stores.sql import sqlite_file
 from tfx_graphlets.trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -28,9 +24,6 @@ if TYPE_CHECKING:
 
 # From this size on, what reading in bulk saves is more than what it costs to begin.
 BULK_BYTES: Final = 32 * 2**20
-
-_LOGGER = logging.getLogger(__name__)
-_Fetch = Callable[[Queries, Selection], "dict[str, list[Fetched]]"]
 
 
 class SqliteStore:
@@ -99,78 +92,46 @@ class SqliteStore:
             pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
         )
         if pipeline is not None:
+            from tfx_graphlets.stores.belonging import belonging_to
+
             whole = self.read_trace(properties=properties, columns=columns.for_belonging())
             return belonging_to(whole, pipeline, self.name)
-        if self._in_bulk():
-            try:
-                return self._trace(selection, self._fetched_in_bulk)
-            except sqlite_bulk.UnreadableInBulkError as error:
-                _LOGGER.debug("%s is read row by row: %s", self._name, error)
-        return self._trace(selection, self._fetched)
+        from tfx_graphlets.stores.sql import sqlite_tables
 
-    def _trace(self, selection: Selection, fetch: _Fetch) -> Trace:
-        with sqlite_file.translated(self._name, self._path):
-            queries = Queries(
-                queries_module.SQLITE,
-                known=sqlite_tables.known_columns(self._connection),
-                columns=selection.columns,
-                properties=selection.properties,
-                chosen=None if selection.pipelines is None else sqlite_tables.CHOSEN,
-            )
-            raw = raw_columns(fetch(queries, selection), queries)
-        return rows.finish(raw, self._name, selection)
-
-    def _fetched(self, queries: Queries, selection: Selection) -> dict[str, list[Fetched]]:
-        connection = self._connection
-        with sqlite_file.snapshot(connection):
-            for statement in self._choosing(queries, selection):
-                connection.execute(statement)
-            return sqlite_tables.fetch_all(connection, queries)
-
-    def _fetched_in_bulk(self, queries: Queries, selection: Selection) -> dict[str, list[Fetched]]:
-        is_part = selection.pipelines is not None
-        return sqlite_bulk.fetch_all(
-            sqlite_file.uri_of(self._path),
-            queries.all(),
-            # What is chosen would be worked out on every connection again.
-            num_connections=1 if is_part else sqlite_bulk.default_connections(),
-            prepare=self._choosing(queries, selection),
-        )
-
-    def _choosing(self, queries: Queries, selection: Selection) -> list[str]:
-        if selection.pipelines is None:
-            return []
-        found = sqlite_tables.pipelines(self._connection, queries)
-        rows.check_pipelines(self._name, selection, {name for _, name in found})
-        return sqlite_tables.choosing(
-            [number for number, name in found if name in selection.pipelines]
-        )
+        file = sqlite_tables.OpenFile(self._connection, self._path, self._name)
+        return sqlite_tables.read(file, selection, in_bulk=self._in_bulk())
 
     def _in_bulk(self) -> bool:
         if self._bulk is not None:
             return self._bulk
+        from tfx_graphlets.stores.sql import sqlite_bulk
+
         with contextlib.suppress(OSError):
             return self._path.stat().st_size >= BULK_BYTES and sqlite_bulk.is_installed()
         return False
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
+        from tfx_graphlets.stores.sql.queries import SQLITE, Queries
+
         with sqlite_file.translated(self._name, self._path):
-            query = Queries(queries_module.SQLITE).pipeline_sizes()
+            query = Queries(SQLITE).pipeline_sizes()
             return dict(sorted(self._connection.execute(query.text)))
 
     @contextlib.contextmanager
-    def connected(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for queries of one state of the file.
+    def lookups(self) -> Iterator[Lookups]:
+        """Look-ups in one state of the file.
 
         Raises:
           StoreError: the file cannot be read.
         """
+        from tfx_graphlets.stores.sql.sqlite_lookups import SqliteLookups
+
         with (
             sqlite_file.translated(self._name, self._path),
             sqlite_file.snapshot(self._connection),
         ):
-            yield self._connection
+            yield SqliteLookups(self._connection)
 
     def close(self) -> None:
         """Closes the file."""

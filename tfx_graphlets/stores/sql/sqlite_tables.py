@@ -1,17 +1,26 @@
-"""Queries to a SQLite file through sqlite3, and what restricts them to some pipelines."""
+"""The tables of a SQLite file as a Trace: queries through sqlite3, and what restricts them."""
 
 # ruff: noqa: S608 - all that stands in these queries is names of MLMD, and ids
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
-from tfx_graphlets.stores.sql import sqlite_file
+from tfx_graphlets.stores import rows
+from tfx_graphlets.stores.selection import Selection
+from tfx_graphlets.stores.sql import queries as queries_module
+from tfx_graphlets.stores.sql import sqlite_bulk, sqlite_file
+from tfx_graphlets.stores.sql.column_rows import raw_columns
 from tfx_graphlets.stores.sql.fetched import Columns, Fetched
 from tfx_graphlets.stores.sql.queries import Chosen, Queries, Query
+from tfx_graphlets.trace.trace import Trace
 
+_LOGGER = logging.getLogger(__name__)
 ROWS_AT_ONCE: Final = 50_000
 
 CHOSEN: Final = Chosen(
@@ -66,3 +75,73 @@ def fetch_all(connection: sqlite3.Connection, queries: Queries) -> dict[str, lis
 def pipelines(connection: sqlite3.Connection, queries: Queries) -> Sequence[tuple[int, str]]:
     """Rows (id, name) of the contexts that stand for pipelines."""
     return connection.execute(queries.pipelines().text).fetchall()
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenFile:
+    """A SQLite file that is open: the connection, the path, how messages name it."""
+
+    connection: sqlite3.Connection
+    path: Path
+    name: str
+
+
+def read(file: OpenFile, selection: Selection, *, in_bulk: bool) -> Trace:
+    """What a selection names, all of one state of the file.
+
+    Args:
+      file: the store.
+      selection: what is read.
+      in_bulk: by ADBC, if that can; the Trace is the same.
+
+    Raises:
+      StoreError: the file cannot be read.
+    """
+    if in_bulk:
+        try:
+            return _read(file, selection, in_bulk=True)
+        except sqlite_bulk.UnreadableInBulkError as error:
+            _LOGGER.debug("%s is read row by row: %s", file.name, error)
+    return _read(file, selection, in_bulk=False)
+
+
+def _read(file: OpenFile, selection: Selection, *, in_bulk: bool) -> Trace:
+    with sqlite_file.translated(file.name, file.path):
+        queries = Queries(
+            queries_module.SQLITE,
+            known=known_columns(file.connection),
+            columns=selection.columns,
+            properties=selection.properties,
+            chosen=None if selection.pipelines is None else CHOSEN,
+        )
+        fetch = _fetched_in_bulk if in_bulk else _fetched
+        raw = raw_columns(fetch(file, queries, selection), queries)
+    return rows.finish(raw, file.name, selection)
+
+
+def _fetched(file: OpenFile, queries: Queries, selection: Selection) -> dict[str, list[Fetched]]:
+    with sqlite_file.snapshot(file.connection):
+        for statement in _choosing(file, queries, selection):
+            file.connection.execute(statement)
+        return fetch_all(file.connection, queries)
+
+
+def _fetched_in_bulk(
+    file: OpenFile, queries: Queries, selection: Selection
+) -> dict[str, list[Fetched]]:
+    is_part = selection.pipelines is not None
+    return sqlite_bulk.fetch_all(
+        sqlite_file.uri_of(file.path),
+        queries.all(),
+        # What is chosen would be worked out on every connection again.
+        num_connections=1 if is_part else sqlite_bulk.default_connections(),
+        prepare=_choosing(file, queries, selection),
+    )
+
+
+def _choosing(file: OpenFile, queries: Queries, selection: Selection) -> list[str]:
+    if selection.pipelines is None:
+        return []
+    found = pipelines(file.connection, queries)
+    rows.check_pipelines(file.name, selection, {name for _, name in found})
+    return choosing([number for number, name in found if name in selection.pipelines])
