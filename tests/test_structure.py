@@ -19,7 +19,7 @@ import tfx_graphlets
 from tests.import_graph import PACKAGE, ROOT, arrows, imports_of, module_name, python_files, unit_of
 
 # A ratchet: lower it with every module that a gate can do without.
-MODULES_OF_A_GATE = 144
+MODULES_OF_A_GATE = 98
 # What sits on the outside: none of it may be needed to compute.
 EDGES = {"stores", "gate", "supervision", "analysis", "components", "beam", "report", "cli"}
 HEAVY = ["tfx", "tensorflow", "apache_beam", "ydf", "pandas"]
@@ -127,8 +127,12 @@ def loaded_by(*names: str) -> set[str]:
 
 @pytest.mark.tfx
 def test_a_live_gate_loads_no_more_than_it_did() -> None:
-    """Modules of GraphletGen's and WasteGate's executors and what they start; the goal is 60."""
-    decides = f"{PACKAGE}.supervision.tasks", f"{PACKAGE}.waste_model.model"
+    """Modules of GraphletGen's and WasteGate's executors and what they start; the goal is 60.
+
+    What they import late is among them: a store that answers look-ups, and the waste model.
+    """
+    rooms = "supervision.tasks", "waste_model.model", "stores.sql.sqlite_lookups"
+    decides = [f"{PACKAGE}.{name}" for name in (*rooms, "stores.sql.sqlite_store")]
     loaded = loaded_by(f"{PACKAGE}.components.executors", *decides)
     assert len(loaded) <= MODULES_OF_A_GATE, sorted(loaded)
     units = {str(unit_of(name)).partition(".")[2] for name in loaded}
