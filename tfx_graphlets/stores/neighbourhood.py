@@ -12,7 +12,7 @@ What is not seen:
   and as many consumers, the latest; see also ``lookups.EVENTS_LOOKED_AT``.
 - The run contexts of executions of other runs. None of the rules needs them:
   of those a CACHED one is never entered, and the rest always.
-- What a gate has put out and taken in is not walked through (``gate_nodes``).
+- What a gate has put out and taken in is not walked through (``pending.without_gates``).
 - The executions of a custom class elsewhere in the store, which have a say in
   its role (``roles``).
 """
