@@ -76,10 +76,10 @@ def test_a_hang_ends_at_the_time_limit_and_says_where(
     """Native code that holds Python's lock, and one that writes on and on, no less."""
     inject(monkeypatch, tmp_path, PLACE, fault)
     start = time.monotonic()
-    error = fails(Limits(3.5))
-    assert 3.4 < time.monotonic() - start < 8.0
+    error = fails(Limits(9.0))  # long enough for a busy machine to come to the place at all
+    assert 8.9 < time.monotonic() - start < 60.0  # it would hang for hours
     assert error.fault is Fault.TIMEOUT
-    assert "time limit of 3.5 s" in str(error)
+    assert "time limit of 9 s" in str(error)
     if fault != "chatter":
         assert "has passed (in " in str(error)
 

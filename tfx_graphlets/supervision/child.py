@@ -16,6 +16,7 @@ import os
 import resource
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any, Final
@@ -49,7 +50,7 @@ def main() -> None:
     logging.getLogger().addHandler(records)
     while line := sys.stdin.buffer.readline():
         job = json.loads(line)
-        _limit(job["seconds"])
+        _limit(job["deadline"] - time.monotonic())
         records.kept.clear()
         logging.getLogger().setLevel(job["level"])
         error: dict[str, str] | None = None
@@ -86,6 +87,7 @@ def told(raised: BaseException) -> dict[str, str]:
 
 def _limit(seconds: float) -> None:
     """Last resorts, where the parent does not live to end this process."""
+    seconds = max(seconds, _BEFORE_SECONDS)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(math.ceil(seconds) + _GRACE_SECONDS)
     faulthandler.dump_traceback_later(max(seconds - _BEFORE_SECONDS, seconds / 2), file=sys.stderr)

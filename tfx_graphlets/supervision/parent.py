@@ -155,7 +155,7 @@ def run_task(task: str, arguments: Mapping[str, Any], limits: Limits) -> dict[st
     job = {
         "task": task,
         "arguments": arguments,
-        "seconds": limits.left,
+        "deadline": limits.start + limits.seconds,  # the clock is the machine's, not a process's
         "level": logging.getLogger(_PACKAGE).getEffectiveLevel(),
         "idle_seconds": IDLE_SECONDS if task in _BEFORE_ANOTHER else 0,
     }
