@@ -112,7 +112,7 @@ class WasteModel:
         return sample.choose(freshness, ledger)
 
     def predict(self, table: FeatureTable) -> FloatArray:
-        """Probability of a push, float64 [n], 0..1, in the order of the rows.
+        """Probability of a push as thresholds hold it (``with_prior``), float64 [n], 0..1, by row.
 
         A missing value needs no filling in: the forest was trained with them.
 
