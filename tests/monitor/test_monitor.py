@@ -251,6 +251,18 @@ def test_an_alarm_names_the_trainer_that_it_is_about() -> None:
     assert "ALARM calibration (taxi, pre, WasteGate, Trainer): " in str(report)
 
 
+def test_one_trainer_of_a_gate_may_be_asked_about() -> None:
+    """By its node; a decision that names no node is about each."""
+    badly = NodeDecision("Trainer", True, False, probability=0.99)
+    both = nodes_to_text([badly, dataclasses.replace(badly, node="Challenger")])
+    build = LivePipeline().runs("PU", nodes=both).build
+    for node, count in (("Trainer", 2), ("Challenger", 2), ("Other", 0)):
+        report = report_on(build, node=node)
+        assert [one.node for one in report.pipelines] == [node] * bool(count)
+        assert report.overall.decisions == count
+    assert report_on(LivePipeline().runs("PU").build, node="Trainer").overall.decisions == 2
+
+
 def test_a_gate_without_a_promise_is_noted() -> None:
     """A threshold set by hand names no freshness: the note says how to be told all the same."""
     pipeline = LivePipeline()

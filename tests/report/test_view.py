@@ -148,6 +148,8 @@ def test_what_gates_cost_is_apart() -> None:
     assert view["first"]["cost_ms"] == 2 * (50 + 1000 + 10)
     assert column(view, "gates", "cost_ms") == [14]
     assert column(view, "gates", "saved_ms") == [1010]
+    savings = view["gates"][0]["savings"]
+    assert (savings["spent_ms"], savings["overhead_ms"]) == (1060, 14)
     assert view["first"]["did_save"]["skips"] == 1
     other = of_trace(gated(), pipeline="other")
     assert other["first"]["overhead_ms"] == 0

@@ -324,6 +324,7 @@ def monitor_store(options: argparse.Namespace) -> Result:
         since_ms=since_ms,
         stage=options.stage,
         gate=options.gate,
+        node=options.node,
         freshness=options.freshness,
     )
     if options.format == "prometheus":

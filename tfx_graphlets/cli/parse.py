@@ -241,6 +241,7 @@ def parser() -> argparse.ArgumentParser:
         help="only gates at this stage",
     )
     monitor.add_argument("--gate", metavar="ID", help="only gates of this node id")
+    monitor.add_argument("--node", metavar="ID", help="only what is about this Trainer node")
     monitor.add_argument(
         "--since-hours",
         type=values.number(0, math.inf),

@@ -95,6 +95,10 @@ def _of_gates(gates: tuple[GateReport, ...]) -> Iterator[_Family]:
         ),
         "saved_seconds": ("Estimated compute saved.", lambda one: one.savings.saved_ms / 1000),
         "spent_seconds": ("Compute spent.", lambda one: one.savings.spent_ms / 1000),
+        "overhead_seconds": (
+            "Compute of gates and rehearsals of the pipeline.",
+            lambda one: one.savings.overhead_ms / 1000,
+        ),
     }
     for name, (text, value_of) in gauges.items():
         values = [(one, value_of(one)) for one in gates]

@@ -138,7 +138,8 @@ class GateReport:
         lines.append(
             f"saved about {savings.saved_ms / 1000:.1f} s beside {savings.spent_ms / 1000:.1f} s "
             f"spent ({_percent(savings.saved_share)}); waste removed "
-            f"{_percent(savings.waste_removed)}"
+            f"{_percent(savings.waste_removed)}; gates and rehearsals took "
+            f"{savings.overhead_ms / 1000:.1f} s"
         )
         if self.calibration is not None:
             one = self.calibration.all
@@ -201,6 +202,7 @@ def monitor(
     since_ms: int = 0,
     stage: Stage | None = None,
     gate: str | None = None,
+    node: str | None = None,
     freshness: float | None = None,
     rules: AlarmRules | None = None,
 ) -> MonitorReport:
@@ -215,6 +217,7 @@ def monitor(
       since_ms: decisions and executions before it are left out; the usual
         gaps of pushes, and what runs cost, are those of all times.
       stage, gate: only gates that stand there, or have this node id; None: all.
+      node: only what they found about this Trainer node, by its id; None: all.
       freshness: share of pushes to keep, 0..1; what the last decision of each
         gate promised by default.
       rules: when something is an alarm.
@@ -236,6 +239,7 @@ def monitor(
         if one.decision.time_ms >= since_ms
         and (stage is None or one.decision.stage == str(stage))
         and gate in (None, one.decision.gate)
+        and (node is None or one.decision.node in ("", node))  # "": it is about each
     ]
     reports: list[GateReport] = []
     alarms: list[Alarm] = []

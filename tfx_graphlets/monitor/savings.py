@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets import outcome, roles
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.monitor.observed import Observation
 from tfx_graphlets.trace.trace import FloatArray
@@ -19,18 +19,21 @@ class Savings:
     """Compute that was spent and compute that was not, (weighted) milliseconds.
 
     Attributes:
-      spent_ms: cost of all executions of the pipelines.
+      spent_ms: cost of all executions of the pipelines, but for this project's own.
       wasted_ms: the part of it that was wasted (docs/graphlets.md).
       saved_ms: estimate of what the skipped runs would have cost after the
         gate: what those cost on average that ran before, each.
       saved_waste_ms: the part of it that would have been wasted, by the
         probabilities that the gate decided by.
+      overhead_ms: cost of this project's own nodes in the pipelines: gates,
+        rehearsals, of all that stand there.
     """
 
     spent_ms: float = 0.0
     wasted_ms: float = 0.0
     saved_ms: float = 0.0
     saved_waste_ms: float = 0.0
+    overhead_ms: float = 0.0
 
     @property
     def saved_share(self) -> float | None:
@@ -88,11 +91,13 @@ class CostBook:
         names = np.array([name in set(pipelines) for name in (*trace.contexts.name, "")], bool)
         names[-1] = "" in pipelines  # position -1: executions without a pipeline
         mine = names[trace.pipeline_of_execution] & (trace.executions.create_ms >= since_ms)
+        own = roles.own_executions(trace)
         return Savings(
-            spent_ms=outcome.cost_of(self._graphlets, mine),
+            spent_ms=outcome.cost_of(self._graphlets, mine & ~own),
             wasted_ms=outcome.cost_of(self._graphlets, mine & self._wasted),
             saved_ms=saved,
             saved_waste_ms=saved_waste,
+            overhead_ms=outcome.cost_of(self._graphlets, mine & own),
         )
 
     def _cost_of_skip(self, one: Observation) -> float:
