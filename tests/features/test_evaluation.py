@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.features.memory_payloads import metrics
 from tests.features.runs import EVAL_CONFIG, FAILED, Runs, some
 from tfx_graphlets.features import describe
 from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Stage
 
 
@@ -147,3 +150,41 @@ def test_of_two_evaluators_the_one_that_the_pusher_listens_to_is_described(liste
     assert some(by_columns, "evaluation", "blessed_1", "clone_margin") == {
         "blessed_1": float(listened), "clone_margin": pytest.approx(-0.01),
     }  # fmt: skip
+
+
+def judged_run(build: TraceBuilder, run: str, verdicts: Mapping[str, int], listens_to: str) -> None:
+    """A run with an Evaluator of each node, and a Pusher that takes in what one of them said."""
+    where = {"pipeline": "p", "run": run}
+    examples, model = build.artifact("Examples"), build.artifact("Model")
+    build.execution("CsvExampleGen", outputs={"examples": [examples]}, **where)
+    build.execution(
+        "Trainer", inputs={"examples": [examples]}, outputs={"model": [model]}, node="p.Trainer",
+        **where,
+    )  # fmt: skip
+    blessings = {}
+    for node, blessed in verdicts.items():
+        blessings[node] = build.artifact("ModelBlessing", blessed=blessed)
+        build.execution(
+            "Evaluator", inputs={"model": [model]}, outputs={"blessing": [blessings[node]]},
+            node=f"p.{node}", **where,
+        )  # fmt: skip
+    heard = [blessings[listens_to]] if listens_to else []
+    build.execution(
+        "Pusher", inputs={"model": [model], "model_blessing": heard},
+        outputs={"pushed_model": [build.artifact("PushedModel", pushed=0)]},
+        node="p.Pusher", **where,
+    )  # fmt: skip
+
+
+def test_before_the_pusher_the_evaluators_that_it_has_listened_to_count() -> None:
+    """At first all of them; then those of the latest run in which it took a blessing in."""
+    build = TraceBuilder()
+    strict, lenient = {"strict": 1, "lenient": 0}, {"strict": 0, "lenient": 1}
+    judged_run(build, "r0", strict, "strict")
+    judged_run(build, "r1", strict, "")
+    judged_run(build, "r2", lenient, "lenient")
+    judged_run(build, "r3", lenient, "lenient")
+    judged_run(build, "r4", {"strict": 0}, "strict")
+    table = describe(segment(build.trace()), Stage.VALIDATION)
+    found = [table.row(row)["evaluation.blessed"] for row in range(5)]
+    assert found == [0.0, 1.0, 0.0, 1.0, 0.0]

@@ -141,8 +141,8 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
     values["clone_margin"] = np.where(clone.known, clone.margin, np.nan)
     values["clone_passes"] = np.where(clone.known, clone.passes, np.nan)
     if rows.reaches(Stage.VALIDATION):
-        values["blessed"] = rows.own.blessed
-        said = rows.entries.verdicts
+        said, awaited = rows.entries.verdicts, evaluators.awaited(rows)
+        values["blessed"] = said.least(rows.own_row[awaited], rows.own_entry[awaited], len(rows))
         values["infra_blessed"] = said.of_infra(rows.own_row, rows.own_entry, len(rows))
         own = evaluators.latest(*evaluators.of_own(rows), len(rows))
         of_own = functools.partial(evaluators.values, numbers=own)

@@ -121,11 +121,44 @@ class Evaluators:
         """Row and execution of rows' own evaluators that the stage may see, as ``of_places``."""
         entries, row, entry = self.entries, rows.own_row, rows.own_entry
         found = np.flatnonzero(entries.verdicts.validates[entry])
-        counts = entries.verdicts.counting(row, entry)[found]
+        counts = self.awaited(rows)[found]
         row, entry = row[found], entry[found]
         execution = entries.execution[entry]
         order = np.lexsort((execution, entries.timeline.known_ms[entry], counts, row))
         return row[order], execution[order]
+
+    def awaited(self, rows: Rows) -> BoolArray:
+        """Which of rows' own entries are evaluators whose verdict will count, bool [m].
+
+        No pusher has run: those of the nodes that the pushers of an earlier graphlet listened
+        to, the latest of which that is known; all where it is of none, or none of them spoke.
+        """
+        return rows.once("awaited", lambda: self._awaited(rows))
+
+    def _awaited(self, rows: Rows) -> BoolArray:
+        entries, verdicts, window = self.entries, self.entries.verdicts, rows.window
+        row, entry = rows.own_row, rows.own_entry
+        validates: BoolArray = verdicts.validates[entry]
+        several = np.bincount(row[validates], minlength=len(rows)) > 1
+        place = np.flatnonzero(several[window.row])
+        if not len(place):
+            return validates
+        at, of_place = within(entries.start, window.graphlet[place])
+        place = place[at]
+        known = entries.known(of_place, window.moment_ms[place])
+        at, validator = verdicts.heard.expand(of_place[known])
+        place = place[known][at]
+        known = entries.known(validator, window.moment_ms[place])
+        place, validator = place[known], validator[known]
+        latest = np.full(len(rows), UNSEEN, np.int64)
+        np.maximum.at(latest, window.row[place], place)
+        last = place == latest[window.row[place]]
+        node, count = entries.trace.node_of_execution, len(entries.trace.contexts) + 1
+        heard = window.row[place[last]] * count + node[entries.execution[validator[last]]]
+        own = node[entries.execution[entry]]
+        listened = validates & (own >= 0) & np.isin(row * count + own, heard)
+        spoken = np.bincount(row[listened], minlength=len(rows)) > 0
+        return np.where(spoken[row], listened, validates)
 
     # -- evaluations ------------------------------------------------------------------
 

@@ -230,7 +230,11 @@ class Verdicts:
         Returns: float64 [num_queries], 1 or 0; NaN where nothing is said.
         """
         counts = self.counting(query, entry)
-        return _least(self.model, query[counts], entry[counts], num_queries)
+        return self.least(query[counts], entry[counts], num_queries)
+
+    def least(self, query: IntArray, entry: IntArray, num_queries: int) -> FloatArray:
+        """Whether each of the entries with a verdict blessed the model; as ``of_model``."""
+        return _least(self.model, query, entry, num_queries)
 
     def of_infra(self, query: IntArray, entry: IntArray, num_queries: int) -> FloatArray:
         """Whether every InfraValidator with a verdict blessed the model; as ``of_model``."""
