@@ -209,9 +209,6 @@ class PropertyName:
     INPUT_FINGERPRINT: Final = "input_fingerprint"  # files, bytes, checksums
     BLESSED: Final = "blessed"  # 1 or 0; ExampleAnomalies: struct per split
     PUSHED: Final = "pushed"  # 1 or 0
-    PUSHED_DESTINATION: Final = "pushed_destination"
-    BASELINE_MODEL_ID: Final = "baseline_model_id"
-    CURRENT_MODEL_ID: Final = "current_model_id"
 
 
 # MLMD keeps a Struct property as text with this prefix in ``string_value``.

@@ -86,30 +86,6 @@ def trainers_behind(
     return tuple(sorted(found, key=lambda one: one.node))
 
 
-def trainers_before(
-    node: BaseNode, role_of_type: Mapping[str, Role] | None = None
-) -> tuple[TrainerNode, ...]:
-    """Trainers whose outputs a node takes in, directly or through other nodes, by node ids.
-
-    The nearest alone: what such a Trainer took in is not looked at.
-    """
-    found: dict[str, TrainerNode] = {}
-    seen: set[str] = set()
-    pending = [before for before in node.upstream_nodes if _takes_from(node, before.id)]
-    while pending:
-        before = pending.pop()
-        if before.id in seen:
-            continue
-        seen.add(before.id)
-        trainers = tuple(_trainers_in(before, role_of_type))
-        found.update((one.node, one) for one in trainers)
-        if not trainers:
-            pending.extend(
-                other for other in before.upstream_nodes if _takes_from(before, other.id)
-            )
-    return tuple(found[name] for name in sorted(found))
-
-
 def gates_behind(node: BaseNode) -> tuple[BaseNode, ...]:
     """Gates that take in what a node (a GraphletGen) puts out."""
     return tuple(

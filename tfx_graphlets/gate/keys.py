@@ -21,7 +21,6 @@ TRAINER_INPUTS: Final = ("examples", "transform_graph", "schema", "hyperparamete
 
 # Last dotted part of the artifact types' names.
 GRAPHLETS_TYPE: Final = "Graphlets"
-WASTE_MODEL_TYPE: Final = "WasteModel"
 GATE_DECISION_TYPE: Final = "GateDecision"
 
 # Execution properties.

@@ -206,36 +206,30 @@ def gate_state(history: PipelineHistory, settings: GateSettings, account: NodeAc
 
 def skipped_before(stage: str, outer: str) -> GateDecision:
     """The decision where a gate at an earlier stage has skipped the run."""
-    return GateDecision(
-        proceed=False,
-        would_skip=True,
-        probability=None,
-        threshold=None,
-        reason=f"Skipped because the gate {outer or 'before this one'} has skipped this run.",
-        stage=stage,
-    )
+    gate = outer or "before this one"
+    return _unjudged(stage, False, f"Skipped because the gate {gate} has skipped this run.")
 
 
 def failed_open(stage: str, error: BaseException) -> GateDecision:
     """The decision of a gate that broke: proceed, and say what happened."""
-    return GateDecision(
-        proceed=True,
-        would_skip=False,
-        probability=None,
-        threshold=None,
-        reason=f"Runs because the gate could not decide: {in_one_line(error)}.",
-        stage=stage,
-    )
+    why = f"Runs because the gate could not decide: {in_one_line(error)}."
+    return _unjudged(stage, True, why)
 
 
 def failed_closed(stage: str, error: BaseException) -> GateDecision:
     """The decision of a gate that broke where its author prefers a skip (``on_error="skip"``)."""
+    why = f"Skipped because the gate could not decide: {in_one_line(error)}."
+    return _unjudged(stage, False, why)
+
+
+def _unjudged(stage: str, proceed: bool, reason: str) -> GateDecision:
+    """A decision that no probability and no threshold stand behind."""
     return GateDecision(
-        proceed=False,
-        would_skip=True,
+        proceed=proceed,
+        would_skip=not proceed,
         probability=None,
         threshold=None,
-        reason=f"Skipped because the gate could not decide: {in_one_line(error)}.",
+        reason=reason,
         stage=stage,
     )
 

@@ -60,11 +60,6 @@ class Edges:
         """Artifact to the executions that took it in."""
         return self._taken.by_artifact()
 
-    @functools.cached_property
-    def consumers_of_own(self) -> Adjacency:
-        """``consumers`` without edges whose key is ``baseline_model``."""
-        return self._taken.of(~self._taken.compares).by_artifact()
-
     # -- steps of the walks ----------------------------------------------------
 
     @functools.cached_property
