@@ -40,7 +40,7 @@ _IMPORTED: Final = (
     "tfx_graphlets.report.view",
     "tfx_graphlets.stores.archive.archive",
     "tfx_graphlets.stores.sql.sqlite_store",
-    "tfx_graphlets.study.writing",
+    "tfx_graphlets.study.document",
     "tfx_graphlets.waste_model.training",
 )
 _WRITING: Final = os.O_WRONLY | os.O_RDWR

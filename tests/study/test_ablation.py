@@ -10,7 +10,7 @@ import pytest
 from tests.study.histories import several
 from tests.waste_model.synthetic import number
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.study.ablation import ablation
+from tfx_graphlets.study.comparison import ablation
 from tfx_graphlets.study.harness import Harness
 from tfx_graphlets.study.learners import Learner
 from tfx_graphlets.waste_model.dataset import Dataset

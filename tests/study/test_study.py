@@ -20,13 +20,12 @@ from tests.waste_model.synthetic import (
 )
 from tfx_graphlets.errors import InvalidArgumentError, NotEnoughHistoryError
 from tfx_graphlets.study import Study, StudySettings, run_study
-from tfx_graphlets.study.document import markdown, summary
+from tfx_graphlets.study.document import markdown, summary, write_study
 from tfx_graphlets.study.harness import LEFT_OUT, Harness, Scored
 from tfx_graphlets.study.learners import Learner
 from tfx_graphlets.study.limits import learning_curve
 from tfx_graphlets.study.reliability import calibration_error, equal_count_bins
 from tfx_graphlets.study.staged import best_point, meter_of, relative_feature_cost, waste_curve
-from tfx_graphlets.study.writing import write_study
 from tfx_graphlets.vocabulary import Stage
 
 pytest.importorskip("ydf")

@@ -17,8 +17,7 @@ from types import FrameType, TracebackType
 from typing import NoReturn
 
 from tfx_graphlets.cli import command, parse, render, values
-from tfx_graphlets.errors import GraphletsError
-from tfx_graphlets.shown import shown
+from tfx_graphlets.errors import GraphletsError, shown
 
 EXIT_DONE = 0
 EXIT_FAILURE = 1

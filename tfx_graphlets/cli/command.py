@@ -183,8 +183,7 @@ def backtest(options: argparse.Namespace) -> Result:
 def study(options: argparse.Namespace) -> Result:
     """``study STORE...``: how well pushes can be told in advance, and what limits it."""
     from tfx_graphlets.study import StudySettings, run_study
-    from tfx_graphlets.study.document import summary
-    from tfx_graphlets.study.writing import check_target, write_study
+    from tfx_graphlets.study.document import check_target, summary, write_study
 
     check_target(options.output)
     stages = [stage for stage in Stage if stage in (options.stage or Stage)]

@@ -8,8 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
-from tfx_graphlets.errors import fault_of
-from tfx_graphlets.shown import shown
+from tfx_graphlets.errors import fault_of, shown
 
 _LONGEST_CELL: Final = 200  # characters
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tfx_graphlets.errors import Fault, GraphletsError, in_one_line
+from tfx_graphlets.errors import Fault, GraphletsError, in_one_line, shown
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.graphlets_file import PipelineHistory
@@ -26,7 +26,6 @@ from tfx_graphlets.policy.account import NodeAccount, SeenScore, decide_by
 from tfx_graphlets.policy.decide import GateDecision, GateState, run_draw
 from tfx_graphlets.policy.decision import Judgement, NodeDecision, PastDecision
 from tfx_graphlets.policy.freshness import Account, ThresholdChoice
-from tfx_graphlets.shown import shown
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 

@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from tfx_graphlets.errors import shown
 from tfx_graphlets.monitor.report import GateReport, MonitorReport
-from tfx_graphlets.shown import shown
 
 PREFIX: Final = "tfx_graphlets_"
 _ESCAPES: Final = {"\\": r"\\", '"': r"\"", "\n": r"\n"}

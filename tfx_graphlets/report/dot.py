@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tfx_graphlets.errors import shown
 from tfx_graphlets.report.graph import Graph, Node
-from tfx_graphlets.shown import shown
 
 
 def to_dot(graphs: Sequence[Graph]) -> str:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Optional
 
 from tfx_graphlets.errors import InvalidArgumentError, NotEnoughHistoryError
-from tfx_graphlets.study.ablation import Ablation, ablation
-from tfx_graphlets.study.comparison import Compared, compare_learners
+from tfx_graphlets.study.comparison import Ablation, Compared, ablation, compare_learners
 from tfx_graphlets.study.harness import JOINED, LEFT_OUT, MIN_OF_EACH, MIN_ROWS, OWN, Harness
 from tfx_graphlets.study.learners import LEARNERS, Learner, versions
 from tfx_graphlets.study.limits import (
