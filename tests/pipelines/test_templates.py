@@ -18,7 +18,8 @@ from tests.components import waste_models
 from tests.components.runs import LightPipeline
 from tests.import_graph import ROOT
 
-pytestmark = [pytest.mark.tfx, pytest.mark.long]
+# Two runs of all of TFX's components: 5 minutes of two free cores, more than 10 of busy ones.
+pytestmark = [pytest.mark.tfx, pytest.mark.long, pytest.mark.timeout(1800)]
 
 PREPARING = {
     "taxi": {"CsvExampleGen", "StatisticsGen", "SchemaGen", "Transform"},
