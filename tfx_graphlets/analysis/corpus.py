@@ -10,7 +10,7 @@ import concurrent.futures
 import dataclasses
 import mmap
 import multiprocessing
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -21,14 +21,13 @@ from tfx_graphlets.features.executions import READ_TYPES
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.graphlets import verdicts as pushing
 from tfx_graphlets.graphlets.pending import without_gates
-from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.stores.selection import Columns
+from tfx_graphlets.stores.selection import PROPERTIES_FOR_PARTS, Columns
 from tfx_graphlets.stores.store import Store
-from tfx_graphlets.trace.partition import Shards
+from tfx_graphlets.trace.partition import Shards, parts_of
 from tfx_graphlets.trace.trace import FloatArray, IntArray, Trace
-from tfx_graphlets.vocabulary import ExecutionState, Role, Stage, base_name
+from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
 
 # Arrays of a shard of so many executions take about 150 megabytes.
 MAX_EXECUTIONS: Final = 100_000
@@ -56,9 +55,8 @@ def describe_store(
       processes: how many work at the same time.
       executions_in_memory: the most whose rows are read at once, about 300
         bytes each; None for the whole store. A store that holds more is read
-        some pipelines at a time: what has no pipeline context is then left
-        out, and an artifact that two pipelines share is seen by each with its
-        own executions only.
+        some pipelines at a time, after its events alone, which tell what
+        belongs together. It is read at once if executions have no pipeline.
       role_of_type, progress: as for ``describe_trace``; the progress is told
         of each part of the store anew.
 
@@ -74,11 +72,10 @@ def describe_store(
         raise InvalidArgumentError(
             "executions_in_memory", executions_in_memory, "it must be 1 or more"
         )
-    tables, unused = [], dict(role_of_type or {})
-    for pipelines in _parts(store, executions_in_memory):
+    parts, classes = _parts(store, executions_in_memory, role_of_type)
+    tables = []
+    for pipelines in parts:
         trace = read_for_features(store, stage, pipelines=pipelines)
-        found = _of_types_in(trace, role_of_type or {})
-        unused = {name: role for name, role in unused.items() if name not in found}
         few = len(trace.executions) <= _FEW_EXECUTIONS
         tables.append(
             describe_trace(
@@ -86,14 +83,12 @@ def describe_store(
                 stage,
                 processes=1 if few else processes,
                 payloads=store.payloads,
-                role_of_type=found,
+                role_of_type=role_of_type,
+                classes=classes,
                 progress=progress,
             )
         )
         del trace
-    if unused:
-        name = next(iter(unused))
-        raise InvalidArgumentError("role_of_type", name, "no execution of the store has this type")
     if len(tables) == 1:
         return tables[0]
     table = FeatureTable.concatenate(tables)
@@ -122,27 +117,18 @@ def read_for_features(
     )
 
 
-def _of_types_in(trace: Trace, role_of_type: Mapping[str, Role]) -> dict[str, Role]:
-    names = set(trace.executions.type_names)
-    names |= {base_name(name) for name in names}
-    return {name: role for name, role in role_of_type.items() if name in names}
-
-
-def _parts(store: Store, executions_in_memory: int | None) -> Iterator[tuple[str, ...] | None]:
-    """Pipelines that are read together; None for all at once."""
-    sizes = {} if executions_in_memory is None else store.pipelines()
-    if executions_in_memory is None or sum(sizes.values()) <= executions_in_memory:
-        yield None
-        return
-    part: list[str] = []
-    size = 0
-    for name in sorted(sizes):
-        if part and size + sizes[name] > executions_in_memory:
-            yield tuple(part)
-            part, size = [], 0
-        part.append(name)
-        size += sizes[name]
-    yield tuple(part)
+def _parts(
+    store: Store, executions_in_memory: int | None, role_of_type: Mapping[str, Role] | None
+) -> tuple[Sequence[tuple[str, ...] | None], pushing.Classes | None]:
+    """Pipelines that are read together, and what the store tells of its types; None for all."""
+    if executions_in_memory is None or sum(store.pipelines().values()) <= executions_in_memory:
+        return (None,), None
+    trace = store.read_trace(properties=PROPERTIES_FOR_PARTS, columns=Columns.FOR_PARTS)
+    parts = parts_of(trace, executions_in_memory)
+    if len(parts) == 1 or any(part.others for part in parts):
+        return (None,), None
+    classes = pushing.Classes.of(without_gates(trace), role_of_type)
+    return [part.pipelines for part in parts], classes
 
 
 def describe_trace(
@@ -154,6 +140,7 @@ def describe_trace(
     payloads: Payloads | None = None,
     role_of_type: Mapping[str, Role] | None = None,
     pushers: Collection[str] | None = None,
+    classes: pushing.Classes | None = None,
     progress: Progress | None = None,
 ) -> FeatureTable:
     """Features of all graphlets of a trace.
@@ -167,7 +154,7 @@ def describe_trace(
       processes: how many work at the same time; above 1 they are forked.
       max_executions: about how many executions are worked on at once in each.
       payloads: where statistics, schemas and metrics are.
-      role_of_type, pushers: as for ``segment``.
+      role_of_type, pushers, classes: as for ``segment``.
       progress: told of the shards' numbers and their count; hands them on.
 
     Returns:
@@ -182,8 +169,8 @@ def describe_trace(
     if max_executions < 1:
         raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
     trace = without_gates(trace)
-    declared = Declared.of(role_of_type, pushers)
-    work = _Work.of(trace, stage, max_executions, processes, payloads, declared)
+    classes = classes or pushing.Classes.of(trace, role_of_type)
+    work = _Work.of(trace, stage, max_executions, processes, payloads, classes, pushers)
     numbers: Iterable[int] = range(len(work.shards))
     if progress is not None:
         numbers = progress(numbers, len(work.shards))
@@ -235,18 +222,18 @@ class _Work:
         max_executions: int,
         processes: int,
         payloads: Payloads | None,
-        declared: Declared,
+        classes: pushing.Classes,
+        pushers: Collection[str] | None,
     ) -> _Work:
-        classes = pushing.Classes.of(trace, declared.role_of_type)
         executions, role = trace.executions, classes.roles_in(trace)
-        pushing.counted(trace, role, declared.pushers)  # refuses a name that no pusher has
+        pushing.counted(trace, role, pushers)  # refuses a name that no pusher has
         trainer = np.flatnonzero(
             (role == Role.TRAINER) & (executions.state != ExecutionState.CACHED)
         )
         # Small shards keep all processes busy to the end.
         even = -(-len(executions) // (4 * processes)) if processes > 1 else max_executions
         shards = Shards(trace, max_executions=max(1, min(max_executions, even)))
-        return cls(shards, stage, payloads, classes, declared.pushers, trainer)
+        return cls(shards, stage, payloads, classes, pushers, trainer)
 
     def column(self, feature: Feature) -> FloatArray:
         """The column of a number."""

@@ -1,19 +1,14 @@
 """Groups of pipelines: the elements that a corpus is worked on by.
 
-Features of a graphlet look at the executions upstream of it, however old, and
-at earlier graphlets of its pipeline; so a pipeline is never cut, however long
-it is: no cut in time is exact. Pipelines that share an artifact, an execution
-or the content of a span (see ``trace.partition``) stay together. What is left apart is
-put together again up to a size that makes opening and seeking cheap.
+They are the parts of a store that know nothing of each other (``trace.partition``), of a
+size that makes opening and seeking cheap.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
-
-import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
@@ -22,11 +17,10 @@ from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.verdicts import Classes, counted
 from tfx_graphlets.stores import uris as connection
 from tfx_graphlets.stores.declared import declared_by, declared_in
-from tfx_graphlets.stores.selection import Columns
+from tfx_graphlets.stores.selection import PROPERTIES_FOR_PARTS, Columns
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.trace.partition import Shards
-from tfx_graphlets.trace.trace import IntArray, Trace
-from tfx_graphlets.vocabulary import PropertyName, Role
+from tfx_graphlets.trace.partition import parts_of
+from tfx_graphlets.vocabulary import Role
 
 # Reading a group costs one pass over the store's associations besides, which no
 # index leads from executions to contexts: groups grow with the store.
@@ -34,17 +28,8 @@ _FEWEST_EXECUTIONS: Final = 25_000  # some tens of pipelines, some seconds of wo
 _MOST_EXECUTIONS: Final = 250_000  # some hundred megabytes
 _GROUPS: Final = 32
 
-# What tells which pipelines belong together, and what custom classes are.
-_PROPERTIES: Final = (PropertyName.INPUT_FINGERPRINT, PropertyName.PUSHED)
-_COLUMNS: Final = Columns(
-    uris=False,
-    event_times=False,
-    event_keys=frozenset(),
-    context_types=frozenset(vocabulary.PIPELINE_CONTEXTS),
-    attributions=False,
-)
 _WITH_NODES: Final = dataclasses.replace(
-    _COLUMNS,
+    Columns.FOR_PARTS,
     context_types=frozenset((*vocabulary.PIPELINE_CONTEXTS, *vocabulary.NODE_CONTEXTS)),
 )
 
@@ -121,7 +106,7 @@ def groups_of_store(
         given = Declared.of(role_of_type, pushers)
         by_name = declared_by(opened, given).pushers is not None
         trace = opened.read_trace(
-            properties=_PROPERTIES, columns=_WITH_NODES if by_name else _COLUMNS
+            properties=PROPERTIES_FOR_PARTS, columns=_WITH_NODES if by_name else Columns.FOR_PARTS
         )
         plain = without_gates(trace)
         declared = declared_in(plain, opened, given)
@@ -130,81 +115,17 @@ def groups_of_store(
     if max_executions is None:
         share = len(trace.executions) // _GROUPS
         max_executions = min(max(share, _FEWEST_EXECUTIONS), _MOST_EXECUTIONS)
-    drafts = list(_divided(trace, max_executions))
+    parts = parts_of(trace, max_executions)
     return tuple(
-        Group(store, number, len(drafts), names, others, size, classes, declared.pushers)
-        for number, (names, others, size) in enumerate(drafts)
+        Group(
+            store,
+            number,
+            len(parts),
+            part.pipelines,
+            part.others,
+            part.executions,
+            classes,
+            declared.pushers,
+        )
+        for number, part in enumerate(parts)
     )
-
-
-def only_others(trace: Trace) -> Trace:
-    """Of a whole store, the executions without a pipeline context and what belongs to them.
-
-    The group that ``groups_of_store`` says has others, where it is not the whole store.
-    """
-    shards = Shards(trace, max_executions=1)
-    of_others = np.unique(shards.of_execution[trace.pipeline_of_execution < 0])
-    return shards[int(of_others[0])] if len(of_others) == 1 and len(shards) > 1 else trace
-
-
-def _divided(trace: Trace, max_executions: int) -> Iterator[tuple[tuple[str, ...], bool, int]]:
-    """Names, whether there are others, number of executions, of every group."""
-    names, member, execution = _members(trace)
-    component = Shards(trace, max_executions=1).of_execution.astype(np.int64)
-    label = _connected(component[execution], member, int(component.max()) + 1, len(names))
-    of_execution = label[component]
-    others = np.unique(of_execution[trace.pipeline_of_execution < 0])
-    if len(others) and len(np.unique(component[of_execution == others[0]])) > 1:
-        # An execution of two pipelines ties others to more than ``Shards`` does.
-        yield names, True, len(trace.executions)
-        return
-    label_of_name = np.full(len(names), -1, np.int64)
-    label_of_name[member] = of_execution[execution]
-    sizes = np.bincount(of_execution)
-    if len(others):
-        mine = np.flatnonzero(label_of_name == others[0])
-        yield tuple(names[one] for one in mine), True, int(sizes[others[0]])
-    found, first = np.unique(label_of_name, return_index=True)
-    packed: list[int] = []
-    for one in found[np.argsort(first)].tolist():
-        # A pipeline without an execution is in no group.
-        if one < 0 or one in others:
-            continue
-        if packed and sizes[[*packed, one]].sum() > max_executions:
-            yield _named(names, label_of_name, packed), False, int(sizes[packed].sum())
-            packed = []
-        packed.append(one)
-    if packed:
-        yield _named(names, label_of_name, packed), False, int(sizes[packed].sum())
-
-
-def _named(names: tuple[str, ...], label: IntArray, wanted: list[int]) -> tuple[str, ...]:
-    return tuple(names[one] for one in np.flatnonzero(np.isin(label, wanted)))
-
-
-def _members(trace: Trace) -> tuple[tuple[str, ...], IntArray, IntArray]:
-    """Names of pipelines, sorted; and pairs (number of a name, execution), each int64 [m]."""
-    contexts = trace.contexts
-    chosen = contexts.of_types(vocabulary.PIPELINE_CONTEXTS)
-    positions = np.flatnonzero(chosen).tolist()
-    names = tuple(sorted({contexts.name[one] for one in positions}))
-    number = {name: at for at, name in enumerate(names)}
-    of_context = np.full(len(contexts), -1, np.int64)
-    of_context[positions] = [number[contexts.name[one]] for one in positions]
-    member = of_context[contexts.association_context]
-    return names, member[member >= 0], contexts.association_execution[member >= 0]
-
-
-def _connected(one: IntArray, other: IntArray, num_ones: int, num_others: int) -> IntArray:
-    """Label of every one, equal where a path of pairs (one, other) joins them, int64 [num_ones]."""
-    pairs = np.unique(one * max(num_others, 1) + other)
-    one, other = pairs // max(num_others, 1), pairs % max(num_others, 1)
-    label = np.arange(num_ones, dtype=np.int64)
-    while True:
-        lowest = np.full(num_others, num_ones, np.int64)
-        np.minimum.at(lowest, other, label[one])
-        after = label.copy()
-        np.minimum.at(after, one, lowest[other])
-        if np.array_equal(after, label):
-            return np.unique(label, return_inverse=True)[1].reshape(-1).astype(np.int64)
-        label = after

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from tfx_graphlets.beam.groups import Group, only_others
+from tfx_graphlets.beam.groups import Group
 from tfx_graphlets.errors import ModelFormatError
 from tfx_graphlets.features import describe, properties_read
 from tfx_graphlets.features.table import FeatureTable
@@ -20,6 +20,7 @@ from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.verdicts import present
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.trace.partition import only_others
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import load_waste_model

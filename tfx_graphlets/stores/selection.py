@@ -55,6 +55,7 @@ class Columns:
 
     ALL: ClassVar[Columns]
     FOR_FEATURES: ClassVar[Columns]
+    FOR_PARTS: ClassVar[Columns]
 
 
 Columns.ALL = Columns()
@@ -63,6 +64,18 @@ Columns.FOR_FEATURES = Columns(
     event_times=False,
     event_keys=frozenset({vocabulary.BASELINE_MODEL_KEY}),
     context_types=frozenset(WHERE_CONTEXTS),
+    attributions=False,
+)
+# What tells which pipelines belong together, and what custom classes are.
+PROPERTIES_FOR_PARTS: Final = (
+    vocabulary.PropertyName.INPUT_FINGERPRINT,
+    vocabulary.PropertyName.PUSHED,
+)
+Columns.FOR_PARTS = Columns(
+    uris=False,
+    event_times=False,
+    event_keys=frozenset(),
+    context_types=frozenset(vocabulary.PIPELINE_CONTEXTS),
     attributions=False,
 )
 

@@ -1,8 +1,9 @@
-"""Shards: a trace cut into parts that know nothing of each other.
+"""Shards and parts: a trace, or a store, cut where nothing is connected.
 
 Graphlets are cut from connected executions, and features look back within a
-pipeline. So pipelines that share no artifact can be worked on one by one: the
-result is that of the whole trace, the memory that of the largest shard.
+pipeline, however long. So pipelines that share no artifact can be worked on one by
+one, and no cut in time is exact: the result is that of the whole trace, the memory
+that of the largest shard.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.trace.strings import Texts, places_in
 from tfx_graphlets.trace.trace import (
@@ -166,6 +168,84 @@ class Shards:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Pipelines of a store that are read together, and without the others.
+
+    Attributes:
+      pipelines: names of pipeline contexts, sorted.
+      others: whether executions without a pipeline context belong to it.
+      executions: number of its executions.
+    """
+
+    pipelines: tuple[str, ...]
+    others: bool
+    executions: int
+
+
+def parts_of(trace: Trace, max_executions: int) -> tuple[Part, ...]:
+    """Divides a store into parts that know nothing of each other, the first pipelines first.
+
+    Beside what a shard keeps together, pipelines that share an execution or a
+    name are in one part, so that each can be read by the names of its pipelines.
+
+    Args:
+      trace: the whole store, at least ``Columns.FOR_PARTS`` and the property
+        ``input_fingerprint``.
+      max_executions: most executions in a part, unless pipelines that belong
+        together have more.
+    """
+    names, member, execution = _named_members(trace)
+    component = Shards(trace, max_executions=1).of_execution.astype(np.int64)
+    first_name = int(component.max(initial=-1)) + 1
+    label = _labels(component[execution], first_name + member, first_name + len(names))
+    of_execution, of_name = label[component], label[first_name:]
+    others = np.unique(of_execution[trace.pipeline_of_execution < 0])
+    if len(others) and len(np.unique(component[of_execution == others[0]])) > 1:
+        # An execution of two pipelines ties others to more than ``Shards`` does.
+        return (Part(names, True, len(trace.executions)),)
+    sizes = np.bincount(of_execution, minlength=len(label))
+
+    def part(labels: Sequence[int]) -> Part:
+        mine = np.flatnonzero(np.isin(of_name, labels)).tolist()
+        is_others = bool(np.isin(others, labels).any())
+        return Part(tuple(names[one] for one in mine), is_others, int(sizes[labels].sum()))
+
+    result = [part(others.tolist())] if len(others) else []
+    found, first = np.unique(of_name, return_index=True)
+    packed: list[int] = []
+    for one in found[np.argsort(first)].tolist():
+        if not sizes[one] or one in others:  # a pipeline without an execution is in no part
+            continue
+        if packed and sizes[[*packed, one]].sum() > max_executions:
+            result.append(part(packed))
+            packed = []
+        packed.append(one)
+    return (*result, *([part(packed)] if packed else ()))
+
+
+def only_others(trace: Trace) -> Trace:
+    """Of a whole store, the executions without a pipeline context and what belongs to them.
+
+    The part that ``parts_of`` says has others, where it is not the whole store.
+    """
+    shards = Shards(trace, max_executions=1)
+    of_others = np.unique(shards.of_execution[trace.pipeline_of_execution < 0])
+    return shards[int(of_others[0])] if len(of_others) == 1 and len(shards) > 1 else trace
+
+
+def _named_members(trace: Trace) -> tuple[tuple[str, ...], IntArray, IntArray]:
+    """Names of pipelines, sorted; and pairs (number of a name, execution), each int64 [m]."""
+    contexts = trace.contexts
+    positions = np.flatnonzero(contexts.of_types(vocabulary.PIPELINE_CONTEXTS)).tolist()
+    names = tuple(sorted({contexts.name[one] for one in positions}))
+    number = {name: at for at, name in enumerate(names)}
+    of_context = np.full(len(contexts), _NOWHERE, np.int64)
+    of_context[positions] = [number[contexts.name[one]] for one in positions]
+    member = of_context[contexts.association_context]
+    return names, member[member >= 0], contexts.association_execution[member >= 0]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Order:
     """Rows of a table sorted by shard; within a shard they keep their order."""
@@ -217,8 +297,6 @@ def _components(trace: Trace) -> CodeArray:
     """Number of the component of pipelines of every execution, int32 [E]."""
     group = trace.pipeline_of_execution.astype(np.int32)
     group[group < 0] = len(trace.contexts)
-    num_groups = len(trace.contexts) + 1
-    label = np.arange(num_groups, dtype=np.int32)
     events = trace.events
     one, other = _links(events.artifact, group[events.execution], len(trace.artifacts))
     content = _content(trace)
@@ -230,13 +308,19 @@ def _components(trace: Trace) -> CodeArray:
             int(content.max()) + 1,
         )
         one, other = np.concatenate([one, more[0]]), np.concatenate([other, more[1]])
-    if len(one):
-        from scipy.sparse import coo_matrix
-        from scipy.sparse.csgraph import connected_components
+    return _labels(one, other, len(trace.contexts) + 1)[group]
 
-        links = coo_matrix((np.ones(len(one), np.int8), (one, other)), (num_groups, num_groups))
-        label = connected_components(links, directed=False)[1]
-    return label[group]
+
+def _labels(one: IntArray | CodeArray, other: IntArray | CodeArray, num_nodes: int) -> CodeArray:
+    """Label of every node, equal where a path of pairs (one, other) joins them, int32 [nodes]."""
+    if not len(one):
+        return np.arange(num_nodes, dtype=np.int32)
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_matrix((np.ones(len(one), np.int8), (one, other)), (num_nodes, num_nodes))
+    label: CodeArray = connected_components(links, directed=False)[1]
+    return label
 
 
 def _links(
