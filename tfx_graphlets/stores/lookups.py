@@ -13,7 +13,8 @@ import contextlib
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from tfx_graphlets.trace.raw_tables import RawProperties
+from tfx_graphlets.trace.odd_rows import OddRows
+from tfx_graphlets.trace.raw_tables import PropertyColumns, RawProperties
 
 if TYPE_CHECKING:
     from tfx_graphlets.stores.store import Store
@@ -72,6 +73,11 @@ class Lookups(Protocol):
     What does not exist is left out of an answer. Ids of an argument may come in
     any order and number.
     """
+
+    @property
+    def odd(self) -> OddRows:
+        """Rows that were left out of the answers so far."""
+        ...
 
     @property
     def execution_types(self) -> Collection[str]:
@@ -158,13 +164,13 @@ class Lookups(Protocol):
 
     def execution_properties(
         self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties:
+    ) -> RawProperties | PropertyColumns:
         """Properties of executions, of these names; None for all."""
         ...
 
     def artifact_properties(
         self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties:
+    ) -> RawProperties | PropertyColumns:
         """Properties of artifacts, of these names; None for all."""
         ...
 

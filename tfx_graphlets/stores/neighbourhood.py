@@ -27,6 +27,7 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.stores.lookups import ContextRow, Lookups
 from tfx_graphlets.stores.walk import Walk
 from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.odd_rows import leave_out_odd_rows
 from tfx_graphlets.trace.trace import Trace
 
 # Runs that are read at first, and without a Trainer in them at most, for the latest Trainer.
@@ -109,8 +110,11 @@ def read_neighbourhood(
             read = min(2 * read, len(others))
     followed = current if runs is None else walk.runs
     walk.follow(followed, uris)
+    rows = walk.rows(pipelines, properties, _no_types(nodes, lookups)).columns()
+    leave_out_odd_rows(rows, lookups.odd)
+    lookups.odd.say()
     return Neighbourhood(
-        trace=assemble(walk.rows(pipelines, properties, _no_types(nodes, lookups))),
+        trace=assemble(rows, consume=True),
         runs=tuple(named[0].name for named in others[:read]),
         complete=complete and read == len(others),
     )

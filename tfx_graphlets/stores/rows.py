@@ -12,6 +12,7 @@ from tfx_graphlets.errors import EmptyStoreError, TraceNotFoundError
 from tfx_graphlets.stores import system_types
 from tfx_graphlets.stores.selection import WHERE_CONTEXTS, Columns, Selection
 from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.odd_rows import OddRows, leave_out_odd_rows
 from tfx_graphlets.trace.ordering import positions_of
 from tfx_graphlets.trace.raw_tables import PropertyColumns, RawColumns, RawTables
 from tfx_graphlets.trace.strings import Coded, Texts
@@ -20,7 +21,9 @@ from tfx_graphlets.trace.trace import BoolArray, IntArray, PropertyKind, Trace
 _NAMES_SHOWN: Final = 5
 
 
-def finish(raw: RawTables | RawColumns, store: str, selection: Selection) -> Trace:
+def finish(
+    raw: RawTables | RawColumns, store: str, selection: Selection, odd: OddRows | None = None
+) -> Trace:
     """The Trace of the rows, restricted as ``Store.read_trace`` says.
 
     Args:
@@ -28,11 +31,16 @@ def finish(raw: RawTables | RawColumns, store: str, selection: Selection) -> Tra
         afterwards.
       store: the store's name, for messages.
       selection: what is wanted of them.
+      odd: rows that were left out so far; those that no Trace can hold are added, and one line
+        says of all.
 
     Raises:
       EmptyStoreError, TraceNotFoundError: as in ``Store.read_trace``.
     """
     columns = raw.columns() if isinstance(raw, RawTables) else raw
+    odd = odd or OddRows(store)
+    leave_out_odd_rows(columns, odd)
+    odd.say()
     if selection.pipelines is not None:
         restrict_to_pipelines(columns, store, selection)
     if columns.execution_type.among(vocabulary.SystemType.EXECUTIONS).any():

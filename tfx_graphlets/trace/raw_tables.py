@@ -165,8 +165,12 @@ class RawTables:
     context_create_ms: IntColumn = ()
     association: Sequence[tuple[int, int]] | IntArray = ()
     attribution: Sequence[tuple[int, int]] | IntArray = ()
-    execution_properties: RawProperties = dataclasses.field(default_factory=RawProperties)
-    artifact_properties: RawProperties = dataclasses.field(default_factory=RawProperties)
+    execution_properties: RawProperties | PropertyColumns = dataclasses.field(
+        default_factory=RawProperties
+    )
+    artifact_properties: RawProperties | PropertyColumns = dataclasses.field(
+        default_factory=RawProperties
+    )
 
     def columns(self) -> RawColumns:
         """The same rows as columns."""
@@ -196,8 +200,8 @@ class RawTables:
             association_execution=association[:, 1],
             attribution_context=attribution[:, 0],
             attribution_artifact=attribution[:, 1],
-            execution_properties=self.execution_properties.columns(),
-            artifact_properties=self.artifact_properties.columns(),
+            execution_properties=_in_columns(self.execution_properties),
+            artifact_properties=_in_columns(self.artifact_properties),
         )
 
 
@@ -264,6 +268,10 @@ class RawColumns:
             for field in dataclasses.fields(self)
             if field.name.startswith(f"{table}_") and not field.name.endswith("_properties")
         }
+
+
+def _in_columns(properties: RawProperties | PropertyColumns) -> PropertyColumns:
+    return properties.columns() if isinstance(properties, RawProperties) else properties
 
 
 def _plain(column: Any) -> Any:

@@ -240,13 +240,15 @@ def _written(directory: Path, table: str, write: Callable[[Path], int]) -> Archi
 
 def _order(table: str, content: Any) -> Any:
     """What sorts the rows, int64 [n]; None where they are in order."""
+    if not len(content):  # pyarrow cannot combine no chunk of a dictionary
+        return None
     by: list[Any] = []
     if "is_custom" in content.column_names:
         names = content.column("name").combine_chunks()
         rank = np.argsort(np.argsort(np.array(names.dictionary.to_pylist(), object)))
         by.append(np.append(rank, 0)[names.indices.to_numpy()])
     by.extend(content.column(name).to_numpy() for name in SORTED_BY.get(table, ()))
-    return order_of(by) if by and len(content) else None
+    return order_of(by) if by else None
 
 
 def _portions(contents: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:

@@ -25,6 +25,7 @@ from tfx_graphlets.stores.lookups import (
 )
 from tfx_graphlets.stores.mlmd import reader as mlmd_reader
 from tfx_graphlets.stores.walk import role_of_name
+from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.raw_tables import RawProperties
 from tfx_graphlets.vocabulary import ExecutionState, Role
 
@@ -49,9 +50,11 @@ class MlmdLookups:
     tell the node.
     """
 
-    def __init__(self, api: metadata_store.MetadataStore) -> None:
+    def __init__(self, api: metadata_store.MetadataStore, store: str = "the store") -> None:
+        """Takes the API's client; ``store`` is its name, for messages."""
         from ml_metadata.metadata_store import metadata_store
 
+        self.odd = OddRows(store)
         self._api = api
         self._options = metadata_store.ListOptions
         self._by_id = metadata_store.OrderByField.ID

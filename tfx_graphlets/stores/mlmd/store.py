@@ -240,7 +240,7 @@ class MlmdStore:
         from tfx_graphlets.stores.mlmd.lookups import MlmdLookups
 
         with self._open() as api:
-            yield MlmdLookups(api)
+            yield MlmdLookups(api, self._name)
 
     def _beside(self) -> SqliteStore | None:
         """The SQLite file that the API has open, opened for reading; None if that cannot be."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.stores.sql.fetched import Fetched
-from tfx_graphlets.stores.sql.queries import Queries
+from tfx_graphlets.stores.sql.queries import ODD_KIND, Queries
+from tfx_graphlets.trace.odd_rows import ODD, OddRows
 from tfx_graphlets.trace.ordering import is_ascending, positions_of
 from tfx_graphlets.trace.raw_tables import PropertyColumns, RawColumns
 from tfx_graphlets.trace.strings import Coded, Texts
@@ -20,15 +21,20 @@ from tfx_graphlets.trace.trace import PropertyKind
 _NONE = np.zeros(0, np.int64)
 
 
-def raw_columns(fetched: dict[str, list[Fetched]], queries: Queries) -> RawColumns:
+def raw_columns(fetched: dict[str, list[Fetched]], queries: Queries, odd: OddRows) -> RawColumns:
     """The rows of a store; ``fetched`` is emptied.
 
     Args:
       fetched: the columns of each query of ``queries.all()``, by its name.
       queries: which they were.
+      odd: counts rows of the tables that RawColumns does not have, which are left out.
     """
     tables: dict[str, list[Any]] = dict(fetched)
     fetched.clear()
+    for table, named in (("Type", "id"), ("EventPath", "event")):
+        if table in tables:
+            keys = tables[table][0]
+            odd.add_columns(table, keys == ODD, {named: keys})
     type_names = _Types(*tables.pop("Type"))
     execution, artifact = tables.pop("Execution"), tables.pop("Artifact")
     context = tables.pop("Context")
@@ -52,8 +58,8 @@ def raw_columns(fetched: dict[str, list[Fetched]], queries: Queries) -> RawColum
         context_create_ms=context[3],
         **_pairs("association_context", "association_execution", tables.pop("Association")),
         **_pairs("attribution_context", "attribution_artifact", tables.pop("Attribution", None)),
-        execution_properties=_properties(tables.pop("ExecutionProperty")),
-        artifact_properties=_properties(tables.pop("ArtifactProperty")),
+        execution_properties=property_columns(tables.pop("ExecutionProperty")),
+        artifact_properties=property_columns(tables.pop("ArtifactProperty")),
     )
 
 
@@ -61,7 +67,7 @@ class _Types:
     """Names of types by id; no name for an id that is not there."""
 
     def __init__(self, ids: NDArray[Any], names: Texts) -> None:
-        order = np.argsort(ids, kind="stable")
+        order = np.unique(ids, return_index=True)[1]
         self._ids = ids[order].astype(np.int64)
         self._names = ["", *(names[int(row)] for row in order)]
 
@@ -105,13 +111,16 @@ def _first_keys(event_ids: NDArray[Any], owner: NDArray[Any], keys: Coded) -> Co
     return Coded(code, keys.values)
 
 
-def _properties(columns: list[Any]) -> PropertyColumns:
+def property_columns(columns: list[Any]) -> PropertyColumns:
+    """From the columns of ``Queries.properties``."""
     owner, name, is_custom, kind, integer, real, text = columns
     held = kind != 0
     if not bool(held.all()):
         owner, name, is_custom, kind = owner[held], name.take(held), is_custom[held], kind[held]
         integer, real, text = integer[held], real[held], text.take(held)
     kind = kind.astype(np.int8, copy=False)
+    if len(is_custom) and is_custom.min() == ODD:
+        kind = np.where(is_custom == ODD, np.int8(ODD_KIND), kind)
     is_text = kind == PropertyKind.STRING
     texts, is_struct = _structs_told(text.values)
     code = np.where(is_text, text.code, np.int32(-1))

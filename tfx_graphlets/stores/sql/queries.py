@@ -15,9 +15,12 @@ from enum import Enum
 from typing import Final
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.stores import system_types
 from tfx_graphlets.stores.selection import WHERE_CONTEXTS, Columns
+from tfx_graphlets.stores.sql.dialects import Dialect
+from tfx_graphlets.trace.odd_rows import ODD
 from tfx_graphlets.trace.trace import PropertyKind
+
+ODD_KIND: Final = -1  # of a property whose value is of another type than its column
 
 
 class Kind(Enum):
@@ -35,57 +38,6 @@ class Query:
 
     text: str
     kinds: tuple[Kind, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Dialect:
-    """How one backend writes what the others write in another way.
-
-    Attributes:
-      integer, real, text: an expression of that type of ``{column}``, 0 or
-        empty for NULL.
-      unindexed: stands before a column that no index is to be used for.
-      in_row_order: stands behind a table's name to read it row by row, not
-        along an index.
-      order_of_rows: what orders rows as they were written, at the end.
-      escapes: characters that a string literal has to double.
-    """
-
-    integer: str
-    real: str
-    text: str
-    unindexed: str = ""
-    in_row_order: str = ""
-    order_of_rows: str = ""
-    escapes: str = "'"
-
-    def literal(self, text: str) -> str:
-        """The string in quotes."""
-        for character in self.escapes:
-            text = text.replace(character, 2 * character)
-        return f"'{text}'"
-
-
-SQLITE: Final = Dialect(
-    integer="CAST(coalesce({column}, 0) AS INTEGER)",
-    real="CAST(coalesce({column}, 0.0) AS REAL)",
-    text="CAST(coalesce({column}, '') AS TEXT)",
-    unindexed="+",
-    in_row_order=" NOT INDEXED",
-    order_of_rows=" ORDER BY EventPath.rowid",
-)
-MYSQL: Final = Dialect(
-    integer="CAST(coalesce({column}, 0) AS SIGNED)",
-    real="coalesce({column}, 0e0)",
-    text="coalesce({column}, '')",
-    escapes="\\'",
-)
-POSTGRESQL: Final = Dialect(
-    integer="CAST(coalesce({column}, 0) AS BIGINT)",
-    real="coalesce({column}, CAST(0 AS DOUBLE PRECISION))",
-    text="coalesce({column}, '')",
-    order_of_rows=" ORDER BY EventPath.ctid",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +74,8 @@ class Queries:
       properties: names of the properties that are wanted; None for all.
       chosen: what to restrict the queries to; None for the whole store.
       bounds: highest id of each table that is to be read.
+
+    A look-up gives ``where``, a condition that an index answers.
     """
 
     def __init__(
@@ -168,30 +122,31 @@ class Queries:
 
     def types(self) -> Query:
         """Columns id, name."""
-        return self._select(("id", self._text("name")), "Type")
+        return self._select((self._key("id"), self._text("name")), "Type")
 
     def pipelines(self) -> Query:
         """Columns id, name of the contexts that stand for pipelines."""
         condition = f"type_id IN ({self._type_ids(vocabulary.PIPELINE_CONTEXTS)})"
-        return self._select(("id", self._text("name")), "Context", [condition])
+        return self._select((self._key("id"), self._text("name")), "Context", [condition])
 
     def pipeline_sizes(self) -> Query:
         """Columns name of a pipeline context, number of its executions that exist."""
         types = self._type_ids(vocabulary.PIPELINE_CONTEXTS)
         return Query(
-            "SELECT Context.name, count(DISTINCT Execution.id) FROM Context "
+            f"SELECT {self._text('Context.name').text} AS named, "
+            "count(DISTINCT Execution.id) FROM Context "
             "LEFT JOIN Association ON Association.context_id = Context.id "
             "LEFT JOIN Execution ON Execution.id = Association.execution_id "
-            f"WHERE Context.type_id IN ({types}) GROUP BY Context.name",
+            f"WHERE Context.type_id IN ({types}) GROUP BY named",
             (Kind.TEXT, Kind.INTEGER),
         )
 
-    def nodes(self, table: str) -> Query:
+    def nodes(self, table: str, where: str = "") -> Query:
         """Columns id, type id, state, create, update (, uri) of Execution or Artifact."""
         known = self._columns_of(table)
         state = "last_known_state" if table == "Execution" else "state"
         columns: list[str | _Column] = [
-            "id",
+            self._key("id"),
             self._integer("type_id"),
             *(
                 self._integer(name) if known is None or name in known else "0"
@@ -204,7 +159,7 @@ class Queries:
         if self._chosen is not None:
             ids = self._chosen.executions if table == "Execution" else self._chosen.artifacts
             conditions.append(f"id IN ({ids})")
-        return self._select(columns, table, conditions)
+        return self._select(columns, table, conditions, where=where)
 
     def _uri(self) -> _Column:
         uri, wanted = self._text("uri"), self.columns.uri_types
@@ -218,57 +173,61 @@ class Queries:
         types = f"SELECT id FROM Type WHERE {' OR '.join(names)}"
         return _Column(f"CASE WHEN type_id IN ({types}) THEN {uri.text} ELSE '' END", Kind.TEXT)
 
-    def properties(self, table: str) -> Query:
+    def properties(self, table: str, where: str = "") -> Query:
         """Columns owner, name, custom, kind, int, double, string.
 
         The kind is 0 where the value is of none that a Trace holds.
         """
         known, owner = self._columns_of(f"{table}Property"), f"{table.lower()}_id"
         has_bool = known is None or "bool_value" in known
+        is_real = self.dialect.is_real.format(column="double_value")
         kinds = {
-            "int_value": PropertyKind.INT,
-            "double_value": PropertyKind.DOUBLE,
-            "string_value": PropertyKind.STRING,
-            **({"bool_value": PropertyKind.BOOL} if has_bool else {}),
+            "int_value": f"{PropertyKind.INT:d}",
+            "double_value": f"CASE WHEN {is_real} THEN {PropertyKind.DOUBLE:d} ELSE {ODD_KIND} END",
+            "string_value": f"{PropertyKind.STRING:d}",
+            **({"bool_value": f"{PropertyKind.BOOL:d}"} if has_bool else {}),
         }
         integer = self._integer("int_value")
-        boolean = "WHEN bool_value THEN 1 ELSE 0" if has_bool else "ELSE 0"
+        boolean = self.dialect.flag.format(column="bool_value") if has_bool else "0"
         cases = " ".join(f"WHEN {name} IS NOT NULL THEN {kind}" for name, kind in kinds.items())
         conditions = []
         if self._chosen is not None:
             ids = self._chosen.executions if table == "Execution" else self._chosen.artifacts
             conditions.append(f"{owner} IN ({ids})")
         if self._properties is not None and not any("\0" in name for name in self._properties):
-            names = {*self._properties, *system_types.PROPERTIES_READ}
+            from tfx_graphlets.stores.system_types import PROPERTIES_READ
+
+            names = {*self._properties, *PROPERTIES_READ}
             names |= {vocabulary.PropertyName.STATE}
             listed = ", ".join(map(self.dialect.literal, sorted(names)))
             conditions.append(f"name IN ({listed})")
         return self._select(
             (
-                self._integer(owner),
+                self._key(owner),
                 self._code("name"),
-                "CASE WHEN is_custom_property THEN 1 ELSE 0 END",
+                self.dialect.flag.format(column="is_custom_property"),
                 f"CASE {cases} ELSE 0 END",
-                f"CASE WHEN int_value IS NOT NULL THEN {integer} {boolean} END",
+                f"CASE WHEN int_value IS NOT NULL THEN {integer} ELSE {boolean} END",
                 self._real("double_value"),
                 self._code("string_value"),
             ),
             f"{table}Property",
             conditions,
+            where=where,
         )
 
-    def events(self) -> Query:
+    def events(self, where: str = "") -> Query:
         """Columns (id,) execution, artifact, type (, time)."""
-        columns = [self._integer(name) for name in ("execution_id", "artifact_id", "type")]
+        columns = [self._key("execution_id"), self._key("artifact_id"), self._integer("type")]
         if self.with_event_ids:
-            columns.insert(0, "id")
+            columns.insert(0, self._key("id"))
         if self.columns.event_times:
             columns.append(self._integer("milliseconds_since_epoch"))
         chosen = self._chosen
         conditions = [] if chosen is None else [f"execution_id IN ({chosen.executions})"]
-        return self._select(columns, "Event", conditions)
+        return self._select(columns, "Event", conditions, where=where)
 
-    def keys(self) -> Query:
+    def keys(self, where: str = "") -> Query:
         """Columns event, key of the key steps of event paths, in the order of their rows.
 
         All key steps of an event with one of the wanted keys: the first counts.
@@ -286,21 +245,22 @@ class Queries:
             conditions.append(f"event_id IN (SELECT event_id FROM EventPath WHERE {found})")
         elif of_chosen:
             conditions.append(of_chosen)
-        columns = (self._integer("event_id"), self._code("step_key"))
+        columns = (self._key("event_id"), self._code("step_key"))
         return self._select(
             columns,
             "EventPath",
             conditions,
             self.dialect.order_of_rows,
             in_row_order=wanted is None,
+            where=where,
         )
 
-    def contexts(self) -> Query:
+    def contexts(self, where: str = "") -> Query:
         """Columns id, type id, name, create of the contexts of the wanted types."""
         known = self._columns_of("Context")
         has_times = known is None or "create_time_since_epoch" in known
         columns = (
-            "id",
+            self._key("id"),
             self._integer("type_id"),
             self._text("name"),
             self._integer("create_time_since_epoch") if has_times else "0",
@@ -308,9 +268,9 @@ class Queries:
         conditions = self._of_wanted_types("type_id")
         if self._chosen is not None:
             conditions.append(f"id IN ({self._chosen.contexts})")
-        return self._select(columns, "Context", conditions)
+        return self._select(columns, "Context", conditions, where=where)
 
-    def members(self, table: str, member: str) -> Query:
+    def members(self, table: str, member: str, where: str = "") -> Query:
         """Columns context, execution or artifact of Association or Attribution."""
         conditions = []
         if self.columns.context_types is not None:
@@ -321,8 +281,8 @@ class Queries:
             conditions.append(f"context_id IN ({self._chosen.contexts})")
             # By context: a search for each pair of the two would take as many steps.
             conditions.append(f"{self.dialect.unindexed}{member}_id IN ({ids})")
-        columns = (self._integer("context_id"), self._integer(f"{member}_id"))
-        return self._select(columns, table, conditions, in_row_order=not conditions)
+        columns = (self._key("context_id"), self._key(f"{member}_id"))
+        return self._select(columns, table, conditions, in_row_order=not conditions, where=where)
 
     def _of_wanted_types(self, column: str) -> list[str]:
         if self.columns.context_types is None:
@@ -343,12 +303,15 @@ class Queries:
         order: str = "",
         *,
         in_row_order: bool | None = None,
+        where: str = "",
     ) -> Query:
         found = [one if isinstance(one, _Column) else _Column(one, Kind.INTEGER) for one in columns]
         if table in self._bounds:
             column = _ID_OF_TABLE.get(table, "id")
             conditions = [*conditions, f"{column} <= {int(self._bounds[table])}"]
         by_row = self._chosen is None if in_row_order is None else in_row_order
+        if where:  # a look-up: by an index
+            conditions, by_row = [*conditions, where], False
         parts = [
             "SELECT",
             ", ".join(one.text for one in found),
@@ -363,7 +326,10 @@ class Queries:
         return None if self._known is None else self._known[table]
 
     def _integer(self, column: str) -> str:
-        return self.dialect.integer.format(column=column)
+        return self.dialect.integer.format(column=column, null=0)
+
+    def _key(self, column: str) -> str:
+        return self.dialect.integer.format(column=column, null=ODD)
 
     def _real(self, column: str) -> _Column:
         return _Column(self.dialect.real.format(column=column), Kind.REAL)

@@ -31,7 +31,7 @@ from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.selection import Columns, Selection
-from tfx_graphlets.stores.sql import driver
+from tfx_graphlets.stores.sql import dialects, driver
 from tfx_graphlets.stores.sql import queries as queries_module
 from tfx_graphlets.stores.sql.column_rows import raw_columns
 from tfx_graphlets.stores.sql.fetched import Columns as Gathered
@@ -39,6 +39,7 @@ from tfx_graphlets.stores.sql.fetched import Fetched
 from tfx_graphlets.stores.sql.queries import Kind, Queries, Query
 from tfx_graphlets.stores.sql.sqlite_file import TABLES, check_columns
 from tfx_graphlets.stores.uris import Server
+from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.strings import Texts
 from tfx_graphlets.trace.trace import Trace
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _LOGGER = logging.getLogger(__name__)
-_DIALECTS: Final = {"mysql": queries_module.MYSQL, "postgresql": queries_module.POSTGRESQL}
+_DIALECTS: Final = {"mysql": dialects.MYSQL, "postgresql": dialects.POSTGRESQL}
 _THIS_SCHEMA: Final = {"mysql": "DATABASE()", "postgresql": "current_schema()"}
 _CONNECTIONS: Final = 2
 _ROWS_AT_ONCE: Final = 65_536
@@ -120,8 +121,9 @@ class ServerStore:
             chosen=None if selection.pipelines is None else self._chosen(selection),
             bounds=self._bounds(),
         )
-        raw = raw_columns(self._fetch_all(queries.all()), queries)
-        return rows.finish(raw, self.name, selection)
+        odd = OddRows(self.name)
+        raw = raw_columns(self._fetch_all(queries.all()), queries, odd)
+        return rows.finish(raw, self.name, selection, odd)
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
@@ -213,7 +215,9 @@ class ServerStore:
         """Highest id of each table that is to be read, all of one moment."""
         tables = ("Execution", "Artifact", "Event", "Context", "Association", "Attribution")
         parts = ", ".join(
-            _DIALECTS[self._server.backend].integer.format(column=f"(SELECT max(id) FROM {table})")
+            _DIALECTS[self._server.backend].integer.format(
+                column=f"(SELECT max(id) FROM {table})", null=0
+            )
             for table in tables
         )
         columns = self._fetch(Query(f"SELECT {parts}", (Kind.INTEGER,) * len(tables)))

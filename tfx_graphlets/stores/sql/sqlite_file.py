@@ -134,7 +134,8 @@ def columns(connection: sqlite3.Connection, table: str) -> frozenset[str]:
 def schema_version(connection: sqlite3.Connection) -> int:
     """The version that the table MLMDEnv states; 0 where it states none, or several."""
     versions = connection.execute("SELECT schema_version FROM MLMDEnv").fetchall()
-    return int(versions[0][0] or 0) if len(versions) == 1 else 0
+    stated = versions[0][0] if len(versions) == 1 else 0
+    return stated if isinstance(stated, int) else 0
 
 
 def check_columns(name: str, version: int, known: Mapping[str, Collection[str]]) -> None:

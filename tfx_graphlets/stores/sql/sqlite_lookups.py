@@ -1,6 +1,5 @@
 """Look-ups by SQL in an MLMD SQLite file; every query goes by an index."""
 
-# ruff: noqa: S608 - only numbers and names of columns are put into the texts
 from __future__ import annotations
 
 import sqlite3
@@ -17,9 +16,12 @@ from tfx_graphlets.stores.lookups import (
     ExecutionRow,
 )
 from tfx_graphlets.stores.sql import sqlite_file
-from tfx_graphlets.trace.raw_tables import RawProperties
-from tfx_graphlets.trace.struct_text import struct_to_json
-from tfx_graphlets.trace.trace import PropertyKind
+from tfx_graphlets.stores.sql.column_rows import property_columns
+from tfx_graphlets.stores.sql.dialects import SQLITE
+from tfx_graphlets.stores.sql.fetched import Columns
+from tfx_graphlets.stores.sql.queries import Queries
+from tfx_graphlets.trace.odd_rows import ODD, OddRows
+from tfx_graphlets.trace.raw_tables import PropertyColumns, RawProperties
 from tfx_graphlets.vocabulary import ExecutionState
 
 _INPUTS: Final = ", ".join(str(int(kind)) for kind in vocabulary.INPUT_EVENTS)
@@ -37,25 +39,34 @@ CROSS JOIN Event AS e ON e.id IN (
   SELECT id FROM Event WHERE artifact_id = a.id
   ORDER BY execution_id {order}, type {order} LIMIT {looked_at})
 CROSS JOIN Execution AS x ON x.id = e.execution_id
-WHERE a.id IN ({{ids}}) AND e.type IN ({events}) AND x.type_id IN ({types}) {state}
+WHERE a.id IN ({{ids}}) AND typeof(e.execution_id) = 'integer'
+  AND e.type IN ({events}) AND x.type_id IN ({types}) {state}
 """
 
 
 class SqliteLookups:
     """Look-ups through one connection; see ``Lookups``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, store: str = "the store") -> None:
+        """Takes an open connection; ``store`` is its name, for messages."""
         self._connection = connection
-        self._columns = {
-            table: sqlite_file.columns(connection, table)
-            for table in ("Context", "Execution", "Artifact", "ExecutionProperty", "ParentContext")
+        self.odd = OddRows(store)
+        known = {table: sqlite_file.columns(connection, table) for table in sqlite_file.TABLES}
+        self._queries = Queries(SQLITE, known=known)
+        queries, by_id = self._queries, "id IN ({ids})"
+        # Made once: a look-up takes less time than the text of its query.
+        self._by_ids = {
+            "Execution": queries.nodes("Execution", by_id),
+            "Artifact": queries.nodes("Artifact", by_id),
+            "Event": queries.events("execution_id IN ({ids})"),
+            "EventPath": queries.keys("event_id IN ({ids})"),
+            "Association": queries.members("Association", "execution", "context_id IN ({ids})"),
+            "ExecutionProperty": queries.properties("Execution", f"execution_{by_id}"),
+            "ArtifactProperty": queries.properties("Artifact", f"artifact_{by_id}"),
         }
-        self._type_name: dict[int, str] = dict(connection.execute("SELECT id, name FROM Type"))
-        self._state = (
-            f"coalesce(nullif(x.last_known_state, 0), {_STATE_TEXT})"
-            if "last_known_state" in self._columns["Execution"]
-            else _STATE_TEXT
-        )
+        self._has_parents = bool(sqlite_file.columns(connection, "ParentContext"))
+        self._has_states = "last_known_state" in known["Execution"]
+        self._type_name: dict[int, str] = dict(self._rows("Type", self._queries.types().text))
 
     @property
     def execution_types(self) -> Collection[str]:
@@ -68,20 +79,18 @@ class SqliteLookups:
         """By the unique index of (type, name)."""
         wanted = self._type_ids(type_names)
         return [
-            row
-            for kind in wanted
-            for row in self._contexts("type_id = ? AND c.name = ?", kind, name)
+            row for kind in wanted for row in self._contexts("type_id = ? AND name = ?", kind, name)
         ]
 
     def parents(self, contexts: Sequence[int]) -> list[ContextRow]:
         """By the primary key of ParentContext."""
-        if not self._columns["ParentContext"]:
+        if not self._has_parents:
             return []
         found = [
             row
             for context in contexts
             for row in self._contexts(
-                "c.id IN (SELECT parent_context_id FROM ParentContext WHERE context_id = ?)",
+                "id IN (SELECT parent_context_id FROM ParentContext WHERE context_id = ?)",
                 context,
             )
         ]
@@ -89,13 +98,13 @@ class SqliteLookups:
 
     def newest_children(self, contexts: Sequence[int], count: int) -> list[ContextRow]:
         """By the index of ParentContext on the parent."""
-        if not self._columns["ParentContext"]:
+        if not self._has_parents:
             return []
         found = [
             row
             for context in contexts
             for row in self._contexts(
-                "c.id IN (SELECT context_id FROM ParentContext WHERE parent_context_id = ? "
+                "id IN (SELECT context_id FROM ParentContext WHERE parent_context_id = ? "
                 "ORDER BY context_id DESC LIMIT ?)",
                 context,
                 count,
@@ -105,19 +114,15 @@ class SqliteLookups:
 
     def members(self, contexts: Sequence[int]) -> list[tuple[int, int]]:
         """By the unique index of Association."""
-        return self._in_chunks(
-            "SELECT context_id, execution_id FROM Association WHERE context_id IN ({ids})", contexts
-        )
+        return self._in_chunks("Association", contexts)
 
     def members_of_pipeline(
         self, pipelines: Sequence[int], executions: Sequence[int]
     ) -> list[tuple[int, int]]:
         """By the unique index of Association, both columns."""
-        return self._in_chunks(
-            "SELECT context_id, execution_id FROM Association "
-            f"WHERE context_id IN ({_numbers(pipelines)}) AND execution_id IN ({{ids}})",
-            executions,
-        )
+        where = f"context_id IN ({_numbers(pipelines)}) AND execution_id IN ({{ids}})"
+        query = self._queries.members("Association", "execution", where)
+        return self._in_chunks("Association", executions, query.text)
 
     def nodes_of(
         self, pipeline: str, executions: Sequence[ExecutionRow]
@@ -127,7 +132,7 @@ class SqliteLookups:
             row
             for kind in self._type_ids(vocabulary.NODE_CONTEXTS)
             for row in self._contexts(
-                "type_id = ? AND c.name >= ? AND c.name < ?", kind, f"{pipeline}.", f"{pipeline}/"
+                "type_id = ? AND name >= ? AND name < ?", kind, f"{pipeline}.", f"{pipeline}/"
             )
         ]
         ids = [row.id for row in executions]
@@ -143,7 +148,7 @@ class SqliteLookups:
             for kind in self._type_ids(vocabulary.NODE_CONTEXTS)
             for name in names
             for row in self._contexts(
-                "type_id = ? AND (c.name = ? OR substr(c.name, ?) = ?)",
+                "type_id = ? AND (name = ? OR substr(name, ?) = ?)",
                 kind,
                 name,
                 -len(name) - 1,
@@ -154,33 +159,36 @@ class SqliteLookups:
         return contexts, pairs
 
     def _contexts(self, condition: str, *arguments: object) -> list[ContextRow]:
-        create = _or_zero("create_time_since_epoch", self._columns["Context"], "c.")
-        rows = self._connection.execute(
-            f"SELECT c.id, c.type_id, coalesce(c.name, ''), {create} FROM Context AS c "
-            f"WHERE {condition}",
-            arguments,
-        )
+        rows = self._rows("Context", self._queries.contexts(condition).text, arguments)
         return [ContextRow(row[0], self._name(row[1]), row[2], row[3]) for row in rows]
 
     # -- executions, artifacts, events -----------------------------------------------
 
     def executions(self, ids: Sequence[int]) -> list[ExecutionRow]:
         """By id."""
-        known = self._columns["Execution"]
-        create = _or_zero("create_time_since_epoch", known, "x.")
-        update = _or_zero("last_update_time_since_epoch", known, "x.")
-        rows = self._in_chunks(
-            f"SELECT x.id, x.type_id, {self._state}, {create}, {update} FROM Execution AS x "
-            "WHERE x.id IN ({ids})",
-            ids,
-        )
+        rows = self._in_chunks("Execution", ids)
+        states = self._states_in_properties([row[0] for row in rows if not row[2]])
         return [
-            ExecutionRow(row[0], self._name(row[1]), _state(row[2]), row[3], row[4]) for row in rows
+            ExecutionRow(row[0], self._name(row[1]), row[2] or states.get(row[0], 0), *row[3:])
+            for row in rows
         ]
+
+    def _states_in_properties(self, ids: Sequence[int]) -> dict[int, int]:
+        """States that executions hold in the property ``state``; a custom one counts first."""
+        found = self._properties("Execution", ids, (vocabulary.PropertyName.STATE,))
+        if isinstance(found, RawProperties):
+            return {}
+        return {
+            int(found.owner[row]): int(vocabulary.STATE_OF_PROPERTY.get(text.lower(), 0))
+            for is_custom in (False, True)
+            for row, text in enumerate(found.text.rows())
+            if text is not None and found.is_custom[row] == is_custom
+        }
 
     def artifacts(self, ids: Sequence[int]) -> list[ArtifactRow]:
         """By id."""
-        return self._artifacts("id IN ({ids})", ids)
+        rows = self._in_chunks("Artifact", ids)
+        return [ArtifactRow(row[0], self._name(row[1]), *row[2:]) for row in rows]
 
     def artifacts_at(self, uris: Sequence[str]) -> list[ArtifactRow]:
         """By the index on the URI."""
@@ -191,19 +199,20 @@ class SqliteLookups:
                 "SELECT id FROM Artifact WHERE uri = ? ORDER BY id DESC LIMIT ?",
                 (uri, IDS_PER_QUERY),
             )
+            if isinstance(number, int)
         ]
         return self.artifacts(ids)
 
     def events(self, executions: Sequence[int]) -> list[EventRow]:
         """By the index of Event on the execution, and that of EventPath on the event."""
-        rows = self._in_chunks(
-            "SELECT execution_id, artifact_id, coalesce(type, 0), "
-            "(SELECT step_key FROM EventPath WHERE event_id = Event.id AND step_key IS NOT NULL "
-            "ORDER BY rowid LIMIT 1), coalesce(milliseconds_since_epoch, 0) "
-            "FROM Event WHERE execution_id IN ({ids})",
-            executions,
-        )
-        return [EventRow(*row) for row in rows]
+        rows = self._in_chunks("Event", executions)
+        key_of: dict[int, str] = {}
+        for event, key in self._in_chunks("EventPath", [row[0] for row in rows]):
+            key_of.setdefault(event, key)
+        return [
+            EventRow(execution, artifact, kind, key_of.get(event), time_ms)
+            for event, execution, artifact, kind, time_ms in rows
+        ]
 
     def touching(
         self,
@@ -223,76 +232,69 @@ class SqliteLookups:
         ):
             types = self._type_ids(names)
             if types and artifacts:
-                found = self._in_chunks(
-                    _TOUCHING.format(
-                        order=order,
-                        events=events,
-                        types=_numbers(types),
-                        state=state,
-                        looked_at=EVENTS_LOOKED_AT,
-                    ),
-                    artifacts,
+                text = _TOUCHING.format(
+                    order=order,
+                    events=events,
+                    types=_numbers(types),
+                    state=state,
+                    looked_at=EVENTS_LOOKED_AT,
                 )
+                found = self._in_chunks("Association", artifacts, text)
                 result += _at_most(most, found, sign)
         return result
 
     def _not_cached(self) -> str:
-        if "last_known_state" not in self._columns["Execution"]:
+        if not self._has_states:
             return f"AND coalesce({_STATE_TEXT}, '') <> 'cached'"
         return f"AND coalesce(x.last_known_state, 0) <> {int(ExecutionState.CACHED)}"
-
-    def _artifacts(self, condition: str, ids: Sequence[int]) -> list[ArtifactRow]:
-        known = self._columns["Artifact"]
-        columns = ", ".join(
-            (
-                "id",
-                "type_id",
-                _or_zero("state", known),
-                _or_zero("create_time_since_epoch", known),
-                _or_zero("last_update_time_since_epoch", known),
-                "coalesce(uri, '')",
-            )
-        )
-        rows = self._in_chunks(f"SELECT {columns} FROM Artifact WHERE {condition}", ids)
-        return [ArtifactRow(row[0], self._name(row[1]), *row[2:]) for row in rows]
 
     # -- properties --------------------------------------------------------------------
 
     def execution_properties(
         self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties:
+    ) -> RawProperties | PropertyColumns:
         """By the primary key of ExecutionProperty."""
         return self._properties("Execution", ids, names)
 
     def artifact_properties(
         self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties:
+    ) -> RawProperties | PropertyColumns:
         """By the primary key of ArtifactProperty."""
         return self._properties("Artifact", ids, names)
 
     def _properties(
         self, table: str, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties:
-        raw = RawProperties()
-        if names is not None and not names:
-            return raw
-        boolean = "bool_value" if "bool_value" in self._columns["ExecutionProperty"] else "NULL"
-        owner = f"{table.lower()}_id"
-        rows = self._in_chunks(
-            f"SELECT {owner}, name, is_custom_property, int_value, double_value, string_value, "
-            f"{boolean} FROM {table}Property WHERE {owner} IN ({{ids}})",
-            ids,
-        )
-        for row in rows:
-            if names is None or row[1] in names:
-                _add_property(raw, row)
-        return raw
+    ) -> RawProperties | PropertyColumns:
+        if not ids or (names is not None and not names):
+            return RawProperties()
+        table += "Property"
+        columns = Columns(self._by_ids[table])
+        columns.add_rows(self._in_chunks(table, ids))
+        found = property_columns(columns.done())
+        return found if names is None else found.take(found.name.among(names))
 
     # -- how -----------------------------------------------------------------------------
 
-    def _in_chunks(self, text: str, ids: Sequence[int]) -> list[Any]:
-        execute = self._connection.execute
-        return [row for chunk in _chunks(ids) for row in execute(text.format(ids=_numbers(chunk)))]
+    def _in_chunks(self, table: str, ids: Sequence[int], text: str = "") -> list[Any]:
+        text = text or self._by_ids[table].text
+        return [
+            row
+            for chunk in _chunks(ids)
+            for row in self._rows(table, text.replace("{ids}", _numbers(chunk)))
+        ]
+
+    def _rows(self, table: str, text: str, arguments: Sequence[object] = ()) -> list[Any]:
+        """The rows, but those whose keys are no ids (see ``trace.odd_rows``)."""
+        rows = self._connection.execute(text, arguments).fetchall()
+        if table == "Event":
+            sound = [row for row in rows if row[1] != ODD and row[2] != ODD]
+        elif table == "Association":
+            sound = [row for row in rows if row[0] != ODD and row[1] != ODD]
+        else:
+            sound = [row for row in rows if row[0] != ODD]
+        if len(sound) < len(rows):
+            self.odd.add(table, ["id unknown"], len(rows) - len(sound))
+        return sound
 
     def _type_ids(self, names: Collection[str]) -> list[int]:
         return [number for number, name in self._type_name.items() if name in names]
@@ -314,33 +316,6 @@ def _at_most(
         if count[row[0]] <= most:
             result.append(row)
     return result
-
-
-def _add_property(raw: RawProperties, row: tuple[Any, ...]) -> None:
-    owner, name, is_custom, integer, double, string, boolean = row
-    if integer is not None:
-        raw.add(owner, name, is_custom, PropertyKind.INT, integer)
-    elif double is not None:
-        # MLMD itself hands out 15 significant digits (SQLite's text form).
-        raw.add(owner, name, is_custom, PropertyKind.DOUBLE, float(f"{double:.15g}"))
-    elif string is not None:
-        struct = struct_to_json(string)
-        if struct is not None:
-            raw.add(owner, name, is_custom, PropertyKind.STRUCT, struct)
-        else:
-            raw.add(owner, name, is_custom, PropertyKind.STRING, string)
-    elif boolean is not None:
-        raw.add(owner, name, is_custom, PropertyKind.BOOL, int(boolean))
-
-
-def _state(value: int | str | None) -> int:
-    if isinstance(value, str):
-        return int(vocabulary.STATE_OF_PROPERTY.get(value.lower(), 0))
-    return value or 0
-
-
-def _or_zero(column: str, known: Collection[str], table: str = "") -> str:
-    return f"coalesce({table}{column}, 0)" if column in known else "0"
 
 
 def _numbers(ids: Collection[int]) -> str:

@@ -112,7 +112,8 @@ class SqliteStore:
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
-        from tfx_graphlets.stores.sql.queries import SQLITE, Queries
+        from tfx_graphlets.stores.sql.dialects import SQLITE
+        from tfx_graphlets.stores.sql.queries import Queries
 
         with sqlite_file.translated(self._name, self._path):
             query = Queries(SQLITE).pipeline_sizes()
@@ -131,7 +132,7 @@ class SqliteStore:
             sqlite_file.translated(self._name, self._path),
             sqlite_file.snapshot(self._connection),
         ):
-            yield SqliteLookups(self._connection)
+            yield SqliteLookups(self._connection, self._name)
 
     def close(self) -> None:
         """Closes the file."""

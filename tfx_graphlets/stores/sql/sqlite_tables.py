@@ -13,11 +13,12 @@ from typing import Final
 
 from tfx_graphlets.stores import rows
 from tfx_graphlets.stores.selection import Selection
-from tfx_graphlets.stores.sql import queries as queries_module
 from tfx_graphlets.stores.sql import sqlite_bulk, sqlite_file
 from tfx_graphlets.stores.sql.column_rows import raw_columns
+from tfx_graphlets.stores.sql.dialects import SQLITE
 from tfx_graphlets.stores.sql.fetched import Columns, Fetched
 from tfx_graphlets.stores.sql.queries import Chosen, Queries, Query
+from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.trace import Trace
 
 _LOGGER = logging.getLogger(__name__)
@@ -108,15 +109,16 @@ def read(file: OpenFile, selection: Selection, *, in_bulk: bool) -> Trace:
 def _read(file: OpenFile, selection: Selection, *, in_bulk: bool) -> Trace:
     with sqlite_file.translated(file.name, file.path):
         queries = Queries(
-            queries_module.SQLITE,
+            SQLITE,
             known=known_columns(file.connection),
             columns=selection.columns,
             properties=selection.properties,
             chosen=None if selection.pipelines is None else CHOSEN,
         )
         fetch = _fetched_in_bulk if in_bulk else _fetched
-        raw = raw_columns(fetch(file, queries, selection), queries)
-    return rows.finish(raw, file.name, selection)
+        odd = OddRows(file.name)
+        raw = raw_columns(fetch(file, queries, selection), queries, odd)
+    return rows.finish(raw, file.name, selection, odd)
 
 
 def _fetched(file: OpenFile, queries: Queries, selection: Selection) -> dict[str, list[Fetched]]:

@@ -1,0 +1,242 @@
+"""Values that ML Metadata never writes: a row is read, or one line says that it was left out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.stores.mlmd_files import write_store
+from tests.stores.readers import Reader, by_bulk, by_sql, needs_bulk
+from tests.stores.test_neighbourhood import with_parents
+from tests.strategies import deterministic
+from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.features import describe
+from tfx_graphlets.gate.request import Request
+from tfx_graphlets.gate.snapshot import collect
+from tfx_graphlets.graphlets.segmentation import segment
+from tfx_graphlets.stores.archive.archive import update_archive
+from tfx_graphlets.stores.archive.store import ArchiveStore
+from tfx_graphlets.stores.lookups import lookups_of
+from tfx_graphlets.stores.neighbourhood import read_neighbourhood
+from tfx_graphlets.stores.sql import sqlite_bulk
+from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+from tfx_graphlets.testing import TraceBuilder
+from tfx_graphlets.trace.odd_rows import OddRows, leave_out_odd_rows
+from tfx_graphlets.trace.trace import Trace, first_difference
+from tfx_graphlets.vocabulary import Stage
+
+COLUMNS = {
+    "Type": ("id", "name"),
+    "Artifact": ("id", "type_id", "uri", "state", "create_time_since_epoch"),
+    "Execution": ("id", "type_id", "last_known_state", "last_update_time_since_epoch"),
+    "ArtifactProperty": (
+        "artifact_id", "name", "is_custom_property", "int_value", "double_value", "string_value",
+        "bool_value",
+    ),
+    "ExecutionProperty": ("execution_id", "name", "is_custom_property", "int_value"),
+    "Event": ("id", "artifact_id", "execution_id", "type", "milliseconds_since_epoch"),
+    "EventPath": ("event_id", "step_key"),
+    "Context": ("id", "type_id", "name", "create_time_since_epoch"),
+    "Association": ("context_id", "execution_id"),
+    "Attribution": ("context_id", "artifact_id"),
+    "ParentContext": ("context_id", "parent_context_id"),
+    "MLMDEnv": ("schema_version",),
+}  # fmt: skip
+ODD_VALUES = (
+    None, -1, 1, 1_000_000, 2**63 - 1, -(2**63), 3.7, 1e300, float("inf"), "", "x", "1e999",
+    b"\xff\xfe\x00", "\x00", "{" * 500,
+)  # fmt: skip
+damages = st.sampled_from([(table, column) for table in COLUMNS for column in COLUMNS[table]])
+RUNS = 4
+
+
+def sound_store(path: Path) -> Path:
+    """Four runs that push or not, in tables that have lost their keys."""
+    build = TraceBuilder()
+    for run in range(RUNS):
+        where: dict[str, Any] = {"pipeline": "p", "run": f"r{run}"}
+        span = build.artifact("Examples", span=run, ratio=0.5, input_fingerprint=f"f{run}")
+        model = build.artifact("Model", uri=f"m/{run}")
+        pushed = build.artifact("PushedModel", pushed=run % 2)
+        build.execution("CsvExampleGen", outputs={"examples": [span]}, **where)
+        build.execution(
+            "Trainer", inputs={"examples": [span]}, outputs={"model": [model]}, node="p.T", **where
+        )
+        build.execution(
+            "Pusher", inputs={"model": [model]}, outputs={"pushed_model": [pushed]}, **where
+        )
+    with_parents(write_store(path, build.raw()))
+    with changing(path) as connection:
+        for table in COLUMNS:
+            connection.execute(f"CREATE TABLE other AS SELECT * FROM {table}")
+            connection.execute(f"DROP TABLE {table}")
+            connection.execute(f"ALTER TABLE other RENAME TO {table}")
+    return path
+
+
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection whose changes are kept."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def lines() -> Iterator[list[str]]:
+    """Warnings that are logged meanwhile."""
+    said: list[str] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    handler, logger = Keeping(logging.WARNING), logging.getLogger("tfx_graphlets")
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+
+
+def read(path: Path, reader: Reader) -> tuple[Trace | str, list[str]]:
+    """The trace, or the error, which names the store; and at most one line."""
+    with lines() as said:
+        try:
+            with reader(path) as store:
+                found: Trace | str = store.read_trace()
+                assert isinstance(store.pipelines(), dict)
+        except GraphletsError as error:
+            found = str(error)
+    assert isinstance(found, Trace) or str(path) in found
+    assert len(said) <= 1, said
+    return found, said
+
+
+@settings(deterministic, max_examples=50)
+@given(
+    damage=damages,
+    value=st.sampled_from(ODD_VALUES),
+    at=st.integers(0, 40),
+    everywhere=st.booleans(),
+)
+@example(damage=("ExecutionProperty", "execution_id"), value=None, at=0, everywhere=True)
+@example(damage=("Execution", "last_update_time_since_epoch"), value=1e300, at=7, everywhere=False)
+@example(damage=("Context", "name"), value=b"\xff\xfe\x00", at=1, everywhere=True)
+@example(damage=("Execution", "id"), value="x", at=4, everywhere=False)
+@example(damage=("MLMDEnv", "schema_version"), value="x", at=0, everywhere=True)
+def test_an_odd_value_costs_no_more_than_its_row(
+    damage: tuple[str, str], value: Any, at: int, everywhere: bool
+) -> None:
+    """However a store is read, looked up, or archived: no other row, no traceback, one line."""
+    table, column = damage
+    with tempfile.TemporaryDirectory() as folder:
+        path = sound_store(Path(folder) / "store.sqlite")
+        archive = Path(folder) / "archive"
+        with SqliteStore(path) as store:
+            update_archive(store, store.payloads, archive, created_ms=0)
+        with changing(path) as connection:
+            (number,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+            row = at % max(1, number)
+            where = "" if everywhere else f" WHERE rowid = {row + 1}"
+            connection.execute(f"UPDATE {table} SET {column} = ?{where}", (value,))
+        found, said = read(path, lambda path: SqliteStore(path, bulk=False))
+        if sqlite_bulk.is_installed():
+            other, same = read(path, by_bulk)
+            assert said == same
+            if isinstance(found, Trace) and isinstance(other, Trace):
+                assert first_difference(found, other) is None
+            else:
+                assert found == other
+        if not everywhere and table != "MLMDEnv":
+            assert isinstance(found, Trace), found
+            assert len(found.executions) >= 3 * RUNS - 1
+            assert len(found.artifacts) >= 3 * RUNS - 1
+        if isinstance(found, Trace):
+            for stage in (Stage.INPUT, Stage.VALIDATION):
+                describe(segment(found), stage)
+            with contextlib.suppress(GraphletsError), SqliteStore(path) as store:
+                # It may be another store now: that is refused.
+                update_archive(store, store.payloads, archive, created_ms=0)
+            with lines() as of_archive, ArchiveStore(archive) as kept:
+                assert len(kept.read_trace().executions) >= 3 * RUNS
+            assert not of_archive
+        with lines() as of_gate, contextlib.suppress(GraphletsError), by_sql(path) as gated:
+            collect(gated, Request(Stage.PRE, "p", f"r{RUNS - 1}", {}), now_ms=10**13)
+        assert sum("left out" in line for line in of_gate) <= 1, of_gate
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "named"),
+    [
+        ("Execution", "id", "x", "Execution 1 (id unknown)"),
+        ("Execution", "create_time_since_epoch", "yesterday", "Execution 1 (id 5)"),
+        ("Artifact", "state", 1e300, "Artifact 1 (id 5)"),
+        ("Event", "execution_id", None, "Event 1 (execution unknown artifact 3)"),
+        ("EventPath", "event_id", b"1", "EventPath 1 (event unknown)"),
+        ("Association", "context_id", "x", "Association 1 (context unknown execution 2)"),
+        (
+            "ArtifactProperty",
+            "double_value",
+            "half",
+            "ArtifactProperty 4 (artifact 1, artifact 4, artifact 7, ...)",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "reader", [by_sql, pytest.param(by_bulk, marks=needs_bulk)], ids=["sql", "bulk"]
+)
+def test_one_line_says_which_row_was_left_out(
+    table: str, column: str, value: object, named: str, reader: Reader, tmp_path: Path
+) -> None:
+    """The store, the table, how many, and what names the first."""
+    path = sound_store(tmp_path / "store.sqlite")
+    with changing(path) as connection:
+        where = "name = 'ratio'" if table == "ArtifactProperty" else "rowid = 5"
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))
+    _, said = read(path, reader)
+    (line,) = said
+    assert line.startswith(f"{path}: ")
+    assert line.endswith(f" with values that ML Metadata does not write left out: {named}")
+
+
+def test_a_row_of_the_gate_s_look_ups_is_left_out_and_said(tmp_path: Path) -> None:
+    """The others are there, and the next decision says the same again."""
+    path = sound_store(tmp_path / "store.sqlite")
+    with changing(path) as connection:
+        connection.execute("UPDATE Execution SET create_time_since_epoch = 'x' WHERE id = 2")
+        connection.execute("UPDATE ExecutionProperty SET int_value = 'x', string_value = NULL")
+        connection.execute("UPDATE Event SET artifact_id = NULL WHERE execution_id = 3")
+    for _ in range(2):
+        with lines() as said, by_sql(path) as store, lookups_of(store) as lookups:
+            assert lookups is not None
+            found = read_neighbourhood(lookups, run="r3", pipeline="p", runs=9)
+        assert found is not None
+        assert found.trace.executions.id.tolist() == [1, 3, *range(4, 3 * RUNS + 1)]
+        (line,) = said
+        assert line.startswith(f"{path}: ")
+        assert "Execution 1 (id 2)" in line
+        assert "Event 2 (" in line
+
+
+def test_a_row_with_the_id_of_another_is_left_out() -> None:
+    """The first row of an id counts; rows are told by what names them, three of a table."""
+    build = TraceBuilder()
+    for _ in range(6):
+        build.execution("Trainer", run="r")
+    rows = build.raw().columns()
+    rows.execution_id = np.array([1, 1, 1, 1, 1, 6])
+    odd = OddRows("s")
+    leave_out_odd_rows(rows, odd)
+    assert rows.execution_id.tolist() == [1, 6]
+    assert len(rows.execution_type) == 2
+    assert str(odd).endswith("left out: Execution 4 (id 1, id 1, id 1, ...)")
