@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import shutil
 import tempfile
@@ -81,18 +82,24 @@ def replaced_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def scratch_directory() -> Iterator[Path]:
+def scratch_directory(room_mb: int = 0) -> Iterator[Path]:
     """A new directory among the temporary ones, gone with its content when the block ends.
 
     Those that killed processes of the same user left are removed first.
 
+    Args:
+      room_mb: MB of 2**20 bytes that have to be free: native code may end the process where it
+        cannot write.
+
     Raises:
-      OSError: it cannot be made.
+      OSError: it cannot be made, or there is less room.
     """
     prefix = f"scratch{SIGN}"
     _remove_left(Path(tempfile.gettempdir()), prefix, own=False)
     folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}."))
     try:
+        if shutil.disk_usage(folder).free < room_mb << 20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

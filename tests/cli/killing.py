@@ -92,7 +92,7 @@ def serve(folder: str) -> None:
     """Takes words from standard input, and answers with exit codes."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    _import_what_commands_import()
+    import_what_commands_import()
     from tfx_graphlets import cli
     from tfx_graphlets.cli import command
 
@@ -218,7 +218,8 @@ def _is_path(value: object) -> bool:
     return isinstance(value, (str, bytes, os.PathLike))
 
 
-def _import_what_commands_import() -> None:
+def import_what_commands_import() -> None:
+    """Once for all forks."""
     os.environ["MPLBACKEND"] = "agg"
     for name in _IMPORTED:
         importlib.import_module(name)

@@ -26,6 +26,8 @@ class LightPipeline:
 
     folder: Path
     enable_cache: bool = False
+    name: str = PIPELINE
+    connection: metadata_store_pb2.ConnectionConfig | None = None  # else a file in the folder
     runner: Callable[[], tfx.orchestration.LocalDagRunner] = tfx.orchestration.LocalDagRunner
 
     @property
@@ -66,13 +68,12 @@ class LightPipeline:
                 model=trainer.outputs["model"], blessing=evaluator.outputs["blessing"]
             )
         pipeline = tfx.dsl.Pipeline(
-            pipeline_name=PIPELINE,
+            pipeline_name=self.name,
             pipeline_root=str(self.folder / "root"),
             components=[examples, transform, graphlets, *gate_nodes, trainer, evaluator, pusher],
             enable_cache=self.enable_cache,
-            metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-                str(self.store_file)
-            ),
+            metadata_connection_config=self.connection
+            or tfx.orchestration.metadata.sqlite_metadata_connection_config(str(self.store_file)),
         )
         check_gated(pipeline)
         return pipeline

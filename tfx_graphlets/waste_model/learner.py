@@ -370,17 +370,16 @@ def _files(model: ydf.RandomForestModel) -> dict[str, bytes]:
     from yggdrasil_decision_forests.dataset import data_spec_pb2
     from yggdrasil_decision_forests.model import abstract_model_pb2
 
-    messages = {
-        "data_spec.pb": data_spec_pb2.DataSpecification,
-        "header.pb": abstract_model_pb2.AbstractModel,
-    }
-    with scratch_directory() as directory:
-        place = directory / "forest"
-        model.save(str(place))
-        files = {path.name: path.read_bytes() for path in sorted(place.iterdir())}
+    data_spec, header = data_spec_pb2.DataSpecification, abstract_model_pb2.AbstractModel
+    messages = {"data_spec.pb": data_spec, "header.pb": header}
+    with scratch_directory(room_mb=64) as directory:
+        try:
+            model.save(str(directory / "forest"))
+        except RuntimeError as error:  # of YDF's C++: a limit of the size of files, a quota
+            raise OSError(f"the forest cannot be written below {directory}: {error}") from error
+        files = {one.name: one.read_bytes() for one in sorted((directory / "forest").iterdir())}
     for name, message in messages.items():
-        parsed = message.FromString(files[name])
-        files[name] = parsed.SerializeToString(deterministic=True)
+        files[name] = message.FromString(files[name]).SerializeToString(deterministic=True)
     return files
 
 

@@ -1,0 +1,192 @@
+"""Real limits: a full disk, `ulimit -f`, another user's folder, a full standard output.
+
+One line says so, what was there before is whole, and nothing is left lying about.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ydf")
+pytest.importorskip("jinja2")
+
+from tests.cli.test_killed import CASES, SUFFIX, is_whole, places, tree
+from tests.import_graph import ROOT
+
+__all__ = ["places"]  # a fixture
+SOME = ("append", "train")
+NAMES = (
+    *SOME,
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("archive", "features", "report")),
+)
+NOBODY = pwd.getpwnam("nobody")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount and become another")
+
+
+# Nobody may not read this interpreter's files: what a command imports is imported before.
+AS_NOBODY = (
+    "-c",
+    f"""
+import encodings.cp1252, encodings.unicode_escape, os, pyarrow.compute, pydoc, sys
+from tests.cli.killing import import_what_commands_import
+from tfx_graphlets.cli import main
+import_what_commands_import()
+os.setgroups([])
+os.setgid({NOBODY.pw_gid})
+os.setuid({NOBODY.pw_uid})
+code = main(sys.argv[1:])
+sys.stdout.flush()
+os._exit(code)
+""",
+)
+
+
+def run(
+    words: list[str], program: Sequence[str] = ("-m", "tfx_graphlets"), **more: object
+) -> subprocess.CompletedProcess[str]:
+    """A command as a process."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.update(more.pop("environment", {}))  # type: ignore[call-overload]
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", *program, *words],
+        cwd=ROOT, env=environment, text=True, check=False, timeout=300,
+        **{"capture_output": True, **more},
+    )  # type: ignore[call-overload,no-any-return] # fmt: skip
+
+
+@contextlib.contextmanager
+def small_disk() -> Iterator[Path]:
+    """A file system of eight megabytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder],
+            check=False, capture_output=True,
+        )  # fmt: skip
+        if made.returncode:
+            pytest.skip("nothing can be mounted here")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """A file that takes all the room that there is."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    return filler
+
+
+def begun(name: str, places: dict[str, Path], folder: Path) -> tuple[list[str], Path]:
+    """The words of a command, and its target, where the commands before it have written."""
+    target = folder / f"it{SUFFIX.get(name, '')}"
+    *before, words = CASES[name].commands(places, target)
+    for one in before:
+        assert run(one).returncode == 0
+    return words, target
+
+
+def check_refused(
+    done: subprocess.CompletedProcess[str], said: str, target: Path, old: dict[str, bytes]
+) -> None:
+    """One line, the old is whole, and nothing else is beside it or in it."""
+    assert done.returncode == 1, (done.returncode, done.stderr[-2000:])
+    [line] = done.stderr.splitlines()
+    assert line.startswith("tfx-graphlets: ")
+    assert said in line
+    now = tree(target) if target.exists() else {}
+    assert is_whole(now, old)
+    assert set(now) == set(old)
+    assert {path.name for path in target.parent.iterdir()} <= {target.name, "filler"}
+
+
+@needs_root
+@pytest.mark.parametrize("name", NAMES)
+def test_a_full_disk(name: str, places: dict[str, Path]) -> None:
+    """With room again the same command ends well."""
+    with small_disk() as folder:
+        words, target = begun(name, places, folder)
+        old = tree(target) if target.exists() else {}
+        filler = fill(folder)
+        check_refused(run(words), "No space left", target, old)
+        filler.unlink()
+        assert run(words).returncode == 0
+        assert not is_whole(tree(target), old) or not old
+
+
+@needs_root
+def test_a_full_disk_for_temporary_files(places: dict[str, Path], tmp_path: Path) -> None:
+    """YDF ends its process where it cannot write: the room is looked at before."""
+    with small_disk() as folder:
+        words, target = begun("train", places, tmp_path)
+        old = tree(target)
+        filler = fill(folder)
+        os.truncate(filler, filler.stat().st_size - 65_536)  # Python finds it good enough
+        check_refused(run(words, environment={"TMPDIR": str(folder)}), "No space left", target, old)
+        assert [path.name for path in folder.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_limit_of_the_size_of_files(name: str, places: dict[str, Path], tmp_path: Path) -> None:
+    """`ulimit -f`."""
+    words, target = begun(name, places, tmp_path)
+    old = tree(target) if target.exists() else {}
+    limit = 400 if name in ("archive", "append") else 4096
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    said = "the forest cannot be written" if name == "train" else "too large"
+    check_refused(run(words, preexec_fn=limited), said, target, old)
+
+
+@needs_root
+@pytest.mark.parametrize("name", NAMES)
+def test_no_rights(name: str, places: dict[str, Path]) -> None:
+    """Another user's folder."""
+    with tempfile.TemporaryDirectory() as place:
+        stores = {key: Path(place) / key / path.name for key, path in places.items()}
+        for key, path in places.items():
+            if key == "FLAT":
+                stores[key].parent.mkdir()
+                shutil.copy(path, stores[key])
+            else:
+                shutil.copytree(path.parent, stores[key].parent)
+        subprocess.run(["chmod", "-R", "a+rX", place], check=True)
+        folder = Path(place) / "out"
+        folder.mkdir()
+        words, target = begun(name, stores, folder)
+        old = tree(target) if target.exists() else {}
+        subprocess.run(["chmod", "-R", "a+rX", place], check=True)
+        check_refused(run(words, program=AS_NOBODY), "Permission denied", target, old)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shown", ["table", "json"])
+def test_a_full_standard_output(
+    name: str, shown: str, places: dict[str, Path], tmp_path: Path
+) -> None:
+    """One line on standard error; what was to be written is written."""
+    words, target = begun(name, places, tmp_path)
+    old = tree(target) if target.exists() else {}
+    with Path("/dev/full").open("w", encoding="ascii") as full:
+        done = run([*words, "--format", shown], capture_output=False, stdout=full,
+                   stderr=subprocess.PIPE)  # fmt: skip
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line == "tfx-graphlets: standard output cannot be written: No space left on device"
+    assert tree(target) != old
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
