@@ -14,7 +14,7 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.features.code import GraphletCodes
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.graphlets.timeline import Edges, Timeline, finished_ms, shares_run
+from tfx_graphlets.graphlets.timeline import Timeline, finished_ms, shares_run
 from tfx_graphlets.trace import assembly
 from tfx_graphlets.trace.adjacency import Adjacency
 from tfx_graphlets.trace.trace import NO_KEY, BoolArray, IntArray, Properties, PropertyKind, Trace
@@ -114,7 +114,7 @@ def cut_trace(
     described[trainer] &= not pending
     raw.execution_properties = _properties(executions.properties, executions.id, described)
     if pending and with_trainer:
-        codes = GraphletCodes.of(graphlets, Timeline.of(graphlets, Edges.of(graphlets)))
+        codes = GraphletCodes.of(graphlets, Timeline.of(graphlets, graphlets.edges))
         text = json.dumps(codes.known(number), sort_keys=True)
         raw.execution_properties.add(
             int(executions.id[trainer]), PropertyName.CODE_KNOWN, True, PropertyKind.STRING, text
@@ -131,7 +131,7 @@ def _inputs_there(graphlets: Graphlets, number: int, done: BoolArray, moment_ms:
     Its own inputs, and those of what its run had yet to finish on the way to it.
     """
     trace = graphlets.trace
-    edges, trainer = Edges.of(graphlets), int(graphlets.trainer[number])
+    edges, trainer = graphlets.edges, int(graphlets.trainer[number])
     members = graphlets.executions.of(number)
     upstream = graphlets.part[
         graphlets.executions.start[number] : graphlets.executions.start[number + 1]

@@ -18,7 +18,7 @@ from tfx_graphlets.gate.snapshot import Request, collect
 from tfx_graphlets.gate.unrecorded import RUN, LivePayloads, raw_of, with_unrecorded_run
 from tfx_graphlets.graphlets.current import current_graphlet
 from tfx_graphlets.graphlets.segmentation import segment
-from tfx_graphlets.graphlets.timeline import Edges, Timeline
+from tfx_graphlets.graphlets.timeline import Timeline
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.assembly import assemble
@@ -139,7 +139,7 @@ def test_an_unrecorded_run_is_described_as_it_will_be_once_it_is_recorded(
     """For 20 real runs, of the archive before each: every feature but those that are assumed."""
     graphlets = segment(recorded.trace)
     table = describe(graphlets, Stage.PRE, payloads=recorded.payloads)
-    codes = GraphletCodes.of(graphlets, Timeline.of(graphlets, Edges.of(graphlets)))
+    codes = GraphletCodes.of(graphlets, Timeline.of(graphlets, graphlets.edges))
     compared = set()
     for number in range(len(graphlets) - 20, len(graphlets)):
         trainer = int(graphlets.trainer[number])

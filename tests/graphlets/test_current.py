@@ -15,7 +15,7 @@ from tfx_graphlets.features import decision_moment, describe
 from tfx_graphlets.features.code import GraphletCodes
 from tfx_graphlets.graphlets.current import current_graphlet, inputs_from_run, with_pending_trainer
 from tfx_graphlets.graphlets.segmentation import segment
-from tfx_graphlets.graphlets.timeline import Edges, Timeline
+from tfx_graphlets.graphlets.timeline import Timeline
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import assemble
@@ -208,7 +208,7 @@ def test_a_live_gate_sees_what_the_history_says(store: Path, stage: Stage) -> No
     """
     with open_store(store) as opened:
         graphlets, payloads = segment(opened.read_trace()), opened.payloads
-        codes = GraphletCodes.of(graphlets, Timeline.of(graphlets, Edges.of(graphlets)))
+        codes = GraphletCodes.of(graphlets, Timeline.of(graphlets, graphlets.edges))
         moments = decision_moment(graphlets, stage)
         for number in range(3, len(graphlets), 13):
             live = stage.order < Stage.TRAINER.order

@@ -18,7 +18,7 @@ import numpy as np
 from tfx_graphlets.features.spans import UNSEEN, Checks, SpanContents, Spans
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.graphlets.timeline import NEVER, Edges, Lanes, Timeline
+from tfx_graphlets.graphlets.timeline import NEVER, Lanes, Timeline
 from tfx_graphlets.graphlets.verdicts import Verdicts
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads
@@ -87,7 +87,7 @@ class Entries:
         """
         self.graphlets, self.trace = graphlets, graphlets.trace
         self.decoded = DecodedPayloads(NoPayloads()) if decoded is None else decoded
-        self.edges = Edges.of(graphlets)
+        self.edges = graphlets.edges
         self.timeline = Timeline.of(graphlets, self.edges)
         self.lanes = Lanes.of(graphlets)
         self.start: IntArray = graphlets.executions.start

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +15,6 @@ from tfx_graphlets.graphlets import roles
 from tfx_graphlets.trace.adjacency import Adjacency, first_of_runs
 from tfx_graphlets.trace.trace import BoolArray, CodeArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Role
-
-if TYPE_CHECKING:
-    from tfx_graphlets.graphlets.graphlet import Graphlets
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,11 +28,6 @@ class Edges:
 
     trace: Trace
     role: SmallArray
-
-    @staticmethod
-    def of(graphlets: Graphlets) -> Edges:
-        """Edges of the graphlets' trace, as segmentation built them."""
-        return graphlets.edges
 
     # -- all edges -------------------------------------------------------------
 

@@ -135,7 +135,7 @@ def decision_moment(
     role, part = graphlets.role[index], graphlets.part
     create, update = created_ms[index], ended_ms[index]
     if stage is Stage.INPUT:
-        timeline = timeline or Timeline.of(graphlets, Edges.of(graphlets))
+        timeline = timeline or Timeline.of(graphlets, graphlets.edges)
         before = np.isin(part, (Part.UPSTREAM, Part.ANALYSIS)) & timeline.in_run
         source = before & np.isin(role, _SOURCES)
         later = before & ~np.isin(role, (*_SOURCES, Role.RESOLVER)) & (create > 0)

@@ -1,7 +1,7 @@
 """The wordings of all features.
 
 Of the features of one topic, those that say it best come first: see
-``wording.plainness``.
+``wording.obscurity``.
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ def phrase(feature: Feature, value: Value) -> str:
     return wording.tell(float(value)) if wording else _by_declaration(feature, float(value))
 
 
-def plainness(feature: Feature) -> int:
-    """Of two features that say the same, the one of lower plainness says it better."""
+def obscurity(feature: Feature) -> int:
+    """Of two features that say the same, the one of lower obscurity says it better."""
     return _order().get(feature.name, len(_order()))
 
 

@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.raw_tables import PropertyColumns, RawProperties
-
-if TYPE_CHECKING:
-    from tfx_graphlets.stores.store import Store
 
 # Longer lists of ids turn SQLite's plan into a full scan.
 IDS_PER_QUERY: Final = 900
@@ -175,11 +172,11 @@ class Lookups(Protocol):
         ...
 
 
-def lookups_of(store: Store) -> contextlib.AbstractContextManager[Lookups | None]:
+def lookups_of(store: object) -> contextlib.AbstractContextManager[Lookups | None]:
     """Look-ups in a store, in one state of it where it is a SQLite file.
 
     Args:
-      store: any store.
+      store: any ``Store``.
 
     Returns: a context that gives None where a store is read as a whole (an
       archive, a database over TLS, and others).

@@ -24,7 +24,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
 from tfx_graphlets.policy.decision import Contribution, SimilarGraphlet
 from tfx_graphlets.reasons.advice import advice
-from tfx_graphlets.reasons.wording import phrase, plainness, topic
+from tfx_graphlets.reasons.wording import obscurity, phrase, topic
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
 
@@ -120,7 +120,7 @@ class Variants:
             least = _NEARLY_AS_STRONG * max(strength.values())
             spokesman = min(
                 (member for member in members if strength[member] >= least),
-                key=lambda member: (plainness(member), -strength[member]),
+                key=lambda member: (obscurity(member), -strength[member]),
             )
             found.append((effect, names, spokesman))
         # Words are found for those only that are told.
