@@ -19,7 +19,7 @@ from tests.components.runs import PIPELINE, LightPipeline
 from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
 from tfx_graphlets.components.placement import gate_pipeline
 from tfx_graphlets.gate.record import past_decisions
-from tfx_graphlets.graphlets.gate_nodes import without_gates
+from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.monitor import monitor
 from tfx_graphlets.stores.store import open_store
