@@ -166,16 +166,17 @@ def _locked_runner(bench: Bench) -> None:
 
 @contextlib.contextmanager
 def slow_server(drip: bytes) -> Iterator[int]:
-    """A port that takes every connection and says nothing, or a byte every 0.2 s."""
+    """A port that takes every connection and says nothing, or a byte of these every 0.2 s."""
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
 
         def talk(connection: socket.socket) -> None:
             with connection, contextlib.suppress(OSError):
+                at = 0
                 while not ended.wait(0.2):
-                    if drip:
-                        connection.sendall(drip)
+                    connection.sendall(drip[at : at + 1])
+                    at = (at + 1) % max(len(drip), 1)
 
         def serve() -> None:
             while not ended.is_set():
@@ -241,8 +242,9 @@ def _stores() -> Iterator[Cell]:
         yield Cell(row, NAMED, str(code), drips, hangs=code is Fault.TIMEOUT)
 
 
-# A byte of what each protocol takes for the beginning of something long.
-_DRIPS: Final = {"gRPC": b"\0", "MySQL": b"\x4a", "PostgreSQL": b"E", "Kubeflow": b"H"}
+# What each protocol takes for the beginning of something long; MySQL's packets begin with their
+# length, three bytes, and their number.
+_DRIPS: Final = {"gRPC": b"\0", "MySQL": b"\x4a\0\0\0", "PostgreSQL": b"E", "Kubeflow": b"H"}
 
 
 # -- waste models and Graphlets artifacts ---------------------------------------------
