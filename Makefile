@@ -43,7 +43,7 @@ test_long: $(STAMP) ## the tests that take minutes: the demo, containers, pipeli
 	$(RUN) -m pytest -m long
 
 test_rooms: $(STAMP) ## mypy, and a set of tests that covers every room: CI runs it with TFX=1.21
-	$(RUN) -m mypy --no-warn-unused-ignores  # numpy 2 types more than numpy 1
+	$(RUN) -m mypy
 	$(RUN) -m pytest -m "not long" $(ROOMS)
 	$(RUN) -m pytest $(CONTAINERS)
 

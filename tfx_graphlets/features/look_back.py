@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfx_graphlets.features.executions import Entries, Seen
 from tfx_graphlets.features.spans import Spans
@@ -152,7 +153,7 @@ class Window:
         self.outcome: SmallArray = self.seen("outcome")
         self.blessed: FloatArray = self.seen("blessed")
 
-    def seen(self, name: str, places: IntArray | None = None) -> np.ndarray:  # type: ignore[type-arg]
+    def seen(self, name: str, places: IntArray | None = None) -> NDArray[Any]:
         """A column of ``Seen`` at all places, or at some."""
         settled = getattr(self.entries.settled, name)
         if places is None:
@@ -166,7 +167,7 @@ class Window:
         return result
 
     @functools.cached_property
-    def digest(self) -> np.ndarray:  # type: ignore[type-arg]
+    def digest(self) -> NDArray[Any]:
         """``Spans.digest`` at all places, uint64."""
         result = self.entries.settled.spans.digest[self.graphlet]
         result[self._unsettled] = self._look.spans.digest
@@ -284,7 +285,7 @@ class Window:
         return self.last(self.blessed == 1.0)
 
 
-def at(values: np.ndarray, places: IntArray) -> FloatArray:  # type: ignore[type-arg]
+def at(values: NDArray[Any], places: IntArray) -> FloatArray:
     """Values at places as numbers, float64; NaN at a place -1."""
     result = np.full(len(places), np.nan)
     some = places >= 0

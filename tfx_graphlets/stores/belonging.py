@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import EmptyStoreError
@@ -176,7 +178,7 @@ def _new_positions(kept: BoolArray) -> IntArray:
     return np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int64)
 
 
-def _codes(code: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:  # type: ignore[type-arg]
+def _codes(code: NDArray[Any], names: tuple[str, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Codes of the names that are left, and those; -1 stays."""
     left = np.unique(code[code >= 0])
     place = np.full(len(names) + 1, -1, code.dtype)

@@ -118,7 +118,7 @@ def transformed(graph: str, content: Sequence[bytes]) -> dict[str, Array]:
     """
     import tensorflow_transform as tft
 
-    output = tft.TFTransformOutput(graph)  # type: ignore[attr-defined]
+    output = tft.TFTransformOutput(graph)  # type: ignore[attr-defined,unused-ignore]
     layer, spec = output.transform_features_layer(), output.raw_feature_spec()
     parts: dict[str, list[Array]] = {}
     for start in range(0, len(content), 8192):
