@@ -18,7 +18,7 @@ from tests.components import waste_models
 from tests.components.runs import LightPipeline
 from tests.import_graph import ROOT
 
-# Two runs of all of TFX's components: 5 minutes of two free cores, more than 10 of busy ones.
+# Two runs of all of TFX's components: more than 10 minutes on a busy machine.
 pytestmark = [pytest.mark.tfx, pytest.mark.long, pytest.mark.timeout(1800)]
 
 PREPARING = {
