@@ -16,10 +16,9 @@ import numpy as np
 from tfx_graphlets.trace.raw_tables import RawColumns
 from tfx_graphlets.trace.trace import BoolArray, PropertyKind
 
-# A number in place of a value that is none, or of an id that is NULL.
-ODD: Final = -(2**63) + 1
+# A number in place of a value that is none, or of an id that is NULL; one that nobody writes.
+ODD: Final = -(2**63) + 20_210_617
 _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999, milliseconds since the epoch
-_NUMBERS: Final = (ODD + 1, 2**63 - 1)
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "state": (0, 127),  # states and event types are int8
     "type": (0, 127),
@@ -128,12 +127,15 @@ def leave_out_odd_rows(raw: RawColumns, odd: OddRows) -> None:
 
 
 def _wrong(columns: Mapping[str, Any]) -> BoolArray | None:
-    """Rows with a number out of its range, bool [n]; None where there is none."""
+    """Rows with ODD or a number out of its range, bool [n]; None where there is none."""
     result: BoolArray | None = None
     for name, values in columns.items():
-        least, most = _RANGES.get(name, _NUMBERS)
-        if len(values) and (int(values.min()) < least or int(values.max()) > most):
-            result = _or(result, (values < least) | (values > most))
+        least, most = _RANGES.get(name, (None, None))
+        if not len(values) or (least is None and int(values.min()) > ODD):
+            continue
+        wrong = values == ODD if least is None else (values < least) | (values > most)
+        if bool(wrong.any()):
+            result = _or(result, wrong)
     return result
 
 

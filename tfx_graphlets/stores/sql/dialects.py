@@ -44,7 +44,7 @@ class Dialect:
 SQLITE: Final = Dialect(
     # A text or a blob is larger than any number.
     integer=(
-        f"CAST(CASE WHEN {{column}} BETWEEN {ODD} AND {2**63 - 1} THEN {{column}} "
+        f"CAST(CASE WHEN {{column}} BETWEEN {-(2**63)} AND {2**63 - 1} THEN {{column}} "
         f"WHEN {{column}} IS NULL THEN {{null}} ELSE {ODD} END AS INTEGER)"
     ),
     real="CAST(coalesce({column}, 0.0) AS REAL)",
