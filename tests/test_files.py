@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.import_graph import ROOT
-from tfx_graphlets.files import SIGN, replaced_directory, replaced_file, scratch_directory
+from tfx_graphlets.files import (
+    SIGN,
+    is_replaceable,
+    replaced_directory,
+    replaced_file,
+    scratch_directory,
+)
 
 
 def holds(folder: Path) -> dict[str, str]:
@@ -131,3 +137,27 @@ def test_killed_at_any_moment_a_whole_directory_is_there(tmp_path: Path) -> None
     with replaced_directory(target) as draft:
         (draft / "a").write_text("last")
     assert holds(tmp_path) == {"d/a": "last"}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"kind": "ours"}', True),
+        ('{"kind": "another"}', False),
+        ('["ours"]', False),
+        ("no JSON", False),
+        ("[" * 100_000, False),
+        (None, False),
+    ],
+)
+def test_only_what_says_that_it_is_ours_is_replaced(
+    tmp_path: Path, content: str | None, expected: bool
+) -> None:
+    """Whatever the marker holds; an empty directory may be replaced, a file may not."""
+    assert is_replaceable(tmp_path, "marker.json", "ours")
+    other = tmp_path / "other.txt"
+    other.write_text("somebody else's")
+    if content is not None:
+        (tmp_path / "marker.json").write_text(content)
+    assert is_replaceable(tmp_path, "marker.json", "ours") is expected
+    assert not is_replaceable(other, "marker.json", "ours")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -103,6 +104,32 @@ def scratch_directory(room_mb: int = 0) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_replaceable(directory: Path, marker: str, kind: str) -> bool:
+    """Whether a path is an empty directory, or one that says it is of a kind of this project's.
+
+    Args:
+      directory: to be replaced.
+      marker: name of the JSON file in it that names its ``kind``.
+      kind: what it has to name.
+
+    Returns:
+      False for what is no directory, and where the marker is missing or cannot be read:
+      nothing of this project removes what it did not write.
+
+    Raises:
+      OSError: the directory cannot be listed.
+    """
+    if not directory.is_dir():
+        return False
+    if not any(directory.iterdir()):
+        return True
+    try:
+        document = json.loads((directory / marker).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("kind") == kind
 
 
 def _draft_of(target: Path) -> Path:

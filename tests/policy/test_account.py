@@ -67,7 +67,7 @@ def test_outcomes_and_what_is_needed_are_kept_apart() -> None:
 
 
 def test_skips_in_a_row_and_own_scores_guard_the_choice() -> None:
-    """The lowest own score is the limit, halved by every second skip in a row."""
+    """The lowest own score is the limit, halved by two skips in a row."""
     account = NodeAccount(0.9)
     choice = ThresholdChoice(0.5, 0.9, 20, 0, 0.5, 0.1)
     assert account.guard(choice) == choice

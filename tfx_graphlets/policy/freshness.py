@@ -321,9 +321,9 @@ def guarded(
     scores, k = max(1, floor(allowance (n + 1))). So a push that was seen to
     score low pulls the threshold down at once.
 
-    Every second skip in a row halves it besides. A run after a skip is seen much as the
-    skipped one was, so one mistaken belief would miss several pushes one after
-    the other; what is certain (a re-run) stays far below all the same.
+    Each skip in a row divides it by the square root of 2 besides, so that two halve it. A
+    run after a skip is seen much as the skipped one was, so one mistaken belief would miss
+    several pushes one after the other; what is certain (a re-run) stays far below all the same.
 
     Args:
       choice: the choice from all pipelines.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.files import replaced_directory
+from tfx_graphlets.files import is_replaceable, replaced_directory
 from tfx_graphlets.study.comparison import Ablation
 from tfx_graphlets.study.measures import Measures
 from tfx_graphlets.study.plots import write_plots
@@ -274,7 +274,7 @@ def check_target(directory: str | os.PathLike[str]) -> Path:
       InvalidArgumentError: it exists, is not empty, and holds no study.
     """
     target = Path(directory)
-    if target.exists() and not _may_be_replaced(target):
+    if target.exists() and not is_replaceable(target, JSON_FILE, KIND):
         raise InvalidArgumentError(
             "output", str(target), "holds something that is no study; name another directory"
         )
@@ -303,15 +303,3 @@ def write_study(study: Study, directory: str | os.PathLike[str]) -> tuple[str, .
         (draft / MARKDOWN_FILE).write_text(markdown(study), encoding="utf-8")
         plots = write_plots(study, draft)
     return (JSON_FILE, MARKDOWN_FILE, *plots)
-
-
-def _may_be_replaced(target: Path) -> bool:
-    if not target.is_dir():
-        return False
-    if not any(target.iterdir()):
-        return True
-    try:
-        document = json.loads((target / JSON_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(document, dict) and document.get("kind") == KIND

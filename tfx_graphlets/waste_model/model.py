@@ -21,7 +21,7 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
 from tfx_graphlets.features.table import Feature, FeatureTable
-from tfx_graphlets.files import replaced_directory
+from tfx_graphlets.files import is_replaceable, replaced_directory
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.account import SeenScore, ThresholdSample
 from tfx_graphlets.policy.decision import Contribution, Judgement, SimilarGraphlet
@@ -248,7 +248,7 @@ def check_replaceable(directory: str | os.PathLike[str]) -> Path:
         nothing of this project ever removes what it did not write.
     """
     target = Path(directory)
-    if target.exists() and not _may_be_replaced(target):
+    if target.exists() and not is_replaceable(target, MANIFEST_FILE, manifests.KIND):
         raise InvalidArgumentError(
             "directory", str(target), "holds something that is no waste model; name another"
         )
@@ -340,19 +340,6 @@ def new_model(
         declared=declared,
     )
     return WasteModel(forest, manifest)
-
-
-def _may_be_replaced(target: Path) -> bool:
-    """Whether a path is an empty directory, or one that a waste model says is its own."""
-    if not target.is_dir():
-        return False
-    if not any(target.iterdir()):
-        return True
-    try:
-        document = json.loads((target / MANIFEST_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get("kind") == manifests.KIND
 
 
 def _read_manifest(place: Path) -> dict[str, object]:
