@@ -20,6 +20,7 @@ from tfx_graphlets.trace.trace import BoolArray, PropertyKind
 ODD: Final = -(2**63) + 20_210_617
 _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999, milliseconds since the epoch
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "id": (-(2**62), 2**62),  # so that the difference of two is a number too
     "state": (0, 127),  # states and event types are int8
     "type": (0, 127),
     "create_ms": (-_LATEST_MS, _LATEST_MS),
