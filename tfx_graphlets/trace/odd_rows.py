@@ -20,7 +20,7 @@ from tfx_graphlets.trace.trace import BoolArray, PropertyKind
 ODD: Final = -(2**63) + 20_210_617
 _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999, milliseconds since the epoch
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {
-    "id": (-(2**62), 2**62),  # so that the difference of two is a number too
+    "id": (0, 2**63 - 1),  # none is negative: the difference of two is a number too
     "state": (0, 127),  # states and event types are int8
     "type": (0, 127),
     "create_ms": (-_LATEST_MS, _LATEST_MS),
@@ -94,7 +94,7 @@ class OddRows:
 def leave_out_odd_rows(raw: RawColumns, odd: OddRows) -> None:
     """Takes rows out of ``raw`` that no Trace can hold.
 
-    An id is a number and stands for one row, the first; a time is none (0) or within 8,000
+    An id is a number, 0 or more, and stands for one row, the first; a time is none (0) or within 8,000
     years of the epoch; states and event types are 0 to 127; a property is of one kind. Rows that
     name what is not there stay: readers drop these, and count events (``Events.dropped``).
 
