@@ -5,6 +5,10 @@
 # or TFX=1.21 a command uses that one; `make env` with it also points .venv there.
 VENV := .venv$(if $(TFX),-$(TFX))
 RUN := $(VENV)/bin/python
+# Tests run in a process more than there are cores (many wait for others), at most four (each
+# holds TensorFlow); those of a file in one.
+CORES := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n < 3 ? n + 1 : 4)))
+PYTEST := $(RUN) -m pytest -n $(CORES) --dist loadfile
 # One stamp per content of what the environment is made from, and per place.
 STAMP := $(VENV)/.installed-$(shell (pwd; cat constraints.txt setup.py .ci/env.sh) | cksum | cut -d' ' -f1)
 
@@ -37,15 +41,15 @@ demo: $(STAMP) ## the main job: a TFX pipeline that skips the training that woul
 	$(RUN) -W ignore -m pipelines.flights.demo
 
 test: lint ## lint, then every test that does not take minutes
-	$(RUN) -m pytest -m "not long"
+	$(PYTEST) -m "not long"
 
 test_long: $(STAMP) ## the tests that take minutes: the demo, containers, pipelines on real servers
-	$(RUN) -m pytest -m long
+	$(PYTEST) -m long
 
 test_rooms: $(STAMP) ## mypy, and a set of tests that covers every room: CI runs it with TFX=1.21
 	$(RUN) -m mypy
-	$(RUN) -m pytest -m "not long" $(ROOMS)
-	$(RUN) -m pytest $(CONTAINERS)
+	$(PYTEST) -m "not long" $(ROOMS)
+	$(PYTEST) $(CONTAINERS)
 
 lint: $(STAMP) ## ruff and mypy
 	$(RUN) -m ruff check

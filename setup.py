@@ -120,6 +120,7 @@ EXTRAS["dev"] = [
     "pytest>=8.3",
     "pytest-randomly>=3.15",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",  # the suite on every core
     "ruff>=0.9",
     "selenium>=4.20,<5",  # drives the headless Chromium that reads the report's page
     "setuptools>=77",
@@ -158,6 +159,6 @@ setup(
     python_requires=">=3.9,<3.14",
     install_requires=CORE,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["tfx-graphlets = tfx_graphlets.cli:main"]},
+    entry_points={"console_scripts": ["tfx-graphlets = tfx_graphlets.cli:program"]},
     zip_safe=False,
 )

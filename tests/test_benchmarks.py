@@ -15,7 +15,7 @@ from tests.import_graph import ROOT
 PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_benchmark_writes_what_it_prints(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

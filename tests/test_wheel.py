@@ -86,7 +86,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert set(metadata.get_all("Provides-Extra", [])) == extras
     assert metadata["License-Expression"] == "Apache-2.0"
     assert any(name.endswith("/LICENSE") for name in names)
-    assert f"tfx-graphlets = {PACKAGE}.cli:main" in scripts
+    assert f"tfx-graphlets = {PACKAGE}.cli:program" in scripts
 
 
 def test_the_installed_wheel_works_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.import_graph import ROOT
-from tests.named_tests import uncollected, without_function
+from tests.named_tests import without_function
 from tests.where_it_runs import BACKENDS, RUNNERS, SCHEMA_NAMES, TABLES, Cell, markdown
 
 CELLS = [
@@ -35,13 +35,6 @@ def test_the_tables_are_whole() -> None:
 def test_the_function_of_every_node_exists() -> None:
     """The file holds a test of that name."""
     assert without_function(NODES) == []
-
-
-@pytest.mark.tfx
-@pytest.mark.slow
-def test_pytest_collects_every_node() -> None:
-    """With its parameters, where the table names them."""
-    assert uncollected(NODES) == []
 
 
 def test_the_page_shows_the_tables() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from tfx_graphlets.cli import main
+from tfx_graphlets.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -66,11 +66,36 @@ def test_an_interrupted_command_says_so(
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
+def test_an_interrupt_amid_a_fork_leaves_no_process(store: Path, tmp_path: Path) -> None:
+    """A process that nobody knows of would hold the pipes open: this would not end."""
+    amid = """
+import os, signal
+from tfx_graphlets.analysis import corpus
+corpus._FEW_EXECUTIONS = 0
+fork = os.fork
+def interrupted():
+    child = fork()
+    if child:
+        os.kill(os.getpid(), signal.SIGINT)
+    return child
+os.fork = interrupted
+"""
+    words = ["features", str(store), "--stage", "pre", "--processes", "2"]
+    ended = subprocess.run(
+        [sys.executable, "-c", amid + _PROGRAM, *words, "--output", str(tmp_path / "f.parquet")],
+        capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.returncode == 130, ended.stderr[-2000:]
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.endswith("tfx-graphlets: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
 _PROGRAM = """
-import sys
-from tfx_graphlets.cli import main
+from tfx_graphlets.cli import program
 print("ready", flush=True)
-sys.exit(main(sys.argv[1:]))
+program()
 """
 
 

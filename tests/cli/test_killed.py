@@ -58,7 +58,7 @@ CASES = {
     "study": Case(("study FLAT --stage input",), "study FLAT --stage pre", 12),
 }  # fmt: skip
 # They write as others of the cases do, or by what is tried at every step elsewhere.
-LONG = {"archive", "replace", "study"}
+LONG = {"archive", "replace", "report", "study"}
 SUFFIX = {"features": ".parquet", "report": ".html"}
 
 

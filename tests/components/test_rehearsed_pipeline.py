@@ -39,8 +39,10 @@ class Rehearsals(LightPipeline):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("runner", "mode"),
-    [(tfx.orchestration.LocalDagRunner, "full"), (BeamDagRunner, "scout")],
-    ids=["LocalDagRunner", "BeamDagRunner"],
+    [
+        pytest.param(tfx.orchestration.LocalDagRunner, "full", id="LocalDagRunner"),
+        pytest.param(BeamDagRunner, "scout", id="BeamDagRunner", marks=pytest.mark.long),
+    ],
 )
 def test_penguins_are_rehearsed(
     tmp_path: Path, runner: Callable[[], tfx.orchestration.LocalDagRunner], mode: str

@@ -90,6 +90,7 @@ def test_extras_that_are_installed_exist() -> None:
 
 
 @pytest.mark.tfx
+@pytest.mark.long
 def test_the_checks_of_the_build_pass_here() -> None:
     """The image's own tests import the type that gated containers import, and what upkeep runs."""
     checks = re.findall(r'python -c "([^"]+)"', DOCKERFILE.read_text())

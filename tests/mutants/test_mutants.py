@@ -65,6 +65,7 @@ print(run("few_or_many", source + "while True: pass", tests, 2).code)
 """
 
 
+@pytest.mark.long
 def test_a_mutant_survives_what_no_test_notices(tmp_path: Path) -> None:
     """Unchanged it passes, a changed bound fails, a default that no test reads passes."""
     (tmp_path / "few_or_many.py").write_text(SOURCE, encoding="utf-8")

@@ -122,7 +122,7 @@ def read(path: Path, reader: Reader) -> tuple[Trace | str, list[str]]:
     return found, said
 
 
-@settings(deterministic, max_examples=50)
+@settings(deterministic, max_examples=20)
 @given(
     damage=damages,
     value=st.sampled_from(ODD_VALUES),

@@ -7,10 +7,14 @@ on its own, over processes; the result is that of the whole trace at once.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import mmap
 import multiprocessing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from typing import Final
 
 import numpy as np
@@ -272,16 +276,53 @@ _forked: _Work | None = None  # what a forked process works on
 
 def _in_processes(work: _Work, numbers: Iterable[int], processes: int) -> None:
     global _forked  # noqa: PLW0603 - memory is shared by forking, not by sending
-    _forked = work
+    _forked, others = work, multiprocessing.active_children()
+    pool = concurrent.futures.ProcessPoolExecutor(
+        processes, mp_context=multiprocessing.get_context("fork")
+    )
     try:
-        with concurrent.futures.ProcessPoolExecutor(
-            processes, mp_context=multiprocessing.get_context("fork")
-        ) as pool:
-            waiting = [pool.submit(_describe_forked, n) for n in range(len(work.shards))]
+        with pool, _children_killed_on_error(others):
+            with _interrupts_held():
+                waiting = [pool.submit(_describe_forked, n) for n in range(len(work.shards))]
             for done, _ in zip(concurrent.futures.as_completed(waiting), numbers):
                 work.take_in(done.result())
     finally:
         _forked = None
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """An interrupt comes at the end: amid a fork it would leave a process that nobody knows.
+
+    Processes that are forked inside hear none: the one that forked them ends them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    held = {
+        number: signal.signal(number, lambda which, _frame: came.append(which))
+        for number in (signal.SIGINT, signal.SIGALRM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for which in came[:1]:
+            signal.raise_signal(which)
+
+
+@contextlib.contextmanager
+def _children_killed_on_error(others: Sequence[BaseProcess]) -> Iterator[None]:
+    """Whatever is raised inside, an interrupt above all, no process but ``others`` works on."""
+    try:
+        yield
+    except BaseException:
+        for child in multiprocessing.active_children():
+            if child not in others:
+                child.kill()
+        raise
 
 
 def _describe_forked(number: int) -> _Names:

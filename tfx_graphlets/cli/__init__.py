@@ -50,6 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return EXIT_INTERRUPTED
 
 
+def program() -> NoReturn:
+    """The program: ``main``, and an end that waits for nothing once it was interrupted.
+
+    Libraries whose import or call was interrupted hang or crash when Python takes them down.
+    """
+    code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said
+    if code == EXIT_INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 @contextlib.contextmanager
 def _insisting() -> Iterator[None]:
     """SIGINT is raised again until it has ended the command.

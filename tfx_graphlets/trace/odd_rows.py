@@ -94,9 +94,10 @@ class OddRows:
 def leave_out_odd_rows(raw: RawColumns, odd: OddRows) -> None:
     """Takes rows out of ``raw`` that no Trace can hold.
 
-    An id is a number, 0 or more, and stands for one row, the first; a time is none (0) or within 8,000
-    years of the epoch; states and event types are 0 to 127; a property is of one kind. Rows that
-    name what is not there stay: readers drop these, and count events (``Events.dropped``).
+    An id is a number, 0 or more, and stands for one row, the first; a time is none (0) or
+    within 8,000 years of the epoch; states and event types are 0 to 127; a property is of one
+    kind. Rows that name what is not there stay: readers drop these, and count events
+    (``Events.dropped``).
 
     Args:
       raw: rows of a store; ODD stands for what is no number.

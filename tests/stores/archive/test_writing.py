@@ -199,6 +199,7 @@ def _write_for_ever(folder: str) -> None:
                 )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_writer_may_be_killed_at_any_moment(tmp_path: Path) -> None:
     """kill -9 at random moments: the archive is whole, and the next write leaves nothing about."""
     held = set()
