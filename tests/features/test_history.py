@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.features.runs import EVAL_CONFIG, FAILED, Runs, some
@@ -60,14 +61,48 @@ def test_rhythm_is_told_in_hours() -> None:
     assert row["history.hours_since_push"] == pytest.approx(2.0 - 3 / HOUR)
 
 
-def test_calendar_is_utc() -> None:
-    """The moment 1970-01-02 06:30 UTC is a Friday, half past six."""
-    build = TraceBuilder(clock_ms=(24 + 6) * HOUR * 1000 + 30 * 60_000)
-    build.execution("Trainer", outputs={"model": [build.artifact("Model")]}, run="r")
-    row = describe(segment(build.trace()), Stage.PRE).row(0)
-    assert some(row, "history", "hour_of_day", "day_of_week") == {
-        "hour_of_day": 6.5, "day_of_week": 4.0,
+@pytest.mark.parametrize(
+    ("hours_before", "hour", "weekday"),
+    [
+        pytest.param([], None, None, id="the first"),
+        pytest.param([n / 100 for n in range(1, 600)], None, None, id="many in one night"),
+        pytest.param([1, 2, 25], None, None, id="two days"),
+        pytest.param([1, 25, 49], 6.5, None, id="three days"),
+        pytest.param([1, 2, 168], None, None, id="one night, and a week before"),
+        pytest.param([1, 49, 167], 6.5, None, id="not quite a week"),
+        pytest.param([1, 49, 168], 6.5, 4.0, id="a week"),
+    ],
+)
+def test_the_clock_is_told_where_runs_lie_on_days(
+    hours_before: list[float], hour: float | None, weekday: float | None
+) -> None:
+    """Three days tell the hour of a moment, over a week also its week day: Friday, 6:30 UTC."""
+    build, moment_ms = TraceBuilder(), (15 * 24 + 6) * HOUR * 1000 + 30 * 60_000
+    for number, before in enumerate([*sorted(hours_before, reverse=True), 0]):
+        build.execution(
+            "Trainer", outputs={"model": [build.artifact("Model")]}, run=f"run-{number}",
+            create_ms=moment_ms - round(before * HOUR * 1000),
+        )  # fmt: skip
+    table = describe(segment(build.trace()), Stage.PRE)
+    assert some(table.row(len(table) - 1), "history", "hour_of_day", "day_of_week") == {
+        "hour_of_day": hour, "day_of_week": weekday,
     }  # fmt: skip
+
+
+def test_days_are_those_of_the_pipeline_itself() -> None:
+    """One that ran on four days, one that ran in one night, and one of which no time is known."""
+    build, day_ms = TraceBuilder(), 24 * HOUR * 1000
+    times = {"daily": (8, 9, 10, 11), "nightly": (11, 11, 11, 11), "timeless": (0, 0, 0, 11)}
+    for number in range(4):
+        for pipeline, days in times.items():
+            build.execution(
+                "Trainer", outputs={"model": [build.artifact("Model")]}, pipeline=pipeline,
+                run=f"{pipeline}-{number}", create_ms=days[number] * day_ms,
+                duration_ms=1000 if days[number] else 0,
+            )  # fmt: skip
+    graphlets = segment(build.trace())
+    hours = describe(graphlets, Stage.PRE).numbers("history.hour_of_day")
+    assert [graphlets[row].run for row in np.flatnonzero(~np.isnan(hours))] == ["daily-3"]
 
 
 def test_retraining_on_pushed_data_shows() -> None:

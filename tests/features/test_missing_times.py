@@ -88,7 +88,7 @@ def test_what_is_there_is_described_as_before() -> None:
     table = runs.table(Stage.TRAINER)
     names = ("duration_ms", "duration_ratio")
     assert some(table.row(1), "model", *names) == dict.fromkeys(names)
-    assert table.row(1)["history.hour_of_day"] is None
+    assert table.row(1)["history.hours_since_previous"] is None
     for row in (2, 3):
         assert table.row(row)["model.duration_ms"] == whole.row(row)["model.duration_ms"] == 1000.0
         assert table.row(row)["model.duration_ratio"] == 1.0

@@ -20,10 +20,18 @@ from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import Outcome, PropertyName, Stage
 
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 LEAST_HELD = 2  # blessed models that were held back at such a moment: then the next will be
 _NEAR_HOURS = 1.0  # hours of the day that count as the same
+LEAST_DAYS = 3  # on which there were graphlets: then the hours of a pipeline are its schedule's
+_WEEK_MS = 7 * _DAY_MS
+# What is told of the hour of the day, and of the day of the week.
+_CLOCK = (("hour_of_day", "held_by_hour"), ("day_of_week", "held_by_weekday"))
 _NONE_YET = "no such earlier graphlet, or its outcome not known yet"
 _NO_PUSH = "no push among the preceding graphlets"
+_NO_SCHEDULE = (
+    f"earlier graphlets on fewer than {LEAST_DAYS} days, or, of a week day, none a week old"
+)
 _OUTCOMES = "outcomes of the preceding graphlets, as of the moment"
 _TIMES = "MLMD create time of the Trainers"
 _COST = "MLMD create and last update times"
@@ -95,6 +103,12 @@ FEATURES = (
         held_by_runs="0 or 1: 1 if blessed models were held back so few runs after a push, "
         "skipped runs counted, and none was pushed",
         held_by_hours="0 or 1: so few hours after a push",
+    ),
+    *numbers(
+        "history",
+        Stage.INPUT,
+        f"{_NO_PUSH}, or {_NO_SCHEDULE}",
+        _OUTCOMES + "; MLMD ModelBlessing.blessed",
         held_by_weekday="0 or 1: on this day of the week, UTC",
         held_by_hour="0 or 1: within an hour of this time of the day",
     ),
@@ -115,7 +129,7 @@ FEATURES = (
     *numbers(
         "history",
         Stage.INPUT,
-        "the moment is not recorded",
+        f"the moment is not recorded, or {_NO_SCHEDULE}",
         "moment of the decision",
         hour_of_day="hours 0..24, UTC",
         day_of_week="0 Monday to 6 Sunday, UTC",
@@ -175,6 +189,8 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
     values.update(_holds(rows))
     values.update(_rhythm(rows))
     values.update(_same_spans(rows))
+    for at_time, scheduled in zip(_CLOCK, _by_schedule(rows)):
+        values |= {name: np.where(scheduled, values[name], np.nan) for name in at_time}
     values["cost_so_far_ms"] = rows.own.cost_ms
     recent = window.in_last(5)
     places = np.flatnonzero(recent)
@@ -254,6 +270,24 @@ def _holds(rows: Rows) -> Mapping[str, FloatArray]:
     return {name: np.where(latest >= 0, holds, np.nan) for name, holds in values.items()}
 
 
+def _by_schedule(rows: Rows) -> tuple[BoolArray, BoolArray]:
+    """Whether the hour of the day means something for each row, and the day of the week.
+
+    Runs that were all made in one go (a backfill, a recording, a demonstration) have the
+    hours of whoever made them. So hours are those of a schedule once there were graphlets on
+    LEAST_DAYS days, and days of the week once, besides, the first of these lies a week back.
+    """
+    window = rows.window
+    create_ms = rows.entries.lanes.create_ms[window.graphlet]
+    day = create_ms // _DAY_MS
+    # The places of a row are in the order of time: a day is new where it is not the last one's.
+    new = np.ones(len(day), bool)
+    new[1:] = (day[1:] != day[:-1]) | (window.row[1:] != window.row[:-1])
+    hours = window.count(new & (create_ms > 0)) >= LEAST_DAYS
+    earliest = at(create_ms, window.first(create_ms > 0))
+    return hours, hours & (rows.moment_ms - earliest >= _WEEK_MS)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Runs:
     """The runs of graphlets.
@@ -304,7 +338,7 @@ class _Runs:
 
 def _day_of_week(moment_ms: IntArray) -> IntArray:
     """0 Monday to 6 Sunday, UTC."""
-    return (moment_ms // (24 * _HOUR_MS) + 3) % 7  # 1970-01-01 was a Thursday
+    return (moment_ms // _DAY_MS + 3) % 7  # 1970-01-01 was a Thursday
 
 
 def _hours_apart(left_ms: IntArray, right_ms: IntArray) -> FloatArray:
