@@ -50,6 +50,13 @@ def test_every_feature_has_a_phrase_without_long_figures() -> None:
         assert topic(feature)
 
 
+def test_a_rehearsal_is_one_topic() -> None:
+    """Of all that it measured the reason tells one thing, and none by its declaration alone."""
+    rehearsed = [feature for feature in FEATURES if feature.name.startswith("rehearsal.")]
+    assert {feature.name for feature in rehearsed} <= set(WORDINGS)
+    assert len({topic(feature) for feature in rehearsed}) == 1
+
+
 def test_every_wording_can_be_told() -> None:
     """A wording that no registered feature has yet still formats a number."""
     for wording in WORDINGS.values():
@@ -72,6 +79,11 @@ def test_every_wording_can_be_told() -> None:
         ("history.runs_since_push", 1.0, "the last push was 1 trained run before"),
         ("history.hours_since_push", 30.2, "the last push was 30 hours ago"),
         ("history.push_rate_5", 0.2, "20% of the last 5 trained runs were pushed"),
+        (
+            "rehearsal.scout_change_margin", -0.0312,
+            "a small model that was rehearsed missed the change threshold by 0.0312",
+        ),
+        ("rehearsal.chance", 0.25, "the rehearsal gives this model a chance of 25% to be blessed"),
         ("history.push_rate_5", 0.0, "none of the last 5 trained runs was pushed"),
         ("history.rhythm_ratio", 1.002, f"the time since {TRAINED} is about as long as usual"),
         ("history.hours_since_push", None, f"when the last push was is not known: {NO_PUSH}"),

@@ -35,6 +35,7 @@ _CLONE = Topic("bar", "whether a model like the serving one would be blessed")
 _EVALUATION = Topic("evaluation", "how this model did in its evaluation")
 _RHYTHM = Topic("rhythm", "how long ago the last trained run was")
 _COST = Topic("cost", "what runs cost")
+_REHEARSAL = Topic("rehearsal", "what a rehearsal finds")
 _TRAINING = Topic("training", "how this model was trained, compared with earlier ones")
 _SHAPE = Topic("shape", "what nodes ran")
 
@@ -206,6 +207,37 @@ def _evaluation() -> dict[str, Wording]:
     return words
 
 
+def _rehearsal() -> dict[str, Wording]:
+    small, code = "a small model that was rehearsed", "the code, rehearsed with few steps,"
+    words = {
+        "chance": Wording(
+            _REHEARSAL, "the rehearsal gives this model a chance of {} to be blessed", percent
+        ),
+        "expected_change": Wording(
+            _REHEARSAL,
+            "after its rehearsal the model should pass the change threshold by {}",
+            negative="after its rehearsal the model should miss the change threshold by {}",
+        ),
+        "pair_change_margin": Wording(
+            _REHEARSAL,
+            "the small model of this run passes that of the last blessed one by {}",
+            negative="the small model of this run misses that of the last blessed one by {}",
+        ),
+        "serving_value_margin": margin(_REHEARSAL, "the serving model, rehearsed,", "value"),
+    }
+    for name, who in (("scout", small), ("probe", code)):
+        for kind in ("change", "value"):
+            words[f"{name}_{kind}_margin"] = margin(_REHEARSAL, who, kind)
+    for name in ("scout_change", "probe_change", "scout_value", "probe_value", "pair_change"):
+        who, _, kind = name.partition("_")
+        words[f"{name}_chance"] = Wording(
+            _REHEARSAL,
+            f"the rehearsal's {who} gives a chance of {{}} to meet the {kind} threshold",
+            percent,
+        )
+    return words
+
+
 def _model() -> dict[str, Wording]:
     words: dict[str, Wording] = {
         "hyperparameters": flag(
@@ -271,6 +303,7 @@ _GROUPS: Final = {
     "code": of_code,
     "history": _history,
     "evaluation": _evaluation,
+    "rehearsal": _rehearsal,
     "model": _model,
     "shape": _shape,
 }
