@@ -26,6 +26,8 @@ _TOLERANCE = 1e-9
 MOST_RISK = 2.5
 # What is more likely than not to be pushed is no waste, however safe it were to skip it.
 MOST_THRESHOLD = 0.5
+# So many skips in a row halve the threshold.
+HALVING_SKIPS = 2.0
 _FURTHEST = 10_000  # pushes that "how many more" looks ahead
 
 
@@ -321,8 +323,8 @@ def guarded(
     scores, k = max(1, floor(allowance (n + 1))). So a push that was seen to
     score low pulls the threshold down at once.
 
-    Each skip in a row divides it by the square root of 2 besides, so that two halve it. A
-    run after a skip is seen much as the skipped one was, so one mistaken belief would miss
+    Besides, HALVING_SKIPS skips in a row halve it, and each has its part in that. A run
+    after a skip is seen much as the skipped one was, so one mistaken belief would miss
     several pushes one after the other; what is certain (a re-run) stays far below all the same.
 
     Args:
@@ -340,7 +342,7 @@ def guarded(
     if len(scores):
         count = math.floor(ledger.allowance * (len(scores) + 1) + _TOLERANCE)
         threshold = min(threshold, float(scores[min(max(count, 1), len(scores)) - 1]))
-    return choice.lowered(threshold / 2 ** (skips / 2))
+    return choice.lowered(threshold / 2 ** (skips / HALVING_SKIPS))
 
 
 def check_freshness(freshness: float) -> None:
