@@ -58,8 +58,8 @@ def account_of(trace: Trace, prices: Prices | None = None) -> Account:
     causes = np.where(
         (graphlets.outcome == 2) & ~graphlets.useful, np.int8(Cause.NO_GAIN), np.int8(NOT_WASTED)
     )
-    own = np.zeros(len(trace.executions), bool)
-    return Account.of("store", graphlets, causes.astype(np.int8), prices or Prices(), own)
+    counted = np.ones(len(trace.executions), bool)
+    return Account.of("store", graphlets, causes.astype(np.int8), prices or Prices(), counted)
 
 
 def test_what_a_pushed_graphlet_shares_is_not_wasted() -> None:

@@ -41,4 +41,7 @@ def test_in_a_terminal_it_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_pipeline_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """And the error lists those that are."""
     assert main(["report", ARCHIVE, "--no-replay", "--pipeline", "other"]) == 1
-    assert "pipeline='other': must be one of flights-jfk-linear-w5" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "pipeline='other': not in this trace; it holds 'flights-jfk-linear-w5'" in err
+    assert main(["report", ARCHIVE, "--no-replay", "--node", "other"]) == 1
+    assert "node='other': no Trainer is this node; there are 'Trainer'" in capsys.readouterr().err

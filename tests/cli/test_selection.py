@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import json
@@ -9,16 +10,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.corpus import case_store
+from tests.report.test_view import check_sums
 from tests.stores.mlmd_files import write_store
 from tfx_graphlets.cli import main
+from tfx_graphlets.cli.parse import parser
 from tfx_graphlets.cli.render import Result, show, table
 from tfx_graphlets.testing import TraceBuilder
 
 HOUR_MS = 3_600_000
+COST_MS = 1000  # of an execution of TraceBuilder's
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -116,6 +121,102 @@ def test_a_node_is_selected_by_its_id(capsys: pytest.CaptureFixture[str], tmp_pa
     code, _, err = run(capsys, "segment", store, "--node", "middle")
     assert code == 1
     assert "'left', 'right'" in err
+
+
+def test_an_archive_of_a_node_holds_what_its_graphlets_are_made_of(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Every command finds in it what the whole store says of the node, and another node is refused."""
+    store, archive = two_nodes(tmp_path), str(tmp_path / "archive")
+    words = ("--pipeline", "a.b", "--node", "right")
+    whole = segmented(capsys, store, *words)
+    assert run(capsys, "archive", store, *words, "--output", archive)[0] == 0
+    assert segmented(capsys, archive) == segmented(capsys, archive, *words) == whole
+    assert len(whole) == 4
+    tables = []
+    for name, asked in (("whole", (store, *words)), ("archived", (archive,))):
+        file = tmp_path / f"{name}.csv"
+        options = ("--stage", "validation", "--output", str(file))
+        assert run(capsys, "features", *asked, *options)[0] == 0
+        tables.append(rows_of(file))
+    assert tables[0] == tables[1]
+    told = run(capsys, "archive", store, "--pipeline", "a.b", "--output", archive)
+    assert told[0] == 1
+    assert "is an archive of the Trainer node 'right', and node=None is asked for" in told[2]
+    nothing = run(capsys, "archive", store, "--node", "middle", "--output", str(tmp_path / "n"))
+    assert nothing[0] == 1
+    assert "there are 'left', 'right'" in nothing[2]
+    everywhere = str(tmp_path / "everywhere")
+    assert run(capsys, "archive", store, "--node", "right", "--output", everywhere)[0] == 0
+    assert segmented(capsys, everywhere) == whole
+
+
+def reported(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    """The document of ``report``, whose five cuts and rows give one sum."""
+    code, out, _ = run(capsys, "report", *words, "--no-replay", "--format", "json")
+    assert code == 0
+    view: dict[str, Any] = json.loads(out)
+    check_sums(view)
+    return view
+
+
+def test_a_report_of_a_pipeline_or_node_counts_what_stands_in_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Ingestion and deployment in other pipelines are part of the cost; graphlets are its own."""
+    store = two_nodes(tmp_path)
+    whole = reported(capsys, store)["first"]
+    asked = reported(capsys, store, "--pipeline", "a.b")
+    assert asked["first"] == whole  # all of this store belongs to the graphlets of a.b
+    graphlets = {row["pipeline"]: row["graphlets"] for row in asked["pipelines"]}
+    assert graphlets == {"a.b": 8, "in": 0, "out": 0}
+    of = {
+        node: reported(capsys, store, "--pipeline", "a.b", "--node", node)["first"]
+        for node in ("left", "right")
+    }
+    assert [of[node]["outcomes"]["pushed"] for node in of] == [4, 2]
+    # Both nodes hold the four ExampleGens; each Trainer and Pusher is of one.
+    assert of["left"]["cost_ms"] + of["right"]["cost_ms"] == whole["cost_ms"] + 4 * COST_MS
+    # What the other node needed is no waste.
+    assert of["left"]["wasted_ms"] == 0
+    assert of["right"]["wasted_ms"] == whole["wasted_ms"] == 2 * 2 * COST_MS
+    archive = str(tmp_path / "archive")
+    words = ("--pipeline", "a.b", "--node", "right")
+    assert run(capsys, "archive", store, *words, "--output", archive)[0] == 0
+    assert reported(capsys, archive)["first"]["outcomes"] == of["right"]["outcomes"]
+    assert run(capsys, "report", store, "--no-replay", "--node", "middle")[0] == 1
+
+
+def test_every_command_that_reads_a_store_takes_the_same_selection() -> None:
+    """``--pipeline``, ``--node``, ``--role`` and ``--pusher``, by these names."""
+    top = parser()
+    [commands] = [one for one in top._actions if isinstance(one, argparse._SubParsersAction)]
+    for name, command in commands.choices.items():
+        options = {option for action in command._actions for option in action.option_strings}
+        assert options >= {"--pipeline", "--node", "--role", "--pusher"}, name
+
+
+def test_of_several_stores_one_may_lack_what_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It gives no row then; a history of other pipelines is taken whole, whatever is selected."""
+    pytest.importorskip("ydf")
+    other = TraceBuilder()
+    for number in range(3):
+        other.execution(
+            "Trainer", outputs={"model": [other.artifact("Model")]}, run=f"r{number}", pipeline="o"
+        )
+    store, history = two_nodes(tmp_path), str(write_store(tmp_path / "o.sqlite", other.raw()))
+    words = ("--pipeline", "a.b", "--node", "left", "--stage", "pre", "--freshness", "0.9")
+    for more, known in (((), 0), (("--history", history), 3)):
+        code, out, _ = run(capsys, "backtest", store, *words, *more, "--format", "json")
+        document = json.loads(out)
+        assert (code, document["graphlets"], document["history_graphlets"]) == (0, 4, known)
+    code, out, _ = run(capsys, "backtest", store, history, *words, "--format", "json")
+    assert (code, json.loads(out)["graphlets"]) == (0, 4)
+    code, _, err = run(capsys, "backtest", history, *words)
+    assert code == 1
+    assert "pipeline='a.b'" in err
 
 
 def test_the_pusher_that_counts_is_named(

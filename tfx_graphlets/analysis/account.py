@@ -95,7 +95,13 @@ class Account:
 
     @classmethod
     def of(
-        cls, store: str, graphlets: Graphlets, causes: SmallArray, prices: Prices, own: BoolArray
+        cls,
+        store: str,
+        graphlets: Graphlets,
+        causes: SmallArray,
+        prices: Prices,
+        counted: BoolArray,
+        numbers: IntArray | None = None,
     ) -> Account:
         """The account of one store.
 
@@ -104,33 +110,37 @@ class Account:
           graphlets: the graphlets.
           causes: int8 [num_graphlets], see ``causes_of``.
           prices: of an hour.
-          own: bool [num_executions], gates and other nodes of this project,
-            which are left out: what they cost is overhead.
+          counted: bool [num_executions], see ``Described``; gates and other nodes of this
+            project are not among them: what they cost is overhead.
+          numbers: of the graphlets that are asked about, int64 [k]; None: all. What became of
+            an execution is what became of it in the whole store.
         """
         trace = graphlets.trace
-        kept = ~own
         fate = np.full(len(trace.executions), Fate.OUTSIDE, np.int8)
         cause = np.full(len(trace.executions), NOT_WASTED, np.int8)
         rows, index = graphlets.executions.rows(), graphlets.executions.index
         np.minimum.at(fate, index, _fates(graphlets)[rows])
         cause[index] = causes[rows]  # rows ascend: the latest graphlet is assigned last
+        if numbers is not None:  # before those that are not asked about
+            mine = np.isin(rows, numbers)
+            cause[index[mine]] = causes[rows[mine]]
         wasted = wasted_executions(graphlets)
         cause[~wasted] = NOT_WASTED
         of = trace.pipeline_of_execution
-        used, number = np.unique(of[kept], return_inverse=True)
+        used, number = np.unique(of[counted], return_inverse=True)
         return cls(
-            cost_ms=graphlets.cost[kept],
-            money=prices.of_executions(graphlets)[kept],
-            wasted=wasted[kept],
-            operator=operators_of(graphlets.role[kept]),
-            fate=fate[kept],
-            cause=cause[kept],
+            cost_ms=graphlets.cost[counted],
+            money=prices.of_executions(graphlets)[counted],
+            wasted=wasted[counted],
+            operator=operators_of(graphlets.role[counted]),
+            fate=fate[counted],
+            cause=cause[counted],
             pipeline=number.reshape(-1).astype(np.int64),
             pipelines=tuple(
                 (store, trace.context_name(int(at)) or "") if at >= 0 else (store, "")
                 for at in used.tolist()
             ),
-            start_ms=trace.executions.create_ms[kept],
+            start_ms=trace.executions.create_ms[counted],
         )
 
     @classmethod

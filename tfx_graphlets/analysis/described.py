@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.payloads.statistics import Payloads
@@ -24,7 +25,7 @@ class Described:
       table: features at stage ``validation``, row-aligned.
       payloads: files below artifact URIs.
       own: bool [num_executions], nodes of this project, which are left out.
-      pipeline: count the graphlets and executions of this one alone; None: of all.
+      pipeline, node: count the graphlets whose Trainer is of these alone; None: of any.
     """
 
     store: str
@@ -33,11 +34,18 @@ class Described:
     payloads: Payloads
     own: BoolArray
     pipeline: str | None = None
+    node: str | None = None
 
     @functools.cached_property
     def numbers(self) -> IntArray:
-        """Numbers of the graphlets that count, int64 [n], ascending."""
-        return np.flatnonzero(self._of_pipeline(self.graphlets.pipeline)).astype(np.int64)
+        """Numbers of the graphlets that count, int64 [n], ascending.
+
+        Empty where this store has none of the name; another may.
+        """
+        try:
+            return self.graphlets.of(pipeline=self.pipeline, node=self.node)
+        except TraceNotFoundError:
+            return np.zeros(0, np.int64)
 
     @functools.cached_property
     def trainers(self) -> IntArray:
@@ -51,10 +59,28 @@ class Described:
 
     @functools.cached_property
     def counted(self) -> BoolArray:
-        """Executions that count, bool [num_executions]."""
-        return ~self.own & self._of_pipeline(self.graphlets.trace.pipeline_of_execution)
+        """Executions that count, bool [num_executions].
 
-    def _of_pipeline(self, context: IntArray) -> BoolArray:
+        Those of the graphlets that count, whatever pipeline they stand in; where no node is
+        named also those of the pipeline that belong to no graphlet of its own.
+        """
+        counted = np.zeros(len(self.own), bool)
+        of = self.graphlets.executions
+        counted[of.index[np.isin(of.rows(), self.numbers)]] = True
+        if self.node is None:
+            counted |= self.in_pipeline(self.graphlets.trace.pipeline_of_execution)
+        return counted & ~self.own
+
+    @functools.cached_property
+    def overhead(self) -> BoolArray:
+        """This project's own executions in the pipelines that count, bool [num_executions]."""
+        context = self.graphlets.trace.pipeline_of_execution
+        if self.node is None:
+            return self.own & self.in_pipeline(context)
+        return self.own & np.isin(context, self.graphlets.pipeline[self.numbers])
+
+    def in_pipeline(self, context: IntArray) -> BoolArray:
+        """Which pipeline contexts (-1: none) have the name that is asked for, bool, aligned."""
         if self.pipeline is None:
             return np.ones(len(context), bool)
         names = np.array(

@@ -167,7 +167,9 @@ def backtest(options: argparse.Namespace) -> Result:
         dataset = selection.dataset(options.stores, options.stage, options, stores)
         history = None
         if options.history:
-            history = selection.dataset(options.history, options.stage, options, stores)
+            # Of other pipelines than those that are replayed: what selects these does not hold.
+            whole = argparse.Namespace(**{**vars(options), "pipeline": None, "node": None})
+            history = selection.dataset(options.history, options.stage, whole, stores)
         with _progress("decisions") as progress:
             result = replay(
                 dataset,
@@ -207,6 +209,7 @@ def archive(options: argparse.Namespace) -> Result:
             options.output,
             created_ms=_now_ms(),
             pipeline=options.pipeline,
+            node=options.node,
             redact=redaction_key() if options.redact else None,
             declared=selection.declared(options),
             replace=options.replace,
@@ -287,6 +290,7 @@ def report(options: argparse.Namespace) -> Result:
                 freshness=options.freshness,
                 stage=options.stage,
                 pipeline=options.pipeline,
+                node=options.node,
                 now_ms=_now_ms(),
                 replay=not options.no_replay,
                 seed=options.seed,

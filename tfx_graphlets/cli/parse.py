@@ -130,7 +130,6 @@ def parser() -> argparse.ArgumentParser:
     )
     archive.add_argument("store", metavar="STORE", help=STORE_HELP)
     archive.add_argument("--output", required=True, metavar="DIR", help="the archive's directory")
-    archive.add_argument("--pipeline", help="only the history of this pipeline")
     for flag, told in (
         ("--no-payloads", "leave out statistics, anomalies, schemas and metrics"),
         ("--replace", "write the archive anew; what the store no longer holds is lost"),
@@ -139,6 +138,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         archive.add_argument(flag, action="store_true", help=told)
     _add_roles(archive)
+    _add_selection(archive)
 
     gate = _command(
         commands,
@@ -191,7 +191,6 @@ def parser() -> argparse.ArgumentParser:
 
     report = _command(commands, "report", "what stores cost, what was wasted and why")
     report.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
-    report.add_argument("--pipeline", help="only this pipeline")
     report.add_argument(
         "--output", metavar="FILE", help="write the report as one HTML page, which loads nothing"
     )
@@ -223,6 +222,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_seed(report)
     _add_roles(report)
+    _add_selection(report)
 
     monitor = _command(
         commands,

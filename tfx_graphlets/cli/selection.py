@@ -8,10 +8,11 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
+import numpy as np
 from tqdm import tqdm
 
 from tfx_graphlets.cli.render import warn
-from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.errors import InvalidArgumentError, TraceNotFoundError
 from tfx_graphlets.features import describe
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets import roles
@@ -27,15 +28,38 @@ from tfx_graphlets.waste_model.dataset import Dataset
 
 def pipeline_of(store: Store, options: argparse.Namespace) -> str | None:
     """The pipeline that is asked for; of an archive of one pipeline, that one."""
-    if options.pipeline is not None:
-        return str(options.pipeline)
-    selection = getattr(getattr(store, "manifest", None), "selection", None)
-    return None if selection is None else str(selection)
+    return _asked_or_archived(options.pipeline, store, "selection")
+
+
+def node_of(store: Store, options: argparse.Namespace) -> str | None:
+    """The Trainer node that is asked for; of an archive of one node, that one."""
+    return _asked_or_archived(options.node, store, "node")
+
+
+def _asked_or_archived(asked: str | None, store: Store, attribute: str) -> str | None:
+    found = asked
+    if found is None:
+        found = getattr(getattr(store, "manifest", None), attribute, None)
+    return None if found is None else str(found)
 
 
 def selected(graphlets: Graphlets, store: Store, options: argparse.Namespace) -> IntArray:
     """Numbers of the graphlets that ``--pipeline`` and ``--node`` select, int64 [k]."""
-    return graphlets.of(pipeline=pipeline_of(store, options), node=options.node)
+    return graphlets.of(pipeline=pipeline_of(store, options), node=node_of(store, options))
+
+
+def selected_or_none(
+    graphlets: Graphlets,
+    store: Store,
+    options: argparse.Namespace,
+    lacking: list[TraceNotFoundError],
+) -> IntArray:
+    """As ``selected``; where the store lacks what is named none, and ``lacking`` has the error."""
+    try:
+        return selected(graphlets, store, options)
+    except TraceNotFoundError as error:
+        lacking.append(error)
+        return np.zeros(0, np.int64)
 
 
 def hint(graphlets: Graphlets) -> None:
@@ -84,7 +108,8 @@ def cut(trace: Trace, store: Store, options: argparse.Namespace) -> Graphlets:
 def features_of_selected(store: Store, options: argparse.Namespace) -> FeatureTable | None:
     """Features of the graphlets that the options select; None where they select all."""
     pushers = declared_by(store, declared(options)).pushers
-    if not (pipeline_of(store, options) or options.node or pushers is not None):
+    chosen = pipeline_of(store, options), node_of(store, options)
+    if chosen == (None, None) and pushers is None:
         return None
     graphlets = cut(without_gates(store.read_trace()), store, options)
     hint(graphlets)
@@ -102,7 +127,8 @@ def dataset(
     """Graphlets of several stores, described.
 
     Args:
-      stores: where they are; one of several may lack a type or pusher that is named.
+      stores: where they are; one of several may lack a type, pusher, pipeline or node that is
+        named.
       stage: of the features.
       options: of the command.
       keep_open: takes the stores, which stay open.
@@ -116,6 +142,7 @@ def dataset(
     given = declared(options) if model is None else declared_or_of(model, options)
     strict = len(stores) == 1 and model is None
     datasets, unknown = [], {*given.role_of_type, *(given.pushers or ())}
+    lacking: list[TraceNotFoundError] = []
     with contextlib.ExitStack() as own:
         for uri in tqdm(stores, desc="stores", disable=None, leave=False):
             store = (keep_open or own).enter_context(open_store(uri))
@@ -126,11 +153,13 @@ def dataset(
             known = graphlets.declared
             unknown -= {*known.role_of_type, *(known.pushers or ())}
             hint(graphlets)
-            rows = selected(graphlets, store, options)
+            rows = selected_or_none(graphlets, store, options, lacking)
             described = Dataset.describe(graphlets, stage, store.payloads, store.name)
             # What a gate behind the Trainer has cut short has no outcome to learn from.
             described = without_cut_short(described, past_decisions(trace))
             datasets.append(dataclasses.replace(described.take(rows), declared=here))
+    if lacking and len(lacking) == len(stores):
+        raise lacking[0]
     if unknown and model is None:
         name = min(unknown)
         raise InvalidArgumentError("role or pusher", name, "none of the stores knows this name")

@@ -26,16 +26,14 @@ def rows_of(
     causes: Sequence[SmallArray],
     account: Account,
     prices: Prices,
-    pipeline: str | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """A document for every pipeline that has graphlets or cost.
+    """A document for every pipeline that has graphlets or cost among what is asked for.
 
     Args:
       sources: the stores.
       causes: of the graphlets of each store.
       account: of all stores.
       prices: of an hour.
-      pipeline: only this one; None: all.
 
     Returns:
       The documents, what wastes most first, and sentences about what was left
@@ -53,15 +51,14 @@ def rows_of(
         for one in sources
     }
     for at, key in enumerate(account.pipelines):
-        if pipeline not in (None, key[1]):
-            continue
         mine = by_pipeline[at]
         row = _costs(account, mine)
         row["store"], row["pipeline"] = key
         if key in graphlets_of:
             one, found, numbers = graphlets_of[key]
-            row |= _of_graphlets(one, found, numbers, account, mine)
+            row |= _of_graphlets(one, numbers)
         else:
+            found, numbers = np.zeros(0, np.int8), np.zeros(0, np.int64)
             row |= {
                 "graphlets": 0,
                 "outcomes": {str(outcome): 0 for outcome in Outcome},
@@ -69,8 +66,8 @@ def rows_of(
                 "push_rate": None,
                 "from_ms": None,
                 "to_ms": None,
-                "causes": [],
             }
+        row["causes"] = _causes(found[numbers], account, mine)
         row |= {"timeline": None, "decisions": [], "decisions_of": 0, "graphs": []}
         rows.append(row)
     rows.sort(key=lambda row: (-row["wasted_ms"], row["store"], row["pipeline"]))
@@ -124,19 +121,22 @@ def _costs(account: Account, mine: IntArray) -> dict[str, Any]:
     }
 
 
-def _of_graphlets(
-    one: ReportSource, causes: SmallArray, numbers: IntArray, account: Account, mine: IntArray
-) -> dict[str, Any]:
-    graphlets = one.graphlets
-    outcome = graphlets.outcome[numbers]
-    pushed = int((outcome == Outcome.PUSHED).sum())
-    labelled = pushed + int((outcome == Outcome.UNPUSHED).sum())
+def _causes(
+    of_graphlets: SmallArray, account: Account, mine: IntArray
+) -> list[dict[str, Any]]:
+    """Why what was wasted of some executions was, the dearest first.
+
+    Args:
+      of_graphlets: causes of the pipeline's graphlets, int8 [k].
+      account: of all stores.
+      mine: the executions, positions in the account, int64 [n].
+    """
     cost, cause, money = account.cost_ms[mine], account.cause[mine], account.money[mine]
     waste = float(cost[cause != NOT_WASTED].sum())
     found = []
     for which in Cause:
         lost = float(cost[cause == which].sum())
-        count = int((causes[numbers] == which).sum())
+        count = int((of_graphlets == which).sum())
         if lost or count:
             found.append(
                 {
@@ -150,6 +150,13 @@ def _of_graphlets(
                 }
             )
     found.sort(key=lambda each: -float(each["wasted_ms"]))  # type: ignore[arg-type]
+    return found
+
+
+def _of_graphlets(one: ReportSource, numbers: IntArray) -> dict[str, Any]:
+    outcome = one.graphlets.outcome[numbers]
+    pushed = int((outcome == Outcome.PUSHED).sum())
+    labelled = pushed + int((outcome == Outcome.UNPUSHED).sum())
     start, end = (times[numbers] for times in one.span_ms)
     return {
         "graphlets": len(numbers),
@@ -158,7 +165,6 @@ def _of_graphlets(
         "push_rate": share(pushed, labelled),
         "from_ms": _moment(start[start > 0].min() if (start > 0).any() else 0),
         "to_ms": _moment(end.max() if len(end) else 0),
-        "causes": found,
     }
 
 

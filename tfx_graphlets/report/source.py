@@ -64,18 +64,13 @@ class ReportSource:
         """Executions that are wasted, bool [num_executions]."""
         return wasted_executions(self.graphlets)
 
-    def overhead(self, pipeline: str | None = None) -> BoolArray:
-        """Executions of gates and other nodes of this project, bool [num_executions].
-
-        Args:
-          pipeline: those of this pipeline alone; None: all.
-        """
-        trace = self.graphlets.trace
-        own = self.described.own.copy()
-        if pipeline is not None:
-            names = np.array([name == pipeline for name in (*trace.contexts.name, "")])
-            own &= names[trace.pipeline_of_execution]  # the last, -1: without a pipeline
-        return own
+    def asked(self, pipeline: str | None, node: str | None) -> ReportSource:
+        """The source with what is asked about: graphlets whose Trainer is of these; None: any."""
+        decisions = [one for one in self.decisions if pipeline in (None, one.pipeline)]
+        if node is not None:
+            decisions = [one for one in decisions if one.of_node(node) is not None]
+        described = dataclasses.replace(self.described, pipeline=pipeline, node=node)
+        return dataclasses.replace(self, described=described, decisions=tuple(decisions))
 
     @classmethod
     def read(
@@ -98,7 +93,10 @@ class ReportSource:
             ),
         )
         given = declared_in(trace, store, declared or Declared())
-        return cls.of(name or store.name, trace, store.payloads, given)
+        found = cls.of(name or store.name, trace, store.payloads, given)
+        # An archive of one pipeline holds of others what its graphlets need, and no more.
+        manifest = getattr(store, "manifest", None)
+        return found.asked(getattr(manifest, "selection", None), getattr(manifest, "node", None))
 
     @classmethod
     def of(

@@ -21,11 +21,10 @@ from tfx_graphlets.analysis.operators import operator_tables
 from tfx_graphlets.analysis.pipelines import pipeline_tables
 from tfx_graphlets.analysis.prices import MS_PER_HOUR, Prices
 from tfx_graphlets.analysis.tables import share
-from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.errors import InvalidArgumentError, TraceNotFoundError
 from tfx_graphlets.monitor import MonitorReport, monitor
 from tfx_graphlets.report.rows import rows_of
 from tfx_graphlets.report.source import ReportSource
-from tfx_graphlets.trace.trace import BoolArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
@@ -63,6 +62,7 @@ def view_of(
     freshness: float = 0.95,
     stage: Stage = what_if.STAGE,
     pipeline: str | None = None,
+    node: str | None = None,
     now_ms: int,
     replay: bool = True,
     seed: int = 0,
@@ -75,7 +75,8 @@ def view_of(
       prices: of an hour of compute; none by default.
       freshness: share of pushes that the gate of ``would_save`` promises, 0..1.
       stage: where that gate stands.
-      pipeline: show only this one; sums are then those of its graphlets.
+      pipeline, node: only graphlets whose Trainer is of these, whatever pipelines what belongs
+        to them stands in; sums are then theirs, and those of what else the pipeline ran.
       now_ms: the moment of asking, milliseconds since the epoch.
       replay: whether to ask what a gate would have saved, which takes minutes.
       seed: of that replay.
@@ -86,30 +87,29 @@ def view_of(
       generated_ms, stores, notes, settings, first, tables, pipelines, glossary.
 
     Raises:
-      InvalidArgumentError: there is no source, two have one name, or none holds
-        the pipeline.
+      InvalidArgumentError: there is no source, or two have one name.
+      TraceNotFoundError: none holds the pipeline or the node.
     """
     names = [one.described.store for one in sources]
     if not sources or len(set(names)) < len(names):
         raise InvalidArgumentError("stores", names, "must be at least one, each named once")
     prices = prices or Prices()
+    sources = _asked(sources, pipeline, node)
     causes = [causes_of(one.graphlets, one.described.table) for one in sources]
     account = Account.concatenate(
         [
-            Account.of(one.described.store, one.graphlets, found, prices, one.described.own)
+            Account.of(
+                one.described.store,
+                one.graphlets,
+                found,
+                prices,
+                one.described.counted,
+                one.described.numbers,
+            )
             for one, found in zip(sources, causes)
         ]
     )
-    rows, notes = rows_of(sources, causes, account, prices, pipeline)
-    if pipeline is not None:
-        if not rows:
-            known = sorted({name for _, name in account.pipelines})
-            raise InvalidArgumentError("pipeline", pipeline, f"must be one of {', '.join(known)}")
-        chosen = np.isin(
-            account.pipeline,
-            [at for at, (_, name) in enumerate(account.pipelines) if name == pipeline],
-        )
-        account = _among(account, chosen)
+    rows, notes = rows_of(sources, causes, account, prices)
     notes = [note for one in sources for note in one.notes] + notes
     saved = None
     if replay:
@@ -119,12 +119,12 @@ def view_of(
             limits = [f"What a gate would have saved is not said: that takes at least {needed}."]
         notes += limits
     reports = [
-        (one, monitor(found, one.graphlets, now_ms=now_ms))
+        (one, monitor(one.decisions, one.graphlets, now_ms=now_ms, node=node))
         for one in sources
-        if (found := [said for said in one.decisions if pipeline in (None, said.pipeline)])
+        if one.decisions
     ]
     gates = [_with_cost(one, gate, account) for one, report in reports for gate in _gates(report)]
-    described = [dataclasses.replace(one.described, pipeline=pipeline) for one in sources]
+    described = [one.described for one in sources]
     return {
         "version": VERSION,
         "generated_ms": now_ms,
@@ -138,7 +138,7 @@ def view_of(
         },
         "first": {
             **_sums(rows, account),
-            **_overhead(sources, pipeline, prices),
+            **_overhead(sources, prices),
             "worst": [_worst(row, account) for row in rows[:WORST] if row["wasted_ms"] > 0],
             "would_save": None if saved is None else _saved(saved, account),
             "did_save": _did_save([report for _, report in reports], account),
@@ -161,18 +161,26 @@ def view_of(
     }
 
 
-def _among(account: Account, chosen: BoolArray) -> Account:
-    used, number = np.unique(account.pipeline[chosen], return_inverse=True)
-    columns = {
-        field.name: getattr(account, field.name)[chosen]
-        for field in dataclasses.fields(Account)
-        if field.name not in ("pipeline", "pipelines")
-    }
-    return Account(
-        **columns,
-        pipeline=number.reshape(-1).astype(np.int64),
-        pipelines=tuple(account.pipelines[at] for at in used.tolist()),
-    )
+def _asked(
+    sources: Sequence[ReportSource], pipeline: str | None, node: str | None
+) -> list[ReportSource]:
+    """The sources with what is asked about; one of several may lack it."""
+    if pipeline is None and node is None:
+        return list(sources)
+    lacking = [_lacking(one, pipeline, node) for one in sources]
+    if None not in lacking and lacking[0] is not None:
+        raise lacking[0]
+    return [one.asked(pipeline, node) for one in sources]
+
+
+def _lacking(
+    one: ReportSource, pipeline: str | None, node: str | None
+) -> TraceNotFoundError | None:
+    try:
+        one.graphlets.of(pipeline=pipeline, node=node)
+    except TraceNotFoundError as error:
+        return error
+    return None
 
 
 def _sums(rows: Sequence[dict[str, Any]], account: Account) -> dict[str, Any]:
@@ -194,13 +202,11 @@ def _sums(rows: Sequence[dict[str, Any]], account: Account) -> dict[str, Any]:
     }
 
 
-def _overhead(
-    sources: Sequence[ReportSource], pipeline: str | None, prices: Prices
-) -> dict[str, Any]:
+def _overhead(sources: Sequence[ReportSource], prices: Prices) -> dict[str, Any]:
     """What this project's own nodes cost, in time and in money."""
     cost_ms, money = 0.0, 0.0
     for one in sources:
-        own = one.overhead(pipeline)
+        own = one.described.overhead
         cost_ms += float(one.graphlets.cost[own].sum())
         money += float(prices.of_executions(one.graphlets)[own].sum())
     return {"overhead_ms": cost_ms, "overhead_money": money if prices.known else None}
@@ -295,9 +301,10 @@ def _gates(report: MonitorReport) -> list[dict[str, Any]]:
 
 
 def _with_cost(one: ReportSource, gate: Mapping[str, Any], account: Account) -> dict[str, Any]:
+    of_its_own = dataclasses.replace(one.described, pipeline=gate["pipeline"], node=None)
     return {
         "store": one.described.store,
-        "cost_ms": float(one.graphlets.cost[one.overhead(gate["pipeline"])].sum()),
+        "cost_ms": float(one.graphlets.cost[of_its_own.overhead].sum()),
         "saved_money": _priced(gate["savings"]["saved_ms"], account),
         **gate,
     }

@@ -28,26 +28,48 @@ from tfx_graphlets.vocabulary import Role
 
 
 def belonging_to(
-    trace: Trace, pipeline: str, store: str, role_of_type: Mapping[str, Role] | None = None
+    trace: Trace,
+    pipeline: str | None,
+    store: str,
+    role_of_type: Mapping[str, Role] | None = None,
+    node: str | None = None,
 ) -> Trace:
-    """The part of a whole store that the graphlets of a pipeline are made of.
+    """The part of a whole store that the graphlets of a pipeline, or of a node, are made of.
 
     Its executions, whatever pipeline they stand in: those of the pipeline; those that belong to
     a graphlet whose Trainer is of the pipeline; and those of the graphlets that were
     warm-started from one of these, transitively, which say whether it was needed. Their events,
     the artifacts that these name, and the pipeline, run and node contexts that hold one of the
-    executions.
+    executions. Where a node is named, what belongs to graphlets of other nodes alone is left out;
+    gates, and what no graphlet holds, stay.
 
     Args:
       trace: the whole store.
-      pipeline: name of a pipeline context.
+      pipeline: name of a pipeline context; None for all.
       store: the store's name, for messages.
       role_of_type: roles that the user gives; a type that is not there is passed over.
+      node: of the graphlets' Trainers, as for ``Graphlets.of``; None for any.
 
     Raises:
-      TraceNotFoundError: the store holds no pipeline of such a name.
+      TraceNotFoundError: the store holds no pipeline of such a name, or no such node in it.
       EmptyStoreError: the pipeline holds no execution.
     """
+    kept = _members(trace, pipeline, store)
+    graphlets = segment(trace, role_of_type=roles.present(trace, role_of_type))
+    chosen = kept[graphlets.trainer]
+    if node is not None:
+        chosen = np.isin(np.arange(len(graphlets)), graphlets.of(pipeline=pipeline, node=node))
+    wanted = _with_followers(graphlets, chosen)
+    if node is not None:
+        kept[graphlets.executions.index] = False
+    kept[graphlets.executions.index[wanted[graphlets.executions.rows()]]] = True
+    return _part(trace, kept, pipeline)
+
+
+def _members(trace: Trace, pipeline: str | None, store: str) -> BoolArray:
+    """The executions of a pipeline, or all, bool [num_executions]; see ``belonging_to``."""
+    if pipeline is None:
+        return np.ones(len(trace.executions), bool)
     contexts = trace.contexts
     is_pipeline = np.flatnonzero(contexts.of_types(vocabulary.PIPELINE_CONTEXTS)).tolist()
     known = {contexts.name[at] for at in is_pipeline}
@@ -58,12 +80,9 @@ def belonging_to(
         raise EmptyStoreError(
             store, f"pipeline {pipeline!r} holds no execution; run it first, or name another"
         )
-    graphlets = segment(trace, role_of_type=roles.present(trace, role_of_type))
     kept = np.zeros(len(trace.executions), bool)
     kept[members] = True
-    wanted = _with_followers(graphlets, kept[graphlets.trainer])
-    kept[graphlets.executions.index[wanted[graphlets.executions.rows()]]] = True
-    return _part(trace, kept, pipeline)
+    return kept
 
 
 def roles_lost(
@@ -104,7 +123,7 @@ def _with_followers(graphlets: Graphlets, wanted: BoolArray) -> BoolArray:
     return wanted
 
 
-def _part(trace: Trace, kept: BoolArray, pipeline: str) -> Trace:
+def _part(trace: Trace, kept: BoolArray, pipeline: str | None) -> Trace:
     """The trace of some executions, and of what their events and contexts name."""
     events, contexts = trace.events, trace.contexts
     event = np.flatnonzero(kept[events.execution])

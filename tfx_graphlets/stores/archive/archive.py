@@ -83,6 +83,7 @@ def write_archive(
     scrub: bool = True,
     redact: bytes | None = None,
     selection: str | None = None,
+    node: str | None = None,
     declared: Declared = NOTHING_DECLARED,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -106,7 +107,7 @@ def write_archive(
         that they are secret, and take user and password out of URIs.
       redact: key of the fingerprints that stand for URIs and texts of
         properties; no files are kept then. None to keep them.
-      selection: the pipeline that the trace is of; None for a whole store.
+      selection, node: the pipeline and the Trainer node that the trace is of; None for all.
       declared: roles and pushers, for every reader of the archive.
       progress: is told steps done, steps in all, and what comes next.
 
@@ -120,7 +121,7 @@ def write_archive(
     rewrite = Rewriter(relativize_root, scrub=scrub, key=redact)
     write = _Write(directory, rewrite, keep, progress)
     with write.begun():
-        manifest = write.new_manifest(source, created_ms, selection, declared)
+        manifest = write.new_manifest(source, created_ms, selection, node, declared)
         return write.run(None, trace, payloads, manifest).manifest
 
 
@@ -131,6 +132,7 @@ def update_archive(
     *,
     created_ms: int,
     pipeline: str | None = None,
+    node: str | None = None,
     keep: Mapping[str, Sequence[str]] = KEPT_PAYLOADS,
     relativize_root: Sequence[str] = (),
     scrub: bool = True,
@@ -154,7 +156,7 @@ def update_archive(
       payloads: where the files of its artifacts are read, usually its own.
       directory: the archive; it is made if there is nothing.
       created_ms: time of writing, milliseconds since the epoch.
-      pipeline: only what the graphlets of this pipeline are made of; the same
+      pipeline, node: only what the graphlets are made of whose Trainer is of these; the same
         for every write.
       declared: as for ``write_archive``, besides what the archive, or a store
         that is one, declares already.
@@ -180,11 +182,11 @@ def update_archive(
         archive = None
         if replace or write.found is None:
             given = declared_by(store, declared)
-            manifest = write.new_manifest(store.name, created_ms, pipeline, given)
+            manifest = write.new_manifest(store.name, created_ms, pipeline, node, given)
         else:
             archive = stack.enter_context(ArchiveStore(write.target, name=write.shown))
             archive.manifest.check_options(
-                write.shown, pipeline, scrubbed=scrub, redaction=rewrite.redaction
+                write.shown, pipeline, node, scrubbed=scrub, redaction=rewrite.redaction
             )
             given = declared_by(archive, declared)
             manifest = dataclasses.replace(archive.manifest, updated_ms=created_ms, declared=given)
@@ -192,9 +194,9 @@ def update_archive(
         trace = store.read_trace()
         if archive is None:
             check_names(trace, declared)
-        if pipeline is not None:
+        if pipeline is not None or node is not None:
             whole = trace
-            trace = belonging_to(whole, pipeline, store.name, given.role_of_type)
+            trace = belonging_to(whole, pipeline, store.name, given.role_of_type, node)
             for name, role in roles_lost(whole, trace, given.role_of_type).items():
                 _LOGGER.warning(
                     "%s: what is kept of %s does not show its role; declare it: --role %s",
@@ -274,6 +276,7 @@ class _Write:
         source: str,
         created_ms: int,
         selection: str | None,
+        node: str | None,
         declared: Declared,
     ) -> Manifest:
         """The manifest of an archive without tables."""
@@ -285,6 +288,7 @@ class _Write:
             dropped_events=0,
             tables={},
             selection=selection,
+            node=node,
             declared=declared,
             scrubbed=self.rewrite.scrub,
             redaction=self.rewrite.redaction,

@@ -102,7 +102,7 @@ class Manifest:
       dropped_events: ``Trace.events.dropped`` of the store.
       tables: the files of each table of ``TABLES``.
       pipelines: names of the pipelines, sorted.
-      selection: the one pipeline that is archived; None for the whole store.
+      selection, node: the pipeline and the Trainer node that are archived; None for all.
       declared: roles of custom types and pushers that count, for every reader.
       scrubbed: whether secrets were taken out of texts.
       redaction: what tells the key of the fingerprints that stand for texts; None where texts
@@ -117,6 +117,7 @@ class Manifest:
     tables: Mapping[str, tuple[ArchiveFile, ...]]
     pipelines: tuple[str, ...] = ()
     selection: Union[str, None] = None
+    node: Union[str, None] = None
     declared: Declared = dataclasses.field(default_factory=Declared)
     scrubbed: bool = True
     redaction: Union[str, None] = None
@@ -144,13 +145,19 @@ class Manifest:
         )
 
     def check_options(
-        self, name: str, selection: str | None, *, scrubbed: bool, redaction: str | None
+        self,
+        name: str,
+        selection: str | None,
+        node: str | None,
+        *,
+        scrubbed: bool,
+        redaction: str | None,
     ) -> None:
         """Refuses to go on with an archive that was made with other options.
 
         Args:
           name: of the archive, for messages.
-          selection, scrubbed, redaction: see the attributes.
+          selection, node, scrubbed, redaction: see the attributes.
 
         Raises:
           ArchiveError: they differ.
@@ -159,6 +166,9 @@ class Manifest:
         if self.selection != selection:
             kept = "all pipelines" if self.selection is None else repr(self.selection)
             problem = f"is an archive of {kept}, and pipeline={selection!r} is asked for"
+        elif self.node != node:
+            kept = "all Trainer nodes" if self.node is None else f"the Trainer node {self.node!r}"
+            problem = f"is an archive of {kept}, and node={node!r} is asked for"
         elif self.scrubbed != scrubbed:
             problem = (
                 f"was written with scrub={self.scrubbed!r}, and scrub={scrubbed!r} is asked for"
@@ -230,6 +240,7 @@ class Manifest:
     def _of(cls, content: Mapping[str, Any]) -> Manifest:
         if content["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format_version {content['format_version']!r}")
+        content = {"node": None, **content}  # the first archives were never of one node
         given = {field.name: content[field.name] for field in dataclasses.fields(cls)}
         texts = ("library_version", "source")
         if not all(isinstance(given[name], str) for name in texts):
