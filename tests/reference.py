@@ -20,6 +20,7 @@ INPUT_TYPES, OUTPUT_TYPES = {2, 3}, {1, 4}
 RUN_CONTEXTS = ["pipeline_run", "system.PipelineRun", "run", "KfpRun"]
 PIPELINE_CONTEXTS = ["pipeline", "system.Pipeline"]
 NODE_CONTEXTS = ["node"]
+_BOXES = ("parent_dag_id", "iteration_index")
 OWN = "tfx_graphlets."
 NEVER = None
 
@@ -350,7 +351,8 @@ class Reference:
             pipeline = self._context_of(execution, PIPELINE_CONTEXTS)
             node = self._context_of(execution, NODE_CONTEXTS)
             kind = self.rows.executions[execution]["type"] if node is None else node
-            return pipeline, node is None, kind
+            box = [self.rows.executions[execution].get(name) for name in _BOXES]
+            return pipeline, node is None, kind, *box
 
         return any(
             other > trainer

@@ -53,6 +53,11 @@ def read_sqlite(path: Path | str) -> Rows:
             "create": row.get("create_time_since_epoch") or 0,
             "update": row.get("last_update_time_since_epoch") or 0,
         }
+    for row in select(
+        "SELECT * FROM ExecutionProperty WHERE name IN ('parent_dag_id', 'iteration_index')"
+    ):
+        if row["execution_id"] in rows.executions:
+            rows.executions[row["execution_id"]][row["name"]] = row["int_value"]
     for row in select("SELECT id, type_id FROM Artifact"):
         rows.artifacts[row["id"]] = {
             "type": type_names[row["type_id"]], "pushed": set(), "speaks": False, "blessed": None,
@@ -103,6 +108,10 @@ def rows_of_raw(raw: Any) -> Rows:
             "create": create,
             "update": update,
         }
+    properties = raw.execution_properties
+    for owner, name, value in zip(properties.owner, properties.name, properties.value):
+        if name in ("parent_dag_id", "iteration_index") and owner in rows.executions:
+            rows.executions[owner][name] = value
     for artifact, type_name in zip(raw.artifact_id, raw.artifact_type):
         rows.artifacts[artifact] = {
             "type": type_name, "pushed": set(), "speaks": False, "blessed": None,

@@ -198,10 +198,12 @@ class PropertyName:
     CUSTOM_CONFIG: Final = "custom_config"  # JSON
     EVAL_CONFIG: Final = "eval_config"  # JSON tfma.EvalConfig with thresholds
     INPUT_CONFIG: Final = "input_config"
-    TASK_NAME: Final = "task_name"  # Kubeflow Pipelines v2, as the three below
+    TASK_NAME: Final = "task_name"  # Kubeflow Pipelines v2, as the five below
     DISPLAY_NAME: Final = "display_name"
     CACHED_EXECUTION_ID: Final = "cached_execution_id"  # str, MLMD execution id
     INPUTS: Final = "inputs"  # struct of the task's parameters
+    PARENT_DAG_ID: Final = "parent_dag_id"  # int, the box that the task stands in
+    ITERATION_INDEX: Final = "iteration_index"  # int, of a task that is a loop's body itself
     # Artifact.
     SPAN: Final = "span"
     VERSION: Final = "version"

@@ -98,19 +98,27 @@ def replayed(
     *,
     seed: int = 0,
     forced: Collection[Key] = (),
+    shared: bool = False,
 ) -> dict[Key, GateDecision]:
-    """The decisions of a replay by run and node; ``forced`` are those that had to run."""
+    """The decisions of a replay by run and node.
+
+    Args:
+      dataset, model, policy, seed: of the replay.
+      forced: what had to run.
+      shared: one gate decides about all nodes of a run.
+    """
     keys = list(zip(dataset.run, dataset.node))
     rows = [row for row, key in enumerate(keys) if key in forced]
     world = World(dataset, censored=not policy.shadow)
-    found = replay(dataset, policy, OneModel(model), world, seed=seed, forced=rows)
+    gate = np.unique(np.array(dataset.run), return_inverse=True)[1] if shared else None
+    found = replay(dataset, policy, OneModel(model), world, gate=gate, seed=seed, forced=rows)
     return dict(zip([keys[row] for row in found.rows.tolist()], found.decisions))
 
 
 def recorded_decisions(
     trace: Trace, stage: Stage, gates: Mapping[str, str]
 ) -> dict[Key, PastDecision]:
-    """What the live gates decided by run and node.
+    """What the live gates decided by run and node, with the figures of the node.
 
     Args:
       trace: with the gates' nodes.
@@ -118,9 +126,10 @@ def recorded_decisions(
       gates: node id of the gate of each Trainer node.
     """
     return {
-        (decision.run, node): decision
+        (decision.run, node): found
         for node, gate in gates.items()
         for decision in decisions_of_gate(past_decisions(trace), stage=stage, gate=gate)
+        if (found := decision.of_node(node)) is not None
     }
 
 

@@ -72,7 +72,7 @@ def test_figures_of_nodes_stand_beside_those_of_pipelines() -> None:
     assert isinstance(decisions, list)
     assert {one["node"] for one in decisions} == {"champion", "challenger"}
     assert "by node:\nchallenger" in str(replayed())
-    assert any("a gate of its own" in note for note in replayed().notes)
+    assert any("its own history, threshold and account" in note for note in replayed().notes)
 
 
 def test_a_first_push_of_the_pipeline_is_enough_for_each_node() -> None:

@@ -25,16 +25,18 @@ from tfx_graphlets.vocabulary import Stage
 pytest.importorskip("ydf")
 
 GATES = {"left": "Gate.left", "right": "Gate.right"}
+ONE_GATE = "Gate"
 
 
 @dataclasses.dataclass
 class GatedRuns:
-    """Runs with two Trainers, a gate before each; what they record goes into a trace.
+    """Runs with two Trainers, a gate before each or before both; what they record is a trace.
 
     The right Trainer starts from the left one's Model, where that was trained.
     """
 
     settings: GateSettings
+    shared: bool = False
     # Later than all that the model was trained on, which does not count twice.
     build: TraceBuilder = dataclasses.field(default_factory=lambda: TraceBuilder(10**9))
     moments: dict[Key, int] = dataclasses.field(default_factory=dict)
@@ -52,37 +54,46 @@ class GatedRuns:
             "Transform", inputs={"examples": [examples.id]}, outputs={"graph": [graph.id]}, run=run
         )
         wired = {"examples": examples, "transform_graph": graph}
+        proceeds = self.shared and self.decide(run, tuple(GATES), wired, force=force)
         for node, letter in zip(GATES, letters):
-            model = self.decide(run, node, wired, force=force)
-            if model is not None:
-                self.push(run, node, model, pushed=letter in "Pw")
-                wired["base_model"] = model
+            if proceeds if self.shared else self.decide(run, (node,), wired, force=force):
+                wired["base_model"] = self.train(run, node, wired, pushed=letter in "Pw")
 
     def artifact(self, kind: str, uri: str, **properties: int | str) -> Wired:
         return Wired(self.build.artifact(kind, uri=uri, **properties), uri, kind)
 
-    def decide(self, run: str, node: str, wired: dict[str, Wired], *, force: bool) -> Wired | None:
-        """The gate of a node; the Model, if it lets the Trainer run."""
+    def decide(
+        self, run: str, nodes: tuple[str, ...], wired: dict[str, Wired], *, force: bool
+    ) -> bool:
+        """The gate of some nodes: whether it lets them run."""
         moment = self.build.clock_ms
-        self.moments[run, node] = moment
-        self.inputs[run, node] = {key: [one.id] for key, one in wired.items()}
+        for node in nodes:
+            self.moments[run, node] = moment
+            self.inputs[run, node] = {key: [one.id] for key, one in wired.items()}
         request = Request(
             Stage.PRE, "pipeline", run, {key: (one,) for key, one in wired.items()},
-            trainers=(TrainerWanted(node, "Trainer"),),
+            trainers=tuple(TrainerWanted(node, "Trainer") for node in nodes),
         )  # fmt: skip
         history = collect(FixedStore(self.build.trace()), request, moment)
         settings = dataclasses.replace(
-            self.settings, gate=GATES[node], trainers=(node,), force_run=force
+            self.settings,
+            gate=GATES[nodes[0]] if len(nodes) == 1 else ONE_GATE,
+            trainers=nodes,
+            force_run=force,
         )
         decision = run_gate(history, waste_models.by_size, settings)
         self.record(run, decision, settings)
-        if not decision.proceed:
-            return None
+        return decision.proceed
+
+    def train(self, run: str, node: str, wired: dict[str, Wired], *, pushed: bool) -> Wired:
+        """A Trainer, Evaluator and Pusher; the Model."""
         model = self.artifact("Model", f"{run}/{node}")
+        inputs = {key: [one.id] for key, one in wired.items()}
         self.build.execution(
-            "Trainer", inputs=self.inputs[run, node], outputs={"model": [model.id]}, run=run,
+            "Trainer", inputs=inputs, outputs={"model": [model.id]}, run=run,
             node=f"pipeline.{node}",
         )  # fmt: skip
+        self.push(run, node, model, pushed=pushed)
         return model
 
     def record(self, run: str, decision: GateDecision, settings: GateSettings) -> None:
@@ -114,23 +125,27 @@ FORCED = 8
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shadow", [False, True])
-def test_a_replay_takes_the_recorded_decisions(shadow: bool) -> None:
-    """Of two nodes with a past, a threshold and an account of their own, skipped runs too."""
+@pytest.mark.parametrize(("shadow", "shared"), [(False, False), (True, False), (False, True)])
+def test_a_replay_takes_the_recorded_decisions(shadow: bool, shared: bool) -> None:
+    """Of two nodes with a past, a threshold and an account of their own, skipped runs too.
+
+    A gate before both lets both run, or none, and what each would have come to alone counts.
+    """
     limits = {"freshness": 0.6, "exploration": 0.3, "max_consecutive_skips": 2, "min_labelled": 3}
-    runs = GatedRuns(
-        GateSettings(Stage.PRE, shadow=shadow, exploration_seed=4, **limits)  # type: ignore[arg-type]
-    )
+    settings = GateSettings(Stage.PRE, shadow=shadow, exploration_seed=4, **limits)  # type: ignore[arg-type]
+    runs = GatedRuns(settings, shared)
     for number, letters in enumerate(HISTORY):
         runs.launch(number, letters, force=number == FORCED)
     trace = runs.build.trace()
-    live = recorded_decisions(trace, Stage.PRE, GATES)
+    gates = dict.fromkeys(GATES, ONE_GATE) if shared else GATES
+    live = recorded_decisions(trace, Stage.PRE, gates)
     again = replayed(
         as_rows(trace, runs.moments, Stage.PRE, inputs=runs.inputs),
         waste_models.by_size(),
         GatePolicy(shadow=shadow, **limits),  # type: ignore[arg-type]
         seed=4,
         forced=[(f"run-{FORCED:02d}", node) for node in GATES],
+        shared=shared,
     )
     assert differences(live, again) == []
     assert any("in a row" in one.reason for one in live.values())
@@ -140,3 +155,7 @@ def test_a_replay_takes_the_recorded_decisions(shadow: bool) -> None:
         assert {one.proceed for one in mine} == {True, shadow}
         assert any(one.explored for one in mine) != shadow
         assert len({one.threshold for one in mine}) > 2
+    if shared:
+        reasons = {one.reason.partition(".")[0] for one in live.values()}
+        assert reasons >= {"For left and right alike"}
+        assert any(one.risk == 0 for one in live.values() if one.threshold is not None)

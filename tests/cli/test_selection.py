@@ -126,7 +126,7 @@ def test_a_node_is_selected_by_its_id(capsys: pytest.CaptureFixture[str], tmp_pa
 def test_an_archive_of_a_node_holds_what_its_graphlets_are_made_of(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Every command finds in it what the whole store says of the node, and another node is refused."""
+    """Every command finds in it what the whole store says of the node; another is refused."""
     store, archive = two_nodes(tmp_path), str(tmp_path / "archive")
     words = ("--pipeline", "a.b", "--node", "right")
     whole = segmented(capsys, store, *words)

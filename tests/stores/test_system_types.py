@@ -72,6 +72,30 @@ def pipeline_of_one_run() -> Kubeflow:
     return build
 
 
+def test_the_iterations_of_a_loop_are_trainings_of_their_own() -> None:
+    """On the same data in one run, by one task: told apart by the boxes that they stand in.
+
+    What is tried again within an iteration is an attempt at one training.
+    """
+    build = Kubeflow()
+    data, chosen = build.artifact("tfx.Examples"), build.artifact("tfx.PushedModel", pushed=1.0)
+    build.task("CsvExampleGen", outputs={"examples": [data]})
+    models = []
+    for box, index in ((101, None), (101, None), (102, None), (103, 0), (103, 1)):
+        models.append(build.artifact("tfx.Model"))
+        number = build.task("trainer", inputs={"examples": [data]}, outputs={"model": models[-1:]})
+        table = build.raw().execution_properties
+        table.add(number, "parent_dag_id", True, PropertyKind.INT, box)
+        if index is not None:
+            table.add(number, "iteration_index", True, PropertyKind.INT, index)
+    build.task("pusher", inputs={"model": models[-1:]}, outputs={"pushed_model": [chosen]})
+    graphlets = segment(build.told())
+    assert [str(one.outcome) for one in graphlets] == [
+        "retried", "unpushed", "unpushed", "unpushed", "pushed",
+    ]  # fmt: skip
+    assert {graphlet.to_dict()["node"] for graphlet in graphlets} == {"trainer"}
+
+
 @pytest.mark.parametrize(
     ("name", "class_name"),
     [

@@ -6,8 +6,8 @@ Statistics of the paper's study (Xin et al., SIGMOD 2021, sections 3 and 4).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,8 @@ from tfx_graphlets.analysis.tables import (
     spread,
 )
 from tfx_graphlets.features.table import FeatureKind
-from tfx_graphlets.payloads.statistics import DatasetStatistics, training_statistics
+from tfx_graphlets.payloads.analyzers import analyzers, vocabularies
+from tfx_graphlets.payloads.statistics import Payloads, training_statistics
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import ArtifactType, Outcome, PropertyName
 
@@ -38,11 +39,13 @@ MOST_MODELS: Final = 50  # kinds of models with a row of their own
 # report is handed on.
 _SAYS_ARCHITECTURE: Final = ("arch", "model", "network", "estimator", "layer", "units", "backbone")
 _LONGEST_ARCHITECTURE: Final = 120
+_Read = TypeVar("_Read")
 
 
 def graphlet_tables(sources: Sequence[Described]) -> tuple[Table, ...]:
-    """Sizes and likeness, outcomes, data, models, pushed against unpushed."""
-    return tuple(make(sources) for make in (sizes, outcomes, data, models, pushed_against_unpushed))
+    """Sizes and likeness, outcomes, data, preprocessing, models, pushed against unpushed."""
+    tables = sizes, outcomes, data, preprocessing, models, pushed_against_unpushed
+    return tuple(make(sources) for make in tables)
 
 
 def sizes(sources: Sequence[Described]) -> Table:
@@ -133,9 +136,11 @@ def data(sources: Sequence[Described]) -> Table:
     for one in sources:
         largest = sorted(one.by_pipeline().items(), key=lambda found: -len(found[1]))
         for name, numbers in largest[:MOST_STATISTICS]:
-            found = _latest_statistics(one, int(numbers[-1]))
-            if found is None:
+            statistics = ArtifactType.EXAMPLE_STATISTICS
+            read = _latest(one, int(numbers[-1]), statistics, training_statistics)
+            if read is None:
                 continue
+            _, found = read
             features = found.features.values()
             categorical = [f for f in features if f.type in ("STRING", "BYTES")]
             domains = np.array([f.unique for f in categorical], np.float64)
@@ -171,16 +176,63 @@ def data(sources: Sequence[Described]) -> Table:
     )
 
 
-def _latest_statistics(one: Described, number: int) -> DatasetStatistics | None:
-    """Of the split that a graphlet was trained on; None where the files are gone."""
+def _latest(
+    one: Described, number: int, kind: str, read: Callable[[Payloads, str], _Read | None]
+) -> _Read | None:
+    """What the files of a graphlet's latest artifact of a type say; None where they are gone."""
     trace = one.graphlets.trace
-    is_statistics = trace.artifacts_of_types([ArtifactType.EXAMPLE_STATISTICS])
+    is_wanted = trace.artifacts_of_types([kind])
     members = one.graphlets.artifacts.of(number)
-    for at in members[is_statistics[members]][::-1].tolist():
-        found = training_statistics(one.payloads, trace.artifacts.uri[at])
+    for at in members[is_wanted[members]][::-1].tolist():
+        found = read(one.payloads, trace.artifacts.uri[at])
         if found is not None:
-            return found[1]
+            return found
     return None
+
+
+def preprocessing(sources: Sequence[Described]) -> Table:
+    """What Transform works out over all of the data: analyzers by kind, and vocabularies."""
+    rows: list[list[Cell]] = []
+    for one in sources:
+        largest = sorted(one.by_pipeline().items(), key=lambda found: -len(found[1]))
+        for name, numbers in largest[:MOST_STATISTICS]:
+            found = _latest(one, int(numbers[-1]), ArtifactType.TRANSFORM_CACHE, analyzers)
+            tokens = _latest(one, int(numbers[-1]), ArtifactType.TRANSFORM_GRAPH, vocabularies)
+            if found is None and tokens is None:
+                continue
+            kinds = [f"{kind} ({count})" for kind, count in (found or {}).items()]
+            count = None if found is None else sum(found.values())
+            rows.append([one.store, name, count, ", ".join(kinds) or None, tokens])
+    return made(
+        "preprocessing",
+        "Preprocessing",
+        "A row is a pipeline, by the Transform of its last graphlet where its files are still "
+        f"there; of each store the {MOST_STATISTICS} pipelines with most graphlets.",
+        [
+            STORE,
+            PIPELINE,
+            Column(
+                "analyzers",
+                "Analyzers",
+                "count",
+                "What is worked out over all of the data, as far as Transform's analyzer cache "
+                "names it; not known where there is no cache.",
+            ),
+            Column(
+                "kinds",
+                "Kinds",
+                "name",
+                "Of the analyzers, by tensorflow_transform's names, with how many there are.",
+            ),
+            Column(
+                "vocabularies",
+                "Vocabularies",
+                "count",
+                "Files of values (assets) that the transform graph holds.",
+            ),
+        ],
+        rows,
+    )
 
 
 def models(sources: Sequence[Described]) -> Table:

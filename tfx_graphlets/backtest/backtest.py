@@ -27,12 +27,13 @@ from tfx_graphlets.backtest.figures import (
     cost_sensitivity,
     figures_of,
 )
+from tfx_graphlets.backtest.gates import behind_one_gate
 from tfx_graphlets.backtest.online import ModelScores
 from tfx_graphlets.backtest.replay import FixedScores, replay
 from tfx_graphlets.backtest.result import BacktestResult, NodeFigures, ReplayedDecision
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.policy.decide import GatePolicy
-from tfx_graphlets.trace.trace import BoolArray, FloatArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import Outcome
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import DEFAULT_SETTINGS, LearnerSettings
@@ -58,8 +59,9 @@ _UNLABELLED = (
 )
 
 _NODES = (
-    "Some pipelines have several Trainer nodes: each is replayed with a gate of its own. One gate "
-    "over several of them skips only where each would be skipped."
+    "Some pipelines have several Trainer nodes: each has its own history, threshold and account. "
+    "Those that one gate would stop (a base model and its fine-tuning, two before one Pusher) run "
+    "where either would."
 )
 
 
@@ -117,6 +119,7 @@ def backtest(
     # however often its training was attempted.
     dataset = dataset.in_time_order()
     dataset = dataset.take(np.flatnonzero(dataset.outcome != Outcome.RETRIED).astype(np.int64))
+    dataset, gates = behind_one_gate(dataset)
     if history is not None:
         history = history.in_time_order()
         _check_history(dataset, history)
@@ -129,13 +132,13 @@ def backtest(
         settings=settings,
     )
     world = World(dataset, censored=censored)
-    replayed = replay(dataset, policy, scorer, world, seed=seed, progress=progress)
+    replayed = replay(dataset, policy, scorer, world, gate=gates, seed=seed, progress=progress)
     skipped = np.zeros(len(dataset), bool)
     skipped[replayed.rows] = [not decision.proceed for decision in replayed.decisions]
     meter = WasteMeter(dataset.sources, dataset.stage)
     gate = figures_of("gate", "gate", dataset, skipped, meter, draws=draws, seed=seed)
     pipelines = _per_pipeline(dataset, skipped, meter, draws, seed)
-    others = _all_baselines(dataset, history, policy, meter, seed)
+    others = _all_baselines(dataset, gates, history, policy, meter, seed)
     pushes = int(dataset.pushed.sum())
     notes = [_MISSED_PUSHES, _CENSORED if censored else _UNCENSORED, _UNLABELLED]
     if not scorer.trainings:
@@ -215,11 +218,16 @@ def _check_history(dataset: Dataset, history: Dataset) -> None:
 
 
 def _all_baselines(
-    dataset: Dataset, history: Dataset | None, policy: GatePolicy, meter: WasteMeter, seed: int
+    dataset: Dataset,
+    gates: IntArray,
+    history: Dataset | None,
+    policy: GatePolicy,
+    meter: WasteMeter,
+    seed: int,
 ) -> list[tuple[Figures, BoolArray]]:
     result = []
     for baseline in baselines():
-        skipped = _baseline_skips(baseline, dataset, history, policy, seed)
+        skipped = _baseline_skips(baseline, dataset, gates, history, policy, seed)
         if skipped is not None:
             kind = "oracle" if baseline.name == "oracle" else "rule"
             kind = "scored" if baseline.scores is not None else kind
@@ -228,7 +236,12 @@ def _all_baselines(
 
 
 def _baseline_skips(
-    baseline: Baseline, dataset: Dataset, history: Dataset | None, policy: GatePolicy, seed: int
+    baseline: Baseline,
+    dataset: Dataset,
+    gates: IntArray,
+    history: Dataset | None,
+    policy: GatePolicy,
+    seed: int,
 ) -> BoolArray | None:
     if baseline.skips is not None:
         return baseline.skips(dataset, policy.freshness, seed)
@@ -247,7 +260,8 @@ def _baseline_skips(
     # A threshold of the policy's own belongs to the model's scores, not to these.
     scored_policy = dataclasses.replace(policy, threshold=None, exploration=0.0)
     scorer = FixedScores(scores, past, past_pushed.tolist())
-    replayed = replay(dataset, scored_policy, scorer, World(dataset, censored=False), seed=seed)
+    world = World(dataset, censored=False)
+    replayed = replay(dataset, scored_policy, scorer, world, gate=gates, seed=seed)
     skipped = np.zeros(len(dataset), bool)
     skipped[replayed.rows] = [not decision.proceed for decision in replayed.decisions]
     return skipped

@@ -16,6 +16,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.trace.trace import BoolArray, IntArray
+from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 
@@ -86,6 +87,9 @@ class World:
         spared = self._spared[store][number]
         # What another graphlet needed, or what had begun by then, ran.
         begun = graphlets.trace.executions.create_ms[spared] < dataset.decision_ms[row]
+        if dataset.stage is not Stage.INPUT:  # a gate over several Trainers waits for all of them
+            trainer = np.full(len(spared), graphlets.trainer[number])
+            begun &= ~graphlets.edges.shares_run(spared, trainer)
         describer.skip(number, spared[~begun & ~self._ran[store][spared]])
         self._changed[store] = True
         self._skipped[store].add(number)

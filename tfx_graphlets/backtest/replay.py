@@ -15,7 +15,7 @@ import numpy as np
 
 from tfx_graphlets.backtest.censoring import World
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.policy.account import NodeAccount, ThresholdSample, decide_by
+from tfx_graphlets.policy.account import NodeAccount, ThresholdSample, decide_by, together
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy, run_draw
 from tfx_graphlets.policy.freshness import ThresholdChoice
 from tfx_graphlets.trace.trace import FloatArray, IntArray
@@ -110,16 +110,16 @@ def replay(
     scorer: Scorer,
     world: World,
     *,
+    gate: IntArray | None = None,
     seed: int = 0,
     forced: Collection[int] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Replay:
     """Decides about every graphlet in the order of time.
 
-    Each Trainer node has a gate of its own here, with its own past and account
-    (docs/graphlets.md, The unit of a decision); that a model was pushed at all
-    counts for its pipeline. One gate over several nodes skips where each of
-    them is skipped here.
+    Each Trainer node has its own past, threshold and account (docs/graphlets.md,
+    The unit of a decision); that a model was pushed at all counts for its
+    pipeline. One gate over several nodes proceeds if it would for any of them.
 
     At each decision the scorer has been told the outcomes that were known by
     then, and the threshold is chosen from the scores that earlier graphlets
@@ -133,6 +133,8 @@ def replay(
       policy: the policy; its freshness is what the thresholds are chosen for.
       scorer: the scorer.
       world: what it may know; new.
+      gate: number of each row's decision, int64 [n], see ``gates.behind_one_gate``; None: each
+        row has a gate of its own.
       seed: of the exploration.
       forced: rows that an operator forced to run.
       progress: called after each decision with the number of decisions taken
@@ -156,8 +158,9 @@ def replay(
     seen: dict[int, tuple[FeatureTable, float, GateDecision, int]] = {}
     decisions: list[GateDecision] = []
     choice: ThresholdChoice | None = None
-    for row in order.tolist():
-        moment = int(dataset.decision_ms[row])
+    decided: list[int] = []
+    for rows in _by_gate(order, gate):
+        moment = int(dataset.decision_ms[rows[0]])
         for other in world.known_before(moment):
             features, score, decision, run = seen[other]
             needed, pushed = world.needed_before(other, moment), bool(dataset.pushed[other])
@@ -175,33 +178,49 @@ def replay(
             scorer.became_needed(other)
             accounts[int(lane[other])].needed(decision, censored=world.censored, run=run)
             samples[int(shared[other])].became_needed(other, decision)
-        account, sample = accounts[int(lane[row])], samples[int(shared[row])]
-        features = world.features(row)
-        score = scorer.score(row, features)
-        if policy.threshold is None:
-            choice = account.guard(sample.scores.choose(account.ledger.freshness, account.ledger))
-        names = dataset.pipeline[row], dataset.run[row], str(dataset.stage)
-        decision = decide_by(
-            dataclasses.replace(policy, force_run=True) if row in forced else policy,
-            choice,
-            score,
-            account.state(
-                moment,
-                draw=run_draw(seed, *names, moment_ms=moment),
-                pushes=pushes[int(group[row])],
-            ),
-            stage=str(dataset.stage),
-        )
-        sample.decided(score, decision)
-        run = account.decided(decision, shadow=policy.shadow)
-        if not account.counts_as_skipped(decision, shadow=policy.shadow):
-            account.trained(moment)
-        world.decided(row, decision.proceed)
-        seen[row] = features, score, decision, run
-        decisions.append(decision)
+        found: list[tuple[FeatureTable, float, GateDecision]] = []
+        for row in rows:
+            account, sample = accounts[int(lane[row])], samples[int(shared[row])]
+            features = world.features(row)
+            score = scorer.score(row, features)
+            if policy.threshold is None:
+                scores = sample.scores.choose(account.ledger.freshness, account.ledger)
+                choice = account.guard(scores)
+            names = dataset.pipeline[row], dataset.run[row], str(dataset.stage)
+            alone = decide_by(
+                dataclasses.replace(policy, force_run=True) if row in forced else policy,
+                choice,
+                score,
+                account.state(
+                    moment,
+                    draw=run_draw(seed, *names, moment_ms=moment),
+                    pushes=pushes[int(group[row])],
+                ),
+                stage=str(dataset.stage),
+            )
+            found.append((features, score, alone))
+        all_of_them = together([dataset.node[row] for row in rows], [one for *_, one in found])
+        for row, (features, score, _), decision in zip(rows, found, all_of_them):
+            account = accounts[int(lane[row])]
+            samples[int(shared[row])].decided(score, decision)
+            run = account.decided(decision, shadow=policy.shadow)
+            if not account.counts_as_skipped(decision, shadow=policy.shadow):
+                account.trained(moment)
+            world.decided(row, decision.proceed)
+            seen[row] = features, score, decision, run
+        decided += rows
+        decisions += all_of_them
         if progress is not None:
             progress(len(decisions), len(order))
-    return Replay(order, tuple(decisions), choice)
+    return Replay(np.array(decided, np.int64), tuple(decisions), choice)
+
+
+def _by_gate(order: IntArray, gate: IntArray | None) -> list[list[int]]:
+    """Rows that are decided about together, each where its first one comes."""
+    together_with: dict[int, list[int]] = {}
+    for row in order.tolist():
+        together_with.setdefault(row if gate is None else int(gate[row]), []).append(row)
+    return list(together_with.values())
 
 
 class _Sample:

@@ -56,7 +56,12 @@ GROUPS: tuple[FeatureGroup, ...] = (
     rehearsal.GROUP,
 )
 
-_OF_SEGMENTATION = (PropertyName.STATE, PropertyName.PUSHED)
+_OF_SEGMENTATION = (
+    PropertyName.STATE,
+    PropertyName.PUSHED,
+    PropertyName.PARENT_DAG_ID,
+    PropertyName.ITERATION_INDEX,
+)
 
 
 def all_features(stage: Stage, groups: Sequence[FeatureGroup] = GROUPS) -> tuple[Feature, ...]:

@@ -22,7 +22,7 @@ from tfx_graphlets.gate.record import (
 )
 from tfx_graphlets.gate.request import GateSettings
 from tfx_graphlets.graphlets.roles import Declared
-from tfx_graphlets.policy.account import NodeAccount, SeenScore, decide_by
+from tfx_graphlets.policy.account import NodeAccount, SeenScore, decide_by, settling, together
 from tfx_graphlets.policy.decide import GateDecision, GateState, run_draw
 from tfx_graphlets.policy.decision import Judgement, NodeDecision, PastDecision
 from tfx_graphlets.policy.freshness import Account, ThresholdChoice
@@ -297,9 +297,8 @@ def of_all(found: Sequence[tuple[PipelineHistory, GateDecision]], caching: bool)
       probability is highest. A node that another one lets run is at no risk.
     """
     names = [one.nodes[0] if one.nodes else "" for one, _ in found]
-    lets_run = [d.proceed and not d.explored for _, d in found]
-    order = sorted(range(len(found)), key=lambda at: (lets_run[at], _score(found[at][1])))
-    settles = found[order[-1]][1]
+    alone = [decision for _, decision in found]
+    shared = together(names, alone)
     nodes = tuple(
         NodeDecision(
             node=names[at],
@@ -307,7 +306,7 @@ def of_all(found: Sequence[tuple[PipelineHistory, GateDecision]], caching: bool)
             would_skip=one.would_skip,
             probability=one.probability,
             threshold=one.threshold,
-            risk=0.0 if any(lets_run[:at] + lets_run[at + 1 :]) else one.risk,
+            risk=shared[at].risk,
             freshness=one.freshness,
             explored=one.explored,
             cache_hit=caching and history.repeats[:1] == (True,),
@@ -315,35 +314,17 @@ def of_all(found: Sequence[tuple[PipelineHistory, GateDecision]], caching: bool)
         )
         for at, (history, one) in enumerate(found)
     )
-    proceed = any(one.proceed for one in nodes)
+    whole = shared[settling(alone)]
     return dataclasses.replace(
-        settles,
-        proceed=proceed,
-        would_skip=all(one.would_skip for one in nodes),
-        explored=proceed and not any(lets_run),
+        whole,
         risk=max(one.risk for one in nodes),
-        reason=_reason_of_all(settles, nodes),
+        reason=whole.reason + _of_the_cache(nodes),
         nodes=nodes,
     )
 
 
-def _score(decision: GateDecision) -> float:
-    return -1.0 if decision.probability is None else decision.probability
-
-
-def _reason_of_all(settles: GateDecision, nodes: Sequence[NodeDecision]) -> str:
+def _of_the_cache(nodes: Sequence[NodeDecision]) -> str:
     hits = [one.node or "the Trainer" for one in nodes if one.cache_hit]
-    cached = (
-        f" TFX's cache holds what {' and '.join(hits)} would train: a skip of it saves nothing."
-        if hits
-        else ""
-    )
-    if len(nodes) == 1:
-        return settles.reason + cached
-    running = [one.node for one in nodes if one.proceed]
-    skipped = [one.node for one in nodes if not one.proceed]
-    if running and skipped:
-        about = f"Because of {' and '.join(running)}, and not of {' and '.join(skipped)}. "
-    else:
-        about = f"For {' and '.join(running or skipped)} alike. "
-    return about + settles.reason + cached
+    if not hits:
+        return ""
+    return f" TFX's cache holds what {' and '.join(hits)} would train: a skip of it saves nothing."

@@ -19,7 +19,14 @@ from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets, Membership, Part
 from tfx_graphlets.graphlets.timeline import lane_of
 from tfx_graphlets.trace.adjacency import Adjacency, PairSet
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
-from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Outcome, Role, Stage
+from tfx_graphlets.vocabulary import (
+    ArtifactType,
+    ExecutionState,
+    Outcome,
+    PropertyName,
+    Role,
+    Stage,
+)
 
 _BEFORE_THE_INPUT_GATE = (Role.EXAMPLE_GEN, Role.IMPORTER, Role.RESOLVER)
 
@@ -95,7 +102,8 @@ def next_attempts(edges: Edges, trainer: IntArray) -> IntArray:
 
     A later attempt is a Trainer of the same node that shares a run context, has a higher id
     and took in exactly the same artifacts. Trainers without a node context are told apart by
-    their pipeline and type, as lanes are.
+    their pipeline and type, as lanes are. Iterations of a loop of Kubeflow Pipelines, which stand
+    in boxes of their own, are no attempts at one training.
 
     Args:
       edges: of the trace.
@@ -108,11 +116,21 @@ def next_attempts(edges: Edges, trainer: IntArray) -> IntArray:
     graphlet, key = graphlet[order], np.column_stack((run[order], lane[graphlet[order]]))
     again = (key[1:] == key[:-1]).all(axis=1)
     together = np.flatnonzero(np.append(again, False) | np.append(False, again))
-    latest: dict[tuple[int, int, bytes], int] = {}
+    iteration = np.column_stack(
+        [
+            edges.trace.executions.properties.numbers(name, len(edges.trace.executions))[trainer]
+            for name in (PropertyName.PARENT_DAG_ID, PropertyName.ITERATION_INDEX)
+        ]
+    )
+    latest: dict[tuple[int, int, bytes, bytes], int] = {}
     for at in together[::-1].tolist():
         number = int(graphlet[at])
         _, taken = edges.inputs.expand(trainer[number : number + 1])
-        attempt = (int(key[at, 0]), int(key[at, 1]), np.unique(taken).tobytes())
+        attempt = (
+            *(int(one) for one in key[at]),
+            np.unique(taken).tobytes(),
+            iteration[number].tobytes(),
+        )
         following = latest.get(attempt, -1)
         if following >= 0 and (result[number] < 0 or following < result[number]):
             result[number] = following

@@ -289,5 +289,63 @@ def decide_by(
     return dataclasses.replace(decision, freshness=choice.freshness if choice else None)
 
 
+def together(names: Sequence[str], found: Sequence[GateDecision]) -> tuple[GateDecision, ...]:
+    """What a gate decides from its findings about the Trainer nodes behind it.
+
+    It proceeds if it would for any of them (docs/graphlets.md, The unit of a decision), and says
+    which; a node that another one lets run is at no risk.
+
+    Args:
+      names: of the nodes.
+      found: what is decided about each alone, at least one.
+
+    Returns:
+      The decision with the figures of each node, in their order.
+    """
+    if len(found) == 1:
+        return tuple(found)
+    lets_run = [one.proceed and not one.explored for one in found]
+    proceed = any(one.proceed for one in found)
+    shared = {
+        "proceed": proceed,
+        "would_skip": all(one.would_skip for one in found),
+        "explored": proceed and not any(lets_run),
+        "reason": _reason_of_all(names, found),
+    }
+    return tuple(
+        dataclasses.replace(
+            one, **shared, risk=0.0 if any(lets_run[:at] + lets_run[at + 1 :]) else one.risk
+        )
+        for at, one in enumerate(found)
+    )
+
+
+def settling(found: Sequence[GateDecision]) -> int:
+    """Which of several decisions settles the run.
+
+    The first that lets the run go on, not only to explore; else the one whose probability is
+    highest.
+    """
+    order = sorted(
+        range(len(found)),
+        key=lambda at: (found[at].proceed and not found[at].explored, _score(found[at])),
+    )
+    return order[-1]
+
+
+def _score(decision: GateDecision) -> float:
+    return -1.0 if decision.probability is None else decision.probability
+
+
+def _reason_of_all(names: Sequence[str], found: Sequence[GateDecision]) -> str:
+    running = [name for name, one in zip(names, found) if one.proceed]
+    skipped = [name for name, one in zip(names, found) if not one.proceed]
+    if running and skipped:
+        about = f"Because of {' and '.join(running)}, and not of {' and '.join(skipped)}. "
+    else:
+        about = f"For {' and '.join(running or skipped)} alike. "
+    return about + found[settling(found)].reason
+
+
 def _hours(since_ms: int | None, moment_ms: int) -> float | None:
     return None if since_ms is None else (moment_ms - since_ms) / _MS_PER_HOUR

@@ -121,9 +121,7 @@ def _costs(account: Account, mine: IntArray) -> dict[str, Any]:
     }
 
 
-def _causes(
-    of_graphlets: SmallArray, account: Account, mine: IntArray
-) -> list[dict[str, Any]]:
+def _causes(of_graphlets: SmallArray, account: Account, mine: IntArray) -> list[dict[str, Any]]:
     """Why what was wasted of some executions was, the dearest first.
 
     Args:

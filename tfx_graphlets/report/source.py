@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 
-import numpy as np
-
 from tfx_graphlets.analysis.corpus import describe_trace
 from tfx_graphlets.analysis.described import Described
 from tfx_graphlets.features import describe, properties_read
@@ -25,8 +23,9 @@ from tfx_graphlets.stores.declared import declared_in
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import ArtifactType, Stage
 
+_URIS_READ = frozenset((*READ_TYPES, ArtifactType.TRANSFORM_CACHE, ArtifactType.TRANSFORM_GRAPH))
 MOST_WITH_PAYLOADS = 20_000  # graphlets; decoding their files takes 10 to 45 ms each
 
 
@@ -89,7 +88,7 @@ class ReportSource:
         trace = store.read_trace(
             properties=properties_read(Stage.VALIDATION) | DECISION_PROPERTIES,
             columns=dataclasses.replace(
-                Columns.FOR_FEATURES, uris=True, uri_types=frozenset(READ_TYPES), event_keys=None
+                Columns.FOR_FEATURES, uris=True, uri_types=_URIS_READ, event_keys=None
             ),
         )
         given = declared_in(trace, store, declared or Declared())

@@ -46,6 +46,8 @@ GLOSSARY: Final[Mapping[str, str]] = {
     "push rate": "Pushed among pushed and unpushed graphlets.",
     "cause": "Why a wasted graphlet was not pushed: the first that holds of a fixed list.",
     "overhead": "Cost of this project's own nodes (gates, rehearsals); in no other sum.",
+    "analyzer": "A step of preprocessing that works something out over all of the data: a "
+    "vocabulary, a mean, quantiles.",
     "gate": "A node that decides before the Trainer whether the run is worth its cost.",
     "freshness": "Share of pushes that a gate keeps.",
     "waste removed": "Cost of wasted executions that a gate saves, by all wasted cost; of a replay "

@@ -57,6 +57,8 @@ PROPERTIES_READ: Final = frozenset(
         PropertyName.DISPLAY_NAME,
         PropertyName.CACHED_EXECUTION_ID,
         PropertyName.INPUTS,
+        PropertyName.PARENT_DAG_ID,
+        PropertyName.ITERATION_INDEX,
         *_PLAIN_NAME,
     }
 )

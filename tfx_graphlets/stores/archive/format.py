@@ -70,6 +70,7 @@ KEPT_PAYLOADS: Final[Mapping[str, tuple[str, ...]]] = {
     ArtifactType.SCHEMA: ("schema.pbtxt",),
     ArtifactType.MODEL_EVALUATION: ("metrics*", "validations*", "eval_config.json"),
     ArtifactType.HYPER_PARAMETERS: ("*.txt", "*.json"),
+    ArtifactType.TRANSFORM_CACHE: ("MANIFEST",),
 }
 
 

@@ -226,6 +226,9 @@ class _Rows:
                 (PropertyName.DISPLAY_NAME, str(content.get("display_name") or "")),
             ):
                 properties.add(number, name, True, PropertyKind.STRING, value)
+            parent = self.task_ids.get(str(content.get("parent_task_id") or ""))
+            if parent is not None:
+                properties.add(number, PropertyName.PARENT_DAG_ID, True, PropertyKind.INT, parent)
             parameters = _parameters(content)
             if parameters:
                 text = json.dumps(parameters, sort_keys=True)
