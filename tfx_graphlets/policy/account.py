@@ -306,15 +306,15 @@ def together(names: Sequence[str], found: Sequence[GateDecision]) -> tuple[GateD
         return tuple(found)
     lets_run = [one.proceed and not one.explored for one in found]
     proceed = any(one.proceed for one in found)
-    shared = {
-        "proceed": proceed,
-        "would_skip": all(one.would_skip for one in found),
-        "explored": proceed and not any(lets_run),
-        "reason": _reason_of_all(names, found),
-    }
+    would_skip, reason = all(one.would_skip for one in found), _reason_of_all(names, found)
     return tuple(
         dataclasses.replace(
-            one, **shared, risk=0.0 if any(lets_run[:at] + lets_run[at + 1 :]) else one.risk
+            one,
+            proceed=proceed,
+            would_skip=would_skip,
+            explored=proceed and not any(lets_run),
+            reason=reason,
+            risk=0.0 if any(lets_run[:at] + lets_run[at + 1 :]) else one.risk,
         )
         for at, one in enumerate(found)
     )
