@@ -7,7 +7,7 @@ import math
 import pytest
 
 from tests.features.runs import FAILED, Runs, some
-from tfx_graphlets.features.model import num_steps
+from tfx_graphlets.features.groups.model import num_steps
 from tfx_graphlets.vocabulary import Stage
 
 

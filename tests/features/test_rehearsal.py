@@ -11,7 +11,7 @@ from tests.features.leaks import leaks
 from tests.features.memory_payloads import metrics
 from tests.features.runs import Runs
 from tfx_graphlets.features import FeatureTable, all_features, describe
-from tfx_graphlets.features.rehearsal import GROUP, Rehearsals
+from tfx_graphlets.features.groups.rehearsal import GROUP, Rehearsals
 from tfx_graphlets.gate.rehearsals import RehearsalPast, rehearsal_past, with_rehearsal
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.vocabulary import Stage

@@ -1,6 +1,6 @@
 """Features of graphlets, as they could be known at a given stage.
 
-One module per group; each declares its features with stage, unit, meaning of
+One module of ``groups`` per group; each declares its features with stage, unit, meaning of
 missing and source, and computes them as columns, for any number of graphlets at
 once. No feature of a stage changes when everything that is
 recorded after that stage's moment is removed from the trace. Labels have no
@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features import code, evaluation, history, input_data, model, rehearsal
 from tfx_graphlets.features.executions import Entries
+from tfx_graphlets.features.groups import GROUPS
 from tfx_graphlets.features.look_back import pieces
 from tfx_graphlets.features.table import (
     Column,
@@ -45,16 +45,6 @@ __all__ = [
     "describe",
     "properties_read",
 ]
-
-GROUPS: tuple[FeatureGroup, ...] = (
-    input_data.GROUP,
-    code.GROUP,
-    model.GROUP,
-    model.SHAPE,
-    history.GROUP,
-    evaluation.GROUP,
-    rehearsal.GROUP,
-)
 
 _OF_SEGMENTATION = (
     PropertyName.STATE,

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tfx_graphlets.features import rehearsal as group
 from tfx_graphlets.features.executions import Entries
+from tfx_graphlets.features.groups import rehearsal as group
 from tfx_graphlets.features.look_back import Rows
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets.graphlet import Graphlets

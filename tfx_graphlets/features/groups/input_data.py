@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
 import numpy as np
 
-from tfx_graphlets.features import datasets
-from tfx_graphlets.features.executions import Entries
-from tfx_graphlets.features.look_back import Rows, Window, ratio
-from tfx_graphlets.features.spans import UNSEEN, Spans
+from tfx_graphlets.features.groups import data_validation, datasets
+from tfx_graphlets.features.look_back import Rows, ratio
+from tfx_graphlets.features.spans import Spans
 from tfx_graphlets.features.table import FeatureGroup, numbers
-from tfx_graphlets.graphlets.graphlet import Part
-from tfx_graphlets.payloads.bounds import parsed_json
-from tfx_graphlets.trace.ragged import Ragged, medians, of_distinct, within
+from tfx_graphlets.trace.ragged import Ragged, medians, within
 from tfx_graphlets.trace.trace import FloatArray, IntArray
-from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role, Stage
+from tfx_graphlets.vocabulary import PropertyName, Stage
 
 _NO_PREVIOUS = "no such earlier graphlet, or no spans"
 _NO_SIZE = "no input_fingerprint, or no earlier graphlet"
 _SPANS = "Examples artifacts of ExampleGen; Xin et al. 2021"
 _SIZE = "MLMD Examples.input_fingerprint, total_bytes"
-_NO_SCHEMA = "a schema is gone, or no such earlier graphlet"
-_ANOMALIES = "SchemaDiff.pb of ExampleValidator"
-_SCHEMA = "schema.pbtxt"
 
 _INPUT_FEATURES = (
     *numbers(
@@ -102,40 +93,10 @@ _INPUT_FEATURES = (
     ),
 )
 
-_OF_ANOMALIES = (
-    *numbers(
-        "input_data",
-        Stage.PRE,
-        "anomalies are gone",
-        _ANOMALIES,
-        anomalies="count, latest check of each span",
-        newest_anomalies="count, newest span",
-    ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
-        "not recorded",
-        "MLMD ExampleAnomalies.blessed",
-        anomalous_splits="count, newest span",
-    ),
-)
-_OF_SCHEMAS = (
-    *numbers(
-        "input_data",
-        Stage.PRE,
-        _NO_SCHEMA,
-        _SCHEMA,
-        schema_changed_1="0 or 1",
-        schema_changed_pushed="0 or 1",
-        schema_features_added="count, against the previous graphlet",
-        schema_features_removed="count, against the previous graphlet",
-    ),
-)
 FEATURES = (
     *_INPUT_FEATURES,
     *datasets.COMPARED,
-    *_OF_ANOMALIES,
-    *_OF_SCHEMAS,
+    *data_validation.FEATURES,
     *datasets.USUAL,
 )
 
@@ -164,8 +125,7 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
     values["bytes"] = own.bytes
     values["bytes_ratio_mean"], values["newest_bytes_ratio"] = _sizes(rows)
     if rows.reaches(Stage.PRE):
-        values.update(_anomalies(rows))
-        values.update(_schemas(rows))
+        values.update(data_validation.columns(rows))
         values.update(datasets.columns(rows))
     return values
 
@@ -261,117 +221,6 @@ def _sizes(rows: Rows) -> tuple[FloatArray, FloatArray]:
         ratio(own.bytes, np.nan_to_num(mean)),
         ratio(own.newest_bytes, np.nan_to_num(median)),
     )
-
-
-def _anomalies(rows: Rows) -> dict[str, FloatArray]:
-    """Anomalies by the latest check of each span."""
-    entries, spans = rows.entries, rows.own.spans
-    checks, row = entries.checks(ArtifactType.EXAMPLE_ANOMALIES), spans.ragged.rows
-    newest = checks.latest(spans.newest, rows.moment_ms)
-    counts = _num_anomalies(entries, checks.latest(spans.ragged.value, rows.moment_ms[row]))
-    known = ~np.isnan(counts)
-    total = np.bincount(row[known], counts[known], len(rows))
-    some = np.bincount(row[known], minlength=len(rows)) > 0
-    return {
-        "anomalies": np.where(some, total, np.nan),
-        "newest_anomalies": _num_anomalies(entries, newest),
-        "anomalous_splits": _unblessed_splits(entries, newest),
-    }
-
-
-def _num_anomalies(entries: Entries, artifact: IntArray) -> FloatArray:
-    """Number of anomalies of each ExampleAnomalies artifact; NaN where it is gone."""
-    return of_distinct(
-        lambda one: entries.decoded.num_anomalies(entries.uri(one)),
-        entries.only_readable(artifact),
-    )
-
-
-def _unblessed_splits(entries: Entries, artifact: IntArray) -> FloatArray:
-    """By the property ``blessed``, JSON by split; NaN where it is not recorded so."""
-    properties = entries.trace.artifacts.properties
-    code = properties.text_codes(PropertyName.BLESSED, len(entries.trace.artifacts))
-    code = np.append(code, UNSEEN)[artifact]
-    distinct, place = np.unique(code, return_inverse=True)
-    counts = [
-        _count(properties.strings[one]) if one >= 0 else math.nan for one in distinct.tolist()
-    ]
-    return np.array(counts or [math.nan])[place.reshape(-1)]
-
-
-def _count(blessed: str) -> float:
-    splits = parsed_json(blessed)
-    if not isinstance(splits, dict):
-        return math.nan
-    return float(sum(1 for value in splits.values() if value == 0))
-
-
-def _schemas(rows: Rows) -> dict[str, FloatArray]:
-    entries, window = rows.entries, rows.window
-    own = _schema(entries, rows.graphlet, rows.own_row, rows.own_entry)
-    previous, pushed = (_schema_at(window, place) for place in (window.nth(1), window.last_pushed))
-
-    def compared(function: Callable[[str, str], float], *pair: IntArray) -> FloatArray:
-        return of_distinct(lambda one, other: function(entries.uri(one), entries.uri(other)), *pair)
-
-    changed, added = entries.decoded.schema_changed, entries.decoded.features_added
-    return {
-        "schema_changed_1": compared(changed, own, previous),
-        "schema_changed_pushed": compared(changed, own, pushed),
-        "schema_features_added": compared(added, own, previous),
-        "schema_features_removed": compared(added, previous, own),
-    }
-
-
-def _schema_at(window: Window, places: IntArray) -> IntArray:
-    """Schema artifact of the graphlets at some places, int64 [q]; UNSEEN for none."""
-    entries, some = window.entries, np.flatnonzero(places >= 0)
-    graphlet, moment_ms = window.graphlet[places[some]], window.moment_ms[places[some]]
-    query, entry = within(entries.start, graphlet)
-    known = entries.known(entry, moment_ms[query])
-    result = np.full(len(places), UNSEEN, np.int64)
-    result[some] = _schema(entries, graphlet, query[known], entry[known])
-    return result
-
-
-def _schema(entries: Entries, graphlet: IntArray, query: IntArray, entry: IntArray) -> IntArray:
-    """The schema that Trainer or Transform took in, else the latest one put out.
-
-    Args:
-      graphlet: int64 [q].
-      query, entry: int64 [m], what is known of each.
-
-    Returns: int64 [q], the artifact if its file can be read, else UNSEEN.
-    """
-    taken, put = entries.once("schemas", lambda: _last_schemas(entries))
-    order = np.lexsort((entries.execution[entry], entries.timeline.known_ms[entry], query))
-    query, entry = query[order], entry[order]
-    execution, part = entries.execution[entry], entries.part[entry]
-    data = (part == Part.UPSTREAM) | (part == Part.ANALYSIS)
-    result = taken[entries.graphlets.trainer[graphlet]]
-    for chosen, schema in (
-        (entries.role[entry] == Role.TRANSFORM, taken[execution]),
-        (data, put[execution]),
-    ):
-        found = np.full(len(graphlet), UNSEEN, np.int64)
-        some = chosen & (schema != UNSEEN)
-        found[query[some]] = schema[some]  # of each query's the last stays
-        result = np.where(result == UNSEEN, found, result)
-    return entries.only_readable(result)
-
-
-def _last_schemas(entries: Entries) -> tuple[IntArray, IntArray]:
-    """The last Schema that each execution took in, and that it put out, int64 [E]."""
-    result = []
-    for adjacency in (
-        entries.inputs_of_type(ArtifactType.SCHEMA),
-        entries.outputs_of_type(ArtifactType.SCHEMA),
-    ):
-        last = np.full(len(entries.trace.executions), UNSEEN, np.int64)
-        execution, artifact = adjacency.expand(np.arange(len(last)))
-        np.maximum.at(last, execution, artifact)
-        result.append(last)
-    return result[0], result[1]
 
 
 GROUP = FeatureGroup(
