@@ -12,7 +12,7 @@ import json
 import numpy as np
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.features.groups.code import GraphletCodes
+from tfx_graphlets.features.user_code import GraphletCodes
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.timeline import Timeline, finished_ms, shares_run
 from tfx_graphlets.trace import assembly

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from tests.corpus import needs_corpus, public_stores
 from tests.features.memory_payloads import metrics, statistics
 from tests.features.runs import Runs
+from tests.import_graph import ROOT
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import (
     GROUPS,
@@ -22,6 +25,7 @@ from tfx_graphlets.features import (
 )
 from tfx_graphlets.features.look_back import Rows
 from tfx_graphlets.features.table import numbers
+from tfx_graphlets.features.wording import advice, phrase
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
@@ -88,6 +92,26 @@ def test_columns_must_be_the_declared_features(
     graphlets = segment(runs.build.trace())
     with pytest.raises(InvalidArgumentError, match=rf"group 'own'=\['{wrong}'\]"):
         describe(graphlets, stage, groups=[group_of(**values)])
+
+
+def test_the_example_of_the_documentation_is_a_feature_in_one_place() -> None:
+    """Declaration, words, advice and values of a new feature come from one module's text."""
+    text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    (code,) = re.findall(
+        r"```python\n(.*?)```", text.partition("## How to add a feature")[2], re.DOTALL
+    )
+    module: dict[str, Any] = {"__name__": "pace"}
+    exec(compile(code, "docs/development.md", "exec"), module)  # noqa: S102 - our own text
+    runs = Runs()
+    for _ in range(6):
+        runs.run()
+    (feature,) = module["FEATURES"]
+    table = describe(segment(runs.build.trace()), Stage.INPUT, groups=[module["GROUP"]])
+    values = table.numbers(feature.name).tolist()
+    assert values == sorted(values)
+    assert values[:2] == [0.0, 1.0]
+    assert phrase(feature, 1.0) == "1 training in the last 5 days"
+    assert advice([feature], {feature.name: 5.0}).startswith("Train less often")
 
 
 @pytest.mark.parametrize("stage", Stage)

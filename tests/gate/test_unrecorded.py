@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tests.gate.test_snapshot import FixedPayloads, FixedStore, Runs, Wired
 from tests.import_graph import ROOT
 from tfx_graphlets.features import describe
-from tfx_graphlets.features.groups.code import GraphletCodes
+from tfx_graphlets.features.user_code import GraphletCodes
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.snapshot import Request, collect
 from tfx_graphlets.gate.unrecorded import RUN, LivePayloads, raw_of, with_unrecorded_run

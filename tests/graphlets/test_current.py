@@ -12,7 +12,7 @@ from tests.cut import cut_trace
 from tests.features.runs import Runs
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.features import decision_moment, describe
-from tfx_graphlets.features.groups.code import GraphletCodes
+from tfx_graphlets.features.user_code import GraphletCodes
 from tfx_graphlets.graphlets.current import current_graphlet, inputs_from_run, with_pending_trainer
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.timeline import Timeline

@@ -17,6 +17,7 @@ TARGETS: Final = {
         "backtest/test_backtest.py",
         "golden/test_golden_decisions.py",
     ),
+    "features.groups.holds": ("features/test_holds.py", "features/test_history.py"),
     "features.groups.history": ("features/test_history.py", "features/test_look_back.py"),
     "graphlets.outcome": (
         "graphlets/test_outcome.py",

@@ -12,8 +12,6 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import all_features
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.policy.decision import Contribution
-from tfx_graphlets.reasons.advice import advice
-from tfx_graphlets.reasons.phrases import WORDINGS
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model import explanation
@@ -76,23 +74,6 @@ def test_a_contribution_brings_the_advice_of_its_topic() -> None:
     first, second = told()
     assert "new data" in first.advice
     assert "fix" in second.advice
-
-
-def test_new_code_on_the_same_data_is_not_advised_to_change_the_code() -> None:
-    """Advice does not ask for what was done."""
-    assert advice({SAME[0]: 1.0}) != {}
-    assert advice({SAME[0]: 1.0, "code.transform_same_1": 0.0}) == {}
-    assert advice({SAME[0]: None, "history.failed_1": float("nan")}) == {}
-
-
-def test_every_rule_of_advice_is_about_a_feature_that_has_a_wording() -> None:
-    """A rule whose feature nobody words would never be told."""
-    told_about: set[str] = set()
-    for value in (-1.0, 0.0, 1.0):
-        sentences = advice(dict.fromkeys(WORDINGS, value))
-        told_about |= set(sentences)
-        assert not any(sentence.endswith(".") for sentence in sentences.values())
-    assert len(told_about) > 10
 
 
 def test_all_variants_are_scored_in_one_call() -> None:

@@ -99,7 +99,7 @@ def weight(text: str) -> tuple[str | Role, float]:
 
 def code(text: str) -> tuple[str, str]:
     """``[ROLE=]PLACE`` as the name of the role, ANY_ROLE without one, and the hash of the code."""
-    from tfx_graphlets.features.groups.code import CODE_ROLES
+    from tfx_graphlets.features.user_code import CODE_ROLES
     from tfx_graphlets.gate.code import ANY_ROLE, hash_of_place
 
     name, equals, place = text.rpartition("=")

@@ -27,7 +27,7 @@ from tfx.types.channel import BaseChannel
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.components.artifacts import GateDecision
-from tfx_graphlets.features.groups.code import CODE_ROLES, joined_hash
+from tfx_graphlets.features.user_code import CODE_ROLES, joined_hash
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.code import hash_of_properties
 from tfx_graphlets.graphlets.roles import role_of_custom_class

@@ -1,7 +1,7 @@
 """FeatureTable: one row per graphlet, one column per feature, no labels.
 
-A feature is declared once, with the stage from which on it may be known, its
-unit, what missing means and where it comes from; its values are a column.
+A feature is declared once, with the stage from which on it may be known, its unit, what
+missing means, where it comes from and how it is told; its values are a column.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
+from tfx_graphlets.features.wording import Wording
 from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 
@@ -45,6 +46,8 @@ class Feature:
       unit: unit or range of the value, e.g. ``ms``, ``count``, ``share 0..1``.
       missing: what a missing value means.
       source: the paper's section or the MLMD field that it is read from.
+      wording: how it is told; without one by its name and unit. Two declarations
+        that differ in this alone are equal.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Feature:
     unit: str
     missing: str
     source: str
+    wording: Wording | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def group(self) -> str:
@@ -61,7 +65,7 @@ class Feature:
 
 
 def numbers(
-    group: str, stage: Stage, missing: str, source: str, **unit_of_name: str
+    group: str, stage: Stage, missing: str, source: str, **declared: str | tuple[str, Wording]
 ) -> tuple[Feature, ...]:
     """Declares numbers that share stage, meaning of missing and source.
 
@@ -70,17 +74,13 @@ def numbers(
       stage: earliest stage at which they are known.
       missing: what a missing value means.
       source: where they come from.
-      unit_of_name: unit by the second part of each name.
+      declared: unit, or unit and wording, by the second part of each name.
     """
     return tuple(
-        Feature(f"{group}.{name}", stage, FeatureKind.NUMBER, unit, missing, source)
-        for name, unit in unit_of_name.items()
+        Feature(f"{group}.{name}", stage, FeatureKind.NUMBER, unit, missing, source, wording)
+        for name, one in declared.items()
+        for unit, wording in [(one, None) if isinstance(one, str) else one]
     )
-
-
-def category(name: str, stage: Stage, missing: str, source: str, unit: str) -> Feature:
-    """Declares a feature that is one of few names; see ``Feature``."""
-    return Feature(name, stage, FeatureKind.CATEGORY, unit, missing, source)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
-from tfx_graphlets.features.groups.code import code_hash, joined_hash
+from tfx_graphlets.features.user_code import code_hash, joined_hash
 from tfx_graphlets.vocabulary import PropertyName
 
 ANY_ROLE: Final = ""  # in place of a role: whatever code there is

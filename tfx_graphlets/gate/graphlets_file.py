@@ -255,8 +255,10 @@ def _table(dataset: Dataset | None) -> FeatureTable | None:
 
 
 def _feature_to_dict(feature: Feature) -> dict[str, str]:
-    return {name: str(value) for name, value in dataclasses.asdict(feature).items()} | {
-        "kind": feature.kind.value
+    texts = ("name", "unit", "missing", "source")
+    return {name: getattr(feature, name) for name in texts} | {
+        "stage": str(feature.stage),
+        "kind": feature.kind.value,
     }
 
 

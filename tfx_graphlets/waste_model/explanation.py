@@ -3,7 +3,7 @@
 Features say the same in many ways: that the data are those of the last run is
 seen by the overlap of spans, by the statistics, by the means. Changed one at a
 time none of them moves a forest much, since the others still tell it. So the
-features of one topic (``reasons.wording.topic``) are changed together.
+features of one topic (``features.wording.topic``) are changed together.
 
 What the effect is: by how much the model's answer changes if all that it knows
 of a topic is taken away. What it is not: a cause in the world, a share of the
@@ -22,9 +22,8 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.features.wording import advice, phrase, topic
 from tfx_graphlets.policy.decision import Contribution, SimilarGraphlet
-from tfx_graphlets.reasons.advice import advice
-from tfx_graphlets.reasons.wording import obscurity, phrase, topic
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
 
@@ -104,7 +103,6 @@ class Variants:
         """
         scores = dict(zip(self.changed, probability.tolist()))
         as_it_is = scores[frozenset()]
-        told = advice(self.values)
         found = []
         for members in self.topics.values():
             names = frozenset(member.name for member in members)
@@ -118,11 +116,8 @@ class Variants:
                 for member in members
             }
             least = _NEARLY_AS_STRONG * max(strength.values())
-            spokesman = min(
-                (member for member in members if strength[member] >= least),
-                key=lambda member: (obscurity(member), -strength[member]),
-            )
-            found.append((effect, names, spokesman))
+            strong = {member: one for member, one in strength.items() if one >= least}
+            found.append((effect, members, _plainest(strong)))
         # Words are found for those only that are told.
         found.sort(key=lambda one: -abs(one[0]))
         return tuple(
@@ -131,10 +126,20 @@ class Variants:
                 as_text(self.values[spokesman.name]),
                 effect,
                 phrase(spokesman, self.values[spokesman.name]),
-                next((told[name] for name in told if name in names), ""),
+                advice(members, self.values),
             )
-            for effect, names, spokesman in found[:top]
+            for effect, members, spokesman in found[:top]
         )
+
+
+def _plainest(strength: Mapping[Feature, float]) -> Feature:
+    """Which feature of a topic, in the order of declaration, says it best."""
+    groups = list(dict.fromkeys(member.group for member in strength))
+    best = min(
+        strength,
+        key=lambda one: (groups.index(one.group), one.wording.rank if one.wording else 0),
+    )
+    return best if best.wording else max(strength, key=strength.__getitem__)
 
 
 def usual_value(table: FeatureTable, feature: Feature) -> Value:

@@ -11,6 +11,17 @@ from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.features.look_back import Rows, Window
 from tfx_graphlets.features.spans import UNSEEN
 from tfx_graphlets.features.table import numbers
+from tfx_graphlets.features.wording import (
+    NEWEST,
+    PUSHED,
+    TRAINED,
+    Topic,
+    Wording,
+    above,
+    counted,
+    equal,
+    flag,
+)
 from tfx_graphlets.graphlets.graphlet import Part
 from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.trace.ragged import of_distinct, within
@@ -20,6 +31,21 @@ from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role, Stage
 _NO_SCHEMA = "a schema is gone, or no such earlier graphlet"
 _ANOMALIES = "SchemaDiff.pb of ExampleValidator"
 _SCHEMA = "schema.pbtxt"
+_ABOUT_SCHEMA = Topic("schema", "whether the schema changed")
+
+
+def _found(where: str) -> Wording:
+    return Wording(
+        NEWEST,
+        f"ExampleValidator found {{}} in {where}",
+        counted("anomaly", "anomalies"),
+        {0.0: f"ExampleValidator found no anomaly in {where}"},
+    )
+
+
+def _changed(run: str) -> Wording:
+    return flag(_ABOUT_SCHEMA, f"the schema changed since {run}", f"the schema is that of {run}")
+
 
 FEATURES = (
     *numbers(
@@ -27,25 +53,62 @@ FEATURES = (
         Stage.PRE,
         "anomalies are gone",
         _ANOMALIES,
-        anomalies="count, latest check of each span",
-        newest_anomalies="count, newest span",
+        anomalies=(
+            "count, latest check of each span",
+            _found("the data").advising(
+                above(0), "Look at the anomalies that ExampleValidator found", rank=1
+            ),
+        ),
+        newest_anomalies=(
+            "count, newest span",
+            _found("the newest span").advising(
+                above(0), "Look at the anomalies that ExampleValidator found in the newest span"
+            ),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         "not recorded",
         "MLMD ExampleAnomalies.blessed",
-        anomalous_splits="count, newest span",
+        anomalous_splits=(
+            "count, newest span",
+            Wording(
+                NEWEST,
+                "ExampleValidator found anomalies in {} of the newest span",
+                counted("split"),
+                {0.0: "ExampleValidator found no anomalous split in the newest span"},
+            ),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         _NO_SCHEMA,
         _SCHEMA,
-        schema_changed_1="0 or 1",
-        schema_changed_pushed="0 or 1",
-        schema_features_added="count, against the previous graphlet",
-        schema_features_removed="count, against the previous graphlet",
+        schema_changed_1=(
+            "0 or 1",
+            _changed(TRAINED).advising(equal(1), "Check the change of the schema"),
+        ),
+        schema_changed_pushed=("0 or 1", _changed(PUSHED)),
+        schema_features_added=(
+            "count, against the previous graphlet",
+            Wording(
+                _ABOUT_SCHEMA,
+                f"{{}} added to the schema since {TRAINED}",
+                counted("feature was", "features were"),
+                {0.0: f"the schema gained no feature since {TRAINED}"},
+            ),
+        ),
+        schema_features_removed=(
+            "count, against the previous graphlet",
+            Wording(
+                _ABOUT_SCHEMA,
+                f"{{}} removed from the schema since {TRAINED}",
+                counted("feature was", "features were"),
+                {0.0: f"the schema lost no feature since {TRAINED}"},
+            ),
+        ),
     ),
 )
 

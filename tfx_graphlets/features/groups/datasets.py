@@ -10,19 +10,32 @@ new one gains by this alone, and where the newest span is off the window, it los
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from tfx_graphlets.features.evaluators import evaluators_of
 from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.features.look_back import Rows, ratio
-from tfx_graphlets.features.spans import UNSEEN, Spans
+from tfx_graphlets.features.span_statistics import SpanStatistics
+from tfx_graphlets.features.spans import UNSEEN
 from tfx_graphlets.features.table import numbers
+from tfx_graphlets.features.wording import (
+    DATA,
+    NEWEST,
+    PUSHED,
+    TRAINED,
+    Topic,
+    Wording,
+    above,
+    counted,
+    percent,
+    times,
+)
 from tfx_graphlets.payloads.similarity import rate_divergence
-from tfx_graphlets.trace.ragged import medians, of_distinct
+from tfx_graphlets.trace.ragged import medians
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
-from tfx_graphlets.vocabulary import ArtifactType, Stage
+from tfx_graphlets.vocabulary import Stage
 
 _MOST_EARLIER = 64  # graphlets whose spans tell what is usual
 _LEAST_EARLIER = 4  # values for a standard deviation or a median
@@ -37,6 +50,29 @@ _NO_LABEL_BLESSED = _NO_LABEL + "; or none was blessed"
 _STATISTICS = "FeatureStats.pb of StatisticsGen"
 _SIMILARITY = "dataset similarity, Xin et al. 2021; " + _STATISTICS
 _LABEL = _STATISTICS + "; MLMD Evaluator.eval_config, label_key"
+AMOUNT = Topic("amount of data", "how much data there are")
+_OF_LABEL = Topic("label", "how the label of the data compares with that of earlier data")
+_MEAN = "the label's mean in the newest span"
+_RATE = "the label's new share alone"
+
+
+def _as_many(run: str) -> Wording:
+    special = {1.0: f"there are as many examples as in {run}"}
+    return Wording(DATA, f"there are {{}} as many examples as in {run}", times, special)
+
+
+def _alike(run: str) -> Wording:
+    special = {1.0: f"the statistics of the data are exactly those of {run}"}
+    return Wording(DATA, f"the data are like those of {run} to {{}}", percent, special)
+
+
+def _shifted(run: str) -> Wording:
+    return Wording(
+        DATA,
+        f"some feature's mean is {{}} standard deviations from that in {run}",
+        special={0.0: f"no feature's mean has moved since {run}"},
+    )
+
 
 COMPARED = (
     *numbers(
@@ -44,35 +80,69 @@ COMPARED = (
         Stage.PRE,
         _GONE,
         _STATISTICS,
-        examples="count, all splits",
+        examples=("count, all splits", Wording(AMOUNT, "the data are {}", counted("example"))),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         _NO_STATISTICS,
         _STATISTICS,
-        examples_ratio_1="ratio to the previous graphlet",
-        examples_ratio_pushed="ratio to the last pushed",
+        examples_ratio_1=("ratio to the previous graphlet", _as_many(TRAINED).ranked(1)),
+        examples_ratio_pushed=("ratio to the last pushed", _as_many(PUSHED).ranked(3)),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         _NO_STATISTICS,
         _SIMILARITY,
-        similarity_1="0..1, with the previous graphlet",
-        similarity_pushed="0..1, with the last pushed",
-        newest_similarity="0..1, newest span with the last pushed",
+        similarity_1=("0..1, with the previous graphlet", _alike(TRAINED).ranked(1)),
+        similarity_pushed=("0..1, with the last pushed", _alike(PUSHED).ranked(3)),
+        newest_similarity=(
+            "0..1, newest span with the last pushed",
+            Wording(DATA, f"the newest span is like the data of {PUSHED} to {{}}", percent, rank=4),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         _NO_STATISTICS,
         _STATISTICS,
-        missing_rise_1="largest rise of a missing share",
-        missing_rise_newest="largest rise of a missing share, newest span against the last pushed",
-        mean_shift_1="largest shift of a mean, standard deviations",
-        mean_shift_pushed="largest shift of a mean, standard deviations",
-        mean_shift_newest="largest shift of a mean, newest span against the last pushed",
+        missing_rise_1=(
+            "largest rise of a missing share",
+            Wording(
+                DATA,
+                f"some feature lacks {{}} more of its values than in {TRAINED}",
+                percent,
+                {0.0: f"no feature lacks more values than in {TRAINED}"},
+                rank=5,
+            ),
+        ),
+        missing_rise_newest=(
+            "largest rise of a missing share, newest span against the last pushed",
+            Wording(
+                NEWEST,
+                f"some feature lacks {{}} more of its values in the newest span than in {PUSHED}",
+                percent,
+                {0.0: f"the newest span lacks no more values than {PUSHED}"},
+            ).advising(
+                above(0.1), "Look at the newest span: it lacks values that earlier spans have", 2
+            ),
+        ),
+        mean_shift_1=("largest shift of a mean, standard deviations", _shifted(TRAINED).ranked(1)),
+        mean_shift_pushed=(
+            "largest shift of a mean, standard deviations",
+            _shifted(PUSHED).ranked(3),
+        ),
+        mean_shift_newest=(
+            "largest shift of a mean, newest span against the last pushed",
+            Wording(
+                DATA,
+                "some feature's mean in the newest span is {} standard deviations from "
+                f"that in {PUSHED}",
+                special={0.0: f"all means of the newest span are those of {PUSHED}"},
+                rank=4,
+            ),
+        ),
     ),
 )
 USUAL = (
@@ -81,123 +151,118 @@ USUAL = (
         Stage.PRE,
         _FEW,
         _STATISTICS,
-        newest_examples_z="standard deviations, newest span against earlier ones",
-        newest_shift_ratio="largest shift of a mean from the span before, by its usual size",
+        newest_examples_z=(
+            "standard deviations, newest span against earlier ones",
+            Wording(
+                NEWEST,
+                "the newest span's number of examples is {} standard deviations above the usual",
+                special={0.0: "the newest span's number of examples is the usual"},
+                negative="the newest span's number of examples is {} standard deviations "
+                "below the usual",
+            ),
+        ),
+        newest_shift_ratio=(
+            "largest shift of a mean from the span before, by its usual size",
+            Wording(
+                NEWEST,
+                "some feature's mean moved {} as far in the newest span as it usually does",
+                times,
+            ),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         _NO_BLESSED,
         _STATISTICS,
-        features_lost="count, missing in the newest span and not in the last blessed",
+        features_lost=(
+            "count, missing in the newest span and not in the last blessed",
+            Wording(
+                NEWEST,
+                "{} missing from the newest span",
+                counted("feature is", "features are"),
+                {0.0: "the newest span lacks no feature"},
+            ).advising(
+                above(0), "Look at the newest span: it lacks features that earlier spans have", 3
+            ),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         _NO_LABEL,
         _LABEL,
-        label_newest="mean of the label, newest span",
+        label_newest=("mean of the label, newest span", Wording(_OF_LABEL, f"{_MEAN} is {{}}")),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         _NO_LABEL + "; or fewer than four earlier spans",
         _LABEL,
-        label_newest_z="standard deviations, against earlier spans",
+        label_newest_z=(
+            "standard deviations, against earlier spans",
+            Wording(
+                _OF_LABEL,
+                f"{_MEAN} is {{}} standard deviations above that of earlier spans",
+                negative=f"{_MEAN} is {{}} standard deviations below that of earlier spans",
+            ),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         _NO_LABEL_BLESSED,
         _LABEL,
-        label_newest_shift_blessed="mean of the label, newest span less the last blessed",
+        label_newest_shift_blessed=(
+            "mean of the label, newest span less the last blessed",
+            Wording(
+                _OF_LABEL,
+                f"{_MEAN} is {{}} above that of the last blessed run",
+                special={0.0: f"{_MEAN} is that of the last blessed run"},
+                negative=f"{_MEAN} is {{}} below that of the last blessed run",
+            ),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.PRE,
         _NO_LABEL_BLESSED + "; or the label is not within 0..1",
         _LABEL + "; Kullback-Leibler divergence",
-        label_gain="nats, by which the label's rate alone helps on the newest span",
+        label_gain=(
+            "nats, by which the label's rate alone helps on the newest span",
+            Wording(
+                _OF_LABEL,
+                f"{_RATE} makes a model {{}} nats better on the newest span",
+                special={0.0: "the label's share has nothing new to teach"},
+                negative=f"{_RATE} makes a model {{}} nats worse on the newest span",
+            ),
+        ),
     ),
 )
-
-
-class Windows:
-    """Statistics of the spans that graphlets are trained on.
-
-    A window is a number: of the ExampleStatistics of its spans, the oldest first.
-    """
-
-    def __init__(self, entries: Entries) -> None:
-        """Knows no window yet."""
-        self._entries = entries
-        self._uris: list[tuple[str, ...]] = []
-        self._number: dict[tuple[str, ...], int] = {}
-
-    def of_spans(self, spans: Spans, moment_ms: IntArray) -> IntArray:
-        """Windows of some spans as of moments, pairwise.
-
-        Returns: int64 [q], UNSEEN where there are no spans, or the statistics of
-          one cannot be read.
-        """
-        row, start = spans.ragged.rows, spans.ragged.start
-        identity = spans.contents.in_order(row, spans.ragged.value)
-        artifact = self._read(identity, moment_ms[row])
-        whole = np.bincount(row[artifact != UNSEEN], minlength=len(spans.counts)) == spans.counts
-        result = np.full(len(spans.counts), UNSEEN, np.int64)
-        for one in np.flatnonzero(whole & (spans.counts > 0)).tolist():
-            result[one] = self._of(artifact[start[one] : start[one + 1]].tolist())
-        return result
-
-    def alone(self, identity: IntArray, moment_ms: IntArray) -> IntArray:
-        """Windows of one span each as of moments, pairwise; UNSEEN as in ``of_spans``."""
-        artifact = self._read(identity, moment_ms)
-        distinct, at = np.unique(artifact, return_inverse=True)
-        windows = [UNSEEN if one == UNSEEN else self._of([one]) for one in distinct.tolist()]
-        return np.array(windows, np.int64)[at.reshape(-1)]
-
-    def values(self, function: Callable[..., float], *windows: IntArray) -> FloatArray:
-        """Values of a function of the URIs of ExampleStatistics, as ``of_distinct``."""
-        return of_distinct(lambda *key: function(*(self._uris[one] for one in key)), *windows)
-
-    def _read(self, identity: IntArray, moment_ms: IntArray) -> IntArray:
-        """The latest ExampleStatistics of spans, UNSEEN where none can be read."""
-        entries = self._entries
-        checks = entries.checks(ArtifactType.EXAMPLE_STATISTICS)
-        artifact = entries.only_readable(checks.latest(identity, moment_ms))
-        has = of_distinct(lambda one: entries.decoded.has_statistics(entries.uri(one)), artifact)
-        return np.where(has == 1.0, artifact, UNSEEN)
-
-    def _of(self, artifacts: Sequence[int]) -> int:
-        uris = tuple(map(self._entries.uri, artifacts))
-        if uris not in self._number:
-            self._number[uris] = len(self._uris)
-            self._uris.append(uris)
-        return self._number[uris]
 
 
 def columns(rows: Rows) -> dict[str, FloatArray]:
     """Values by the second part of the feature's name, float64 [rows], NaN where missing."""
     entries, before = rows.entries, rows.window
-    windows = entries.once("windows", lambda: Windows(entries))
-    own = windows.of_spans(rows.own.spans, rows.moment_ms)
+    statistics = entries.once("span_statistics", lambda: SpanStatistics(entries))
+    own = statistics.of_spans(rows.own.spans, rows.moment_ms)
     known = own != UNSEEN
     if not known.any():
         return {
             one.name.partition(".")[2]: np.full(len(rows), np.nan) for one in (*COMPARED, *USUAL)
         }
     previous, pushed, blessed = (
-        windows.of_spans(before.spans(np.where(known, place, UNSEEN)), rows.moment_ms)
+        statistics.of_spans(before.spans(np.where(known, place, UNSEEN)), rows.moment_ms)
         for place in (before.nth(1), before.last_pushed, before.last_blessed)
     )
-    newest = windows.alone(np.where(known, rows.own.spans.newest, UNSEEN), rows.moment_ms)
-    decoded, value = entries.decoded, windows.values
-    earlier_row, earlier = _earlier(rows, windows, known)
+    newest = statistics.alone(np.where(known, rows.own.spans.newest, UNSEEN), rows.moment_ms)
+    decoded, value = entries.decoded, statistics.values
+    earlier_row, earlier = _earlier(rows, statistics, known)
     examples, earlier_examples = value(decoded.examples, own), value(decoded.examples, earlier)
     label = _label(rows)
     mean, label_newest, served, label_earlier = (
-        _label_means(entries, windows, window, of_label)
-        for window, of_label in (
+        _label_means(entries, statistics, spans, of_label)
+        for spans, of_label in (
             (own, label),
             (newest, label),
             (blessed, label),
@@ -235,17 +300,17 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
     }
 
 
-def _earlier(rows: Rows, windows: Windows, known: BoolArray) -> tuple[IntArray, IntArray]:
+def _earlier(rows: Rows, statistics: SpanStatistics, known: BoolArray) -> tuple[IntArray, IntArray]:
     """Spans before the newest of each row's own, the oldest first, that can be read.
 
     Those of the graphlet itself and of the latest preceding ones.
 
     Args:
       rows: the rows.
-      windows: of their spans.
+      statistics: of their spans.
       known: bool [rows], those that are wanted.
 
-    Returns: row, and window of the span alone, each int64 [k].
+    Returns: row, and number of the span alone, each int64 [k].
     """
     window, spans = rows.window, rows.own.spans
     places = np.flatnonzero(window.in_last(_MOST_EARLIER) & known[window.row])
@@ -260,7 +325,7 @@ def _earlier(rows: Rows, windows: Windows, known: BoolArray) -> tuple[IntArray, 
     end[row[is_newest]] = np.flatnonzero(is_newest)
     earlier = known[row] & (np.arange(len(row)) < end[row])
     row, identity = row[earlier], identity[earlier]
-    alone = windows.alone(identity, rows.moment_ms[row])
+    alone = statistics.alone(identity, rows.moment_ms[row])
     return row[alone != UNSEEN], alone[alone != UNSEEN]
 
 
@@ -311,14 +376,14 @@ def _label(rows: Rows) -> IntArray:
 
 
 def _label_means(
-    entries: Entries, windows: Windows, window: IntArray, label: IntArray
+    entries: Entries, statistics: SpanStatistics, spans: IntArray, label: IntArray
 ) -> FloatArray:
-    """Mean of the label over each window; NaN where it is not there or not numeric."""
-    result, names = np.full(len(window), np.nan), evaluators_of(entries).labels
+    """Mean of the label over some spans; NaN where it is not there or not numeric."""
+    result, names = np.full(len(spans), np.nan), evaluators_of(entries).labels
     for one in np.unique(label[label != UNSEEN]).tolist():
         mean = functools.partial(
             entries.decoded.feature_mean, names=(names[one], names[one].removesuffix(_TRANSFORMED))
         )
         chosen = label == one
-        result[chosen] = windows.values(mean, window[chosen])
+        result[chosen] = statistics.values(mean, spans[chosen])
     return result

@@ -15,6 +15,20 @@ from tfx_graphlets.features.evaluators import Evaluators, evaluators_of
 from tfx_graphlets.features.look_back import Rows, Window, at, ratio
 from tfx_graphlets.features.spans import UNSEEN
 from tfx_graphlets.features.table import FeatureGroup, numbers
+from tfx_graphlets.features.wording import (
+    OUTCOMES,
+    SINCE_PUSH,
+    TRAINED,
+    WITHHELD,
+    Topic,
+    Wording,
+    counted,
+    equal,
+    flag,
+    margin,
+    percent,
+    share,
+)
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Outcome, PropertyName, Stage
 
@@ -24,6 +38,18 @@ _METRICS = "metrics of ModelEvaluation, MLMD Evaluator.eval_config"
 _THRESHOLDS = "MLMD Evaluator.eval_config, change_threshold"
 _BLESSING = "MLMD ModelBlessing.blessed"
 _OWN = "not evaluated, or the metrics are gone"
+_MARGINS = Topic("earlier evaluations", "how the last models did in their evaluations")
+_BAR = "Review the thresholds: they would keep out even a model as good as the serving one"
+_CLONE = Topic("bar", "whether a model like the serving one would be blessed")
+_EVALUATION = Topic("evaluation", "how this model did in its evaluation")
+
+
+def _blessed(which: str) -> Wording:
+    run = f"the {which} trained run"
+    return flag(
+        OUTCOMES, f"the model of {run} was blessed", f"the model of {run} was not blessed"
+    ).ranked(1)
+
 
 FEATURES = (
     *numbers(
@@ -31,99 +57,210 @@ FEATURES = (
         Stage.INPUT,
         _NO_BLESSING,
         _BLESSING,
-        blessed_1="0 or 1",
-        blessed_2="0 or 1",
-        blessed_3="0 or 1",
-        blessed_rate_5="share 0..1 of the last 5 verdicts",
+        blessed_1=("0 or 1", _blessed("last")),
+        blessed_2=("0 or 1", _blessed("second last")),
+        blessed_3=("0 or 1", _blessed("third last")),
+        blessed_rate_5=(
+            "share 0..1 of the last 5 verdicts",
+            share(OUTCOMES, "last 5 evaluated models", "blessed"),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.INPUT,
         "none was blessed",
         _BLESSING,
-        runs_since_blessed="graphlets, 0 if the last was blessed",
+        runs_since_blessed=(
+            "graphlets, 0 if the last was blessed",
+            Wording(
+                SINCE_PUSH,
+                "the last blessing was {} before",
+                counted("trained run"),
+                {0.0: f"{TRAINED} was blessed"},
+            ),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.INPUT,
         _NO_BLESSING,
         _BLESSING,
-        blessed_not_pushed_1="0 or 1, the last verdict's graphlet",
+        blessed_not_pushed_1=(
+            "0 or 1, the last verdict's graphlet",
+            flag(
+                WITHHELD,
+                "the last evaluated model was blessed and not pushed",
+                "the last evaluated model was not withheld after a blessing",
+            ).advising(equal(1), "See what keeps blessed models from being pushed"),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.INPUT,
         "none was blessed",
         _BLESSING,
-        blessed_not_pushed_5="share 0..1 of the last 5 blessed",
+        blessed_not_pushed_5=(
+            "share 0..1 of the last 5 blessed",
+            Wording(
+                WITHHELD,
+                "{} of the last 5 blessed models were not pushed",
+                percent,
+                {
+                    0.0: "the last blessed models were all pushed",
+                    1.0: "none of the last blessed models was pushed",
+                },
+            ),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.INPUT,
         _NO_METRICS,
         _METRICS,
-        metric_1="metric, latest candidate",
-        baseline_1="metric, baseline of the latest evaluation",
-        baseline_decay="metric, how much worse the blessed model is by now",
-        value_margin_1="metric, smallest margin",
-        value_failures_5="share 0..1 of the last 5",
-        change_margin_1="metric, latest",
-        change_margin_2="metric, second latest",
-        change_margin_3="metric, third latest",
-        change_margin_mean="metric, mean of the last 5",
+        metric_1=(
+            "metric, latest candidate",
+            Wording(_MARGINS, "the metric of the last evaluated model was {}"),
+        ),
+        baseline_1=(
+            "metric, baseline of the latest evaluation",
+            Wording(_MARGINS, "the serving model's metric was {} in the last evaluation"),
+        ),
+        baseline_decay=(
+            "metric, how much worse the blessed model is by now",
+            Wording(
+                _MARGINS,
+                "the serving model's metric has become worse by {} since it was blessed",
+                special={0.0: "the serving model is as good as when it was blessed"},
+                negative="the serving model's metric has become better by {} since it was blessed",
+            ),
+        ),
+        value_margin_1=(
+            "metric, smallest margin",
+            margin(_MARGINS, "the last evaluated model", "value"),
+        ),
+        value_failures_5=(
+            "share 0..1 of the last 5",
+            share(_MARGINS, "last 5 evaluated models", "below the value threshold"),
+        ),
+        change_margin_1=(
+            "metric, latest",
+            margin(_MARGINS, "the last evaluated model", "change").ranked(2),
+        ),
+        change_margin_2=(
+            "metric, second latest",
+            margin(_MARGINS, "the second last evaluated model", "change").ranked(2),
+        ),
+        change_margin_3=(
+            "metric, third latest",
+            margin(_MARGINS, "the third last evaluated model", "change").ranked(2),
+        ),
+        change_margin_mean=(
+            "metric, mean of the last 5",
+            margin(_MARGINS, "on average the last 5 evaluated models", "change").ranked(1),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.INPUT,
         "fewer than two",
         _METRICS,
-        change_margin_deviation="metric, standard deviation of the last 5",
-        change_margin_trend="metric per graphlet, over the last 3",
+        change_margin_deviation=(
+            "metric, standard deviation of the last 5",
+            Wording(_MARGINS, "the margins to the change threshold scatter by {}", rank=1),
+        ),
+        change_margin_trend=(
+            "metric per graphlet, over the last 3",
+            Wording(
+                _MARGINS,
+                "the margins to the change threshold rise by {} a run",
+                special={0.0: "the margins to the change threshold stay as they are"},
+                negative="the margins to the change threshold fall by {} a run",
+                rank=1,
+            ),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.INPUT,
         _NO_METRICS,
         _METRICS,
-        change_failures_5="share 0..1 of the last 5",
+        change_failures_5=(
+            "share 0..1 of the last 5",
+            share(_MARGINS, "last 5 evaluated models", "below the change threshold"),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.INPUT,
         "no change threshold, or no earlier evaluation of which it is known",
         _THRESHOLDS,
-        clone_margin="metric, smallest change margin of a model like the serving one",
+        clone_margin=(
+            "metric, smallest change margin of a model like the serving one",
+            Wording(
+                _CLONE,
+                "a model like the serving one would pass the change threshold by {}",
+                special={0.0: "a model like the serving one would just reach the change threshold"},
+                negative="a model like the serving one would miss the change threshold by {}",
+            ),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.INPUT,
         "no earlier evaluation whose thresholds are known",
         _THRESHOLDS,
-        clone_passes="0 or 1, a model like the serving one would be blessed",
+        clone_passes=(
+            "0 or 1, a model like the serving one would be blessed",
+            flag(
+                _CLONE,
+                "a model like the serving one would be blessed",
+                "a model like the serving one would not be blessed",
+            ).advising(equal(0), _BAR),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.VALIDATION,
         "no verdict",
         _BLESSING,
-        blessed="0 or 1",
+        blessed=(
+            "0 or 1",
+            flag(_EVALUATION, "this model was blessed", "this model was not blessed").advising(
+                equal(0), "Look at this model's evaluation: it was not blessed"
+            ),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.VALIDATION,
         "no verdict",
         "MLMD InfraBlessing.blessed",
-        infra_blessed="0 or 1",
+        infra_blessed=(
+            "0 or 1",
+            flag(
+                _EVALUATION,
+                "this model passed the InfraValidator",
+                "the InfraValidator refused this model",
+            ).advising(equal(0), "Look at the InfraValidator: it refused this model"),
+        ),
     ),
     *numbers(
         "evaluation",
         Stage.VALIDATION,
         _OWN,
         _METRICS,
-        metric="metric",
-        metric_gain="metric, better than the latest candidate by",
-        value_margin="metric, smallest margin",
-        change_margin="metric, smallest margin",
+        metric=("metric", Wording(_EVALUATION, "the metric of this model is {}")),
+        metric_gain=(
+            "metric, better than the latest candidate by",
+            Wording(
+                _EVALUATION,
+                "this model's metric is better than that of the last by {}",
+                special={0.0: "this model's metric is that of the last"},
+                negative="this model's metric is worse than that of the last by {}",
+            ),
+        ),
+        value_margin=("metric, smallest margin", margin(_EVALUATION, "this model", "value")),
+        change_margin=("metric, smallest margin", margin(_EVALUATION, "this model", "change")),
     ),
 )
 

@@ -5,37 +5,56 @@ The paper did not use it: it predicts each graphlet by itself.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 
 from tfx_graphlets.features.evaluators import rerun_expected
-from tfx_graphlets.features.executions import Entries
+from tfx_graphlets.features.groups import holds
 from tfx_graphlets.features.look_back import Rows, at, ratio
 from tfx_graphlets.features.table import FeatureGroup, numbers
-from tfx_graphlets.graphlets.timeline import NEVER
+from tfx_graphlets.features.wording import (
+    CALENDAR,
+    CODE,
+    DATA,
+    NOTHING_NEW,
+    OUTCOMES,
+    SINCE_PUSH,
+    TRAINED,
+    Topic,
+    Wording,
+    above,
+    clock,
+    counted,
+    duration,
+    equal,
+    flag,
+    hours,
+    share,
+    times,
+)
 from tfx_graphlets.trace.ragged import medians
-from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
+from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Outcome, PropertyName, Stage
 
 _HOUR_MS = 3_600_000
-_DAY_MS = 24 * _HOUR_MS
-LEAST_HELD = 2  # blessed models that were held back at such a moment: then the next will be
-_NEAR_HOURS = 1.0  # hours of the day that count as the same
-LEAST_DAYS = 3  # on which there were graphlets: then the hours of a pipeline are its schedule's
-_WEEK_MS = 7 * _DAY_MS
 # What is told of the hour of the day, and of the day of the week.
 _CLOCK = (("hour_of_day", "held_by_hour"), ("day_of_week", "held_by_weekday"))
 _NONE_YET = "no such earlier graphlet, or its outcome not known yet"
 _NO_PUSH = "no push among the preceding graphlets"
-_NO_SCHEDULE = (
-    f"earlier graphlets on fewer than {LEAST_DAYS} days, or, of a week day, none a week old"
-)
 _OUTCOMES = "outcomes of the preceding graphlets, as of the moment"
 _TIMES = "MLMD create time of the Trainers"
 _COST = "MLMD create and last update times"
 _SPANS = "spans and outcomes of the preceding graphlets"
+_RHYTHM = Topic("rhythm", "how long ago the last trained run was")
+_COST_TOPIC = Topic("cost", "what runs cost")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_RUNS = counted("trained run")
+
+
+def _pushed(run: str) -> Wording:
+    return flag(OUTCOMES, f"{run} was pushed", f"{run} was not pushed").ranked(1)
+
 
 FEATURES = (
     *numbers(
@@ -43,126 +62,214 @@ FEATURES = (
         Stage.INPUT,
         _NONE_YET,
         _OUTCOMES,
-        pushed_1="0 or 1",
-        pushed_2="0 or 1",
-        pushed_3="0 or 1",
-        failed_1="0 or 1, the Trainer failed",
+        pushed_1=("0 or 1", _pushed(TRAINED)),
+        pushed_2=("0 or 1", _pushed("the second last trained run")),
+        pushed_3=("0 or 1", _pushed("the third last")),
+        failed_1=(
+            "0 or 1, the Trainer failed",
+            flag(
+                OUTCOMES, f"the Trainer of {TRAINED} failed", f"the Trainer of {TRAINED} succeeded"
+            ).advising(equal(1), "Mend the Trainer: the last one failed"),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         "never",
         _OUTCOMES,
-        failures_5="failed Trainers among the last 5",
-        labelled="graphlets with a known outcome",
+        failures_5=(
+            "failed Trainers among the last 5",
+            Wording(
+                OUTCOMES,
+                "of the last 5 Trainers {} failed",
+                special={0.0: "no recent Trainer failed"},
+            ),
+        ),
+        labelled=(
+            "graphlets with a known outcome",
+            Wording(OUTCOMES, "the outcome of {} is known", _RUNS),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         _NONE_YET,
         _OUTCOMES,
-        push_rate="share 0..1",
-        push_rate_5="share 0..1 of the last 5 labelled",
-        push_rate_10="share 0..1 of the last 10 labelled",
-        push_rate_20="share 0..1 of the last 20 labelled",
+        push_rate=("share 0..1", share(OUTCOMES, "trained runs", "pushed")),
+        push_rate_5=(
+            "share 0..1 of the last 5 labelled",
+            share(OUTCOMES, "last 5 trained runs", "pushed").ranked(2),
+        ),
+        push_rate_10=(
+            "share 0..1 of the last 10 labelled",
+            share(OUTCOMES, "last 10 trained runs", "pushed").ranked(2),
+        ),
+        push_rate_20=(
+            "share 0..1 of the last 20 labelled",
+            share(OUTCOMES, "last 20 trained runs", "pushed").ranked(2),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         "never",
         _OUTCOMES,
-        pushes_3="pushes among the last 3",
-        unpushed_streak="consecutive unpushed, count",
+        pushes_3=(
+            "pushes among the last 3",
+            Wording(
+                OUTCOMES,
+                "of the last 3 trained runs {} were pushed",
+                special={
+                    0.0: "none of the last 3 trained runs was pushed",
+                    1.0: "one of the last 3 trained runs was pushed",
+                    3.0: "all of the last 3 trained runs were pushed",
+                },
+            ),
+        ),
+        unpushed_streak=(
+            "consecutive unpushed, count",
+            Wording(
+                OUTCOMES,
+                "the last {} not pushed",
+                counted("trained run was", "trained runs were"),
+                {0.0: f"{TRAINED} was pushed", 1.0: f"{TRAINED} was not pushed"},
+            ),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         _NO_PUSH,
         _OUTCOMES,
-        runs_since_push="graphlets, 0 if the last was pushed",
+        runs_since_push=(
+            "graphlets, 0 if the last was pushed",
+            Wording(
+                SINCE_PUSH, "the last push was {} before", _RUNS, {0.0: f"{TRAINED} was pushed"}
+            ),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         _NO_PUSH,
         "MLMD last update of the Pusher",
-        hours_since_push="hours from the end of the push",
+        hours_since_push=(
+            "hours from the end of the push",
+            Wording(SINCE_PUSH, "the last push was {} ago", hours),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         "fewer than two pushes",
         _OUTCOMES,
-        push_gap_ratio="graphlets since the push by the mean gap between pushes",
+        push_gap_ratio=(
+            "graphlets since the push by the mean gap between pushes",
+            Wording(
+                SINCE_PUSH,
+                "the wait since the last push is {} as long as usual between pushes",
+                times,
+            ),
+        ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
-        _NO_PUSH,
-        _OUTCOMES + "; MLMD ModelBlessing.blessed",
-        held_by_runs="0 or 1: 1 if blessed models were held back so few runs after a push, "
-        "skipped runs counted, and none was pushed",
-        held_by_hours="0 or 1: so few hours after a push",
-    ),
-    *numbers(
-        "history",
-        Stage.INPUT,
-        f"{_NO_PUSH}, or {_NO_SCHEDULE}",
-        _OUTCOMES + "; MLMD ModelBlessing.blessed",
-        held_by_weekday="0 or 1: on this day of the week, UTC",
-        held_by_hour="0 or 1: within an hour of this time of the day",
-    ),
+    *holds.FEATURES,
     *numbers(
         "history",
         Stage.INPUT,
         "no earlier graphlet, or its time is not recorded",
         _TIMES,
-        hours_since_previous="hours between Trainers",
+        hours_since_previous=(
+            "hours between Trainers",
+            Wording(_RHYTHM, f"{TRAINED} was {{}} ago", hours),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         "fewer than two earlier graphlets",
         _TIMES,
-        rhythm_ratio="that by the median gap of the last 10",
+        rhythm_ratio=(
+            "that by the median gap of the last 10",
+            Wording(_RHYTHM, f"the time since {TRAINED} is {{}} as long as usual", times),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
-        f"the moment is not recorded, or {_NO_SCHEDULE}",
+        f"the moment is not recorded, or {holds.NO_SCHEDULE}",
         "moment of the decision",
-        hour_of_day="hours 0..24, UTC",
-        day_of_week="0 Monday to 6 Sunday, UTC",
+        hour_of_day=("hours 0..24, UTC", Wording(CALENDAR, "it is {} UTC", clock)),
+        day_of_week=(
+            "0 Monday to 6 Sunday, UTC",
+            Wording(CALENDAR, special={float(n): f"it is a {day}" for n, day in enumerate(_DAYS)}),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         "no spans",
         _SPANS,
-        same_spans_runs="earlier graphlets on exactly these spans",
-        same_spans_unpushed="unpushed ones among them",
-        same_spans_pushed="pushed ones among them",
+        same_spans_runs=(
+            "earlier graphlets on exactly these spans",
+            Wording(
+                DATA,
+                "exactly these data have been trained on in {}",
+                _RUNS,
+                {0.0: "exactly these data have not been trained on before"},
+            ).advising(above(0), NOTHING_NEW, unless_new=CODE),
+        ),
+        same_spans_unpushed=(
+            "unpushed ones among them",
+            Wording(
+                DATA,
+                "on exactly these data {} not pushed before",
+                counted("trained run was", "trained runs were"),
+                {0.0: "no model of exactly these data was turned down before"},
+            ),
+        ),
+        same_spans_pushed=(
+            "pushed ones among them",
+            Wording(
+                DATA,
+                "of exactly these data {} pushed before",
+                counted("model was", "models were"),
+                {0.0: "no model of exactly these data was pushed before"},
+            ),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         "no such earlier graphlet with a known outcome; or it was pushed and no threshold is known",
         _SPANS + "; MLMD Evaluator.eval_config",
-        rerun_expected="0 or 1: 0 if the latest on these spans was not pushed, else clone_passes",
+        rerun_expected=(
+            "0 or 1: 0 if the latest on these spans was not pushed, else clone_passes",
+            flag(
+                DATA,
+                "a model like the last one on these data would be blessed",
+                "a model like the last one on these data would not be pushed",
+            ),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         "never",
         _COST,
-        cost_so_far_ms="ms, executions of this run",
+        cost_so_far_ms=(
+            "ms, executions of this run",
+            Wording(_COST_TOPIC, "this run has taken {} so far", duration),
+        ),
     ),
     *numbers(
         "history",
         Stage.INPUT,
         "no earlier graphlet",
         _COST,
-        previous_cost_ms="ms, mean of the last 5, executions of their runs",
+        previous_cost_ms=(
+            "ms, mean of the last 5, executions of their runs",
+            Wording(_COST_TOPIC, "the last trained runs took {} on average", duration),
+        ),
     ),
 )
 
@@ -186,10 +293,10 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
         values[f"push_rate_{n}"] = ratio(window.count(window.pushed & recent), window.count(recent))
     values["unpushed_streak"] = _streak(rows)
     values.update(_since_push(rows))
-    values.update(_holds(rows))
+    values.update(holds.columns(rows))
     values.update(_rhythm(rows))
     values.update(_same_spans(rows))
-    for at_time, scheduled in zip(_CLOCK, _by_schedule(rows)):
+    for at_time, scheduled in zip(_CLOCK, holds.by_schedule(rows)):
         values |= {name: np.where(scheduled, values[name], np.nan) for name in at_time}
     values["cost_so_far_ms"] = rows.own.cost_ms
     recent = window.in_last(5)
@@ -225,126 +332,6 @@ def _since_push(rows: Rows) -> Mapping[str, FloatArray]:
         "hours_since_push": hours,
         "push_gap_ratio": ratio(runs + 1, np.nan_to_num(gap)),
     }
-
-
-def _holds(rows: Rows) -> Mapping[str, FloatArray]:
-    """1 where blessed models are held back at such a moment, by what that depends on; else 0.
-
-    By the gap since a push: LEAST_HELD were held back at this gap or a longer one, which
-    was shorter than that of any push. By the clock: LEAST_HELD were at this time, and
-    none was pushed.
-    """
-    window, entries = rows.window, rows.entries
-    row, latest = window.row, window.last_pushed
-    held = (window.blessed == 1.0) & (window.outcome == Outcome.UNPUSHED)
-    # The push before each place of the same window.
-    before = np.maximum.accumulate(np.where(window.pushed, np.arange(len(row)), -1))
-    before = np.append(np.int64(-1), before)[:-1]
-    follows = before >= window.start[row]
-    pushes = follows & window.pushed
-    runs = entries.once("runs", lambda: _Runs.of(entries))
-    began, order = runs.began_ms, runs.order
-    # A run that has not begun by the row's moment begins then, for all that is known.
-    now = np.minimum(began[rows.graphlet], rows.moment_ms)
-    gaps = {
-        "runs": (runs.before(rows.graphlet, now), order, order[window.graphlet]),
-        "hours": (now, began, window.seen("pushed_ms")),
-    }
-    values: dict[str, BoolArray] = {}
-    for name, (present, start, end) in gaps.items():
-        gap = start[window.graphlet] - end[before]
-        own = present - at(end, latest)
-        shortest = np.full(len(rows), np.inf)
-        np.minimum.at(shortest, row[pushes], gap[pushes])
-        alike = follows & (gap >= own[row]) & (gap < shortest[row])
-        values[f"held_by_{name}"] = window.count(held & alike) >= LEAST_HELD
-    then = began[window.graphlet]
-    times = {
-        "weekday": _day_of_week(then) == _day_of_week(now[row]),
-        "hour": _hours_apart(then, now[row]) <= _NEAR_HOURS,
-    }
-    for name, alike in times.items():
-        values[f"held_by_{name}"] = (window.count(held & alike) >= LEAST_HELD) & (
-            window.count(window.pushed & alike) == 0
-        )
-    return {name: np.where(latest >= 0, holds, np.nan) for name, holds in values.items()}
-
-
-def _by_schedule(rows: Rows) -> tuple[BoolArray, BoolArray]:
-    """Whether the hour of the day means something for each row, and the day of the week.
-
-    Runs that were all made in one go (a backfill, a recording, a demonstration) have the
-    hours of whoever made them. So hours are those of a schedule once there were graphlets on
-    LEAST_DAYS days, and days of the week once, besides, the first of these lies a week back.
-    """
-    window = rows.window
-    create_ms = rows.entries.lanes.create_ms[window.graphlet]
-    day = create_ms // _DAY_MS
-    # The places of a row are in the order of time: a day is new where it is not the last one's.
-    new = np.ones(len(day), bool)
-    new[1:] = (day[1:] != day[:-1]) | (window.row[1:] != window.row[:-1])
-    hours = window.count(new & (create_ms > 0)) >= LEAST_DAYS
-    earliest = at(create_ms, window.first(create_ms > 0))
-    return hours, hours & (rows.moment_ms - earliest >= _WEEK_MS)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Runs:
-    """The runs of graphlets.
-
-    Attributes:
-      began_ms: int64 [n], when the run of each graphlet began, milliseconds; without a run,
-        when its Trainer did.
-      order: int64 [n], how many runs of its pipeline had begun before. Skipped runs count,
-        and those that failed early. Without a pipeline the graphlets of its lane count.
-    """
-
-    began_ms: IntArray
-    order: IntArray
-    _pipeline: IntArray  # int64 [n], -1 for none
-    _times: IntArray  # at which any run began, ascending
-    _begun: IntArray  # int64 [runs], pipeline and time of each as one number, ascending
-
-    @classmethod
-    def of(cls, entries: Entries) -> _Runs:
-        """The runs in the trace of some graphlets."""
-        trace, trainer = entries.trace, entries.graphlets.trainer
-        run, pipeline = trace.run_of_execution, trace.pipeline_of_execution
-        some = np.flatnonzero((run >= 0) & (pipeline >= 0))
-        began_of_run = np.full(len(trace.contexts) + 1, NEVER, np.int64)  # the last for no run
-        np.minimum.at(began_of_run, run[some], trace.executions.create_ms[some])
-        pipeline_of_run = np.full(len(began_of_run), -1, np.int64)
-        pipeline_of_run[run[some]] = pipeline[some]
-
-        began = began_of_run[run[trainer]]
-        began = np.where(began == NEVER, trace.executions.create_ms[trainer], began)
-        runs = np.flatnonzero(pipeline_of_run >= 0)
-        times = np.unique(began_of_run[runs])
-        place = np.searchsorted(times, began_of_run[runs])
-        begun = np.sort(pipeline_of_run[runs] * (len(times) + 1) + place)
-        order = np.empty(len(trainer), np.int64)
-        order[entries.lanes.order] = np.arange(len(trainer))
-        order -= entries.lanes.start[entries.lanes.lane]
-        made = cls(began, order, pipeline[trainer].astype(np.int64), times, begun)
-        return dataclasses.replace(made, order=made.before(np.arange(len(trainer)), began))
-
-    def before(self, graphlet: IntArray, moment_ms: IntArray) -> IntArray:
-        """How many runs of the pipelines of graphlets had begun before moments, int64 [k]."""
-        base = self._pipeline[graphlet] * (len(self._times) + 1)
-        place = np.searchsorted(self._times, moment_ms)
-        count = np.searchsorted(self._begun, base + place) - np.searchsorted(self._begun, base)
-        return np.where(base >= 0, count, self.order[graphlet])
-
-
-def _day_of_week(moment_ms: IntArray) -> IntArray:
-    """0 Monday to 6 Sunday, UTC."""
-    return (moment_ms // _DAY_MS + 3) % 7  # 1970-01-01 was a Thursday
-
-
-def _hours_apart(left_ms: IntArray, right_ms: IntArray) -> FloatArray:
-    """How far two times of the day are apart, 0..12 hours."""
-    apart: FloatArray = np.abs(left_ms - right_ms) / _HOUR_MS % 24
-    return np.minimum(apart, 24 - apart)
 
 
 def _rhythm(rows: Rows) -> Mapping[str, FloatArray]:

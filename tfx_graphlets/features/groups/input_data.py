@@ -8,6 +8,23 @@ from tfx_graphlets.features.groups import data_validation, datasets
 from tfx_graphlets.features.look_back import Rows, ratio
 from tfx_graphlets.features.spans import Spans
 from tfx_graphlets.features.table import FeatureGroup, numbers
+from tfx_graphlets.features.wording import (
+    CALENDAR,
+    CODE,
+    DATA,
+    NEWEST,
+    NOTHING_NEW,
+    PUSHED,
+    TRAINED,
+    Wording,
+    above,
+    below,
+    counted,
+    equal,
+    percent,
+    size,
+    times,
+)
 from tfx_graphlets.trace.ragged import Ragged, medians, within
 from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import PropertyName, Stage
@@ -16,6 +33,49 @@ _NO_PREVIOUS = "no such earlier graphlet, or no spans"
 _NO_SIZE = "no input_fingerprint, or no earlier graphlet"
 _SPANS = "Examples artifacts of ExampleGen; Xin et al. 2021"
 _SIZE = "MLMD Examples.input_fingerprint, total_bytes"
+_AMOUNT = datasets.AMOUNT
+_SMALL = "Look at the newest span: it is much smaller than others, some of it may be missing"
+
+
+def _span_step(run: str) -> Wording:
+    return Wording(
+        DATA,
+        f"the newest span is {{}} after that of {run}",
+        counted("span"),
+        {0.0: f"the newest span is that of {run}"},
+        f"the newest span is {{}} before that of {run}",
+    )
+
+
+def _new_spans(run: str) -> Wording:
+    return Wording(
+        DATA,
+        f"{{}} not in the data of {run}",
+        counted("span was", "spans were"),
+        {0.0: f"no span is new since {run}"},
+    )
+
+
+def _overlap(run: str) -> Wording:
+    return Wording(
+        DATA,
+        f"the data overlap to {{}} with those of {run}",
+        percent,
+        {
+            1.0: f"the data are exactly those of {run}",
+            0.0: f"the data have no span in common with those of {run}",
+        },
+    )
+
+
+def _as_large(run: str) -> Wording:
+    return Wording(
+        DATA,
+        f"the data are {{}} as large as those of {run}",
+        times,
+        {1.0: f"the data are as large as those of {run}"},
+    )
+
 
 _INPUT_FEATURES = (
     *numbers(
@@ -23,73 +83,118 @@ _INPUT_FEATURES = (
         Stage.INPUT,
         "never",
         _SPANS,
-        spans="count",
+        spans=("count", Wording(_AMOUNT, "the data are {}", counted("span"))),
     ),
     *numbers(
         "input_data",
         Stage.INPUT,
         _NO_PREVIOUS,
         "MLMD Examples.span",
-        span_step="spans",
-        span_step_since_push="spans",
+        span_step=("spans", _span_step(TRAINED).ranked(1)),
+        span_step_since_push=("spans", _span_step(PUSHED).ranked(3)),
     ),
     *numbers(
         "input_data",
         Stage.INPUT,
         "no span number",
         "MLMD Examples.span",
-        span_weekday="newest span modulo 7",
-        missing_spans="gaps within the window",
+        span_weekday=(
+            "newest span modulo 7",
+            Wording(CALENDAR, "the newest span's number is {} modulo 7"),
+        ),
+        missing_spans=(
+            "gaps within the window",
+            Wording(
+                _AMOUNT,
+                "{} missing between the oldest and the newest",
+                counted("span is", "spans are"),
+                {0.0: "no span is missing between the oldest and the newest"},
+            ).advising(above(0), "Deliver the spans that are missing"),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.INPUT,
         _NO_PREVIOUS,
         _SPANS,
-        new_spans="count, against the previous graphlet",
-        new_spans_since_push="count, against the last pushed",
+        new_spans=("count, against the previous graphlet", _new_spans(TRAINED).ranked(1)),
+        new_spans_since_push=("count, against the last pushed", _new_spans(PUSHED).ranked(3)),
     ),
     *numbers(
         "input_data",
         Stage.INPUT,
         "no earlier graphlet",
         _SPANS,
-        unseen_spans="count, against all earlier graphlets",
+        unseen_spans=(
+            "count, against all earlier graphlets",
+            Wording(
+                DATA,
+                "{} never trained on before",
+                counted("span was", "spans were"),
+                {0.0: "all spans have been trained on before"},
+                rank=4,
+            ),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.INPUT,
         _NO_PREVIOUS,
         _SPANS,
-        jaccard_1="share 0..1",
-        jaccard_2="share 0..1",
-        jaccard_3="share 0..1",
-        jaccard_pushed="share 0..1",
-        jaccard_blessed="share 0..1",
+        jaccard_1=(
+            "share 0..1",
+            _overlap(TRAINED).advising(equal(1), NOTHING_NEW, unless_new=CODE),
+        ),
+        jaccard_2=("share 0..1", _overlap("the second last trained run").ranked(7)),
+        jaccard_3=("share 0..1", _overlap("the third last trained run").ranked(7)),
+        jaccard_pushed=("share 0..1", _overlap(PUSHED).ranked(2)),
+        jaccard_blessed=("share 0..1", _overlap("the last blessed run").ranked(7)),
     ),
     *numbers(
         "input_data",
         Stage.INPUT,
         "no input_fingerprint",
         _SIZE,
-        bytes="bytes",
+        bytes=("bytes", Wording(_AMOUNT, "the data are {}", size)),
     ),
     *numbers(
         "input_data",
         Stage.INPUT,
         _NO_SIZE,
         _SIZE,
-        bytes_ratio_1="ratio to the previous graphlet",
-        bytes_ratio_pushed="ratio to the last pushed",
-        bytes_ratio_mean="ratio to the mean of the last 10",
-        newest_bytes_ratio="newest span, ratio to the median of earlier spans",
+        bytes_ratio_1=("ratio to the previous graphlet", _as_large(TRAINED).ranked(1)),
+        bytes_ratio_pushed=("ratio to the last pushed", _as_large(PUSHED).ranked(3)),
+        bytes_ratio_mean=(
+            "ratio to the mean of the last 10",
+            Wording(
+                _AMOUNT,
+                "the data are {} as large as on average in the last 10 trained runs",
+                times,
+                rank=1,
+            ),
+        ),
+        newest_bytes_ratio=(
+            "newest span, ratio to the median of earlier spans",
+            Wording(NEWEST, "the newest span is {} as large as spans usually are", times).advising(
+                below(0.5), _SMALL, rank=4
+            ),
+        ),
     ),
     *numbers(
         "input_data",
         Stage.INPUT,
         "none was blessed, or no input_fingerprint",
         _SIZE,
-        new_bytes_share_blessed="share 0..1 of the bytes, not in the last blessed",
+        new_bytes_share_blessed=(
+            "share 0..1 of the bytes, not in the last blessed",
+            Wording(
+                DATA,
+                "{} of the data are new since the last blessed run",
+                percent,
+                {0.0: "none of the data are new since the last blessed run"},
+                rank=6,
+            ),
+        ),
     ),
 )
 
@@ -112,7 +217,7 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
     values["jaccard_pushed"] = _jaccard(rows, window.last_pushed)
     values["jaccard_blessed"] = _jaccard(rows, window.last_blessed)
     values["new_bytes_share_blessed"] = _new_bytes_share(rows, window.last_blessed)
-    for places, step, new, size in (
+    for places, step, new, compared in (
         (window.nth(1), "span_step", "new_spans", "bytes_ratio_1"),
         (window.last_pushed, "span_step_since_push", "new_spans_since_push", "bytes_ratio_pushed"),
     ):
@@ -121,7 +226,7 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
         added = own.counts - _shared(own, other)
         values[step] = np.where(both, own.newest_number - other.newest_number, np.nan)
         values[new] = np.where(both, added, np.nan)
-        values[size] = np.where(both, ratio(own.bytes, np.nan_to_num(other.bytes)), np.nan)
+        values[compared] = np.where(both, ratio(own.bytes, np.nan_to_num(other.bytes)), np.nan)
     values["bytes"] = own.bytes
     values["bytes_ratio_mean"], values["newest_bytes_ratio"] = _sizes(rows)
     if rows.reaches(Stage.PRE):

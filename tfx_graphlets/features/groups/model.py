@@ -9,7 +9,17 @@ import numpy as np
 
 from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.features.look_back import Rows, at, ratio
-from tfx_graphlets.features.table import FeatureGroup, Values, category, numbers
+from tfx_graphlets.features.table import Feature, FeatureGroup, FeatureKind, Values, numbers
+from tfx_graphlets.features.wording import (
+    PUSHED,
+    TRAINED,
+    Topic,
+    Wording,
+    counted,
+    duration,
+    flag,
+    times,
+)
 from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import (
@@ -26,6 +36,16 @@ _NO_CONFIG = "no custom_config recorded, or no such earlier graphlet"
 _STEPS = "MLMD Trainer.train_args"
 _CONFIG = "MLMD Trainer.custom_config, SHA-256"
 _TIMES = "MLMD Trainer create and last update time"
+_TRAINING = Topic("training", "how this model was trained, compared with earlier ones")
+
+
+def _same_config(run: str) -> Wording:
+    return flag(
+        _TRAINING,
+        f"the Trainer's configuration is that of {run}",
+        f"the Trainer's configuration is not that of {run}",
+    ).ranked(1)
+
 
 FEATURES = (
     *numbers(
@@ -33,65 +53,93 @@ FEATURES = (
         Stage.PRE,
         "never",
         "HyperParameters artifact upstream; Xin et al. 2021",
-        hyperparameters="0 or 1, given by a Tuner or Importer",
+        hyperparameters=(
+            "0 or 1, given by a Tuner or Importer",
+            flag(
+                _TRAINING,
+                "the hyperparameters are given by a node",
+                "no node gives hyperparameters",
+            ),
+        ),
     ),
-    category(
+    Feature(
         "model.trainer_type",
         Stage.TRAINER,
+        FeatureKind.CATEGORY,
+        unit="last part of the execution type",
         missing="never",
         source="MLMD execution type; Xin et al. 2021",
-        unit="last part of the execution type",
+        wording=Wording(_TRAINING, "the Trainer is a {}"),
     ),
     *numbers(
         "model",
         Stage.TRAINER,
         _NO_STEPS,
         _STEPS,
-        train_steps="steps",
-        train_steps_ratio_1="ratio to the previous graphlet",
+        train_steps=("steps", Wording(_TRAINING, "it was trained for {}", counted("step"))),
+        train_steps_ratio_1=(
+            "ratio to the previous graphlet",
+            Wording(
+                _TRAINING,
+                f"it was trained for {{}} as many steps as {TRAINED}",
+                times,
+                {1.0: f"it was trained for as many steps as {TRAINED}"},
+            ),
+        ),
     ),
     *numbers(
         "model",
         Stage.TRAINER,
         _NO_CONFIG,
         _CONFIG,
-        config_same_1="0 or 1, as in the previous graphlet",
-        config_same_pushed="0 or 1, as in the last pushed",
+        config_same_1=("0 or 1, as in the previous graphlet", _same_config(TRAINED)),
+        config_same_pushed=("0 or 1, as in the last pushed", _same_config(PUSHED)),
     ),
     *numbers(
         "model",
         Stage.TRAINER,
         "never",
         "MLMD input event of a Model, key base_model",
-        warm_start="0 or 1, starts from an earlier Model",
+        warm_start=(
+            "0 or 1, starts from an earlier Model",
+            flag(
+                _TRAINING, "training started from an earlier model", "training started from nothing"
+            ),
+        ),
     ),
     *numbers(
         "model",
         Stage.TRAINER,
         "a time of the Trainer is not recorded",
         _TIMES,
-        duration_ms="ms",
+        duration_ms=("ms", Wording(_TRAINING, "training took {}", duration)),
     ),
     *numbers(
         "model",
         Stage.TRAINER,
         "no earlier graphlet",
         _TIMES,
-        duration_ratio="ratio to the mean of the last 5",
+        duration_ratio=(
+            "ratio to the mean of the last 5",
+            Wording(_TRAINING, "training took {} as long as on average", times),
+        ),
     ),
     *numbers(
         "model",
         Stage.TRAINER,
         "never",
         "MLMD Trainer state",
-        failed="0 or 1",
+        failed=("0 or 1", flag(_TRAINING, "the Trainer failed", "the Trainer succeeded")),
     ),
     *numbers(
         "model",
         Stage.TRAINER,
         "never",
         "MLMD output events of the Trainer",
-        models="Models put out, count",
+        models=(
+            "Models put out, count",
+            Wording(_TRAINING, "the Trainer put out {}", counted("model")),
+        ),
     ),
 )
 

@@ -24,6 +24,7 @@ from tfx_graphlets.features.executions import Entries, run_of_artifacts
 from tfx_graphlets.features.look_back import Rows
 from tfx_graphlets.features.spans import UNSEEN
 from tfx_graphlets.features.table import FeatureGroup, numbers
+from tfx_graphlets.features.wording import Topic, Wording, margin, percent
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.rehearsal import record
 from tfx_graphlets.rehearsal.record import CHANGE_MARGINS, MARGINS, VALUE_MARGINS
@@ -49,16 +50,56 @@ def chance_name(margin: str) -> str:
     return margin.replace("_margin", "_chance")
 
 
+_TOPIC = Topic("rehearsal", "what a rehearsal finds")
+_PAIR = "the small model of this run {} that of the last blessed one by {{}}"
+_AFTER = "after its rehearsal the model should {} the change threshold by {{}}"
+_WHO = {"scout": "a small model that was rehearsed", "probe": "the code, rehearsed with few steps,"}
+# Of what was found the first is told.
+_RANKED = (
+    "chance", "expected_change", "pair_change_margin", "serving_value_margin",
+    "scout_change_margin", "scout_value_margin", "probe_change_margin", "probe_value_margin",
+    "scout_change_chance", "probe_change_chance", "scout_value_chance", "probe_value_chance",
+    "pair_change_chance",
+)  # fmt: skip
+
+
+def _of_margin(name: str) -> Wording:
+    who, kind, _ = name.split("_")
+    if who == "pair":
+        told = Wording(_TOPIC, _PAIR.format("passes"), negative=_PAIR.format("misses"))
+    else:
+        told = margin(_TOPIC, _WHO.get(who, "the serving model, rehearsed,"), kind)
+    return told.ranked(_RANKED.index(name))
+
+
+def _of_chance(name: str) -> Wording:
+    who, kind, _ = name.split("_")
+    told = f"the rehearsal's {who} gives a chance of {{}} to meet the {kind} threshold"
+    return Wording(_TOPIC, told, percent, rank=_RANKED.index(name))
+
+
 FEATURES = (
-    *numbers("rehearsal", Stage.INPUT, _NOT_MEASURED, _SOURCE, **dict.fromkeys(MARGINS, _MARGIN)),
+    *numbers(
+        "rehearsal",
+        Stage.INPUT,
+        _NOT_MEASURED,
+        _SOURCE,
+        **{name: (_MARGIN, _of_margin(name)) for name in MARGINS},
+    ),
     *numbers(
         "rehearsal",
         Stage.INPUT,
         _NO_PAIRS,
         f"{_SOURCE}, metrics of earlier ModelEvaluations",
-        **{chance_name(name): _CHANCE for name in _CALIBRATED},
-        expected_change="margin, unit of the metric, scout against the serving model",
-        chance="probability 0..1 that every threshold is met, by the best of what was tried",
+        **{name: (_CHANCE, _of_chance(name)) for name in map(chance_name, _CALIBRATED)},
+        expected_change=(
+            "margin, unit of the metric, scout against the serving model",
+            Wording(_TOPIC, _AFTER.format("pass"), negative=_AFTER.format("miss"), rank=1),
+        ),
+        chance=(
+            "probability 0..1 that every threshold is met, by the best of what was tried",
+            Wording(_TOPIC, "the rehearsal gives this model a chance of {} to be blessed", percent),
+        ),
     ),
 )
 

@@ -10,6 +10,11 @@ import numpy as np
 
 from tfx_graphlets.features.look_back import Rows, ratio
 from tfx_graphlets.features.table import Feature, FeatureGroup, numbers
+from tfx_graphlets.features.wording import (
+    Topic,
+    Wording,
+    counted,
+)
 from tfx_graphlets.graphlets.graphlet import Part
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Role, Stage
@@ -26,6 +31,7 @@ _BEFORE = (
 _AFTER = (Role.MODEL_VALIDATOR, Role.INFRA_VALIDATOR, Role.BULK_INFERRER, Role.CUSTOM)
 _EVENTS = "MLMD executions and events; Xin et al. 2021"
 _NO_EXECUTION = "no such execution"
+_SHAPE = Topic("shape", "what nodes ran")
 
 
 def _name_of(role: Role, after: bool) -> str:
@@ -33,12 +39,29 @@ def _name_of(role: Role, after: bool) -> str:
 
 
 def _declared(role: Role, stage: Stage, after: bool = False) -> tuple[Feature, ...]:
-    name = _name_of(role, after)
-    mean = "mean artifacts per execution"
+    name, mean = _name_of(role, after), "mean artifacts per execution"
+    node, when = role.name.lower().replace("_", " "), " after the Trainer" if after else ""
+    nodes, artifacts = f"nodes of kind {node}{when}", counted("artifact")
+    words = {
+        "executions": Wording(
+            _SHAPE,
+            f"{{}} of kind {node}{when}",
+            counted("node ran", "nodes ran"),
+            {0.0: f"no node of kind {node} ran{when}"},
+        ),
+        "in": Wording(_SHAPE, f"{nodes} took in {{}} on average", artifacts),
+        "out": Wording(_SHAPE, f"{nodes} put out {{}} on average", artifacts),
+    }
+    told = {f"{name}_{what}": wording.ranked(1 + role) for what, wording in words.items()}
+    executions, taken, put = told
     return (
-        *numbers("shape", stage, "never", _EVENTS, **{f"{name}_executions": "count"}),
+        *numbers("shape", stage, "never", _EVENTS, **{executions: ("count", told[executions])}),
         *numbers(
-            "shape", stage, _NO_EXECUTION, _EVENTS, **{f"{name}_in": mean, f"{name}_out": mean}
+            "shape",
+            stage,
+            _NO_EXECUTION,
+            _EVENTS,
+            **{one: (mean, told[one]) for one in (taken, put)},
         ),
     )
 
@@ -47,7 +70,12 @@ FEATURES = (
     *(feature for role in _AT_INPUT for feature in _declared(role, Stage.INPUT)),
     *(feature for role in _BEFORE for feature in _declared(role, Stage.PRE)),
     *numbers(
-        "shape", Stage.TRAINER, "never", _EVENTS, trainer_in="artifacts", trainer_out="artifacts"
+        "shape",
+        Stage.TRAINER,
+        "never",
+        _EVENTS,
+        trainer_in=("artifacts", Wording(_SHAPE, "the Trainer took in {}", counted("artifact"))),
+        trainer_out=("artifacts", Wording(_SHAPE, "the Trainer put out {}", counted("artifact"))),
     ),
     *(feature for role in _AFTER for feature in _declared(role, Stage.VALIDATION, after=True)),
 )

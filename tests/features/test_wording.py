@@ -8,9 +8,9 @@ import pytest
 
 from tfx_graphlets.features import all_features
 from tfx_graphlets.features.table import Feature, FeatureKind
-from tfx_graphlets.reasons.phrases import WORDINGS
-from tfx_graphlets.reasons.wording import (
+from tfx_graphlets.features.wording import (
     TRAINED,
+    advice,
     duration,
     figure,
     hours,
@@ -53,15 +53,31 @@ def test_every_feature_has_a_phrase_without_long_figures() -> None:
 def test_a_rehearsal_is_one_topic() -> None:
     """Of all that it measured the reason tells one thing, and none by its declaration alone."""
     rehearsed = [feature for feature in FEATURES if feature.name.startswith("rehearsal.")]
-    assert {feature.name for feature in rehearsed} <= set(WORDINGS)
+    assert all(feature.wording for feature in rehearsed)
     assert len({topic(feature) for feature in rehearsed}) == 1
 
 
-def test_every_wording_can_be_told() -> None:
-    """A wording that no registered feature has yet still formats a number."""
-    for wording in WORDINGS.values():
-        assert wording.tell(0.25)
-        assert wording.tell(-0.25)
+def test_advice_is_about_the_value_and_is_no_whole_sentence() -> None:
+    """Each feature that advises does so for some values, and not where its value is missing."""
+    advising = [one for one in FEATURES if one.wording and one.wording.advice]
+    assert len(advising) > 10
+    for feature in advising:
+        given = {advice([feature], {feature.name: value}) for value in (-1.0, 0.0, 1.0)}
+        assert len(given) == 2, feature.name
+        assert not any(sentence.endswith(".") for sentence in given)
+        assert advice([feature], {feature.name: None}) == ""
+        assert advice([feature], {feature.name: float("nan")}) == ""
+
+
+def test_the_most_pressing_advice_is_given_and_none_for_what_was_done() -> None:
+    """Anomalies of the newest span come before its size; new code is not asked for again."""
+    newest = ("input_data.newest_bytes_ratio", "input_data.newest_anomalies")
+    members = [NAMED[name] for name in newest]
+    assert "anomalies" in advice(members, dict(zip(newest, (0.1, 3.0))))
+    assert "smaller" in advice(members, dict(zip(newest, (0.1, 0.0))))
+    same = [NAMED["input_data.jaccard_1"]]
+    assert advice(same, {"input_data.jaccard_1": 1.0}) != ""
+    assert advice(same, {"input_data.jaccard_1": 1.0, "code.transform_same_1": 0.0}) == ""
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,0 @@
-"""Reasons: what moved a probability, as sentences, and what a person can do about it."""
