@@ -28,7 +28,7 @@ from tfx_graphlets import Stage
 from tfx_graphlets.backtest.figures import Figures
 from tfx_graphlets.backtest.result import BacktestResult
 from tfx_graphlets.policy.freshness import HALVING_SKIPS
-from tfx_graphlets.rehearsal.worth import Mode, worth_of
+from tfx_graphlets.rehearsal import Mode, worth_of
 from tfx_graphlets.waste_model import Dataset
 from tfx_graphlets.waste_model.metrics import WasteMeter, promise_kept, wilson_interval
 

@@ -9,7 +9,7 @@ from tests.waste_model.synthetic import number
 from tfx_graphlets.features import all_features
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.vocabulary import Stage
-from tfx_graphlets.waste_model.calibration import EXPECTATIONS, HOLDS, ODDS, RATE, with_prior
+from tfx_graphlets.waste_model.prior import EXPECTATIONS, HOLDS, ODDS, RATE, with_prior
 
 NAN = float("nan")
 

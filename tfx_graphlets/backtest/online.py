@@ -8,9 +8,9 @@ import numpy as np
 
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.trace.trace import FloatArray
-from tfx_graphlets.waste_model.calibration import with_prior
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import Forest, LearnerSettings, train_forest
+from tfx_graphlets.waste_model.prior import with_prior
 from tfx_graphlets.waste_model.training import enough, transfer_scores
 
 

@@ -99,8 +99,8 @@ def weight(text: str) -> tuple[str | Role, float]:
 
 def code(text: str) -> tuple[str, str]:
     """``[ROLE=]PLACE`` as the name of the role, ANY_ROLE without one, and the hash of the code."""
-    from tfx_graphlets.features.user_code import CODE_ROLES
-    from tfx_graphlets.gate.code import ANY_ROLE, hash_of_place
+    from tfx_graphlets.features.user_code import ANY_ROLE, CODE_ROLES
+    from tfx_graphlets.gate.code import hash_of_place
 
     name, equals, place = text.rpartition("=")
     if equals and name not in CODE_ROLES:

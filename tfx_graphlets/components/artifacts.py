@@ -21,11 +21,9 @@ from absl import logging
 from tfx import v1 as tfx
 from tfx.v1.dsl.io import fileio
 
-from tfx_graphlets import notebook
 from tfx_graphlets.files import scratch_directory
 from tfx_graphlets.gate import keys
-from tfx_graphlets.stores.kubeflow.address import SCHEMES as KFP_SCHEMES
-from tfx_graphlets.stores.uris import SERVER_SCHEMES
+from tfx_graphlets.stores.uris import KFP_SCHEMES, SERVER_SCHEMES
 from tfx_graphlets.supervision.parent import Limits, in_thread
 
 
@@ -84,6 +82,8 @@ def html_of(artifact: tfx.dsl.Artifact) -> str:
     Everything that stands on it; of a decision what spoke for and against it, of graphlets the
     features of the current one. What cannot be read is left as it stands.
     """
+    from tfx_graphlets import notebook
+
     said = {
         name: getattr(value, str(value.WhichOneof("value")))
         for name, value in artifact.mlmd_artifact.custom_properties.items()
@@ -109,7 +109,7 @@ def html_of(artifact: tfx.dsl.Artifact) -> str:
 
 def _current(uri: str) -> str:
     """Features of the current graphlet of each Trainer node, as a table."""
-    from tfx_graphlets.components.artifacts import read_files
+    from tfx_graphlets import notebook
     from tfx_graphlets.gate.graphlets_file import FILES, GraphletsFormatError, from_files
 
     try:

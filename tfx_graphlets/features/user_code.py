@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from tfx_graphlets.vocabulary import PropertyName, Role
 
 # Roles whose code the user writes, by their names in PropertyName.CODE_KNOWN.
 CODE_ROLES = {"transform": Role.TRANSFORM, "tuner": Role.TUNER, "trainer": Role.TRAINER}
+ANY_ROLE: Final = ""  # in place of a role: whatever code there is
 
 # TFX packs a user's module into a wheel whose version holds a hash of its content.
 _CODE_HASH = re.compile(r"\+([0-9a-f]{32,64})\b")

@@ -22,7 +22,6 @@ from typing import Final
 from tfx_graphlets.features.user_code import code_hash, joined_hash
 from tfx_graphlets.vocabulary import PropertyName
 
-ANY_ROLE: Final = ""  # in place of a role: whatever code there is
 # Execution properties of Transform, Tuner and Trainer that hold the import path of a function.
 FUNCTIONS: Final = (
     PropertyName.RUN_FN,

@@ -16,7 +16,7 @@ from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.outcome import after_the_gate
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.rehearsal import Mode
+from tfx_graphlets.rehearsal.record import Mode
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Role, Stage
 

@@ -133,7 +133,7 @@ class TrainerWanted:
       type: full name of its execution type; "" where it is not known.
       code: place of its code, with a hash of it; likewise.
       code_known: hash of the code by role (``transform``, ``tuner``, ``trainer``;
-        ``code.ANY_ROLE`` for each that the pipeline has), as far as it is known.
+        ``user_code.ANY_ROLE`` for each that the pipeline has), as far as it is known.
       inputs: by the Trainer's key the key that is wired for it; empty for all
         that is wired.
     """

@@ -14,9 +14,8 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import Fault, GraphletsError, TraceNotFoundError, fault_of, in_one_line
 from tfx_graphlets.features import all_features, describe
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.features.user_code import CODE_ROLES
+from tfx_graphlets.features.user_code import ANY_ROLE, CODE_ROLES
 from tfx_graphlets.gate import keys
-from tfx_graphlets.gate.code import ANY_ROLE
 from tfx_graphlets.gate.graphlets_file import (
     FILES,
     GraphletsFormatError,

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from tfx_graphlets import notebook
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.roles import Declared
@@ -132,6 +131,8 @@ class Graphlets:
 
     def _repr_html_(self) -> str:
         """The latest graphlets as a table, for a notebook."""
+        from tfx_graphlets import notebook
+
         return notebook.latest(str(self), self, ("trainer", "pipeline", "run", "outcome"))
 
     def counted(self, numbers: IntArray) -> str:

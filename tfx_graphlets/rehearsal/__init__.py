@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from tfx_graphlets.rehearsal.demand import Demand, NotCoveredError, Task, demand_of
+    from tfx_graphlets.rehearsal.expected import Expected, expected_margin
+    from tfx_graphlets.rehearsal.record import Mode
     from tfx_graphlets.rehearsal.rehearsed import Rehearsed, Split, rehearse, without_label
     from tfx_graphlets.rehearsal.scouts import Scout, train_scout
-    from tfx_graphlets.rehearsal.worth import Expected, Mode, Worth, expected_margin, worth_of
+    from tfx_graphlets.rehearsal.worth import Worth, worth_of
 
 _HOME: Final = {
-    "Expected": "worth",
-    "expected_margin": "worth",
+    "Expected": "expected",
+    "expected_margin": "expected",
     "Demand": "demand",
     "NotCoveredError": "demand",
     "Task": "demand",
@@ -30,7 +32,7 @@ _HOME: Final = {
     "without_label": "rehearsed",
     "Scout": "scouts",
     "train_scout": "scouts",
-    "Mode": "worth",
+    "Mode": "record",
     "Worth": "worth",
     "worth_of": "worth",
 }

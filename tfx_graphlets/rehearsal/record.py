@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Final
 
 ARTIFACT_TYPE: Final = "Rehearsal"  # last dotted part of the artifact type's name
@@ -20,3 +21,16 @@ VALUE_MARGINS: Final = ("scout_value_margin", "probe_value_margin")
 CHANGE_MARGINS: Final = ("scout_change_margin", "pair_change_margin", "probe_change_margin")
 SERVING_MARGIN: Final = "serving_value_margin"
 MARGINS: Final = (SERVING_MARGIN, *VALUE_MARGINS, *CHANGE_MARGINS)
+
+
+class Mode(enum.Enum):
+    """What is tried.
+
+    OFF: nothing. SCOUT: the serving model by inference, and scouts. FULL: the
+    user's own code with a share of its steps besides. AUTO: of these what pays.
+    """
+
+    OFF = "off"
+    SCOUT = "scout"
+    FULL = "full"
+    AUTO = "auto"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 from tfx_graphlets.errors import InvalidArgumentError, NotAMetadataStoreError
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import uris as connection
-from tfx_graphlets.stores.kubeflow import address as kfp_address
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.trace.trace import Trace
 
@@ -160,7 +159,7 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
     if scheme in connection.SERVER_SCHEMES:
         plain = f"{scheme}://{rest}" if by_api else text
         return _open_server(connection.parse_server(plain, os.environ), by_api=by_api)
-    if scheme in kfp_address.SCHEMES:
+    if scheme in connection.KFP_SCHEMES:
         from tfx_graphlets.stores.kubeflow.store import KfpStore
 
         return KfpStore.open(text)

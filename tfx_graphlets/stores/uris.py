@@ -40,6 +40,7 @@ _BACKEND_OF_SCHEME: Final = {
 }
 _DEFAULT_PORT: Final = {"mysql": 3306, "postgresql": 5432, "grpc": 8080}
 SERVER_SCHEMES: Final = tuple(_BACKEND_OF_SCHEME)
+KFP_SCHEMES: Final = ("kfp+http", "kfp+https")  # of Kubeflow Pipelines' own API
 
 
 @dataclasses.dataclass(frozen=True)

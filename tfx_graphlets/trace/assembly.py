@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.trace.ordering import order_of, positions_of, sort_rows
+from tfx_graphlets.trace.properties import struct_message_to_json, struct_to_json
 from tfx_graphlets.trace.raw_tables import (
     Integers,
     PropertyColumns,
@@ -23,7 +24,6 @@ from tfx_graphlets.trace.raw_tables import (
     RawTables,
 )
 from tfx_graphlets.trace.strings import Coded, Texts
-from tfx_graphlets.trace.struct_text import struct_message_to_json, struct_to_json
 from tfx_graphlets.trace.trace import (
     Artifacts,
     CodeArray,

@@ -28,7 +28,7 @@ class RawProperties:
       is_custom: 1 for a custom property, else 0.
       kind: a PropertyKind.
       value: int for INT and BOOL, float for DOUBLE, str for STRING; for
-        STRUCT the JSON text (see ``struct_text.struct_to_json``).
+        STRUCT the JSON text (see ``properties.struct_to_json``).
     """
 
     owner: list[int] = dataclasses.field(default_factory=list)

@@ -30,11 +30,11 @@ from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import explanation
 from tfx_graphlets.waste_model import manifest as manifests
-from tfx_graphlets.waste_model.calibration import with_prior
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.explanation import compared, most_similar, told
 from tfx_graphlets.waste_model.learner import AnySettings, Forest
 from tfx_graphlets.waste_model.manifest import Manifest
+from tfx_graphlets.waste_model.prior import with_prior
 
 MANIFEST_FILE: Final = "manifest.json"
 FOREST_DIRECTORY: Final = "forest"

@@ -19,7 +19,6 @@ from tfx_graphlets.errors import InvalidArgumentError, NotEnoughHistoryError
 from tfx_graphlets.policy.freshness import check_freshness
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
-from tfx_graphlets.waste_model.calibration import with_prior
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.learner import (
     DEFAULT_SETTINGS,
@@ -29,6 +28,7 @@ from tfx_graphlets.waste_model.learner import (
 )
 from tfx_graphlets.waste_model.manifest import TrainingRecord, short_digests
 from tfx_graphlets.waste_model.model import WasteModel, new_model
+from tfx_graphlets.waste_model.prior import with_prior
 
 _logger = logging.getLogger(__name__)
 

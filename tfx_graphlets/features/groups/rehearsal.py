@@ -27,8 +27,8 @@ from tfx_graphlets.features.table import FeatureGroup, numbers
 from tfx_graphlets.features.wording import Topic, Wording, margin, percent
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.rehearsal import record
+from tfx_graphlets.rehearsal.expected import MOST_PAIRS, expected_margin
 from tfx_graphlets.rehearsal.record import CHANGE_MARGINS, MARGINS, VALUE_MARGINS
-from tfx_graphlets.rehearsal.worth import MOST_PAIRS, expected_margin
 from tfx_graphlets.trace.trace import FloatArray, Trace
 from tfx_graphlets.vocabulary import Stage
 

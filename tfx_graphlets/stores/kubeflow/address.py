@@ -16,7 +16,6 @@ TOKEN_VARIABLE: Final = "TFX_GRAPHLETS_KFP_TOKEN"  # noqa: S105 - where one may 
 TOKEN_FILE_VARIABLE: Final = "TFX_GRAPHLETS_KFP_TOKEN_FILE"  # noqa: S105
 # Kubeflow's own: where a pod finds the token that is renewed for it.
 POD_TOKEN_FILE_VARIABLE: Final = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105
-SCHEMES: Final = ("kfp+http", "kfp+https")
 
 _FORM: Final = "kfp+https://host:port/path?namespace=name"
 _QUERY_NAMES: Final = ("namespace", "experiment")

@@ -13,9 +13,9 @@ from tfx_graphlets.stores.sql.fetched import Fetched
 from tfx_graphlets.stores.sql.queries import ODD_KIND, Queries
 from tfx_graphlets.trace.odd_rows import ODD, OddRows
 from tfx_graphlets.trace.ordering import is_ascending, positions_of
+from tfx_graphlets.trace.properties import struct_to_json
 from tfx_graphlets.trace.raw_tables import PropertyColumns, RawColumns
 from tfx_graphlets.trace.strings import Coded, Texts
-from tfx_graphlets.trace.struct_text import struct_to_json
 from tfx_graphlets.trace.trace import PropertyKind
 
 _NONE = np.zeros(0, np.int64)
