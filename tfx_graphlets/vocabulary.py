@@ -194,10 +194,8 @@ class PropertyName:
     # by Trainer node, of a Graphlets artifact.
     CODE_KNOWN: Final = "code_known"
     TRAIN_ARGS: Final = "train_args"  # JSON TrainArgs, num_steps
-    EVAL_ARGS: Final = "eval_args"
     CUSTOM_CONFIG: Final = "custom_config"  # JSON
     EVAL_CONFIG: Final = "eval_config"  # JSON tfma.EvalConfig with thresholds
-    INPUT_CONFIG: Final = "input_config"
     TASK_NAME: Final = "task_name"  # Kubeflow Pipelines v2, as the five below
     DISPLAY_NAME: Final = "display_name"
     CACHED_EXECUTION_ID: Final = "cached_execution_id"  # str, MLMD execution id
@@ -207,7 +205,6 @@ class PropertyName:
     # Artifact.
     SPAN: Final = "span"
     VERSION: Final = "version"
-    SPLIT_NAMES: Final = "split_names"  # JSON list of str
     INPUT_FINGERPRINT: Final = "input_fingerprint"  # files, bytes, checksums
     BLESSED: Final = "blessed"  # 1 or 0; ExampleAnomalies: struct per split
     PUSHED: Final = "pushed"  # 1 or 0

@@ -124,8 +124,6 @@ def test_a_base_model_is_needed_from_the_push_on_that_it_led_to() -> None:
     graphlets, _ = both(build.raw())
     assert graphlets.needed.tolist() == [True, True, True, False]
     assert graphlets.needed_ms.tolist() == [301, 301, 301, NEVER]
-    assert graphlets.needed_at(300).tolist() == [False] * 4
-    assert graphlets.needed_at(301).tolist() == [True, True, True, False]
 
 
 def test_a_push_is_missed_with_the_base_model_of_its_run() -> None:

@@ -17,7 +17,6 @@ from tfx_graphlets.waste_model.training import (
     ForwardChaining,
     forward_blocks,
     forward_scores,
-    leave_one_pipeline_out,
     time_split,
     train_waste_model,
     transfer_scores,
@@ -137,19 +136,6 @@ def test_a_failed_graphlet_teaches_nothing() -> None:
     with_failed = train_waste_model(dataset, Stage.PRE, 0.9, settings=SMALL)
     without = train_waste_model(dataset.only_labelled(), Stage.PRE, 0.9, settings=SMALL)
     assert with_failed.fingerprint == without.fingerprint
-
-
-def test_a_pipeline_split_has_no_pipeline_on_both_sides() -> None:
-    """Every pipeline is tested once, on what was trained without it."""
-    parts = [history("PUPU", store="a"), history("PUP", store="b")]
-    parts.append(history("UU", store="c", pipeline="other"))
-    dataset = Dataset.concatenate(parts)
-    tested: list[int] = []
-    for train, test in leave_one_pipeline_out(dataset):
-        assert not set(dataset.group[train]) & set(dataset.group[test])
-        assert len(train) + len(test) == len(dataset)
-        tested += test.tolist()
-    assert sorted(tested) == list(range(len(dataset)))
 
 
 def test_a_time_split_trains_on_nothing_that_ends_after_the_first_test_row() -> None:

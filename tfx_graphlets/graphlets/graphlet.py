@@ -186,16 +186,6 @@ class Graphlets:
         """True where it is pushed or useful, bool [n]: the label that is learnt and kept."""
         return self.needed_ms != NEVER
 
-    def needed_at(self, moment_ms: int | IntArray) -> BoolArray:
-        """``needed`` as far as it was known at a moment, bool [n].
-
-        The label of an unpushed graphlet changes at the push that it led to, not before.
-
-        Args:
-          moment_ms: one moment, or one per graphlet; a push that ended at it counts.
-        """
-        return self.needed & (self.needed_ms <= moment_ms)
-
     @property
     def pipeline(self) -> IntArray:
         """Position of each Trainer's pipeline context, int64 [n], -1 if none."""

@@ -1,11 +1,9 @@
 """Similarity of the data that graphlets are trained on.
 
-After Xin et al., SIGMOD 2021, on the similarity of consecutive graphlets:
-Jaccard similarity of their sets of spans, and a similarity of datasets that is
-built from features (compared by name, type and distribution) and combined over
-spans by an earth mover's distance. Distributions are compared by the
-Jensen-Shannon distance itself, which the paper's S2JSD-LSH approximates; the
-hash is in ``similarity_hash``.
+After Xin et al., SIGMOD 2021, on the similarity of consecutive graphlets: a similarity of
+datasets that is built from features (compared by name, type and distribution) and combined
+over spans by an earth mover's distance. Distributions are compared by the Jensen-Shannon
+distance itself, which the paper's S2JSD-LSH approximates.
 
 All similarities are 1 for equal things and lie within 0..1. Moments of features over one
 or several spans say how far they moved.
@@ -15,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -29,81 +27,13 @@ _MOST_UNITS = 200  # above, a linear program is faster than matching unit by uni
 _Span = TypeVar("_Span", bound=Hashable)
 
 
-def jaccard(left: Collection[Hashable], right: Collection[Hashable]) -> float:
-    """Shared members among all members of two sets, 0..1; NaN if both are empty.
+def dataset_similarity(left: DatasetStatistics, right: DatasetStatistics) -> float:
+    """Mean similarity 0..1 over the features of either; NaN where neither has one.
 
-    >>> jaccard({1, 2, 3}, {2, 3, 4})
-    0.5
-    """
-    first, second = set(left), set(right)
-    union = len(first | second)
-    return len(first & second) / union if union else math.nan
-
-
-def jensen_shannon_distance(left: FloatArray, right: FloatArray) -> float:
-    """Square root of the Jensen-Shannon divergence in bits: a metric, 0..1.
-
-    Args:
-      left, right: float64 [n], shares of the same n cells; each is scaled to
-        sum to 1.
-
-    Returns: NaN where one of them has no mass.
-
-    Raises:
-      InvalidArgumentError: the lengths differ.
-    """
-    if len(left) != len(right):
-        raise InvalidArgumentError("right", len(right), f"its length must be {len(left)}")
-    if not left.sum() > 0 or not right.sum() > 0:
-        return math.nan
-    from scipy.special import rel_entr
-
-    left, right = left / left.sum(), right / right.sum()
-    middle = (left + right) / 2
-    nats = float(rel_entr(left, middle).sum() + rel_entr(right, middle).sum()) / 2
-    return math.sqrt(min(max(nats / math.log(2), 0.0), 1.0))
-
-
-def shannon_similarity(left: FloatArray, right: FloatArray) -> float:
-    """1 minus ``jensen_shannon_distance``, 0..1; NaN where one has no mass."""
-    return 1.0 - jensen_shannon_distance(left, right)
-
-
-def feature_similarity(
-    left: FeatureStatistics,
-    right: FeatureStatistics,
-    of_distributions: Callable[[FloatArray, FloatArray], float] = shannon_similarity,
-) -> float:
-    """How alike two features are, 0..1.
-
-    0 where names or types differ; else the similarity of their distributions, in
-    which *missing* is a value like any other. Where neither has a distribution,
-    only the missing shares are compared.
-
-    Args:
-      left, right: statistics of the features.
-      of_distributions: similarity 0..1 of the shares of common cells, NaN where
-        one has no mass: exact, or ``similarity_hash.HashedSimilarity``.
-    """
-    if left.name != right.name or left.type != right.type:
-        return 0.0
-    similarity = of_distributions(*_distributions(left, right))
-    return 0.0 if math.isnan(similarity) else similarity
-
-
-def dataset_similarity(
-    left: DatasetStatistics,
-    right: DatasetStatistics,
-    of_distributions: Callable[[FloatArray, FloatArray], float] | None = None,
-) -> float:
-    """Mean similarity over the features of either; one that is absent counts 0.
-
-    Args:
-      left, right: statistics of the datasets.
-      of_distributions: see ``feature_similarity``; None for the exact one, which
-        compares all features at once.
-
-    Returns: 0..1; NaN where neither has a feature.
+    That of two features is 0 where names or types differ, or one is absent; else 1 minus the
+    Jensen-Shannon distance of their distributions (the square root of the divergence in bits),
+    in which *missing* is a value like any other. Where neither has a distribution, only the
+    missing shares are compared.
     """
     names = set(left.features) | set(right.features)
     if not names:
@@ -113,13 +43,11 @@ def dataset_similarity(
         for name, feature in sorted(left.features.items())
         if name in right.features and right.features[name].type == feature.type
     ]
-    if of_distributions is None:
-        return _shannon_total([_distributions(*pair) for pair in pairs]) / len(names)
-    return sum(feature_similarity(*pair, of_distributions) for pair in pairs) / len(names)
+    return _shannon_total([_distributions(*pair) for pair in pairs]) / len(names)
 
 
 def _shannon_total(pairs: Sequence[tuple[FloatArray, FloatArray]]) -> float:
-    """Sum of ``shannon_similarity`` over pairs of shares, 0 where one has no mass."""
+    """Sum over pairs of shares of 1 minus their distance, 0 where one has no mass."""
     if not pairs:
         return 0.0
     lengths = [len(one) for one, _ in pairs]

@@ -254,20 +254,6 @@ def _rows_seen(labelled: Dataset) -> tuple[str, ...]:
     return tuple(sorted(short_digests(labelled.row_digests())))
 
 
-def leave_one_pipeline_out(dataset: Dataset) -> Iterator[tuple[IntArray, IntArray]]:
-    """Splits in which no pipeline is on both sides.
-
-    Yields:
-      (rows to train on, rows to test on), int64 each, once per pipeline.
-    """
-    group = dataset.group
-    for number in np.unique(group):
-        yield (
-            np.flatnonzero(group != number).astype(np.int64),
-            np.flatnonzero(group == number).astype(np.int64),
-        )
-
-
 def time_split(dataset: Dataset, share: float) -> tuple[IntArray, IntArray]:
     """A split in which everything learnt from was known before the first test.
 
