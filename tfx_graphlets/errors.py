@@ -72,6 +72,13 @@ class Fault(str, Enum):
 class GraphletsError(Exception):
     """Base of every error that this library raises on purpose.
 
+    >>> from tfx_graphlets import open_store
+    >>> try:
+    ...     open_store("nowhere.sqlite")
+    ... except GraphletsError as error:
+    ...     print(error)
+    nowhere.sqlite: there is no such file; check the path
+
     Attributes:
       fault: the code of what it is about.
     """

@@ -60,7 +60,11 @@ OWN_PREFIX: Final = "tfx_graphlets."
 
 
 class Role(enum.IntEnum):
-    """What an execution does in a TFX pipeline (docs/graphlets.md, Roles)."""
+    """What an execution does in a TFX pipeline (docs/graphlets.md, Roles).
+
+    >>> Role["TRAINER"] is Role.TRAINER
+    True
+    """
 
     CUSTOM = 0
     EXAMPLE_GEN = 1
@@ -219,7 +223,11 @@ NEWEST_SCHEMA_VERSION: Final = 10
 
 
 class Stage(str, enum.Enum):
-    """Where a gate can stand (docs/graphlets.md, Stages), earliest first."""
+    """Where a gate can stand (docs/graphlets.md, Stages), earliest first.
+
+    >>> [str(stage) for stage in Stage]
+    ['input', 'pre', 'trainer', 'validation']
+    """
 
     INPUT = "input"
     PRE = "pre"
@@ -236,7 +244,11 @@ class Stage(str, enum.Enum):
 
 
 class Outcome(enum.IntEnum):
-    """What became of a graphlet (docs/graphlets.md, Outcome)."""
+    """What became of a graphlet (docs/graphlets.md, Outcome).
+
+    >>> Outcome.PUSHED.name
+    'PUSHED'
+    """
 
     PUSHED = 3  # in the order in which outcomes are told; the numbers are stored
     UNPUSHED = 2

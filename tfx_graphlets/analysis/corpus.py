@@ -53,6 +53,20 @@ def describe_store(
 ) -> FeatureTable:
     """Features of all graphlets of a store of any size.
 
+    >>> from tfx_graphlets.payloads.statistics import NoPayloads
+    >>> from tfx_graphlets.testing import TraceBuilder
+    >>> build = TraceBuilder()
+    >>> data = build.artifact("Examples", span=3)
+    >>> _ = build.execution("CsvExampleGen", outputs={"examples": [data]}, run="r")
+    >>> _ = build.execution("Trainer", inputs={"examples": [data]},
+    ...                     outputs={"model": [build.artifact("Model")]}, run="r")
+    >>> class InMemory:  # in place of open_store("metadata.sqlite")
+    ...     name, payloads = "memory", NoPayloads()
+    ...     def read_trace(self, **_):
+    ...         return build.trace()
+    >>> describe_store(InMemory(), Stage.INPUT).row(0)["input_data.span_weekday"]
+    3.0
+
     Args:
       store: an open store.
       stage: where the gate stands.

@@ -109,6 +109,10 @@ class ArchiverDriver(FreshDriver):
 class Archiver(tfx.types.BaseComponent):
     """Appends to an archive what is new in a metadata store; makes the archive if there is none.
 
+    >>> archiver = Archiver("/data/history")
+    >>> list(archiver.outputs)
+    ['archive']
+
     In a pipeline of its own that runs on a schedule::
 
         archiver = Archiver("/data/history", store="grpc://metadata-grpc-service:8080")

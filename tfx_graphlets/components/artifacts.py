@@ -28,31 +28,58 @@ from tfx_graphlets.supervision.parent import Limits, in_thread
 
 
 class Graphlets(tfx.dsl.Artifact):
-    """The current graphlet's features and the labelled graphlets before it."""
+    """The current graphlet's features and the labelled graphlets before it.
+
+    >>> Graphlets().type_name
+    'tfx_graphlets.Graphlets'
+    """
 
     TYPE_NAME = "tfx_graphlets.Graphlets"
 
 
 class WasteModel(tfx.dsl.Artifact):
-    """A directory that ``tfx_graphlets.waste_model.WasteModel.load`` reads."""
+    """A directory that ``tfx_graphlets.load_waste_model`` reads.
+
+    >>> importer = tfx.dsl.Importer(source_uri="waste_model", artifact_type=WasteModel)
+    >>> importer.outputs["result"].type_name
+    'tfx_graphlets.WasteModel'
+    """
 
     TYPE_NAME = "tfx_graphlets.WasteModel"
 
 
 class Archive(tfx.dsl.Artifact):
-    """Where the archive of a metadata store is, and what was added to it."""
+    """Where the archive of a metadata store is, and what was added to it.
+
+    >>> archive = Archive()
+    >>> archive.set_string_custom_property("directory", "history")
+    >>> archive.get_string_custom_property("directory")
+    'history'
+    """
 
     TYPE_NAME = "tfx_graphlets.Archive"
 
 
 class GateDecision(tfx.dsl.Artifact):
-    """Whether to train, and why; of a skipped run the only trace."""
+    """Whether to train, and why; of a skipped run the only trace.
+
+    >>> decision = GateDecision()
+    >>> decision.set_int_custom_property("proceed", 0)
+    >>> bool(decision.get_int_custom_property("proceed"))
+    False
+    """
 
     TYPE_NAME = "tfx_graphlets.GateDecision"
 
 
 class Rehearsal(tfx.dsl.Artifact):
-    """What small models said before the Trainer ran; see ``tfx_graphlets.rehearsal``."""
+    """What small models said before the Trainer ran; see ``tfx_graphlets.rehearsal``.
+
+    >>> rehearsal = Rehearsal()
+    >>> rehearsal.set_float_custom_property("scout_value_margin", 0.02)
+    >>> rehearsal.get_float_custom_property("scout_value_margin")
+    0.02
+    """
 
     TYPE_NAME = "tfx_graphlets.Rehearsal"
 
@@ -63,6 +90,9 @@ class GateVerdict(tfx.dsl.Artifact):
     TFX's cache key takes in the artifact that a condition asks. A GateDecision
     is another one in every run; this one is put out again, so that what the gate
     lets through is found in the cache as it would be without a gate.
+
+    >>> GateVerdict().type_name
+    'tfx_graphlets.GateVerdict'
     """
 
     TYPE_NAME = "tfx_graphlets.GateVerdict"

@@ -1,12 +1,7 @@
 """The condition that a gate puts on training, and the check that nothing escapes it.
 
-Everything from the Trainer on is made inside the condition::
-
-    with tfx.dsl.Cond(proceed(gate)):
-        trainer = tfx.components.Trainer(...)
-        pusher = tfx.components.Pusher(model=trainer.outputs["model"], ...)
-    pipeline = tfx.dsl.Pipeline(...)
-    check_gated(pipeline)
+Everything from the Trainer on is made inside the condition (``proceed``), and the finished
+pipeline is checked (``check_gated``).
 """
 
 from __future__ import annotations
@@ -36,6 +31,11 @@ from tfx_graphlets.gate import keys
 
 def proceed(gate: BaseNode) -> Predicate:
     """The predicate for ``tfx.dsl.Cond``: true where the gate decided to train.
+
+    >>> gen = tfx.components.CsvExampleGen(input_base="data")
+    >>> proceed(gen)
+    Traceback (most recent call last):
+    tfx_graphlets.errors.InvalidArgumentError: gate='CsvExampleGen': must be a node with ...
 
     Args:
       gate: a node with an output ``decision`` of type GateDecision.
@@ -152,6 +152,17 @@ class OuterConditionError(GraphletsError):
 
 def check_gated(pipeline: tfx.dsl.Pipeline, *, allow: Collection[str] = ()) -> None:
     """Checks that every descendant of a gated node is gated as well.
+
+    >>> gen = tfx.components.CsvExampleGen(input_base="data")
+    >>> from tfx_graphlets import WasteGate
+    >>> graphlet_gen = GraphletGen(examples=gen.outputs["examples"])
+    >>> gate = WasteGate(graphlets=graphlet_gen.outputs["graphlets"], model_directory="model")
+    >>> with tfx.dsl.Cond(proceed(gate)):
+    ...     statistics = tfx.components.StatisticsGen(examples=gen.outputs["examples"])
+    >>> schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
+    >>> check_gated(tfx.dsl.Pipeline("taxi", "root", components=[gen, gate, statistics, schema]))
+    Traceback (most recent call last):
+    tfx_graphlets.components.conditions.UngatedNodeError: ...
 
     A node is gated if it was created inside a ``tfx.dsl.Cond`` that asks a
     GateDecision. Descendants are the nodes that take, directly or through other

@@ -93,6 +93,12 @@ class GraphletGen(tfx.types.BaseComponent):
             anomalies=example_validator.outputs["anomalies"],
         )
 
+    >>> from tfx import v1 as tfx
+    >>> gen = tfx.components.CsvExampleGen(input_base="data")
+    >>> graphlet_gen = GraphletGen(examples=gen.outputs["examples"], stage="input")
+    >>> list(graphlet_gen.outputs)
+    ['graphlets']
+
     With LocalDagRunner and BeamDagRunner it asks the runner for its metadata
     store. Elsewhere (KubeflowV2DagRunner runs no drivers) name the store, or an
     archive of it. It never fails and is never cached: if the store cannot be

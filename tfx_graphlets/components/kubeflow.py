@@ -60,6 +60,17 @@ def compile_for_kubeflow(
 ) -> Document:
     """Compiles a gated pipeline with TFX's KubeflowV2DagRunner, and writes the result.
 
+    >>> from tfx import v1 as tfx
+    >>> gen = tfx.components.CsvExampleGen(input_base="data")
+    >>> from tfx_graphlets import GraphletGen, WasteGate
+    >>> graphlet_gen = GraphletGen(examples=gen.outputs["examples"])
+    >>> gate = WasteGate(graphlets=graphlet_gen.outputs["graphlets"], model_directory="model")
+    >>> pipeline = tfx.dsl.Pipeline("taxi", "root", components=[gen, graphlet_gen, gate])
+    >>> compile_for_kubeflow(pipeline, "taxi.json", image="gcr.io/mine/taxi")
+    Traceback (most recent call last):
+    tfx_graphlets.components.kubeflow.KubeflowError: pipeline 'taxi': GraphletGen needs store and
+    pipeline_name: Kubeflow runs no drivers, and does not tell a component the name of its pipeline.
+
     What it does beyond that:
 
     - it runs ``check_gated``, and refuses what would not work (see below);

@@ -63,6 +63,18 @@ def gate_downstream(
 ) -> tuple[BaseNode, ...]:
     """Puts a node and everything that depends on it under a gate's condition.
 
+    >>> from tfx import v1 as tfx
+    >>> gen = tfx.components.CsvExampleGen(input_base="data")
+    >>> trainer = tfx.components.Trainer(
+    ...     examples=gen.outputs["examples"], run_fn="taxi.run_fn",
+    ...     train_args=tfx.proto.TrainArgs(num_steps=1), eval_args=tfx.proto.EvalArgs(num_steps=1))
+    >>> from tfx_graphlets import GraphletGen, WasteGate
+    >>> graphlet_gen = GraphletGen(examples=gen.outputs["examples"])
+    >>> gate = WasteGate(graphlets=graphlet_gen.outputs["graphlets"], model_directory="model")
+    >>> gated = gate_downstream([gen, graphlet_gen, gate, trainer], gate, of=trainer)
+    >>> [node.id for node in gated]
+    ['Trainer']
+
     A node depends on another if it takes, directly or through other nodes, an
     output of it: as an input, in an execution property, or in a condition.
     Gates and GraphletGens stay outside (see ``check_gated``), and so do nodes
@@ -216,11 +228,15 @@ def gate_pipeline(
     Nodes are named GraphletGen and WasteGate, with a dot and the Trainer's id
     behind it where there are several gates. It ends with ``check_gated``.
 
-    ::
-
-        pipeline = tfx.dsl.Pipeline(components=[..., trainer, evaluator, pusher], ...)
-        pipeline = gate_pipeline(pipeline, model_directory="waste_model", shadow=True)
-        tfx.orchestration.LocalDagRunner().run(pipeline)
+    >>> from tfx import v1 as tfx
+    >>> gen = tfx.components.CsvExampleGen(input_base="data")
+    >>> trainer = tfx.components.Trainer(
+    ...     examples=gen.outputs["examples"], run_fn="taxi.run_fn",
+    ...     train_args=tfx.proto.TrainArgs(num_steps=1), eval_args=tfx.proto.EvalArgs(num_steps=1))
+    >>> pipeline = tfx.dsl.Pipeline("taxi", "root", components=[gen, trainer])
+    >>> pipeline = gate_pipeline(pipeline, model_directory="waste_model", shadow=True)
+    >>> [node.id for node in pipeline.components]
+    ['CsvExampleGen', 'GraphletGen', 'WasteGate', 'Trainer']
 
     Args:
       pipeline: not compiled or run yet; its nodes may stand under conditions.

@@ -81,6 +81,14 @@ class WasteGate(tfx.types.BaseComponent):
         with tfx.dsl.Cond(proceed(gate)):
             trainer = tfx.components.Trainer(...)
 
+    >>> from tfx import v1 as tfx
+    >>> gen = tfx.components.CsvExampleGen(input_base="data")
+    >>> from tfx_graphlets import GraphletGen
+    >>> graphlet_gen = GraphletGen(examples=gen.outputs["examples"])
+    >>> gate = WasteGate(graphlets=graphlet_gen.outputs["graphlets"], model_directory="model")
+    >>> sorted(gate.outputs)
+    ['decision', 'verdict']
+
     It never fails and is never cached. If anything goes wrong (no model, a
     model of another stage, a damaged artifact, an error of its own, a limit of
     time or memory) it proceeds, unless ``on_error`` says otherwise, and says so

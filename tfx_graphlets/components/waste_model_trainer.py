@@ -88,6 +88,14 @@ class WasteModelTrainer(tfx.types.BaseComponent):
         waste_model_trainer = WasteModelTrainer(graphlets=graphlets)
         gate = WasteGate(graphlets=graphlets, model=waste_model_trainer.outputs["model"])
 
+    >>> from tfx import v1 as tfx
+    >>> gen = tfx.components.CsvExampleGen(input_base="data")
+    >>> from tfx_graphlets import GraphletGen
+    >>> graphlet_gen = GraphletGen(examples=gen.outputs["examples"])
+    >>> trainer = WasteModelTrainer(graphlets=graphlet_gen.outputs["graphlets"], freshness=0.9)
+    >>> list(trainer.outputs)
+    ['model']
+
     It never fails: with too little history the artifact holds no model, its
     custom property ``usable`` is 0 and ``problem`` says why, and a gate that is
     given it proceeds.

@@ -132,6 +132,15 @@ class FeatureGroup:
 class FeatureTable:
     """Features of graphlets.
 
+    >>> table = FeatureTable(
+    ...     Stage.INPUT,
+    ...     np.array([7, 9]),
+    ...     numbers("own", Stage.INPUT, "never", "nowhere", age="hours"),
+    ...     {"own.age": np.array([1.5, np.nan])},
+    ... )
+    >>> table.row(0), table.row(1)
+    ({'own.age': 1.5}, {'own.age': None})
+
     Attributes:
       stage: the stage that the table was made for.
       trainer: int64 [n], MLMD id of each graphlet's Trainer execution; the id

@@ -43,6 +43,12 @@ _FORCE: Final = "Set force_run to have it trained all the same"
 class GatePolicy:
     """What a gate is allowed to do.
 
+    >>> GatePolicy(threshold=0.2, max_consecutive_skips=3).exploration
+    0.05
+    >>> GatePolicy(threshold=2.0)
+    Traceback (most recent call last):
+    tfx_graphlets.errors.InvalidArgumentError: threshold=2.0: ...
+
     Attributes:
       freshness: target share of pushes that are kept, 0..1; ``choose_threshold``
         acts on it, ``decide`` does not look at it.
@@ -118,6 +124,10 @@ class GatePolicy:
 @dataclasses.dataclass(frozen=True)
 class GateState:
     """What is known of this pipeline at the moment of the decision.
+
+    >>> state = GateState(labelled=40, pushes=12, hours_since_last_push=30.0)
+    >>> state.consecutive_skips
+    0
 
     Attributes:
       labelled: its graphlets whose outcome (pushed or unpushed) is known.
@@ -200,6 +210,10 @@ def decide(
     risk: float = 0.0,
 ) -> GateDecision:
     """RUN or SKIP for one run, with the reason.
+
+    >>> policy, known = GatePolicy(threshold=0.2), GateState(labelled=40, pushes=12)
+    >>> decide(policy, 0.03, known).proceed, decide(policy, None, known).proceed
+    (False, True)
 
     Monotone: a higher probability never turns RUN into SKIP, a higher
     threshold never SKIP into RUN. Fails open: where something is not known,

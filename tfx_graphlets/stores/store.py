@@ -110,6 +110,13 @@ class Store(Protocol):
 def open_store(uri: str | os.PathLike[str]) -> Store:
     """Opens a metadata store, or an archive of one, for reading.
 
+    >>> import pathlib, sqlite3, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "notes.sqlite"
+    >>> sqlite3.connect(file).close()
+    >>> open_store(file).read_trace()  # of a metadata store: a Trace
+    Traceback (most recent call last):
+    tfx_graphlets.errors.NotAMetadataStoreError: ...
+
     Nothing is ever written to a SQLite file or to an archive, and no store is
     migrated. (The MLMD API makes its tables in a MySQL or PostgreSQL database
     that has none: name one that exists.)

@@ -176,6 +176,13 @@ class Contexts:
 class Trace:
     """Everything that a metadata store recorded, as columns.
 
+    >>> from tfx_graphlets.testing import TraceBuilder
+    >>> build = TraceBuilder()
+    >>> _ = build.execution("Trainer", outputs={"model": [build.artifact("Model")]}, run="r")
+    >>> trace = build.trace()
+    >>> trace.executions.type_names, trace.artifacts.id.tolist()
+    (('Trainer',), [1])
+
     Attributes:
       executions, artifacts, events, contexts: see their classes.
     """

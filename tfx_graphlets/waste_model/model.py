@@ -261,7 +261,12 @@ def load_waste_model(
     stage: Stage | None = None,
     known_features: Mapping[str, Feature] | None = None,
 ) -> WasteModel:
-    """Reads a model that ``WasteModel.save`` wrote.
+    """Reads a model that ``WasteModel.save`` wrote; see ``train_waste_model``.
+
+    >>> load_waste_model("nowhere")
+    Traceback (most recent call last):
+    tfx_graphlets.errors.ModelFormatError: nowhere: no waste model: there is no manifest.json;
+    make one with `tfx-graphlets train`
 
     Args:
       directory: the model's directory.

@@ -75,6 +75,30 @@ def train_waste_model(
 ) -> WasteModel:
     """Trains a waste model and chooses its threshold.
 
+    >>> import tempfile
+    >>> from tfx_graphlets import load_waste_model, segment
+    >>> from tfx_graphlets.testing import TraceBuilder
+    >>> build = TraceBuilder()
+    >>> for run in range(40):  # every second one trains on the data of the run before, in vain
+    ...     name = f"r{run}"
+    ...     model = build.artifact("Model")
+    ...     pushed = build.artifact("PushedModel", pushed=1 - run % 2)
+    ...     if run % 2 == 0:
+    ...         data = build.artifact("Examples", span=run)
+    ...         _ = build.execution("CsvExampleGen", outputs={"examples": [data]}, run=name)
+    ...     _ = build.execution("Trainer", inputs={"examples": [data]},
+    ...                         outputs={"model": [model]}, run=name)
+    ...     _ = build.execution("Pusher", inputs={"model": [model]},
+    ...                         outputs={"pushed_model": [pushed]}, run=name)
+    >>> dataset = Dataset.describe(segment(build.trace()), Stage.INPUT)
+    >>> model = train_waste_model(dataset, Stage.INPUT, freshness=0.9)
+    >>> bool(model.predict(dataset.table)[38] > model.predict(dataset.table)[39])
+    True
+    >>> directory = tempfile.mkdtemp()
+    >>> model.save(directory)
+    >>> load_waste_model(directory).fingerprint == model.fingerprint
+    True
+
     Args:
       dataset: graphlets with features; those neither pushed nor unpushed are
         left out.
