@@ -1,7 +1,8 @@
 """Trains a waste model from the recorded history, then lets it gate a live pipeline: make demo.
 
-Ungated, the pipeline would train in every run. The days are fixed, what upstream does on them is
-declared here, and every decision is the gate's own.
+Ungated, the pipeline would train in every run. What a first gate lets go on is rehearsed by a small
+model before the Trainer, and a second gate decides with what that found. The days are fixed, what
+upstream does on them is declared here, and every decision is the gates' own.
 """
 
 from __future__ import annotations
@@ -28,17 +29,20 @@ from absl import logging
 from tqdm import tqdm
 
 from pipelines.flights import data, history, live, shortcuts
-from pipelines.flights.gate import waste_gate
+from pipelines.flights.gate import FIRST_GATE, waste_gate
 from pipelines.flights.schedule import Cause, CodeRevision, Delivery, PlannedRun
 from pipelines.flights.variants import VariantConfig
 from tfx_graphlets import Stage, open_store, segment
-from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.record import past_decisions
 from tfx_graphlets.report.report import Report
 from tfx_graphlets.report.source import ReportSource
 from tfx_graphlets.report.view import view_of
 from tfx_graphlets.waste_model import WasteModel, train_waste_model
+from tfx_graphlets.waste_model.learner import LearnerSettings
 
 FRESHNESS = 0.95
+EACH_GATE = 0.975  # two gates share the pushes that the freshness lets miss
+TREES = 100
 COLD_START = 3  # labelled runs of its own before the gate may skip
 GATED_NODES = ("Trainer", "Evaluator", "Pusher")
 
@@ -80,12 +84,16 @@ class Row:
     Attributes:
       seconds: wall time of the run; saved_seconds: mean cost of the gated nodes in this pipeline's
         runs so far, where they were skipped, else 0.
-      probability: of a push; None where the gate had none.
+      probability: of a push, by the first gate; None where it had none.
+      rehearsed: the same after the rehearsal; None where the first gate skipped the run.
+      changed: the first gate let the run go on, and the one after the rehearsal did not.
     """
 
     day: str
     cause: str
     probability: float | None
+    rehearsed: float | None
+    changed: bool
     proceed: bool
     reason: str
     pushed: bool
@@ -118,8 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(directory: Path, show: TextIO) -> Path:
     """Trains the waste model on every recorded pipeline, and saves it."""
-    dataset = history.dataset(Stage.PRE)
-    model: WasteModel = train_waste_model(dataset, Stage.PRE, FRESHNESS)
+    dataset = history.dataset(Stage.PRE, rehearsed=True)
+    settings = LearnerSettings(trees=TREES)
+    model: WasteModel = train_waste_model(dataset, Stage.PRE, EACH_GATE, settings=settings)
     model.save(directory)
     show.write(f"Recorded history: {dataset}.\n{model}\n\n")
     return directory
@@ -127,13 +136,15 @@ def train(directory: Path, show: TextIO) -> Path:
 
 def run_live(model: Path, output: Path, planned: Sequence[PlannedRun], show: TextIO) -> list[Row]:
     """Runs the gated pipeline day by day with LocalDagRunner; shows each decision as it falls."""
-    pipeline = live.LivePipeline(
-        VARIANT, output / "pipeline", gate=waste_gate(str(model), min_labelled=COLD_START)
-    )
-    show.write(f"Live pipeline {VARIANT.name}, gate at stage pre, freshness {FRESHNESS:g}:\n")
+    gate = waste_gate(str(model), min_labelled=COLD_START, rehearsed=VARIANT)
+    pipeline = live.LivePipeline(VARIANT, output / "pipeline", gate=gate)
     show.write(
-        f"{'day':10}  {'what happened':24}  {'P(push)':>7}  {'decision':8}  {'pushed':6}  "
-        f"{'spent s':>7}  {'saved s':>7}\n"
+        f"Live pipeline {VARIANT.name}, two gates at stage pre and a rehearsal between them, "
+        f"freshness {FRESHNESS:g}:\n"
+    )
+    show.write(
+        f"{'day':10}  {'what happened':24}  {'P(push)':>7}  {'rehearsed':>9}  {'decision':8}  "
+        f"{'pushed':6}  {'spent s':>7}  {'saved s':>7}\n"
     )
     rows: list[Row] = []
     for one in tqdm(planned, desc="runs", disable=not show.isatty(), file=show, leave=False):
@@ -161,11 +172,13 @@ def summarise(rows: Sequence[Row], output: Path, seconds: float, show: TextIO) -
     """Totals, and where everything lies."""
     skipped = [row for row in rows if not row.proceed]
     wasted = sum(row.proceed and not row.pushed for row in rows)
+    changed = sum(row.changed for row in rows)
+    spent, saved = (sum(of) for of in zip(*((row.seconds, row.saved_seconds) for row in rows)))
     store = Path(os.path.relpath(output / "pipeline" / "metadata.sqlite"))
     show.write(
-        f"\n{len(rows)} runs: {len(skipped)} skipped, {sum(row.pushed for row in rows)} pushed, "
-        f"{wasted} trained and not pushed. {sum(row.seconds for row in rows):.0f} s spent, "
-        f"{sum(row.saved_seconds for row in rows):.0f} s saved.\n"
+        f"\n{len(rows)} runs: {len(skipped)} skipped ({changed} because of the rehearsal), "
+        f"{sum(row.pushed for row in rows)} pushed, {wasted} trained and not pushed. "
+        f"{spent:.0f} s spent, {saved:.0f} s saved.\n"
         "(saved: what Trainer, Evaluator and Pusher cost on average in the runs before)\n"
         f"All of this took {seconds:.0f} s.\n\n"
         f"report         {store.parent.parent / 'report.html'}  (open it in a browser)\n"
@@ -191,10 +204,10 @@ def _take_over_output(log: Path) -> TextIO:
 def _row(metadata_file: Path, record: live.RunRecord) -> Row:
     with open_store(metadata_file) as store:
         trace = store.read_trace()
-    newest = int(np.flatnonzero(trace.artifacts_of_types([keys.GATE_DECISION_TYPE]))[-1])
-    count, properties = len(trace.artifacts), trace.artifacts.properties
-    probability = float(properties.numbers(keys.PROBABILITY, count)[newest])
-    went_on = properties.numbers(keys.PROCEED, count)[newest] == 1
+    decisions = {
+        one.gate: one for one in past_decisions(trace) if one.run == record.pipeline_run_id
+    }
+    first, last = decisions[FIRST_GATE], decisions["WasteGate"]
     graphlets = segment(trace)
     names = np.array([name.rpartition(".")[2] for name in trace.executions.type_names])
     gated = np.isin(names[trace.executions.type], GATED_NODES)
@@ -202,24 +215,29 @@ def _row(metadata_file: Path, record: live.RunRecord) -> Row:
     return Row(
         day=record.day,
         cause=", ".join(cause.replace("_", " ") for cause in record.causes),
-        probability=None if np.isnan(probability) else probability,
-        proceed=bool(went_on),
-        reason=properties.texts(keys.REASON, count)[newest] or "",
+        probability=first.probability,
+        rehearsed=last.probability,
+        changed=first.proceed and not last.proceed,
+        proceed=last.proceed,
+        reason=(last if first.proceed else first).reason,
         pushed=record.pushed,
         seconds=record.seconds,
-        saved_seconds=0.0 if went_on else mean_cost,
+        saved_seconds=0.0 if last.proceed else mean_cost,
     )
 
 
 def _line(row: Row) -> str:
-    probability = "-" if row.probability is None else f"{row.probability:.3f}"
+    before, after = (
+        "-" if one is None else f"{one:.3f}" for one in (row.probability, row.rehearsed)
+    )
     pushed = "yes" if row.pushed else "no" if row.proceed else "-"
     saved = f"{row.saved_seconds:.1f}" if row.saved_seconds else "-"
     line = (
-        f"{row.day:10}  {row.cause[:24]:24}  {probability:>7}  "
+        f"{row.day:10}  {row.cause[:24]:24}  {before:>7}  {after:>9}  "
         f"{'run' if row.proceed else 'SKIP':8}  {pushed:6}  {row.seconds:7.1f}  {saved:>7}"
     )
-    reason = textwrap.fill(row.reason, 88, initial_indent=" " * 12, subsequent_indent=" " * 12)
+    said = "The rehearsal changes the decision. " * row.changed + row.reason
+    reason = textwrap.fill(said, 88, initial_indent=" " * 12, subsequent_indent=" " * 12)
     return f"{line}\n{reason}\n"
 
 
