@@ -92,6 +92,29 @@ os.fork = interrupted
     assert not list(tmp_path.iterdir())
 
 
+def test_an_interrupt_that_a_library_swallows_ends_no_finished_command(store: Path) -> None:
+    """The command was done before the interrupt was raised again: its result stands."""
+    swallows = """
+import os, signal
+from tfx_graphlets.cli import command
+done = command.COMMANDS["segment"]
+def segment(options):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        return done(options)
+command.COMMANDS["segment"] = segment
+"""
+    ends = "import sys; from tfx_graphlets.cli import main", "assert main(sys.argv[1:]) == 0"
+    ends += ("assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)",)
+    ended = subprocess.run(
+        [sys.executable, "-c", swallows + "\n".join(ends), "segment", str(store)],
+        capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-2000:]
+
+
 _PROGRAM = """
 from tfx_graphlets.cli import program
 print("ready", flush=True)

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(options, words)
         except KeyboardInterrupt:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            _insist_no_more()
             with contextlib.suppress(OSError):
                 sys.stderr.write("tfx-graphlets: interrupted\n")
             return EXIT_INTERRUPTED
@@ -101,8 +101,15 @@ def _insisting() -> Iterator[None]:
     try:
         yield
     finally:
+        if signal.getsignal(signal.SIGALRM) is interrupt:  # swallowed, and the command is done
+            _insist_no_more()
         sys.unraisablehook, sys.excepthook = told, shown_uncaught
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _insist_no_more() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)  # it may be under way
 
 
 def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
