@@ -5,7 +5,6 @@ One line says so, what was there before is whole, and nothing is left lying abou
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import resource
@@ -13,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ pytest.importorskip("jinja2")
 
 from tests.cli.test_killed import CASES, SUFFIX, is_whole, places, tree
 from tests.import_graph import ROOT
+from tests.limits import fill, needs_root, small_disk
 
 __all__ = ["places"]  # a fixture
 SOME = ("append", "train")
@@ -31,7 +31,6 @@ NAMES = (
     *(pytest.param(name, marks=pytest.mark.long) for name in ("archive", "features", "report")),
 )
 NOBODY = pwd.getpwnam("nobody")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount and become another")
 
 
 # Nobody may not read this interpreter's files: what a command imports is imported before.
@@ -63,31 +62,6 @@ def run(
         cwd=ROOT, env=environment, text=True, check=False, timeout=300,
         **{"capture_output": True, **more},
     )  # type: ignore[call-overload,no-any-return] # fmt: skip
-
-
-@contextlib.contextmanager
-def small_disk() -> Iterator[Path]:
-    """A file system of eight megabytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder],
-            check=False, capture_output=True,
-        )  # fmt: skip
-        if made.returncode:
-            pytest.skip("nothing can be mounted here")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """A file that takes all the room that there is."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-    return filler
 
 
 def begun(name: str, places: dict[str, Path], folder: Path) -> tuple[list[str], Path]:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import importlib
 import os
+import resource
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +25,10 @@ from typing import Any, Final
 
 import pytest
 
+from tests import limits
 from tests.supervision.injection import inject
 from tfx_graphlets.errors import Fault
+from tfx_graphlets.supervision.process import SPARE
 
 DRIVER, NAMED, GATE, PUBLISHING, COMMAND = "driver", "named", "gate", "publishing", "command"
 COLUMNS: Final = {
@@ -48,6 +54,7 @@ class Bench:
       runner_store: the file of the runner's own.
       patch, stack: undo what a fault did.
       memory_mb: the memory limit.
+      root: of the pipeline; None for one on a disk with room.
     """
 
     folder: Path
@@ -57,6 +64,7 @@ class Bench:
     patch: pytest.MonkeyPatch
     stack: contextlib.ExitStack
     memory_mb: int = 4_096
+    root: Path | None = None
 
 
 Break = Callable[[Bench], None]
@@ -448,7 +456,79 @@ def _runner() -> Iterator[Cell]:
             yield Cell(row, PUBLISHING, code, _patched(function, make), part=f"{where}-{part}")
 
 
-CELLS: Final = (*_stores(), *_files(), *_processes(), *_runner())
+# -- limits of the machine ---------------------------------------------------------------
+
+_AT_WORK: Final = {
+    DRIVER: "components.drivers.GraphletGenDriver.run",
+    NAMED: "components.executors.GraphletGenExecutor.Do",
+    GATE: "components.executors.WasteGateExecutor.Do",
+}
+
+
+def _within(column: str, limit: Callable[[], contextlib.AbstractContextManager[None]]) -> Break:
+    """A limit of the runner's process, and of those that it starts, while a node is at work."""
+
+    def put(bench: Bench) -> None:
+        name, _, function = _AT_WORK[column].rpartition(".")
+        module, _, owner = name.rpartition(".")
+        kind = getattr(importlib.import_module(f"tfx_graphlets.{module}"), owner)
+        work = getattr(kind, function)
+
+        def limited_work(*arguments: Any) -> Any:
+            SPARE.end()  # it was started without the limit
+            with limit():
+                return work(*arguments)
+
+        bench.patch.setattr(kind, function, limited_work)
+
+    return put
+
+
+def _full_root(bench: Bench) -> None:
+    bench.root = bench.stack.enter_context(limits.small_disk()) / "root"
+    bench.root.mkdir()
+    limits.fill(bench.root.parent)
+
+
+def _full_root_of_the_gate(bench: Bench) -> None:
+    bench.root = bench.stack.enter_context(limits.small_disk()) / "root"
+    bench.root.mkdir()
+    disk = bench.root.parent
+    _graphlets(lambda _: None if (disk / "filler").exists() else limits.fill(disk))(bench)
+
+
+def _full_temporary_files(bench: Bench) -> None:
+    folder = bench.stack.enter_context(limits.small_disk())
+    filler = limits.fill(folder)
+    os.truncate(filler, filler.stat().st_size - 16_384)  # Python finds it good enough
+    bench.patch.setenv("TMPDIR", str(folder))
+    bench.patch.setattr(tempfile, "tempdir", None)
+
+
+def _limits() -> Iterator[Cell]:
+    full = str(Fault.DISK_FULL)
+    row = "a full disk below the pipeline root"
+    yield Cell(row, DRIVER, full, _full_root)
+    yield Cell(row, NAMED, full, _full_root)
+    yield Cell(row, GATE, DECIDES, _full_root_of_the_gate)
+    yield Cell("a full disk for temporary files", NAMED, DECIDES, _full_temporary_files)
+    for row, kind, amount, code in (
+        ("files of 1 KB at most (`ulimit -f`)", resource.RLIMIT_FSIZE, 1_024, full),
+        (
+            "200 MB of addresses (`ulimit -v`)",
+            resource.RLIMIT_AS,
+            200 << 20,
+            str(Fault.OUT_OF_MEMORY),
+        ),
+    ):
+        for column in (DRIVER, NAMED, GATE):
+            limit = functools.partial(limits.limited, kind, amount)
+            # The gate itself needs no file.
+            decides = column == GATE and kind == resource.RLIMIT_FSIZE
+            yield Cell(row, column, DECIDES if decides else code, _within(column, limit))
+
+
+CELLS: Final = (*_stores(), *_files(), *_processes(), *_runner(), *_limits())
 
 
 def markdown() -> str:

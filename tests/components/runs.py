@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ class LightPipeline:
     enable_cache: bool = False
     name: str = PIPELINE
     connection: metadata_store_pb2.ConnectionConfig | None = None  # else a file in the folder
+    root: Path | None = None  # else in the folder
     runner: Callable[[], tfx.orchestration.LocalDagRunner] = tfx.orchestration.LocalDagRunner
 
     @property
@@ -36,7 +38,7 @@ class LightPipeline:
 
     def build(
         self,
-        gate: Callable[[GraphletGen], list[BaseNode]],
+        gate: Callable[[GraphletGen], list[BaseNode]] | None,
         *,
         span: int = 1,
         blessed: int = 1,
@@ -45,19 +47,22 @@ class LightPipeline:
     ) -> tfx.dsl.Pipeline:
         """The pipeline; ``gate`` makes the gate behind GraphletGen, its last node the WasteGate.
 
-        ``code`` is the import path of a function of Transform and Trainer.
+        Without one nothing is ours. ``code`` is the import path of a function of Transform and
+        Trainer.
         """
         examples = light_nodes.LightExampleGen(span=span)
         transform = light_nodes.Transform(
             examples=examples.outputs["examples"], preprocessing_fn=code
         )
-        graphlets = GraphletGen(
-            examples=examples.outputs["examples"],
-            transform_graph=transform.outputs["transform_graph"],
-            **graphlet_gen,  # type: ignore[arg-type]
-        )
-        gate_nodes = gate(graphlets)
-        with tfx.dsl.Cond(proceed(gate_nodes[-1])):
+        ours: list[BaseNode] = []
+        if gate is not None:
+            graphlets = GraphletGen(
+                examples=examples.outputs["examples"],
+                transform_graph=transform.outputs["transform_graph"],
+                **graphlet_gen,  # type: ignore[arg-type]
+            )
+            ours = [graphlets, *gate(graphlets)]
+        with tfx.dsl.Cond(proceed(ours[-1])) if ours else contextlib.nullcontext():
             trainer = light_nodes.Trainer(
                 examples=examples.outputs["examples"],
                 transform_graph=transform.outputs["transform_graph"],
@@ -69,16 +74,17 @@ class LightPipeline:
             )
         pipeline = tfx.dsl.Pipeline(
             pipeline_name=self.name,
-            pipeline_root=str(self.folder / "root"),
-            components=[examples, transform, graphlets, *gate_nodes, trainer, evaluator, pusher],
+            pipeline_root=str(self.root or self.folder / "root"),
+            components=[examples, transform, *ours, trainer, evaluator, pusher],
             enable_cache=self.enable_cache,
             metadata_connection_config=self.connection
             or tfx.orchestration.metadata.sqlite_metadata_connection_config(str(self.store_file)),
         )
-        check_gated(pipeline)
+        if ours:
+            check_gated(pipeline)
         return pipeline
 
-    def run(self, gate: Callable[[GraphletGen], list[BaseNode]], **build: object) -> None:
+    def run(self, gate: Callable[[GraphletGen], list[BaseNode]] | None, **build: object) -> None:
         """Builds and runs it."""
         self.runner().run(self.build(gate, **build))  # type: ignore[arg-type]
 

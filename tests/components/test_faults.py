@@ -102,7 +102,7 @@ def test_a_fault_is_named_and_stops_nothing(cell: Cell, place: Path, bench: Benc
     if cell.column == COMMAND:
         _command(cell, bench, limit)
         return
-    pipeline = LightPipeline(place / "pipeline")
+    pipeline = LightPipeline(place / "pipeline", root=bench.root)
     options: dict[str, object] = {"time_limit_s": limit, "memory_limit_mb": bench.memory_mb}
     of_gate = options if cell.column in (GATE, PUBLISHING) else {}
     gate = by_directory(str(bench.model), max_consecutive_skips=10_000, **of_gate)

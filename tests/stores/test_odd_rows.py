@@ -31,9 +31,10 @@ from tfx_graphlets.stores.neighbourhood import read_neighbourhood
 from tfx_graphlets.stores.sql import sqlite_bulk
 from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
 from tfx_graphlets.testing import TraceBuilder
+from tfx_graphlets.trace.assembly import assemble
 from tfx_graphlets.trace.odd_rows import OddRows, leave_out_odd_rows
 from tfx_graphlets.trace.trace import Trace, first_difference
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import EventType, Stage
 
 COLUMNS = {
     "Type": ("id", "name"),
@@ -210,7 +211,60 @@ def test_one_line_says_which_row_was_left_out(
     _, said = read(path, reader)
     (line,) = said
     assert line.startswith(f"{path}: ")
-    assert line.endswith(f" with values that ML Metadata does not write left out: {named}")
+    assert f" with values that ML Metadata does not write left out: {named}" in line
+
+
+@pytest.mark.parametrize(
+    "reader", [by_sql, pytest.param(by_bulk, marks=needs_bulk)], ids=["sql", "bulk"]
+)
+def test_one_line_says_which_rows_name_what_is_not_there(reader: Reader, tmp_path: Path) -> None:
+    """All of them, of each table; a part of the store is no reason to say so."""
+    path = sound_store(tmp_path / "store.sqlite")
+    assert read(path, reader)[1] == []
+    with changing(path) as connection:
+        connection.execute("DELETE FROM Execution WHERE id IN (2, 12)")
+        connection.execute("DELETE FROM Artifact WHERE id = 1")
+        connection.execute("DELETE FROM Context WHERE type_id IN (SELECT id FROM Type WHERE "
+                           "name = 'node')")  # fmt: skip
+        names = [row[0] for row in connection.execute("SELECT id FROM Context ORDER BY id")]
+        count = dict(
+            connection.execute(
+                "SELECT 'Association', count(*) FROM Association WHERE execution_id IN (2, 12) OR "
+                f"context_id NOT IN ({', '.join(map(str, names))}) UNION ALL "
+                "SELECT 'Event', count(*) FROM Event WHERE execution_id IN (2, 12) OR "
+                "artifact_id = 1 UNION ALL "
+                "SELECT 'ArtifactProperty', count(*) FROM ArtifactProperty WHERE artifact_id = 1"
+            )
+        )
+    trace, said = read(path, reader)
+    assert isinstance(trace, Trace)
+    assert (trace.events.dropped, count["Event"]) == (4, 5)  # one has neither end
+    (line,) = said
+    assert f"{sum(count.values())} rows naming what is not there left out: " in line
+    for table, number in count.items():
+        assert f"{table} {number} (" in line
+    assert "Event 5 (artifact 1, execution 2 artifact 1, execution 2, ...)" in line
+    with lines() as of_part, reader(path) as store:
+        store.read_trace(pipelines=["p"])
+    assert of_part == []
+
+
+def test_what_is_written_meanwhile_is_not_said_to_be_gone() -> None:
+    """A reader without a snapshot sees events of artifacts that were not there when it asked."""
+    build = TraceBuilder()
+    execution = build.execution("Trainer")
+    for _ in range(150):
+        build.artifact()
+    for artifact in (200, 151, 10):
+        build.event(execution, artifact, EventType.INPUT)
+    raw = build.raw()
+    assert raw.artifact_id[9] == 10
+    raw.artifact_id[9] = 160
+    for moving, said in ((False, "Event 3 (artifact 200, artifact 151, artifact 10)"),
+                         (True, "Event 1 (artifact 10)")):  # fmt: skip
+        odd = OddRows("s", moving=moving)
+        assert assemble(raw, odd=odd).events.dropped == 3
+        assert str(odd).endswith(said)
 
 
 def test_a_row_of_the_gate_s_look_ups_is_left_out_and_said(tmp_path: Path) -> None:

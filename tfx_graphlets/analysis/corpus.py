@@ -15,7 +15,7 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.process import BaseProcess
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -340,5 +340,5 @@ def _children_killed_on_error(others: Sequence[BaseProcess]) -> Iterator[None]:
 
 
 def _describe_forked(number: int) -> _Names:
-    assert _forked is not None  # noqa: S101 - set before the fork
-    return _forked.describe(number)
+    work = cast("_Work", _forked)  # set before the fork
+    return work.describe(number)

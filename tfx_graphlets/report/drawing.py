@@ -17,8 +17,9 @@ through a point in every layer between.
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Mapping, Sequence
-from xml.sax.saxutils import escape, quoteattr
+from typing import cast
 
 from tfx_graphlets.report.graph import Edge, Graph, Node, merge_alike
 from tfx_graphlets.report.words import clipped, hours
@@ -70,7 +71,7 @@ def to_svg(graph: Graph, price: Mapping[str, str] | None = None) -> str:
     height = max((place.y for place in places.values()), default=0.0) + _HEIGHT + _MARGIN
     title = f"Graph of the graphlet of Trainer {graph.trainer}, {graph.outcome}"
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-    lines = [f'<svg class="graph" {size} role="img" aria-label={quoteattr(title)}>']
+    lines = [f'<svg class="graph" {size} role="img" aria-label="{html.escape(title)}">']
     lines += [_path(chain, edge) for edge, chain in chains]
     lines += [_box(place, price or {}) for place in places.values() if place.node]
     return "\n".join([*lines, "</svg>"])
@@ -199,8 +200,7 @@ def _path(chain: Sequence[_Place], edge: Edge) -> str:
 
 
 def _box(place: _Place, price: Mapping[str, str]) -> str:
-    node = place.node
-    assert node is not None  # noqa: S101 - for the type checker
+    node = cast("Node", place.node)  # a place without one is not drawn
     classes = [node.kind, node.state, node.role if node.role == "trainer" else ""]
     classes.append("shared" if node.shared > 0 else "")
     x, y = place.x - place.width / 2, place.y
@@ -228,4 +228,4 @@ def _box(place: _Place, price: Mapping[str, str]) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(clipped(text, 300))
+    return html.escape(clipped(text, 300), quote=False)

@@ -31,16 +31,22 @@ def finish(
         afterwards.
       store: the store's name, for messages.
       selection: what is wanted of them.
-      odd: rows that were left out so far; those that no Trace can hold are added, and one line
-        says of all.
+      odd: rows that were left out so far; those that no Trace can hold, or that name what is not
+        there (unless pipelines are selected), are added, and one line says of all.
 
     Raises:
       EmptyStoreError, TraceNotFoundError: as in ``Store.read_trace``.
     """
-    columns = raw.columns() if isinstance(raw, RawTables) else raw
     odd = odd or OddRows(store)
+    try:
+        return _finished(raw, store, selection, odd)
+    finally:
+        odd.say()
+
+
+def _finished(raw: RawTables | RawColumns, store: str, selection: Selection, odd: OddRows) -> Trace:
+    columns = raw.columns() if isinstance(raw, RawTables) else raw
     leave_out_odd_rows(columns, odd)
-    odd.say()
     if selection.pipelines is not None:
         restrict_to_pipelines(columns, store, selection)
     if columns.execution_type.among(vocabulary.SystemType.EXECUTIONS).any():
@@ -54,7 +60,13 @@ def finish(
     if selection.properties is not None:
         keep_properties(columns, selection.properties)
     keep_columns(columns, selection.columns)
-    return assemble(columns, consume=True, count_lost=False)
+    return assemble(
+        columns,
+        consume=True,
+        count_lost=False,
+        odd=odd if selection.pipelines is None else None,
+        all_contexts=selection.columns.context_types is None,
+    )
 
 
 def no_such_pipeline(store: str, pipeline: str, known: Iterable[str]) -> TraceNotFoundError:

@@ -33,6 +33,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
@@ -330,17 +331,23 @@ def _with_plain_names(table: Any) -> RawProperties:
 def property_value(content: object) -> tuple[int, float | str]:
     """Kind and value of the property that holds a JSON value which is not null.
 
-    A whole number is an INT, as ``assembly.struct_message_to_json`` writes it;
-    an object is a STRUCT; a list is a STRING of JSON.
+    A whole number is an INT, as ``assembly.struct_message_to_json`` writes it, and
+    one of more than 64 bits a DOUBLE; an object is a STRUCT; a list is a STRING of
+    JSON. In a text, halves of pairs are replaced.
     """
     if isinstance(content, bool):
         return PropertyKind.BOOL, int(content)
     if isinstance(content, int):
-        return PropertyKind.INT, content
+        if -(2**63) <= content < 2**63:
+            return PropertyKind.INT, content
+        try:
+            return PropertyKind.DOUBLE, float(content)
+        except OverflowError:
+            return PropertyKind.DOUBLE, math.inf if content > 0 else -math.inf
     if isinstance(content, float):
         return PropertyKind.DOUBLE, content
     if isinstance(content, str):
-        return PropertyKind.STRING, content
+        return PropertyKind.STRING, content.encode("utf-8", "replace").decode()
     kind = PropertyKind.STRUCT if isinstance(content, dict) else PropertyKind.STRING
     return kind, json.dumps(content, sort_keys=True)
 

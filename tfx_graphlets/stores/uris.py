@@ -212,11 +212,8 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
         raise InvalidArgumentError(
             "uri", shown, "reserved characters (@ : / ? # and space) must be percent-encoded"
         )
-    password = urllib.parse.unquote(parts.password or "")
-    if backend == "grpc":
-        password = ""
-    elif not password:
-        password = _password_of(environment)
+    given = urllib.parse.unquote(parts.password or "")
+    password = "" if backend == "grpc" else given or _password_of(environment)
     return Server(
         backend=backend,
         host=host,

@@ -241,9 +241,9 @@ class _Watched:
                 (process.stdout, selectors.EVENT_READ),
                 (process.stderr, selectors.EVENT_READ),
             ):
-                assert pipe is not None  # noqa: S101 - each was asked for
-                os.set_blocking(pipe.fileno(), False)
-                selector.register(pipe, event)
+                if pipe is not None:  # each was asked for
+                    os.set_blocking(pipe.fileno(), False)
+                    selector.register(pipe, event)
             while selector.get_map() and not self._is_complete():
                 for key, _ in selector.select(_LOOK_EVERY):
                     if not self._move(key.fileobj):  # type: ignore[arg-type]

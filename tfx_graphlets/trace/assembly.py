@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfx_graphlets import vocabulary
+from tfx_graphlets.trace.odd_rows import Missing, OddRows
 from tfx_graphlets.trace.ordering import order_of, positions_of, sort_rows
 from tfx_graphlets.trace.properties import struct_message_to_json, struct_to_json
 from tfx_graphlets.trace.raw_tables import (
@@ -52,7 +53,12 @@ _NARROW = np.int32
 
 
 def assemble(
-    raw: RawTables | RawColumns, *, consume: bool = False, count_lost: bool = True
+    raw: RawTables | RawColumns,
+    *,
+    consume: bool = False,
+    count_lost: bool = True,
+    odd: OddRows | None = None,
+    all_contexts: bool = True,
 ) -> Trace:
     """Builds the canonical Trace of raw rows.
 
@@ -63,6 +69,9 @@ def assemble(
         afterwards.
       count_lost: counts an event of which neither end is there as dropped.
         (Readers do not: the MLMD API finds events by their ends.)
+      odd: counts all rows that name what is not there, each of which is dropped; None where the
+        rows are a part of a store.
+      all_contexts: ``raw`` has all contexts of the store; else what names another is no such row.
 
     Raises:
       MalformedTraceError: two executions or two artifacts have the same id.
@@ -74,7 +83,7 @@ def assemble(
     order = order_of([raw.execution_id])
     execution_types, execution_names = _names(raw, "execution_type", order)
     execution_ids = _ints(raw, "execution_id", order)
-    properties = _properties(raw, "execution_properties", execution_ids)
+    properties = _properties(raw, "execution", execution_ids, odd)
     executions = Executions(
         id=execution_ids,
         type=execution_types,
@@ -99,10 +108,10 @@ def assemble(
         update_ms=_ints(raw, "artifact_update_ms", order),
         uri=uris if isinstance(uris, Texts) else tuple(uris),
         type_names=artifact_names,
-        properties=_properties(raw, "artifact_properties", artifact_ids),
+        properties=_properties(raw, "artifact", artifact_ids, odd),
     )
-    contexts = _contexts(raw, execution_ids, artifact_ids)
-    events = _events(raw, execution_ids, artifact_ids, count_lost=count_lost)
+    contexts = _contexts(raw, execution_ids, artifact_ids, odd, all_contexts=all_contexts)
+    events = _events(raw, execution_ids, artifact_ids, odd, count_lost=count_lost)
     return Trace(executions, artifacts, events, contexts)
 
 
@@ -135,10 +144,15 @@ def _names(raw: RawColumns, name: str, order: IntArray | None) -> tuple[CodeArra
     return (codes if order is None else codes[order]), names
 
 
-def _properties(raw: RawColumns, name: str, owner_ids: IntArray) -> Properties:
-    columns = _taken(raw, name)
+def _properties(
+    raw: RawColumns, table: str, owner_ids: IntArray, odd: OddRows | None
+) -> Properties:
+    columns = _taken(raw, f"{table}_properties")
     owner = positions_of(owner_ids, columns.owner)
     if bool((owner < 0).any()):
+        if odd is not None:
+            no_owner = Missing.of(owner, columns.owner, owner_ids)
+            odd.add_gone(f"{table.capitalize()}Property", {table: no_owner})
         known = np.flatnonzero(owner >= 0)
         owner, columns = owner[known], columns.take(known)
     names, texts = columns.name.sorted(), columns.text.sorted()
@@ -178,16 +192,23 @@ def _state(column: NDArray[np.int8], properties: Properties) -> NDArray[np.int8]
 
 
 def _events(
-    raw: RawColumns, execution_ids: IntArray, artifact_ids: IntArray, *, count_lost: bool
+    raw: RawColumns,
+    execution_ids: IntArray,
+    artifact_ids: IntArray,
+    odd: OddRows | None,
+    *,
+    count_lost: bool,
 ) -> Events:
-    execution = positions_of(execution_ids, _taken(raw, "event_execution"), _NARROW)
-    artifact = positions_of(artifact_ids, _taken(raw, "event_artifact"), _NARROW)
+    execution, no_execution = _placed(execution_ids, _taken(raw, "event_execution"))
+    artifact, no_artifact = _placed(artifact_ids, _taken(raw, "event_artifact"))
     kinds = _taken(raw, "event_type").astype(np.int8, copy=False)
     keys = _taken(raw, "event_key")
     times = _taken(raw, "event_ms")
     lost = (execution < 0) | (artifact < 0)
     dropped = int(lost.sum())
     if dropped:
+        if odd is not None:
+            odd.add_gone("Event", {"execution": no_execution, "artifact": no_artifact})
         if not count_lost:
             dropped -= int(((execution < 0) & (artifact < 0)).sum())
         known = np.flatnonzero(~lost)
@@ -219,22 +240,29 @@ def _events(
     )
 
 
-def _contexts(raw: RawColumns, execution_ids: IntArray, artifact_ids: IntArray) -> Contexts:
+def _placed(known: IntArray, ids: Integers) -> tuple[Any, Missing]:
+    """Positions of ids among those that there are, int32 [n], and what is not there."""
+    position = positions_of(known, ids, _NARROW)
+    return position, Missing.of(position, ids, known)
+
+
+def _contexts(
+    raw: RawColumns,
+    execution_ids: IntArray,
+    artifact_ids: IntArray,
+    odd: OddRows | None,
+    *,
+    all_contexts: bool,
+) -> Contexts:
     order = order_of([raw.context_id])
     types, type_names = _names(raw, "context_type", order)
     ids = _ints(raw, "context_id", order)
     names = tuple(_taken(raw, "context_name"))
     in_context, execution = _members(
-        _taken(raw, "association_context"),
-        ids,
-        _taken(raw, "association_execution"),
-        execution_ids,
+        raw, "association", "execution", (ids, execution_ids), odd, all_contexts=all_contexts
     )
     holds_context, artifact = _members(
-        _taken(raw, "attribution_context"),
-        ids,
-        _taken(raw, "attribution_artifact"),
-        artifact_ids,
+        raw, "attribution", "artifact", (ids, artifact_ids), odd, all_contexts=all_contexts
     )
     return Contexts(
         id=ids,
@@ -250,15 +278,24 @@ def _contexts(raw: RawColumns, execution_ids: IntArray, artifact_ids: IntArray) 
 
 
 def _members(
-    contexts: Integers, context_ids: IntArray, members: Integers, member_ids: IntArray
+    raw: RawColumns,
+    table: str,
+    member_name: str,
+    known: tuple[IntArray, IntArray],
+    odd: OddRows | None,
+    *,
+    all_contexts: bool,
 ) -> tuple[IntArray, IntArray]:
-    context = positions_of(context_ids, contexts, _NARROW)
-    member = positions_of(member_ids, members, _NARROW)
-    del contexts, members
+    """Positions of contexts and of their members, of ``known`` ids of both."""
+    context, no_context = _placed(known[0], _taken(raw, f"{table}_context"))
+    member, no_member = _placed(known[1], _taken(raw, f"{table}_{member_name}"))
+    if odd is not None:
+        named = {"context": no_context} if all_contexts else {}
+        odd.add_gone(table.capitalize(), {**named, member_name: no_member})
     gone = (context < 0) | (member < 0)
     if bool(gone.any()):
         context, member = context[~gone], member[~gone]
     columns: list[Integers] = [member, context]
-    del member, context
+    del member, context, gone
     member, context = sort_rows(columns, (np.int64, np.int64))
     return context, member

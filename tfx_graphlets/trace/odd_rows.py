@@ -1,7 +1,8 @@
-"""Odd rows: what a store holds and ML Metadata never writes, left out and said once.
+"""Odd rows: what a store holds and its writer never writes, left out and said once.
 
-SQLite keeps any value in any column, and a copy of a store may have lost its keys. One such
-row must neither end a reading nor count as something that it is not.
+SQLite keeps any value in any column, a copy of a store may have lost its keys, and an API may
+answer with anything. One such row must neither end a reading nor count as something that it is
+not. Rows that name what is not there are said in the same line: garbage collection leaves such.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tfx_graphlets.trace.raw_tables import RawColumns
-from tfx_graphlets.trace.trace import BoolArray, PropertyKind
+from tfx_graphlets.trace.raw_tables import Integers, RawColumns
+from tfx_graphlets.trace.trace import BoolArray, IntArray, PropertyKind
 
 # A number in place of a value that is none, or of an id that is NULL; one that nobody writes.
 ODD: Final = -(2**63) + 20_210_617
@@ -31,8 +32,35 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _TABLES: Final = ("execution", "artifact", "event", "context", "association", "attribution")
 _WITH_IDS: Final = ("execution", "artifact", "context")
 _SHOWN: Final = 3  # rows of a table in the message
+_UNDER_WAY: Final = 100  # ids that transactions which are not over may hold
 
 _LOGGER = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass
+class Missing:
+    """One column of a table, in what names what is not there.
+
+    Attributes:
+      rows: int [n], numbers of its rows, ascending.
+      ids: int [n], what each of them names; below 0 where even that is not known.
+      highest: the highest id that is there.
+    """
+
+    rows: IntArray
+    ids: IntArray
+    highest: int
+
+    @classmethod
+    def of(cls, position: IntArray, ids: Integers, known: IntArray) -> Missing:
+        """What ``positions_of`` did not find of ``ids`` among ``known``, which ascends."""
+        rows = np.flatnonzero(position < 0)
+        return cls(rows, ids[rows], int(known[-1]) if len(known) else -1)
+
+    def older(self) -> Missing:
+        """Those whose ids are none of the newest."""
+        kept = self.ids <= self.highest - _UNDER_WAY
+        return Missing(self.rows[kept], self.ids[kept], self.highest)
 
 
 @dataclasses.dataclass
@@ -41,25 +69,29 @@ class OddRows:
 
     Attributes:
       store: its name, for the message.
-      rows: by table, what names the first ones.
-      count: by table, how many there are.
+      writer: who writes such stores.
+      moving: what is written during the reading may be seen in part. So a row that names one of
+        the newest ids is not counted: those above the highest that was read, and 100 below it,
+        which transactions under way may hold.
+      odd: by table, rows with odd values: how many, and what names the first ones.
+      gone: the same of rows that name what is not there.
     """
 
     store: str
-    rows: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    count: dict[str, int] = dataclasses.field(default_factory=dict)
+    writer: str = "ML Metadata"
+    moving: bool = False
+    odd: dict[str, tuple[int, list[str]]] = dataclasses.field(default_factory=dict)
+    gone: dict[str, tuple[int, list[str]]] = dataclasses.field(default_factory=dict)
 
     def add(self, table: str, names: list[str], count: int) -> None:
-        """Counts rows of a table.
+        """Counts rows of a table with odd values.
 
         Args:
           table: its name.
           names: what names the first of them.
           count: how many they are.
         """
-        if count:
-            self.rows[table] = [*self.rows.get(table, ()), *names][:_SHOWN]
-            self.count[table] = self.count.get(table, 0) + count
+        _add(self.odd, table, names, count)
 
     def add_columns(self, table: str, odd: BoolArray, columns: Mapping[str, Any]) -> None:
         """Counts the rows for which ``odd`` is true; integer columns by name say which they are."""
@@ -73,31 +105,60 @@ class OddRows:
         ]
         self.add(table, names, int(odd.sum()))
 
+    def add_gone(self, table: str, columns: Mapping[str, Missing]) -> None:
+        """Counts the rows that name what is not there, by the names of the columns that do."""
+        if self.moving:
+            columns = {name: one.older() for name, one in columns.items()}
+        rows = np.unique(np.concatenate([one.rows for one in columns.values()]))
+        names = [
+            " ".join(
+                f"{name} {one.ids[at] if one.ids[at] >= 0 else 'unknown'}"
+                for name, one in columns.items()
+                for at in np.flatnonzero(one.rows == row)
+            )
+            for row in rows[:_SHOWN]
+        ]
+        _add(self.gone, table, names, len(rows))
+
     def __str__(self) -> str:
-        tables = "; ".join(
-            f"{table} {count} ({', '.join(self.rows[table])}{', ...' if count > _SHOWN else ''})"
-            for table, count in sorted(self.count.items())
-        )
-        total = sum(self.count.values())
-        return (
-            f"{self.store}: {total} row{'s' if total > 1 else ''} with values that ML Metadata "
-            f"does not write left out: {tables}"
-        )
+        parts = [
+            _told(rows, why)
+            for rows, why in (
+                (self.odd, f"with values that {self.writer} does not write"),
+                (self.gone, "naming what is not there"),
+            )
+            if rows
+        ]
+        return f"{self.store}: {'; '.join(parts)}"
 
     def say(self) -> None:
         """Logs one line, where there are any, and forgets them."""
-        if self.count:
+        if self.odd or self.gone:
             _LOGGER.warning("%s", self)
-        self.rows, self.count = {}, {}
+        self.odd, self.gone = {}, {}
+
+
+def _add(rows: dict[str, tuple[int, list[str]]], table: str, names: list[str], count: int) -> None:
+    if count:
+        before, first = rows.get(table, (0, []))
+        rows[table] = before + count, [*first, *names][:_SHOWN]
+
+
+def _told(rows: Mapping[str, tuple[int, list[str]]], why: str) -> str:
+    tables = "; ".join(
+        f"{table} {count} ({', '.join(first)}{', ...' if count > _SHOWN else ''})"
+        for table, (count, first) in sorted(rows.items())
+    )
+    total = sum(count for count, _ in rows.values())
+    return f"{total} row{'s' if total > 1 else ''} {why} left out: {tables}"
 
 
 def leave_out_odd_rows(raw: RawColumns, odd: OddRows) -> None:
     """Takes rows out of ``raw`` that no Trace can hold.
 
-    An id is a number, 0 or more, and stands for one row, the first; a time is none (0) or
-    within 8,000 years of the epoch; states and event types are 0 to 127; a property is of one
-    kind. Rows that name what is not there stay: readers drop these, and count events
-    (``Events.dropped``).
+    An id is a number, 0 or more, and stands for one row, the first; a time is none (0) or within
+    8,000 years of the epoch; states and event types are 0 to 127; a property is of one kind. Rows
+    that name what is not there stay: ``assemble`` drops and counts these.
 
     Args:
       raw: rows of a store; ODD stands for what is no number.

@@ -80,11 +80,8 @@ def test_lasting_failures_end(server: tuple[str, Behaviour]) -> None:
         ((302, {"Location": "http://127.0.0.1:9/login"}, b""), StoreError, "login page"),
         ((200, {}, b"<html>login</html>"), NotAMetadataStoreError, "no JSON object"),
         ((200, {}, b"[1]"), NotAMetadataStoreError, "no JSON object"),
-        ((200, {}, b'{"runs": {"a": 1}}'), StoreError, "no list of objects"),
-        (
-            (200, {}, b'{"runs": [{"run_id": "a", "created_at": "soon"}]}'), StoreError,
-            "'soon'.*RFC 3339",
-        ),
+        ((200, {}, b'{"runs": {"a": 1}}'), StoreError, "no list"),
+        ((200, {}, b'{"runs": ' + b"[" * 100_000), NotAMetadataStoreError, "no JSON object"),
     ],
 )  # fmt: skip
 def test_refusals_are_not_tried_again(

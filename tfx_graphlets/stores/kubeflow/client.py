@@ -110,8 +110,8 @@ class Client:
         """
         return self._get(f"/apis/{self.api_version()}{path}", query or {})
 
-    def pages(self, path: str, items: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
-        """The objects of the list ``items`` on all pages at a path, in the server's order.
+    def pages(self, path: str, items: str, query: Query | None = None) -> Iterator[Any]:
+        """What the list ``items`` holds on all pages at a path, in the server's order.
 
         Raises:
           StoreError: as ``get``; or the server names the same page again.
@@ -121,11 +121,11 @@ class Client:
             page_query = {**(query or {}), "page_size": PAGE_SIZE}
             page = self.get(path, page_query | ({"page_token": token} if token else {}))
             found = page.get(items) or []
-            if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            if not isinstance(found, list):
                 raise StoreError(
                     self._address.name,
-                    f"answers {path} with a page whose {items!r} is no list "
-                    "of objects; is this a Kubeflow Pipelines API server?",
+                    f"answers {path} with a page whose {items!r} is no list; is this a Kubeflow "
+                    "Pipelines API server?",
                 )
             yield from found
             token = str(page.get("next_page_token") or "")
@@ -213,7 +213,7 @@ class Client:
     def _decoded(self, path: str, answer: bytes) -> dict[str, Any]:
         try:
             value = json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             # Some proxies answer with a login page and status 200.

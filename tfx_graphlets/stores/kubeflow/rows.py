@@ -12,15 +12,12 @@ order of their UUIDs; only then does an id depend on what else is read.
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
 import hashlib
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from tfx_graphlets.errors import StoreError
+from tfx_graphlets.stores.kubeflow.objects import Link, Objects, milliseconds
 from tfx_graphlets.stores.system_types import property_value
 from tfx_graphlets.trace.assembly import RawProperties, RawTables
 from tfx_graphlets.trace.trace import PropertyKind
@@ -58,124 +55,21 @@ _TITLE_OF_TYPE: Final[Mapping[str, str]] = {
 # Where the server keeps a schema title that is none of its own types.
 _TITLE_KEYS: Final = ("_kfp_schema_title", "schema_title")
 _INTERNAL: Final = "_kfp_"
-_OUTPUT_TYPES: Final = frozenset(
-    {
-        "OUTPUT",
-        "ITERATOR_OUTPUT",
-        "ONE_OF_OUTPUT",
-        "TASK_FINAL_STATUS_OUTPUT",
-    }
-)
 _LIVE: Final = 2  # MLMD Artifact.State
 _GONE: Final = -1  # id of no artifact: an event that names one is dropped and counted
 _HASH_BITS: Final = 31
-_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
-@dataclasses.dataclass(frozen=True)
-class Link:
-    """That a task took in or put out an artifact."""
-
-    task: str
-    artifact: str
-    key: str
-    is_output: bool
-
-
-@dataclasses.dataclass
-class Objects:
-    """Objects of the API, by UUID.
-
-    Attributes:
-      runs: ``Run``.
-      pipeline_of_run: name of the pipeline of each run; empty for none.
-      titles_of_run: see ``kubeflow.spec.output_titles``.
-      tasks: ``PipelineTask`` (or ``PipelineTaskDetail``), with their runs.
-      artifacts: ``Artifact``; an empty object where only its id is known.
-      links: what tasks took in and put out.
-    """
-
-    runs: dict[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    pipeline_of_run: dict[str, str] = dataclasses.field(default_factory=dict)
-    titles_of_run: dict[str, Mapping[tuple[str, str], str]] = dataclasses.field(
-        default_factory=dict
-    )
-    tasks: dict[str, tuple[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
-    artifacts: dict[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    links: dict[Link, None] = dataclasses.field(default_factory=dict)
-
-    def add_task(self, run: str, task: Mapping[str, Any]) -> None:
-        """Adds a task of a run, and the artifacts that stand in it."""
-        identifier = str(task.get("task_id") or "")
-        if not identifier:
-            return
-        self.tasks[identifier] = (run, task)
-        for side, is_output in (("inputs", False), ("outputs", True)):
-            for key, artifact in _artifacts_of(task.get(side) or {}):
-                number = str(artifact.get("artifact_id") or "")
-                if number:
-                    self.add_artifact(artifact)
-                    self.links[Link(identifier, number, key, is_output)] = None
-
-    def add_artifact(self, artifact: Mapping[str, Any]) -> None:
-        """Adds an artifact; what says more of it counts."""
-        number = str(artifact.get("artifact_id") or "")
-        if len(artifact) > len(self.artifacts.get(number, {})):
-            self.artifacts[number] = artifact
-
-    def add_artifact_task(self, link: Mapping[str, Any]) -> None:
-        """Adds an ``ArtifactTask``."""
-        kind, artifact = str(link.get("type") or ""), str(link.get("artifact_id") or "")
-        if artifact and kind not in ("", "UNSPECIFIED"):
-            self.artifacts.setdefault(artifact, {})
-            task, key = str(link.get("task_id") or ""), str(link.get("key") or "")
-            self.links[Link(task, artifact, key, kind in _OUTPUT_TYPES)] = None
-
-    def unknown_artifacts(self) -> list[str]:
-        """Ids of artifacts of which nothing but the id is known."""
-        return [number for number, content in self.artifacts.items() if len(content) < 2]
-
-    def forget_artifacts(self, gone: Collection[str]) -> None:
-        """Takes artifacts out; the links to them stay, and lead nowhere."""
-        for number in gone:
-            del self.artifacts[number]
-
-
-def _artifacts_of(side: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Key and artifact of each artifact at one side of a task."""
-    listed = side.get("artifacts")
-    if isinstance(listed, list):
-        for entry in listed:
-            for artifact in entry.get("artifacts") or ():
-                yield str(entry.get("artifact_key") or ""), artifact
-        return
-    # Before the task API: a map of lists of ML Metadata's ids.
-    for key, entry in side.items():
-        if isinstance(entry, Mapping):
-            for number in entry.get("artifact_ids") or ():
-                yield key, {"artifact_id": str(number)}
-
-
-def raw_tables(objects: Objects, store: str) -> RawTables:
-    """The rows of the objects.
-
-    Args:
-      objects: what was read.
-      store: the store's name, for messages.
-
-    Raises:
-      StoreError: a time cannot be read.
-    """
-    return _Rows(objects, store).raw()
+def raw_tables(objects: Objects) -> RawTables:
+    """The rows of the objects."""
+    return _Rows(objects).raw()
 
 
 class _Rows:
-    def __init__(self, objects: Objects, store: str) -> None:
-        self.objects, self.store = objects, store
+    def __init__(self, objects: Objects) -> None:
+        self.objects = objects
         self.outputs = {link.task for link in objects.links if link.is_output}
-        self.times = {
-            task: self._task_times(content) for task, (_, content) in objects.tasks.items()
-        }
+        self.times = {task: _task_times(content) for task, (_, content) in objects.tasks.items()}
         self.task_ids = stable_ids(
             "task", ((task, created) for task, (created, _) in self.times.items())
         )
@@ -187,7 +81,7 @@ class _Rows:
                     producers[link.artifact] = link
         self.producers = producers
         self.artifact_times = {
-            artifact: self._ms(content.get("created_at"))
+            artifact: milliseconds(content.get("created_at"))
             or (self.times[producers[artifact].task][1] if artifact in producers else 0)
             for artifact, content in objects.artifacts.items()
         }
@@ -275,7 +169,7 @@ class _Rows:
 
     def _contexts(self, raw: RawTables) -> None:
         runs = self.objects.runs
-        created = {run: self._ms(content.get("created_at")) for run, content in runs.items()}
+        created = {run: milliseconds(content.get("created_at")) for run, content in runs.items()}
         run_ids = stable_ids("run", created.items())
         pipelines = self.objects.pipeline_of_run
         first: dict[str, int] = {}
@@ -303,28 +197,15 @@ class _Rows:
                 association.append((pipeline_ids[pipelines[run]], self.task_ids[task]))
         raw.association = association
 
-    def _task_times(self, task: Mapping[str, Any]) -> tuple[int, int]:
-        """When a task began, and when it was last heard of, in ms."""
-        created = self._ms(task.get("create_time")) or self._ms(task.get("start_time"))
-        ended = self._ms(task.get("end_time"))
-        history = [self._ms(one.get("update_time")) for one in task.get("state_history") or ()]
-        return created, ended or max([created, *history])
 
-    def _ms(self, text: object) -> int:
-        """Milliseconds of a time in RFC 3339; 0 for none, and for the epoch itself."""
-        if not text:
-            return 0
-        found = _TIME.fullmatch(str(text))
-        if found is None:
-            raise StoreError(
-                self.store,
-                f"holds the time {text!r}, which does not read as RFC 3339; is this a "
-                "Kubeflow Pipelines API server?",
-            )
-        zone = "+00:00" if found[3] == "Z" else found[3]
-        moment = datetime.datetime.fromisoformat(found[1] + zone)
-        seconds = int(moment.timestamp())
-        return max(0, seconds * 1_000 + int(float(found[2] or 0) * 1_000))
+def _task_times(task: Mapping[str, Any]) -> tuple[int, int]:
+    """When a task began, and when it was last heard of, in ms."""
+    created = milliseconds(task.get("create_time")) or milliseconds(task.get("start_time"))
+    ended = milliseconds(task.get("end_time"))
+    history = [
+        milliseconds(one.get("update_time")) for one in task.get("state_history") or () if one
+    ]
+    return created, ended or max([created, *history])
 
 
 def stable_ids(kind: str, created: Iterable[tuple[str, int]]) -> dict[str, int]:
@@ -371,5 +252,5 @@ def _parameters(task: Mapping[str, Any]) -> dict[str, Any]:
     return {
         str(one["parameter_key"]): one["value"]
         for one in listed
-        if one.get("parameter_key") and one.get("value") is not None
+        if one and one.get("parameter_key") and one.get("value") is not None
     }

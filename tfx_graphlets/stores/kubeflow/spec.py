@@ -5,10 +5,11 @@ Source: kubeflow/pipelines, ``api/v2alpha1/pipeline_spec.proto``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+
+from tfx_graphlets.payloads.bounds import parsed_json
 
 # An instance schema is YAML, or JSON, with the title among its first lines.
 _TITLE: Final = re.compile(
@@ -23,7 +24,7 @@ def name_of(spec: Mapping[str, Any]) -> str:
     'penguin'
     """
     info = _unwrapped(spec).get("pipelineInfo")
-    return str(info.get("name") or "") if isinstance(info, Mapping) else ""
+    return as_text(info.get("name")) if isinstance(info, Mapping) else ""
 
 
 def output_titles(spec: Mapping[str, Any]) -> dict[tuple[str, str], str]:
@@ -32,41 +33,48 @@ def output_titles(spec: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     A task that stands in several sub-pipelines has the title of the last.
     """
     spec = _unwrapped(spec)
-    components = spec.get("components")
-    components = components if isinstance(components, Mapping) else {}
+    components = _in(spec, "components")
     titles: dict[tuple[str, str], str] = {}
-    for task, component_name in _tasks([spec.get("root"), *components.values()]):
-        component = components.get(component_name)
-        outputs = component.get("outputDefinitions") if isinstance(component, Mapping) else None
-        artifacts = outputs.get("artifacts") if isinstance(outputs, Mapping) else None
-        for key, artifact in (artifacts or {}).items():
-            title = _title(artifact.get("artifactType") or {})
+    for task, component_name in _tasks([_in(spec, "root"), *components.values()]):
+        for key, artifact in _in(
+            components, component_name, "outputDefinitions", "artifacts"
+        ).items():
+            title = _title(_in(artifact, "artifactType"))
             if title:
                 titles[task, key] = title
     return titles
 
 
+def as_text(value: object) -> str:
+    """A name as Unicode, halves of pairs replaced; empty for none."""
+    return str(value or "").encode("utf-8", "replace").decode()
+
+
+def _in(content: object, *names: str) -> Mapping[str, Any]:
+    """The object within an object, by the names of the fields; empty if there is none."""
+    for name in names:
+        content = content.get(name) if isinstance(content, Mapping) else None
+    return content if isinstance(content, Mapping) else {}
+
+
 def _tasks(components: list[Any]) -> Iterator[tuple[str, str]]:
     """Name and component's name of every task in the DAGs of the components."""
     for component in components:
-        dag = component.get("dag") if isinstance(component, Mapping) else None
-        for task, content in ((dag or {}).get("tasks") or {}).items():
-            yield task, str((content.get("componentRef") or {}).get("name") or "")
+        for task, content in _in(component, "dag", "tasks").items():
+            yield task, str(_in(content, "componentRef").get("name") or "")
 
 
 def _title(artifact_type: Mapping[str, Any]) -> str:
     title = artifact_type.get("schemaTitle")
     if title:
-        return str(title)
-    schema = str(artifact_type.get("instanceSchema") or "")
-    try:
-        content = json.loads(schema)
-    except ValueError:
+        return as_text(title)
+    schema = as_text(artifact_type.get("instanceSchema"))
+    content = parsed_json(schema)
+    if content is None:
         found = _TITLE.search(schema)
         return found[1] if found else schema if re.fullmatch(r"[\w.\-]+", schema) else ""
-    return str(content.get("title") or "") if isinstance(content, dict) else ""
+    return as_text(_in(content).get("title"))
 
 
 def _unwrapped(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    inner = spec.get("pipeline_spec")
-    return inner if isinstance(inner, Mapping) else spec
+    return _in(spec, "pipeline_spec") or spec

@@ -28,9 +28,11 @@ from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.kubeflow import spec as kfp_spec
 from tfx_graphlets.stores.kubeflow.address import Address, parse_address
 from tfx_graphlets.stores.kubeflow.client import TIMEOUT_SECONDS, Client, NotThereError
-from tfx_graphlets.stores.kubeflow.rows import Objects, raw_tables
+from tfx_graphlets.stores.kubeflow.objects import WRITER, Objects
+from tfx_graphlets.stores.kubeflow.rows import raw_tables
 from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.stores.system_types import in_words_of_tfx
+from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class KfpStore:
         self._address = address
         self._client: Client | None = Client(address, sleep=sleep, timeout_seconds=timeout_seconds)
         self._payloads = FilePayloads(None)
-        self._way: Callable[[Client, str], list[dict[str, Any]]] | None = None
+        self._way: Callable[[Client, str], list[Any]] | None = None
         self._specs: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
         self._client.api_version()
 
@@ -110,12 +112,12 @@ class KfpStore:
             whole = self.read_trace(properties=properties, columns=columns.for_belonging())
             return belonging_to(whole, pipeline, self.name)
         objects = self._read(selection)
-        return rows.finish(raw_tables(objects, self.name), self.name, selection)
+        return rows.finish(raw_tables(objects), self.name, selection, objects.odd)
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
         objects = self._read(Selection())
-        raw = in_words_of_tfx(raw_tables(objects, self.name))
+        raw = in_words_of_tfx(raw_tables(objects))
         executions: dict[str, set[int]] = {}
         name_of = dict(zip(raw.context_id, raw.context_name))
         known = set(objects.pipeline_of_run.values())
@@ -145,11 +147,10 @@ class KfpStore:
         return self._client
 
     def _read(self, selection: Selection) -> Objects:
-        client, objects = self._calls(), Objects()
+        client, objects = self._calls(), Objects(odd=OddRows(self.name, WRITER))
         for run in client.pages("/runs", "runs", client.scope()):
-            identifier = str(run.get("run_id") or "")
-            if not identifier or (run.get("error") and not run.get("created_at")):
-                _logger.warning("%s: run %r could not be read by the server", self.name, identifier)
+            identifier = objects.run_id(run)
+            if not identifier:
                 continue
             pipeline, spec = self._pipeline_of(run)
             objects.pipeline_of_run[identifier] = pipeline
@@ -165,7 +166,7 @@ class KfpStore:
         self._complete(objects)
         return objects
 
-    def _tasks_of(self, run: str) -> list[dict[str, Any]]:
+    def _tasks_of(self, run: str) -> list[Any]:
         """The tasks of a run, by whichever way the server has; none if it is gone."""
         for way in _WAYS_TO_TASKS if self._way is None else (self._way,):
             try:
@@ -189,7 +190,10 @@ class KfpStore:
             if unknown:
                 scope = {"namespace": self._address.namespace} if self._address.namespace else {}
                 for artifact in client.pages("/artifacts", "artifacts", scope):
-                    if str(artifact.get("artifact_id")) in unknown:
+                    if (
+                        not isinstance(artifact, dict)
+                        or str(artifact.get("artifact_id")) in unknown
+                    ):
                         objects.add_artifact(artifact)
         except NotThereError:
             _logger.info("%s has no artifact API; what its tasks say counts", self.name)
@@ -201,7 +205,7 @@ class KfpStore:
                 "read that: grpc://host:8080 (service metadata-grpc-service)",
             )
         if unknown:
-            _logger.warning("%s: %d artifacts are gone", self.name, len(unknown))
+            _logger.info("%s: artifacts are gone: %s", self.name, ", ".join(sorted(unknown)))
             objects.forget_artifacts(unknown)
 
     def _pipeline_of(self, run: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -227,7 +231,8 @@ class KfpStore:
             if isinstance(spec, Mapping) and kfp_spec.name_of(spec):
                 return kfp_spec.name_of(spec), spec
         content = self._there(path)
-        return str(content.get("name") or content.get("display_name") or pipeline), {}
+        name = content.get("name") or content.get("display_name") or pipeline
+        return kfp_spec.as_text(name), {}
 
     def _there(self, path: str) -> dict[str, Any]:
         """The object at a path; empty if there is none."""
@@ -237,21 +242,22 @@ class KfpStore:
             return {}
 
 
-def _tasks_of_run(client: Client, run: str) -> list[dict[str, Any]]:
+def _tasks_of_run(client: Client, run: str) -> list[Any]:
     return list(client.pages(f"/runs/{urllib.parse.quote(run, safe='')}/tasks", "tasks"))
 
 
-def _tasks_with_run(client: Client, run: str) -> list[dict[str, Any]]:
+def _tasks_with_run(client: Client, run: str) -> list[Any]:
     return list(client.pages("/tasks", "tasks", {"run_id": run}))
 
 
-def _tasks_in_details(client: Client, run: str) -> list[dict[str, Any]]:
-    content = client.get(f"/runs/{urllib.parse.quote(run, safe='')}")
+def _tasks_in_details(client: Client, run: str) -> list[Any]:
+    details = client.get(f"/runs/{urllib.parse.quote(run, safe='')}").get("run_details")
+    tasks = details.get("task_details") if isinstance(details, dict) else None
     # Of drivers, executors and boxes nothing but the pod is recorded.
     return [
         task
-        for task in (content.get("run_details") or {}).get("task_details") or ()
-        if task.get("inputs") or task.get("outputs")
+        for task in (tasks if isinstance(tasks, list) else ())
+        if not isinstance(task, dict) or task.get("inputs") or task.get("outputs")
     ]
 
 

@@ -121,7 +121,7 @@ class ServerStore:
             chosen=None if selection.pipelines is None else self._chosen(selection),
             bounds=self._bounds(),
         )
-        odd = OddRows(self.name)
+        odd = OddRows(self.name, moving=True)
         raw = raw_columns(self._fetch_all(queries.all()), queries, odd)
         return rows.finish(raw, self.name, selection, odd)
 
