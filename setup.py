@@ -60,7 +60,6 @@ CORE = [
     *by_python("pyarrow", ">=10.0.1,<18", ">=18,<19"),
     *by_python("tensorflow-metadata", ">=1.16,<1.18", ">=1.21,<1.22"),
     "scipy>=1.11,<2",
-    "tqdm>=4.60,<5",
 ]
 EXTRAS = {
     # Metadata stores other than a SQLite file: MySQL, PostgreSQL, gRPC.
@@ -109,6 +108,7 @@ EXTRAS = {
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 EXTRAS["dev"] = [
     *EXTRAS["all"],
+    "bandit>=1.8,<2",
     "build>=1.2",
     "cel-python>=0.4,<0.6",  # evaluates the conditions that Kubeflow would
     "hypothesis>=6.100",

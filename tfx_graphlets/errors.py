@@ -235,6 +235,7 @@ class MissingDependencyError(GraphletsError, ImportError):
         )
 
 
+_NO_ROOM: Final = re.compile("failed to map segment|[Cc]annot allocate memory")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 # Codes of the errors of TensorFlow's file systems, which are no OSError.
@@ -242,6 +243,7 @@ _OP_ERRORS: Final = {
     4: Fault.TIMEOUT,  # deadline exceeded
     7: Fault.NO_RIGHTS,  # permission denied
     8: Fault.DISK_FULL,  # resource exhausted
+    11: Fault.DISK_FULL,  # out of range: a file that may not grow so large
     16: Fault.NO_RIGHTS,  # unauthenticated
 }
 
@@ -254,9 +256,11 @@ def fault_of(error: BaseException) -> Fault:
     >>> fault_of(OSError(28, "No space left on device")), fault_of(ZeroDivisionError())
     (<Fault.DISK_FULL: 'disk_full'>, <Fault.BUG: 'bug'>)
     """
+    if isinstance(error, MissingDependencyError) and _lacks_memory(error.__cause__):
+        return Fault.OUT_OF_MEMORY
     if isinstance(error, GraphletsError):
         return error.fault
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _lacks_memory(error):
         return Fault.OUT_OF_MEMORY
     if isinstance(error, TimeoutError):
         return Fault.TIMEOUT
@@ -267,6 +271,15 @@ def fault_of(error: BaseException) -> Fault:
     if str(getattr(type(error), "__module__", "")).startswith("tensorflow."):
         return _OP_ERRORS.get(getattr(error, "error_code", 0), Fault.FILE_SYSTEM)
     return Fault.BUG
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """What `ulimit -v` does to imports and threads, which Python tells in words alone."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return (isinstance(error, ImportError) and _NO_ROOM.search(str(error)) is not None) or (
+        isinstance(error, RuntimeError) and str(error) == "can't start new thread"
+    )
 
 
 MOST_CHARACTERS: Final = 1_000  # of what goes on from an error into an artifact or a log

@@ -469,6 +469,7 @@ def _within(column: str, limit: Callable[[], contextlib.AbstractContextManager[N
     """A limit of the runner's process, and of those that it starts, while a node is at work."""
 
     def put(bench: Bench) -> None:
+        bench.store = str(bench.runner_store)  # what a node named must hold the run
         name, _, function = _AT_WORK[column].rpartition(".")
         module, _, owner = name.rpartition(".")
         kind = getattr(importlib.import_module(f"tfx_graphlets.{module}"), owner)
@@ -485,6 +486,7 @@ def _within(column: str, limit: Callable[[], contextlib.AbstractContextManager[N
 
 
 def _full_root(bench: Bench) -> None:
+    bench.store = str(bench.runner_store)
     bench.root = bench.stack.enter_context(limits.small_disk()) / "root"
     bench.root.mkdir()
     limits.fill(bench.root.parent)
@@ -511,7 +513,8 @@ def _limits() -> Iterator[Cell]:
     yield Cell(row, DRIVER, full, _full_root)
     yield Cell(row, NAMED, full, _full_root)
     yield Cell(row, GATE, DECIDES, _full_root_of_the_gate)
-    yield Cell("a full disk for temporary files", NAMED, DECIDES, _full_temporary_files)
+    row = "a full disk for temporary files"  # a forest is loaded from there
+    yield Cell(row, GATE, full, _full_temporary_files)
     for row, kind, amount, code in (
         ("files of 1 KB at most (`ulimit -f`)", resource.RLIMIT_FSIZE, 1_024, full),
         (
@@ -523,9 +526,7 @@ def _limits() -> Iterator[Cell]:
     ):
         for column in (DRIVER, NAMED, GATE):
             limit = functools.partial(limits.limited, kind, amount)
-            # The gate itself needs no file.
-            decides = column == GATE and kind == resource.RLIMIT_FSIZE
-            yield Cell(row, column, DECIDES if decides else code, _within(column, limit))
+            yield Cell(row, column, code, _within(column, limit))
 
 
 CELLS: Final = (*_stores(), *_files(), *_processes(), *_runner(), *_limits())

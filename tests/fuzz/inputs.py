@@ -167,7 +167,10 @@ def uri(randomness: random.Random, folder: Path) -> Commands:
         if text.find(PASSWORD) <= at < text.find(PASSWORD) + len(PASSWORD):
             continue  # a password that is another one is no secret of ours
         letters[at] = randomness.choice(("", "/", ":", "@", "?", "#", "%", "\0", "é", " ", "//"))
-    return [["segment", "".join(letters)]]
+    misspelt = "".join(letters)
+    if f":{PASSWORD}" not in misspelt and f"{PASSWORD}@" not in misspelt:
+        misspelt = misspelt.replace(PASSWORD, "")  # nothing tells it from the name of a host
+    return [["segment", misspelt]]
 
 
 PASSWORD: Final = "s3cretPassw0rd"  # noqa: S105 - looked for in everything that is printed

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.stores.mlmd_files import write_store
-from tests.stores.readers import Reader, by_bulk, by_sql, needs_bulk
+from tests.stores.readers import Reader, by_bulk, by_mlmd, by_sql, needs_bulk, needs_mlmd
 from tests.stores.test_neighbourhood import with_parents
 from tests.strategies import deterministic
 from tfx_graphlets.errors import GraphletsError
@@ -178,6 +179,45 @@ def test_an_odd_value_costs_no_more_than_its_row(
         with lines() as of_gate, contextlib.suppress(*refusals), by_sql(path) as gated:
             collect(gated, Request(Stage.PRE, "p", f"r{RUNS - 1}", {}), now_ms=10**13)
         assert sum("left out" in line for line in of_gate) <= 1, of_gate
+
+
+@needs_mlmd
+@settings(deterministic, max_examples=20)
+@given(damage=damages, value=st.sampled_from(ODD_VALUES), at=st.integers(0, 40))
+@example(damage=("Type", "id"), value="x", at=0)
+@example(damage=("Execution", "type_id"), value=None, at=3)
+@example(damage=("Execution", "last_known_state"), value=2**63 - 1, at=3)
+@example(damage=("ArtifactProperty", "is_custom_property"), value="", at=2)
+@example(damage=("Event", "milliseconds_since_epoch"), value=1e300, at=2)
+def test_the_api_of_ml_metadata_is_kept_from_what_ends_the_process(
+    damage: tuple[str, str], value: Any, at: int
+) -> None:
+    """A file with an odd row is read by SQL, whatever the URI says: one trace, the same line."""
+    table, column = damage
+    with tempfile.TemporaryDirectory() as folder:
+        path = sound_store(Path(folder) / "store.sqlite")
+        with changing(path) as connection:
+            (number,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+            where = f"rowid = {at % max(1, number) + 1}"
+            connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))
+        found, said = read(path, by_sql)
+
+        def compare() -> None:
+            other, same = read(path, by_mlmd)
+            assert [line.removeprefix("sqlite+mlmd://") for line in same] in (said, [])
+            if isinstance(found, Trace):
+                assert isinstance(other, Trace), other
+                assert first_difference(found, other) is None
+
+        in_fork(compare)
+
+
+def in_fork(work: Callable[[], None]) -> None:
+    """Does what may end the process in one of its own."""
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from types import FrameType, TracebackType
 from typing import NoReturn
 
 from tfx_graphlets.cli import command, parse, render, values
+from tfx_graphlets.cli.progress import Progress
 from tfx_graphlets.errors import GraphletsError, shown
 
 EXIT_DONE = 0
@@ -114,7 +115,8 @@ def _insist_no_more() -> None:
 
 def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
     try:
-        result = command.COMMANDS[options.command](options)
+        with Progress() as options.progress:
+            result = command.COMMANDS[options.command](options)
     except (GraphletsError, OSError) as error:  # OSError: a full disk, no permission
         return _fail(error, values.without_passwords(str(error), words), options.format)
     try:

@@ -8,12 +8,11 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
-from tqdm import tqdm
 
 from tfx_graphlets.analysis.corpus import describe_store
 from tfx_graphlets.cli import selection
@@ -38,7 +37,9 @@ _MOST_DRAWN = 20  # graphlets in one drawing
 def segment_store(options: argparse.Namespace) -> Result:
     """``segment STORE``: the graphlets, one row each."""
     with open_store(options.store) as store:
+        options.progress.step(f"reading {store.name}")
         graphlets = selection.cut(store.read_trace(), store, options)
+        options.progress.step("telling the graphlets")
         numbers = selection.selected(graphlets, store, options)
     selection.hint(graphlets)
     if options.trainer:
@@ -94,7 +95,13 @@ def write_features(options: argparse.Namespace) -> Result:
         raise InvalidArgumentError(
             "output", options.output, f"its ending must be one of {', '.join(_TABLE_SUFFIXES)}"
         )
+
+    def shards(numbers: Iterable[int], count: int) -> Iterable[int]:
+        options.progress.step("describing shards of pipelines,")
+        return options.progress.over(numbers, count)
+
     with open_store(options.store) as store:
+        options.progress.step(f"reading {store.name}")
         chosen = selection.features_of_selected(store, options)
         features = (
             chosen
@@ -105,13 +112,12 @@ def write_features(options: argparse.Namespace) -> Result:
                 processes=options.processes or len(os.sched_getaffinity(0)),
                 executions_in_memory=options.executions_in_memory,
                 role_of_type=declared_by(store, selection.declared(options)).role_of_type,
-                progress=lambda shards, count: tqdm(
-                    shards, "shards", count, disable=None, leave=False
-                ),
+                progress=shards,
             )
         )
         if not len(features):
             selection.hint(selection.cut(without_gates(store.read_trace()), store, options))
+    options.progress.step(f"writing {options.output}")
     with replaced_file(target) as draft:
         write_table(features, draft, target.suffix)
     document = {
@@ -131,6 +137,7 @@ def train(options: argparse.Namespace) -> Result:
 
     check_replaceable(options.output)  # before the time is spent
     dataset = selection.dataset(options.stores, options.stage, options)
+    options.progress.step(f"training with {len(dataset):,} graphlets")
     model = train_waste_model(dataset, options.stage, options.freshness, options.seed)
     model.save(options.output)
     document = {
@@ -154,6 +161,7 @@ def evaluate(options: argparse.Namespace) -> Result:
 
     model = load_waste_model(options.model)
     dataset = selection.dataset(options.stores, model.stage, options, model=model.declared)
+    options.progress.step(f"judging {len(dataset):,} graphlets")
     evaluation = evaluate_model(model, dataset)
     return Result(evaluation.to_dict(), str(evaluation))
 
@@ -170,15 +178,15 @@ def backtest(options: argparse.Namespace) -> Result:
             # Of other pipelines than those that are replayed: what selects these does not hold.
             whole = argparse.Namespace(**{**vars(options), "pipeline": None, "node": None})
             history = selection.dataset(options.history, options.stage, whole, stores)
-        with _progress("decisions") as progress:
-            result = replay(
-                dataset,
-                policy,
-                history=history,
-                censored=not options.uncensored,
-                seed=options.seed,
-                progress=progress,
-            )
+        options.progress.step("replaying decisions,")
+        result = replay(
+            dataset,
+            policy,
+            history=history,
+            censored=not options.uncensored,
+            seed=options.seed,
+            progress=options.progress.report,
+        )
     return Result(result.to_dict(), str(result))
 
 
@@ -190,8 +198,7 @@ def study(options: argparse.Namespace) -> Result:
     check_target(options.output)
     stages = [stage for stage in Stage if stage in (options.stage or Stage)]
     datasets = {stage: selection.dataset(options.stores, stage, options) for stage in stages}
-    with _progress("study") as progress:
-        result = run_study(datasets, StudySettings(seed=options.seed), progress)
+    result = run_study(datasets, StudySettings(seed=options.seed), options.progress.report)
     files = write_study(result, options.output)
     return Result(result.to_dict(), f"{summary(result)}\n{options.output}: {', '.join(files)}")
 
@@ -202,7 +209,8 @@ def archive(options: argparse.Namespace) -> Result:
     from tfx_graphlets.stores.archive.archive import compact_archive, update_archive
     from tfx_graphlets.stores.archive.texts import redaction_key
 
-    with _progress("archive") as progress, open_store(options.store) as store:
+    with open_store(options.store) as store:
+        options.progress.step(f"reading {store.name}")
         update = update_archive(
             store,
             NoPayloads() if options.no_payloads else store.payloads,
@@ -213,11 +221,11 @@ def archive(options: argparse.Namespace) -> Result:
             redact=redaction_key() if options.redact else None,
             declared=selection.declared(options),
             replace=options.replace,
-            progress=progress,
+            progress=options.progress.report,
         )
         manifest = update.manifest
         if options.compact:
-            manifest = compact_archive(options.output, progress=progress)
+            manifest = compact_archive(options.output, progress=options.progress.report)
     counts = manifest.counts
     document = {
         "output": options.output,
@@ -251,6 +259,7 @@ def gate(options: argparse.Namespace) -> Result:
         "now_ms": _now_ms(),
     }
     limits = Limits.of(options.time_limit, options.memory_limit)
+    options.progress.step(f"deciding about a run of {options.pipeline}")
     [content] = run_task("decide_before_launch", arguments, limits).values()
     found = json.loads(content)
     text = found.pop("text")
@@ -277,28 +286,29 @@ def report(options: argparse.Namespace) -> Result:
     if target is not None and target.suffix not in (".html", ".htm"):
         raise InvalidArgumentError("output", options.output, "its ending must be .html")
     with contextlib.ExitStack() as stores:  # the replay reads on
-        sources = [
-            ReportSource.read(stores.enter_context(open_store(uri)), selection.declared(options))
-            for uri in tqdm(options.stores, desc="stores", disable=None, leave=False)
-        ]
-        for source in sources:
-            selection.hint(source.graphlets)
-        with _progress("decisions") as progress:
-            view = view_of(
-                sources,
-                prices=prices,
-                freshness=options.freshness,
-                stage=options.stage,
-                pipeline=options.pipeline,
-                node=options.node,
-                now_ms=_now_ms(),
-                replay=not options.no_replay,
-                seed=options.seed,
-                progress=progress,
-            )
+        sources = []
+        for uri in options.stores:
+            store = stores.enter_context(open_store(uri))
+            options.progress.step(f"reading {store.name}")
+            sources.append(ReportSource.read(store, selection.declared(options)))
+            selection.hint(sources[-1].graphlets)
+        options.progress.step("replaying decisions,")
+        view = view_of(
+            sources,
+            prices=prices,
+            freshness=options.freshness,
+            stage=options.stage,
+            pipeline=options.pipeline,
+            node=options.node,
+            now_ms=_now_ms(),
+            replay=not options.no_replay,
+            seed=options.seed,
+            progress=options.progress.report,
+        )
         made = Report(view, sources)
         if target is None:
             return Result(view, str(made))
+        options.progress.step(f"writing {options.output}")
         made.save(target)
     return Result(view, f"{made}\n{options.output}: the report")
 
@@ -314,12 +324,14 @@ def monitor_store(options: argparse.Namespace) -> Result:
     # Longer ago than the epoch is since ever; infinity is no number of milliseconds.
     since_ms = 0 if hours is None else int(max(now_ms - hours * 3_600_000, 0))
     with open_store(options.store) as store:
+        options.progress.step(f"reading {store.name}")
         trace = store.read_trace()
         if options.pipeline is not None:
             kinds = declared_by(store, selection.declared(options)).role_of_type
             trace = belonging_to(trace, options.pipeline, store.name, kinds)
         graphlets = selection.cut(without_gates(trace), store, options)
     selection.hint(graphlets)
+    options.progress.step("looking at decisions")
     report = monitor(
         past_decisions(trace),
         graphlets,
@@ -361,25 +373,6 @@ def _summary(graphlets: Graphlets, numbers: IntArray) -> str:
     text = f"{graphlets.counted(numbers)}; {text}"
     overhead = outcome.cost_of(graphlets, outcome.overhead_executions(graphlets))
     return f"{text}; gates and rehearsals {overhead / 1000:.1f} s" if overhead else text
-
-
-class _Report(Protocol):
-    """What long work calls: how much of all is done, and which part is being worked on."""
-
-    def __call__(self, done: int, total: int, part: str = ..., /) -> None: ...
-
-
-@contextlib.contextmanager
-def _progress(part: str) -> Iterator[_Report]:
-    """A bar on standard error, where that is a terminal, from the moment that work reports."""
-    with tqdm(desc=part, disable=None, leave=False) as bar:
-
-        def report(done: int, total: int, part: str = part, /) -> None:
-            bar.total = total
-            bar.set_description(part, refresh=False)
-            bar.update(done - bar.n)
-
-        yield report
 
 
 def _limits(options: argparse.Namespace) -> dict[str, Any]:

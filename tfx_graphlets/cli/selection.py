@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from tfx_graphlets.cli.render import warn
 from tfx_graphlets.errors import InvalidArgumentError, TraceNotFoundError
@@ -111,8 +110,10 @@ def features_of_selected(store: Store, options: argparse.Namespace) -> FeatureTa
     chosen = pipeline_of(store, options), node_of(store, options)
     if chosen == (None, None) and pushers is None:
         return None
+    options.progress.step(f"reading {store.name}")
     graphlets = cut(without_gates(store.read_trace()), store, options)
     hint(graphlets)
+    options.progress.step(f"describing {store.name}")
     rows = selected(graphlets, store, options)
     return describe(graphlets, options.stage, payloads=store.payloads, rows=rows)
 
@@ -144,9 +145,11 @@ def dataset(
     datasets, unknown = [], {*given.role_of_type, *(given.pushers or ())}
     lacking: list[TraceNotFoundError] = []
     with contextlib.ExitStack() as own:
-        for uri in tqdm(stores, desc="stores", disable=None, leave=False):
+        for uri in stores:
             store = (keep_open or own).enter_context(open_store(uri))
+            options.progress.step(f"reading {store.name}")
             trace = store.read_trace()
+            options.progress.step(f"describing {store.name}")
             plain = without_gates(trace)
             here = declared_by(store, given)
             graphlets = cut(plain, store, options) if strict else segment_present(plain, here)

@@ -185,6 +185,7 @@ def parse_server(uri: str, environment: Mapping[str, str]) -> Server:
     try:
         parts = urllib.parse.urlsplit(uri)
         host, port = parts.hostname or "", parts.port
+        host.encode("idna")  # what no resolver takes is a ValueError here
     except ValueError:
         # Not chained: the message of urllib quotes what may be the password.
         raise InvalidArgumentError(

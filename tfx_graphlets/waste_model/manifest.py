@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final, Union, cast
 
-from tfx_graphlets.errors import InvalidArgumentError, ModelFormatError
+from tfx_graphlets.errors import ModelFormatError
 from tfx_graphlets.features.table import FeatureKind
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.freshness import choose_threshold
@@ -160,7 +160,7 @@ class Manifest:
         _check_format(document, directory)
         try:
             return _checked(_parse(document))
-        except (KeyError, TypeError, ValueError, InvalidArgumentError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelFormatError(
                 directory, f"the manifest is damaged ({error}); train the model anew"
             ) from error

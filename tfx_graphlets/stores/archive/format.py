@@ -247,7 +247,7 @@ class Manifest:
         if not all(isinstance(given[name], str) for name in texts):
             raise ValueError(f"{' or '.join(texts)} is no text")
         given.update(
-            {name: int(given[name]) for name in ("created_ms", "updated_ms", "dropped_events")},
+            {name: _whole(given[name]) for name in ("created_ms", "updated_ms", "dropped_events")},
             tables={name: tuple(_file_of(one) for one in given["tables"][name]) for name in TABLES},
             pipelines=tuple(map(str, given["pipelines"])),
             declared=Declared.from_dict(**given["declared"]),
@@ -259,7 +259,19 @@ def _file_of(content: Mapping[str, Any]) -> ArchiveFile:
     name = str(content["name"])
     if Path(name).name != name:
         raise ValueError(f"file {name!r}")
-    return ArchiveFile(name, int(content["size"]), str(content["sha256"]), int(content["num_rows"]))
+    size, num_rows = _whole(content["size"]), _whole(content["num_rows"])
+    return ArchiveFile(name, size, str(content["sha256"]), num_rows)
+
+
+def _whole(value: object) -> int:
+    """A number of a manifest that is written as a whole one.
+
+    Raises:
+      ValueError: it is none, or takes more than 63 bits.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**63:
+        raise ValueError(f"{value!r:.60} is no whole number")
+    return value
 
 
 def arrow_schema(table: str) -> Any:

@@ -105,6 +105,7 @@ def parse_address(uri: str, environment: Mapping[str, str]) -> Address:
     try:
         parts = urllib.parse.urlsplit(uri)
         host, port = parts.hostname or "", parts.port
+        host.encode("idna")  # what no resolver takes is a ValueError here
         strict = bool(parts.query)
         query = urllib.parse.parse_qs(parts.query, keep_blank_values=True, strict_parsing=strict)
     except ValueError:

@@ -83,10 +83,13 @@ class MlmdStore:
         return cls(store, name, payloads=FilePayloads(root))
 
     @classmethod
-    def from_sqlite(cls, path: str | os.PathLike[str], *, name: str | None = None) -> Self:
+    def from_sqlite(
+        cls, path: str | os.PathLike[str], *, name: str | None = None
+    ) -> Self | SqliteStore:
         """Opens a SQLite file through the API, read-only.
 
-        Only schema 10 can be read so; SqliteStore reads 4 to 10.
+        Only schema 10 can be read so; SqliteStore reads 4 to 10, and here, too, a file with odd
+        rows (``trace.odd_rows``): at most of these the API ends the process.
 
         Raises:
           StoreError, MissingDependencyError: as ``open_store``.
@@ -96,7 +99,8 @@ class MlmdStore:
         # The API would make its tables in an empty file.
         connection = sqlite_file.connect(place, shown)
         version = sqlite_file.schema_version(connection)
-        connection.close()
+        with contextlib.closing(connection), sqlite_file.translated(shown, place):
+            odd = sqlite_file.first_odd_table(connection)
         if version != vocabulary.NEWEST_SCHEMA_VERSION:
             raise UnsupportedSchemaError(
                 shown,
@@ -104,6 +108,11 @@ class MlmdStore:
                 f"has MLMD schema {version}, which only its own release of "
                 "ml-metadata reads; name the file by its path alone",
             )
+        if odd:
+            from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+
+            _LOGGER.info("%s is read by SQL: the MLMD API cannot read its %s", shown, odd)
+            return SqliteStore(place, name=shown)
         _, pb = ml_metadata()
         config = pb.ConnectionConfig()
         config.sqlite.filename_uri = str(place)

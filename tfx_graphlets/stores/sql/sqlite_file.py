@@ -42,6 +42,19 @@ _SINCE: Final = {
     "ArtifactProperty": {"bool_value": 9},
     "ExecutionProperty": {"bool_value": 9},
 }
+# Columns of integers; of these the small ones, and those without which a row is of nothing.
+_KEYS: Final = ("id", "type_id", "artifact_id", "execution_id", "context_id", "event_id")
+_SMALL: Final = ("state", "last_known_state", "type", "is_custom_property")
+_INTEGERS: Final = (
+    *_KEYS,
+    *_SMALL,
+    "int_value",
+    "bool_value",
+    "create_time_since_epoch",
+    "last_update_time_since_epoch",
+    "milliseconds_since_epoch",
+)
+_TEXTS: Final = ("name", "uri", "string_value", "step_key")
 _HEADER: Final = b"SQLite format 3\0"
 _WRITE_VERSION: Final = 18  # offset in the header; 2 means write-ahead logging
 _WAIT_SECONDS: Final = 30.0  # for a program that is writing
@@ -136,6 +149,30 @@ def schema_version(connection: sqlite3.Connection) -> int:
     versions = connection.execute("SELECT schema_version FROM MLMDEnv").fetchall()
     stated = versions[0][0] if len(versions) == 1 else 0
     return stated if isinstance(stated, int) else 0
+
+
+def first_odd_table(connection: sqlite3.Connection) -> str:
+    """The first table with a value that ml-metadata does not write; "" if there is none.
+
+    One pass over each table: a small part of what the API takes to read them.
+    """
+    for table in TABLES:
+        known = columns(connection, table)
+        # The state of Type's rows and what else is not read does not count.
+        odd = [f"typeof({one}) <> 'integer'" for one in _KEYS if one in known]
+        odd += [f"typeof({one}) NOT IN ('integer', 'null')" for one in _INTEGERS if one in known]
+        odd += [f"{one} NOT BETWEEN 0 AND 127" for one in _SMALL if one in known]
+        odd += [f"typeof({one}) NOT IN ('text', 'null')" for one in _TEXTS if one in known]
+        if "double_value" in known:
+            odd.append("typeof(double_value) IN ('text', 'blob')")
+            values = [one for one in known if one.endswith("_value")]
+            odd.append(f"coalesce({', '.join(values)}) IS NULL")
+        if "type_id" in known:
+            odd.append("type_id NOT IN (SELECT id FROM Type)")
+        query = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {' OR '.join(odd)})"  # noqa: S608 - MLMD's names
+        if connection.execute(query).fetchone()[0]:
+            return table
+    return ""
 
 
 def check_columns(name: str, version: int, known: Mapping[str, Collection[str]]) -> None:
