@@ -19,8 +19,7 @@ from pipelines.penguin.pipeline import MODULE_FILE
 from tests.components.histories import pipeline_history
 from tfx_graphlets.components.artifacts import GateDecision, Graphlets, Rehearsal, write_files
 from tfx_graphlets.components.rehearsal.executor import RehearsalExecutor
-from tfx_graphlets.gate import graphlets_file as history
-from tfx_graphlets.gate import keys
+from tfx_graphlets.gate import graphlets_file, keys
 from tfx_graphlets.gate.rehearsals import RehearsalPast
 
 STEPS = 50
@@ -98,7 +97,7 @@ def rehearsed(
     graphlets = Graphlets()
     graphlets.uri = str(folder / "graphlets")
     found = pipeline_history(rehearsals=past or RehearsalPast())
-    write_files(graphlets.uri, history.to_files(found))
+    write_files(graphlets.uri, graphlets_file.to_files(found))
     artifact = Rehearsal()
     artifact.uri = str(folder / "rehearsal")
     properties = {

@@ -16,7 +16,7 @@ from tests.components import light_nodes
 from tfx_graphlets.components.artifacts import read_files
 from tfx_graphlets.components.conditions import check_gated, proceed
 from tfx_graphlets.components.graphlet_gen import GraphletGen
-from tfx_graphlets.gate import graphlets_file as history
+from tfx_graphlets.gate import graphlets_file
 
 PIPELINE = "light"
 
@@ -99,11 +99,11 @@ class LightPipeline:
         artifacts = self.store().get_artifacts_by_type("tfx_graphlets.GateDecision")
         return [_values(artifact) for artifact in sorted(artifacts, key=lambda a: a.id)]
 
-    def histories(self) -> list[history.PipelineHistory]:
+    def histories(self) -> list[graphlets_file.PipelineHistory]:
         """What the Graphlets artifacts hold, oldest first."""
         artifacts = self.store().get_artifacts_by_type("tfx_graphlets.Graphlets")
         return [
-            history.from_files(read_files(artifact.uri, history.FILES))
+            graphlets_file.from_files(read_files(artifact.uri, graphlets_file.FILES))
             for artifact in sorted(artifacts, key=lambda artifact: artifact.id)
         ]
 

@@ -103,7 +103,7 @@ def test_what_nobody_foresaw_is_told_too(tmp_path: Path) -> None:
     def broken() -> None:
         raise ZeroDivisionError("unforeseen\nin two lines")
 
-    told = archivers.archive_told(broken, str(tmp_path / "archive"), 1)  # type: ignore[arg-type]
+    told = archivers.archive_and_report(broken, str(tmp_path / "archive"), 1)  # type: ignore[arg-type]
     assert told["usable"] == 0
     assert "ZeroDivisionError: unforeseen" in str(told["problem"])
     assert "\n" not in str(told["problem"])

@@ -23,7 +23,7 @@ from tfx_graphlets.components import artifacts, executors
 from tfx_graphlets.components.graphlet_gen import GraphletGen
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.components.waste_model_trainer import WasteModelTrainer
-from tfx_graphlets.gate import graphlets_file as history
+from tfx_graphlets.gate import graphlets_file
 from tfx_graphlets.report.dot import to_dot
 from tfx_graphlets.report.drawing import to_svg
 from tfx_graphlets.report.graph import Graphs
@@ -239,7 +239,7 @@ def test_damaged_graphlets_let_the_run_through(
     write_files = artifacts.write_files
 
     def damaged(uri: str, files: dict[str, bytes]) -> None:
-        write_files(uri, {**files, history.HISTORY_FILE: b"no parquet"})
+        write_files(uri, {**files, graphlets_file.HISTORY_FILE: b"no parquet"})
 
     monkeypatch.setattr("tfx_graphlets.components.drivers.write_files", damaged)
     pipeline.run(by_directory(model), span=WASTED_SPAN)

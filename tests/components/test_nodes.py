@@ -27,7 +27,7 @@ from tfx_graphlets.components.waste_model_trainer import (
     WasteModelTrainerExecutor,
 )
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.gate import graphlets_file as history
+from tfx_graphlets.gate import graphlets_file
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import load_waste_model
 
@@ -130,7 +130,7 @@ def test_a_waste_model_is_trained_from_the_artifacts_history(tmp_path: Path) -> 
     data = waste_models.training_data(Stage.PRE)
     written = pipeline_history(past=data, current=data.table.take(data.time_order[:1]))
     graphlets = artifact(artifacts.Graphlets, tmp_path / "graphlets")
-    write_files(graphlets.uri, history.to_files(written))
+    write_files(graphlets.uri, graphlets_file.to_files(written))
     model = artifact(artifacts.WasteModel, tmp_path / "trainer" / "model" / "7")
     Path(model.uri).mkdir(parents=True)
     WasteModelTrainerExecutor().Do(
@@ -147,7 +147,7 @@ def test_a_waste_model_is_trained_from_the_artifacts_history(tmp_path: Path) -> 
 def test_too_little_history_makes_no_model_and_says_so(tmp_path: Path) -> None:
     """The artifact is there, not usable, and tells the number of graphlets."""
     graphlets = artifact(artifacts.Graphlets, tmp_path / "graphlets")
-    write_files(graphlets.uri, history.to_files(pipeline_history("pu")))
+    write_files(graphlets.uri, graphlets_file.to_files(pipeline_history("pu")))
     model = artifact(artifacts.WasteModel, tmp_path / "model")
     Path(model.uri).mkdir()
     WasteModelTrainerExecutor().Do(
@@ -166,7 +166,9 @@ def test_a_gate_takes_its_model_from_an_artifact(tmp_path: Path, row: int, proce
     data = waste_models.training_data(Stage.PRE)
     current = data.table.take(np.array([row]))
     graphlets = artifact(artifacts.Graphlets, tmp_path / "graphlets")
-    write_files(graphlets.uri, history.to_files(pipeline_history(past=data, current=current)))
+    write_files(
+        graphlets.uri, graphlets_file.to_files(pipeline_history(past=data, current=current))
+    )
     model = artifact(artifacts.WasteModel, Path(waste_models.saved(tmp_path / "model")))
     decision = artifact(artifacts.GateDecision, tmp_path / "decision")
     WasteGateExecutor().Do(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from tfx_graphlets.payloads import evaluation as evaluation_payload
+from tfx_graphlets.payloads import evaluation
 
 
 class MemoryPayloads:
@@ -96,7 +96,7 @@ def metrics(
     candidate: float, baseline: float | None = None, name: str = "auc", is_slice: bool = False
 ) -> bytes:
     """A metrics TFRecord with one metric of candidate, baseline and their difference."""
-    record = evaluation_payload._message_classes()["MetricsForSlice"]()
+    record = evaluation._message_classes()["MetricsForSlice"]()
     record.slice_key.SetInParent()  # type: ignore[attr-defined]
     if is_slice:
         record.slice_key.single_slice_keys.add()  # type: ignore[attr-defined]

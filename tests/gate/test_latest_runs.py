@@ -15,7 +15,7 @@ from tests.stores.readers import by_mlmd, by_sql, needs_mlmd
 from tests.stores.test_neighbourhood import with_parents
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.features import look_back
-from tfx_graphlets.gate import latest_runs as recent
+from tfx_graphlets.gate import latest_runs
 from tfx_graphlets.gate.graphlets_file import to_files
 from tfx_graphlets.gate.latest_runs import read_recent
 from tfx_graphlets.gate.snapshot import Request, collect
@@ -64,7 +64,7 @@ def test_the_latest_runs_tell_what_the_whole_pipeline_tells(
     opener: Callable[[Path], Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows with a full look-back are the same, older runs are gone, the current row is the same."""
-    for module in (look_back, recent):
+    for module in (look_back, latest_runs):
         monkeypatch.setattr(module, "LOOK_BACK", 4)
     monkeypatch.setattr(MlmdStore, "_beside", lambda _store: None)
     path = long_history(tmp_path, 20)

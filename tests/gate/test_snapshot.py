@@ -11,7 +11,7 @@ import pytest
 
 from tfx_graphlets.errors import InvalidArgumentError, StoreNotFoundError, TraceNotFoundError
 from tfx_graphlets.features import all_features
-from tfx_graphlets.gate import snapshot as collecting
+from tfx_graphlets.gate import snapshot
 from tfx_graphlets.gate.graphlets_file import from_files, to_files
 from tfx_graphlets.gate.request import Request, TrainerWanted
 from tfx_graphlets.gate.snapshot import collect, collect_files
@@ -222,13 +222,13 @@ def remembered(runs: Runs, run: str, **changes: object) -> FixedPayloads:
 def described_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Records how many past graphlets are described from now on."""
     counts: list[int] = []
-    describe = collecting.describe
+    describe = snapshot.describe
 
     def counting(graphlets, stage, **more):  # type: ignore[no-untyped-def]
         counts.append(len(more["rows"]))
         return describe(graphlets, stage, **more)
 
-    monkeypatch.setattr(collecting, "describe", counting)
+    monkeypatch.setattr(snapshot, "describe", counting)
     return counts
 
 

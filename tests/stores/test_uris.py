@@ -20,7 +20,7 @@ from tfx_graphlets.errors import (
     StoreError,
     StoreNotFoundError,
 )
-from tfx_graphlets.stores import uris as connection
+from tfx_graphlets.stores import uris
 from tfx_graphlets.stores.kubeflow.address import parse_address
 from tfx_graphlets.stores.sql import server_store
 from tfx_graphlets.stores.store import open_store
@@ -112,7 +112,7 @@ def test_a_misspelt_uri_shows_no_password(uri: str) -> None:
     shown = f"{caught.value} {caught.value.__cause__}"
     assert "secret" not in shown
     assert "cret" not in shown.replace("secret", "")
-    assert "me" not in connection.redacted(uri)
+    assert "me" not in uris.redacted(uri)
 
 
 needs_columns = pytest.mark.skipif(
@@ -217,14 +217,14 @@ def misspelt(draw: st.DrawFn) -> str:
 @example(text=f"sqlite+mlmd://user:{HIDDEN}@127.0.0.1:1/db")
 def test_whatever_is_misspelt_the_password_is_nowhere(text: str) -> None:
     """Not in an error, its causes or its attributes, nor in what may be shown of the URI."""
-    assert HIDDEN not in connection.redacted(text)
+    assert HIDDEN not in uris.redacted(text)
     # Where the colon is lost, the server would take all of it for the user's name.
     is_name = not set(":/?#") & set(text.partition("://")[2].rpartition("@")[0])
     is_server = text.startswith(("mysql://", "postgresql://"))
     assert may_hold_password(text) or is_name or not is_server
     try:
         scheme = text.partition("://")[0].lower()
-        if scheme in connection.SERVER_SCHEMES:
+        if scheme in uris.SERVER_SCHEMES:
             server = parse_server(text, {})
             assert HIDDEN not in server.name + repr(server)
             assert HIDDEN not in server.without_secrets(f"denied for '{server.user}' ({HIDDEN})")

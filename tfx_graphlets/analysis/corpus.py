@@ -23,7 +23,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import all_features, describe, properties_read
 from tfx_graphlets.features.executions import READ_TYPES
 from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.graphlets import verdicts as pushing
+from tfx_graphlets.graphlets import verdicts
 from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import Payloads
@@ -137,7 +137,7 @@ def read_for_features(
 
 def _parts(
     store: Store, executions_in_memory: int | None, role_of_type: Mapping[str, Role] | None
-) -> tuple[Sequence[tuple[str, ...] | None], pushing.Classes | None]:
+) -> tuple[Sequence[tuple[str, ...] | None], verdicts.Classes | None]:
     """Pipelines that are read together, and what the store tells of its types; None for all."""
     if executions_in_memory is None or sum(store.pipelines().values()) <= executions_in_memory:
         return (None,), None
@@ -145,7 +145,7 @@ def _parts(
     parts = parts_of(trace, executions_in_memory)
     if len(parts) == 1 or any(part.others for part in parts):
         return (None,), None
-    classes = pushing.Classes.of(without_gates(trace), role_of_type)
+    classes = verdicts.Classes.of(without_gates(trace), role_of_type)
     return [part.pipelines for part in parts], classes
 
 
@@ -158,7 +158,7 @@ def describe_trace(
     payloads: Payloads | None = None,
     role_of_type: Mapping[str, Role] | None = None,
     pushers: Collection[str] | None = None,
-    classes: pushing.Classes | None = None,
+    classes: verdicts.Classes | None = None,
     progress: Progress | None = None,
 ) -> FeatureTable:
     """Features of all graphlets of a trace.
@@ -187,7 +187,7 @@ def describe_trace(
     if max_executions < 1:
         raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
     trace = without_gates(trace)
-    classes = classes or pushing.Classes.of(trace, role_of_type)
+    classes = classes or verdicts.Classes.of(trace, role_of_type)
     work = _Work.of(trace, stage, max_executions, processes, payloads, classes, pushers)
     numbers: Iterable[int] = range(len(work.shards))
     if progress is not None:
@@ -216,7 +216,7 @@ class _Work:
         shards: Shards,
         stage: Stage,
         payloads: Payloads | None,
-        classes: pushing.Classes,
+        classes: verdicts.Classes,
         counting: Collection[str] | None,
         trainer: IntArray,
     ) -> None:
@@ -240,11 +240,11 @@ class _Work:
         max_executions: int,
         processes: int,
         payloads: Payloads | None,
-        classes: pushing.Classes,
+        classes: verdicts.Classes,
         pushers: Collection[str] | None,
     ) -> _Work:
         executions, role = trace.executions, classes.roles_in(trace)
-        pushing.counted(trace, role, pushers)  # refuses a name that no pusher has
+        verdicts.counted(trace, role, pushers)  # refuses a name that no pusher has
         trainer = np.flatnonzero(
             (role == Role.TRAINER) & (executions.state != ExecutionState.CACHED)
         )
@@ -261,7 +261,7 @@ class _Work:
     def describe(self, number: int) -> _Names:
         """Puts the numbers of one shard into the table; returns its categories."""
         shard = self.shards[number]
-        there = pushing.present(shard, self.classes.roles_in(shard), self.counting)
+        there = verdicts.present(shard, self.classes.roles_in(shard), self.counting)
         graphlets = segment(shard, pushers=there, classes=self.classes)
         table = describe(graphlets, self.stage, payloads=self.payloads)
         position = self.shards.executions(number)[graphlets.trainer]

@@ -93,7 +93,7 @@ def would_save(
     found = {}
     for target in asked:
 
-        def told(count: int, total: int, before: int = done) -> None:
+        def report(count: int, total: int, before: int = done) -> None:
             if progress is not None:
                 progress(before + count, total * len(asked))
 
@@ -104,7 +104,7 @@ def would_save(
             seed=seed,
             retrain_every=max(1, math.ceil(labelled / _TRAININGS)),
             draws=500 if target == freshness else 0,
-            progress=told,
+            progress=report,
         )
         done += len(dataset)
     chosen = found[freshness]

@@ -15,7 +15,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.verdicts import Classes, counted
-from tfx_graphlets.stores import uris as connection
+from tfx_graphlets.stores import uris
 from tfx_graphlets.stores.declared import declared_by, declared_in
 from tfx_graphlets.stores.selection import PROPERTIES_FOR_PARTS, Columns
 from tfx_graphlets.stores.store import open_store
@@ -95,12 +95,12 @@ def groups_of_store(
     """
     if max_executions is not None and max_executions < 1:
         raise InvalidArgumentError("max_executions", max_executions, "it must be 1 or more")
-    if connection.may_hold_password(store):
+    if uris.may_hold_password(store):
         raise InvalidArgumentError(
             "store",
-            connection.redacted(store),
+            uris.redacted(store),
             "it must hold no password, which would go with every element; set "
-            f"{connection.PASSWORD_VARIABLE} for the job and on every worker",
+            f"{uris.PASSWORD_VARIABLE} for the job and on every worker",
         )
     with open_store(store) as opened:
         given = Declared.of(role_of_type, pushers)

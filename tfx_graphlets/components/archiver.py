@@ -76,8 +76,8 @@ class ArchiverExecutor(base_executor.BaseExecutor):
 
         def archive() -> Properties:
             if not store:
-                return _read_told(artifact.uri, directory)
-            told = archive_told(lambda: open_store(str(store)), directory, _now_ms())
+                return _report_in(artifact.uri, directory)
+            told = archive_and_report(lambda: open_store(str(store)), directory, _now_ms())
             _try_to_write(artifact.uri, told)
             return told
 
@@ -96,7 +96,7 @@ class ArchiverDriver(FreshDriver):
     def _archive(self, execution_info: ExecutionInfo) -> None:
         directory = str(execution_info.exec_properties[keys.DIRECTORY])
         with self._mlmd_connection as handle:
-            told = archive_told(
+            told = archive_and_report(
                 lambda: MlmdStore.from_store(
                     handle.store, "the runner's metadata store", payload_root=os.curdir
                 ),
@@ -160,7 +160,7 @@ class Archiver(tfx.types.BaseComponent):
         super().__init__(spec=spec)
 
 
-def archive_told(open_it: Callable[[], Store], directory: str, now_ms: int) -> Properties:
+def archive_and_report(open_it: Callable[[], Store], directory: str, now_ms: int) -> Properties:
     """Archives a store; says what was done, or what went wrong. Never raises.
 
     Args:
@@ -240,7 +240,7 @@ def _local_archive(directory: str, *, there: bool) -> Iterator[Path]:
         yield Path(folder, "archive")
 
 
-def _read_told(uri: str, directory: str) -> Properties:
+def _report_in(uri: str, directory: str) -> Properties:
     found = read_files(uri, [SUMMARY_FILE])
     if found:
         told: Properties = json.loads(found[SUMMARY_FILE])

@@ -23,8 +23,7 @@ from tfx.proto.orchestration import driver_output_pb2
 from tfx_graphlets.components.artifacts import write_files
 from tfx_graphlets.components.executors import YES, collecting_arguments, limits_of
 from tfx_graphlets.errors import fault_of, in_one_line
-from tfx_graphlets.gate import keys
-from tfx_graphlets.gate import snapshot as collecting
+from tfx_graphlets.gate import keys, snapshot
 from tfx_graphlets.gate.request import Request
 from tfx_graphlets.stores.mlmd.store import MlmdStore
 from tfx_graphlets.supervision.defence import defended, safely
@@ -157,7 +156,7 @@ class GraphletGenDriver(FreshDriver):
             run=execution_info.pipeline_run_id,
         )
         with self._mlmd_connection as handle:
-            return collecting.collect_files(
+            return snapshot.collect_files(
                 lambda: MlmdStore.from_store(
                     handle.store, "the runner's metadata store", payload_root=os.curdir
                 ),

@@ -25,10 +25,8 @@ from tfx_graphlets.components.artifacts import (
     write_files,
 )
 from tfx_graphlets.errors import Fault, GraphletsError, fault_of, in_one_line
-from tfx_graphlets.gate import graphlets_file as history
-from tfx_graphlets.gate import keys
+from tfx_graphlets.gate import graphlets_file, keys, snapshot
 from tfx_graphlets.gate import run as gate_run
-from tfx_graphlets.gate import snapshot as collecting
 from tfx_graphlets.gate.request import Request
 from tfx_graphlets.policy.decide import GateDecision
 from tfx_graphlets.rehearsal import record as rehearsal_record
@@ -78,7 +76,7 @@ class GraphletGenExecutor(base_executor.BaseExecutor):
                 pipeline, run = _pipeline(self._context), _run(self._context)
                 files = _collected(input_dict, exec_properties, pipeline, run, limits)
                 in_thread(lambda: write_files(artifact.uri, files), limits)
-                return collecting.custom_properties(files[history.SUMMARY_FILE])
+                return snapshot.custom_properties(files[graphlets_file.SUMMARY_FILE])
             return _left_by_driver(artifact.uri, exec_properties, limits)
 
         properties = defended(
@@ -260,13 +258,13 @@ def _left_by_driver(uri: str, exec_properties: ExecProperties, limits: Limits) -
     if problem:
         fault = Fault(str(exec_properties.get(keys.FAULT) or Fault.BUG))
         raise GraphletsError(str(problem)).with_fault(fault)
-    files = in_thread(lambda: read_files(uri, [history.SUMMARY_FILE]), limits)
+    files = in_thread(lambda: read_files(uri, [graphlets_file.SUMMARY_FILE]), limits)
     if not files:
         raise GraphletsError(
             "there is no metadata store to read: this runner runs no drivers, so give GraphletGen "
             "a store, for example store='grpc://host:port'"
         )
-    return collecting.custom_properties(files[history.SUMMARY_FILE])
+    return snapshot.custom_properties(files[graphlets_file.SUMMARY_FILE])
 
 
 def _collected(

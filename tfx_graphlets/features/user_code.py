@@ -61,7 +61,7 @@ class GraphletCodes:
             "tuner": _code_before(graphlets, timeline, Role.TUNER, executed, number_of),
             "trainer": executed[graphlets.trainer],
         }
-        for graphlet, known, pending in _codes_told(graphlets):
+        for graphlet, known, pending in _codes_recorded(graphlets):
             for name, text in known.items():
                 if pending or found[name][graphlet] < 0:
                     found[name][graphlet] = number_of.setdefault(text, len(number_of))
@@ -130,7 +130,7 @@ def _code_before(
     return result
 
 
-def _codes_told(graphlets: Graphlets) -> Iterator[tuple[int, Mapping[str, str], bool]]:
+def _codes_recorded(graphlets: Graphlets) -> Iterator[tuple[int, Mapping[str, str], bool]]:
     """Graphlet, hashes by name of the role, and whether its Trainer is pending."""
     trace, trainer = graphlets.trace, graphlets.trainer
     executions, artifacts = trace.executions, trace.artifacts

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from tfx_graphlets.features.executions import Entries
-from tfx_graphlets.features.groups import rehearsal as group
+from tfx_graphlets.features.groups import rehearsal
 from tfx_graphlets.features.look_back import Rows
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets.graphlet import Graphlets
@@ -90,7 +90,7 @@ def rehearsal_past(
     """
     entries = Entries(graphlets, DecodedPayloads.of(payloads))
     row = Rows(entries, stage, np.array([number]), np.array([moment_ms]))
-    window, rehearsals, scout = row.window, group.rehearsals_of(entries), ""
+    window, rehearsals, scout = row.window, rehearsal.rehearsals_of(entries), ""
     blessed = int(window.last_blessed[0])
     if rehearsals and blessed >= 0:
         found = rehearsals.of(int(window.graphlet[blessed]), stage, moment_ms)
@@ -108,7 +108,7 @@ def rehearsal_past(
         trainer_s=trainer,
         scout_s=tuple(seconds[Mode.SCOUT.value]),
         full_s=tuple(seconds[Mode.FULL.value]),
-        pairs={name: tuple(pairs) for name, pairs in group.past_pairs(row, 0).items() if pairs},
+        pairs={name: tuple(pairs) for name, pairs in rehearsal.past_pairs(row, 0).items() if pairs},
     )
 
 
@@ -140,7 +140,7 @@ def with_rehearsal(
       past: of the snapshot.
     """
     columns = dict(current.columns)
-    for name, value in group.values_of(margins, past.pairs).items():
+    for name, value in rehearsal.values_of(margins, past.pairs).items():
         if f"rehearsal.{name}" in columns:
             columns[f"rehearsal.{name}"] = np.array([value], np.float64)
     return dataclasses.replace(current, columns=columns)

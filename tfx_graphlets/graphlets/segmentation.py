@@ -13,8 +13,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from tfx_graphlets.graphlets import outcome as outcomes
-from tfx_graphlets.graphlets import roles
-from tfx_graphlets.graphlets import verdicts as pushing
+from tfx_graphlets.graphlets import roles, verdicts
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.graphlet import Graphlets, Membership, Part
 from tfx_graphlets.trace.adjacency import PairSet, first_of_runs
@@ -35,7 +34,7 @@ def segment(
     *,
     role_of_type: Mapping[str, Role] | None = None,
     pushers: Collection[str] | None = None,
-    classes: pushing.Classes | None = None,
+    classes: verdicts.Classes | None = None,
     cost_weight_of_role: Mapping[Role, float] | None = None,
     cost_weight_of_type: Mapping[str, float] | None = None,
 ) -> Graphlets:
@@ -76,7 +75,7 @@ def segment(
         the trace (``roles.present`` and ``verdicts.present`` leave these out), or a weight is
         negative.
     """
-    classes = pushing.Classes.of(trace, role_of_type) if classes is None else classes
+    classes = verdicts.Classes.of(trace, role_of_type) if classes is None else classes
     role = classes.roles_in(trace)
     cost = outcomes.execution_cost(trace, role, cost_weight_of_role, cost_weight_of_type)
     edges = Edges(trace, role)
@@ -95,8 +94,8 @@ def segment(
     warm_start = Membership.from_pairs(
         *edges.models_taken.expand(trainer), len(trainer), len(trace.artifacts)
     )
-    pusher = pushing.counted(trace, role, pushers)
-    pushes = pushing.pushing(edges, pusher, classes)
+    pusher = verdicts.counted(trace, role, pushers)
+    pushes = verdicts.pushing(edges, pusher, classes)
     pushed_ms = outcomes.pushed_since(edges, pushes, executions_of, parts)
     retry = outcomes.next_attempts(edges, trainer)
     outcome = outcomes.outcomes(edges, trainer, pushed_ms, retry)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tfx_graphlets.payloads import statistics as payload
+from tfx_graphlets.payloads import statistics
 from tfx_graphlets.payloads.evaluation import EvaluationMetrics, evaluation_metrics
 from tfx_graphlets.payloads.similarity import (
     Moments,
@@ -101,7 +101,7 @@ class DecodedPayloads:
 
     def statistics(self, uri: str) -> DatasetStatistics | None:
         """Statistics of the split that models are trained on."""
-        found = self._once(self._statistics, uri, payload.training_statistics)
+        found = self._once(self._statistics, uri, statistics.training_statistics)
         return found[1] if found else None
 
     def has_statistics(self, uri: str) -> bool:
@@ -110,7 +110,7 @@ class DecodedPayloads:
 
     def num_examples(self, uri: str) -> float:
         """Number of examples in all splits of an ExampleStatistics artifact."""
-        found = self._once(self._statistics, uri, payload.training_statistics)
+        found = self._once(self._statistics, uri, statistics.training_statistics)
         return float(found[0]) if found else math.nan
 
     def num_anomalies(self, uri: str) -> float:
@@ -119,7 +119,7 @@ class DecodedPayloads:
 
     def schema(self, uri: str) -> SchemaSummary | None:
         """What a Schema artifact says."""
-        return self._once(self._schemas, uri, payload.schema_summary)
+        return self._once(self._schemas, uri, statistics.schema_summary)
 
     def metrics(self, uri: str) -> EvaluationMetrics | None:
         """What a ModelEvaluation artifact says."""
@@ -196,5 +196,5 @@ class DecodedPayloads:
 
 
 def _count_anomalies(payloads: Payloads, uri: str) -> float:
-    splits = payload.anomalies(payloads, uri)
+    splits = statistics.anomalies(payloads, uri)
     return float(sum(split.count for split in splits.values())) if splits else math.nan

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tfx_graphlets.errors import InvalidArgumentError, NotAMetadataStoreError
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.stores import uris as connection
+from tfx_graphlets.stores import uris
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.trace.trace import Trace
 
@@ -163,17 +163,17 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
         _check_no_server(rest, text)
         return MlmdStore.from_sqlite(_expanded(rest), name=text)
     scheme, by_api = scheme.removesuffix("+mlmd"), scheme.endswith("+mlmd")
-    if scheme in connection.SERVER_SCHEMES:
+    if scheme in uris.SERVER_SCHEMES:
         plain = f"{scheme}://{rest}" if by_api else text
-        return _open_server(connection.parse_server(plain, os.environ), by_api=by_api)
-    if scheme in connection.KFP_SCHEMES:
+        return _open_server(uris.parse_server(plain, os.environ), by_api=by_api)
+    if scheme in uris.KFP_SCHEMES:
         from tfx_graphlets.stores.kubeflow.store import KfpStore
 
         return KfpStore.open(text)
-    raise InvalidArgumentError("uri", connection.redacted(text), ACCEPTED)
+    raise InvalidArgumentError("uri", uris.redacted(text), ACCEPTED)
 
 
-def _open_server(server: connection.Server, *, by_api: bool) -> Store:
+def _open_server(server: uris.Server, *, by_api: bool) -> Store:
     if server.backend != "grpc" and not by_api:
         from tfx_graphlets.stores.sql import server_store
 
@@ -199,8 +199,8 @@ def _exists(place: Path) -> bool:
 
 
 def _check_no_server(path: str, name: str) -> None:
-    if connection.is_server_like(path) and not _exists(_expanded(path)):
-        raise InvalidArgumentError("uri", connection.redacted(name), ACCEPTED)
+    if uris.is_server_like(path) and not _exists(_expanded(path)):
+        raise InvalidArgumentError("uri", uris.redacted(name), ACCEPTED)
 
 
 def _open_path(path: str, name: str) -> Store:

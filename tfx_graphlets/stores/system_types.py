@@ -41,7 +41,7 @@ from typing import Any, Final
 import numpy as np
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.graphlets import pending as own_nodes
+from tfx_graphlets.graphlets import pending
 from tfx_graphlets.payloads.bounds import parsed_json
 from tfx_graphlets.trace.assembly import RawProperties, RawTables
 from tfx_graphlets.trace.trace import BoolArray, PropertyKind
@@ -116,7 +116,7 @@ def in_words_of_tfx(raw: RawTables) -> RawTables:
     types: Any = raw.execution_type
     if SystemType.EXECUTIONS.isdisjoint(getattr(types, "values", types)):
         return raw
-    return _Rows(_without_boxes_and_skipped(_as_lists(raw))).told()
+    return _Rows(_without_boxes_and_skipped(_as_lists(raw))).by_all_rules()
 
 
 def _as_lists(raw: RawTables) -> Any:
@@ -189,7 +189,7 @@ class _Rows:
             if name in PROPERTIES_READ and owner in self.tasks
         }
 
-    def told(self) -> RawTables:
+    def by_all_rules(self) -> RawTables:
         """The rows by all rules."""
         self.raw = self._with_cached_outputs()
         changes: dict[str, Any] = {
@@ -198,8 +198,8 @@ class _Rows:
             "artifact_properties": _with_plain_names(self.raw.artifact_properties),
             **self._with_nodes(),
         }
-        told: RawTables = dataclasses.replace(self.raw, **changes)
-        return told
+        changed: RawTables = dataclasses.replace(self.raw, **changes)
+        return changed
 
     def task_name(self, execution: int) -> str:
         """Name of a task; empty where none is recorded."""
@@ -237,7 +237,7 @@ class _Rows:
         own = {
             number
             for number, kind in zip(raw.artifact_id, raw.artifact_type)
-            if kind.startswith(own_nodes.ARTIFACT_PREFIX)
+            if kind.startswith(pending.ARTIFACT_PREFIX)
         }
         own_tasks = {
             execution
@@ -256,7 +256,7 @@ class _Rows:
             else:
                 class_name = class_of(name)
                 is_own = class_name in _OWN_CLASSES or execution in own_tasks
-                prefix = own_nodes.EXECUTION_PREFIX if is_own else f"{kind}."
+                prefix = pending.EXECUTION_PREFIX if is_own else f"{kind}."
                 types.append(prefix + class_name)
         return types
 

@@ -59,7 +59,7 @@ def main() -> None:
             tasks = importlib.import_module(_TASKS)
             contents = getattr(tasks, job["task"])(job["arguments"])
         except BaseException as raised:  # noqa: BLE001 - whatever it is, the parent tells it
-            error = told(raised)
+            error = plain_error(raised)
         _write(answer, contents, error, records.kept)
         if error or not job["idle_seconds"]:
             break
@@ -70,7 +70,7 @@ def main() -> None:
     os._exit(0)  # native threads and destructors could hang or abort
 
 
-def told(raised: BaseException) -> dict[str, str]:
+def plain_error(raised: BaseException) -> dict[str, str]:
     """An error as plain values: ``text``, ``fault``, ``kind``, ``traceback``."""
     unforeseen = not isinstance(raised, GraphletsError)
     shown = ""

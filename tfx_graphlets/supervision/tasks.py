@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tfx_graphlets.errors import Fault, GraphletsError, InvalidArgumentError
-from tfx_graphlets.gate import graphlets_file as history
-from tfx_graphlets.gate import keys
+from tfx_graphlets.gate import graphlets_file, keys
 from tfx_graphlets.gate.rehearsals import with_rehearsal
 from tfx_graphlets.gate.request import GateSettings, Request, TrainerWanted, check_stage
 from tfx_graphlets.gate.run import check_declared, custom_properties, run_gate
@@ -62,7 +61,7 @@ def collect_graphlets(arguments: Mapping[str, Any]) -> dict[str, bytes]:
     )
     with _opened(arguments) as store:
         found = collect(store, request, arguments["now_ms"], _live(arguments.get("live")))
-    return history.to_files(found)
+    return graphlets_file.to_files(found)
 
 
 @contextlib.contextmanager
@@ -150,13 +149,13 @@ def train(arguments: Mapping[str, Any]) -> dict[str, bytes]:
     return {MODEL_FILE: json.dumps({"fingerprint": model.fingerprint, "text": str(model)}).encode()}
 
 
-def _graphlets(folder: str) -> history.PipelineHistory:
+def _graphlets(folder: str) -> graphlets_file.PipelineHistory:
     files = {}
-    for name in history.FILES:
+    for name in graphlets_file.FILES:
         place = Path(folder, name)
         if os.path.lexists(place):
             files[name] = place.read_bytes()
-    return history.from_files(files)
+    return graphlets_file.from_files(files)
 
 
 def decide_before_launch(arguments: Mapping[str, Any]) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from tfx_graphlets.waste_model.dataset import Dataset
-    from tfx_graphlets.waste_model.evaluation import Evaluation, evaluate_model
+    from tfx_graphlets.waste_model.evaluation import WasteModelEvaluation, evaluate_model
     from tfx_graphlets.waste_model.model import WasteModel, load_waste_model
     from tfx_graphlets.waste_model.training import train_waste_model
 
@@ -22,14 +22,14 @@ _HOME: Final = {
     "train_waste_model": "training",
     "WasteModel": "model",
     "load_waste_model": "model",
-    "Evaluation": "evaluation",
+    "WasteModelEvaluation": "evaluation",
     "evaluate_model": "evaluation",
 }
 
 __all__ = [
     "Dataset",
-    "Evaluation",
     "WasteModel",
+    "WasteModelEvaluation",
     "evaluate_model",
     "load_waste_model",
     "train_waste_model",

@@ -56,7 +56,7 @@ class ReliabilityBin:
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
+class WasteModelEvaluation:
     """How well a model tells pushed graphlets from unpushed ones.
 
     Attributes:
@@ -113,7 +113,7 @@ class Evaluation:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 
-def evaluate_model(model: WasteModel, dataset: Dataset) -> Evaluation:
+def evaluate_model(model: WasteModel, dataset: Dataset) -> WasteModelEvaluation:
     """Tests a model on graphlets.
 
     Args:
@@ -158,7 +158,7 @@ def evaluate_scores(
     threshold: float | None,
     notes: tuple[str, ...] = (),
     cut: float = 0.5,
-) -> Evaluation:
+) -> WasteModelEvaluation:
     """The evaluation of given probabilities.
 
     Args:
@@ -173,7 +173,7 @@ def evaluate_scores(
     meter = WasteMeter(labelled.sources, labelled.stage) if labelled.sources else None
     points = np.quantile(score, np.linspace(0, 1, _CURVE_POINTS)) if len(score) else np.zeros(0)
     thresholds = [*np.unique(points).tolist(), 1.0 + 1e-9]
-    return Evaluation(
+    return WasteModelEvaluation(
         stage=str(labelled.stage),
         graphlets=len(labelled),
         pushed=int(labelled.pushed.sum()),

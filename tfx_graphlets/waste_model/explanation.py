@@ -44,7 +44,7 @@ def contributions(
 ) -> tuple[Contribution, ...]:
     """The topics that moved the probability of one row most; see ``WasteModel.explain``."""
     variants = Variants.of(features, usual_values, table, row)
-    return variants.told(predict(variants.table), top)
+    return variants.contributions(predict(variants.table), top)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Variants:
         variants = _variants(table, features, row, values, usual_values, changed)
         return cls(values, topics, changed, variants)
 
-    def told(self, probability: FloatArray, top: int) -> tuple[Contribution, ...]:
+    def contributions(self, probability: FloatArray, top: int) -> tuple[Contribution, ...]:
         """The contributions.
 
         Args:
@@ -222,7 +222,7 @@ def most_similar(
     if not len(rows) or top < 1:
         return ()
     this = table.take(np.array([row], np.int64))
-    return told(proximity(this, past.table.take(rows))[0], past, rows, top, runs)
+    return nearest(proximity(this, past.table.take(rows))[0], past, rows, top, runs)
 
 
 def compared(
@@ -251,7 +251,7 @@ def compared(
     return rows[np.argsort(past.decision_ms[rows], kind="stable")][-MOST_COMPARED:].astype(np.int64)
 
 
-def told(
+def nearest(
     similarity: FloatArray, past: Dataset, rows: IntArray, top: int, runs: Sequence[str] = ()
 ) -> tuple[SimilarGraphlet, ...]:
     """The most similar ones.

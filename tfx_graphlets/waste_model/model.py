@@ -31,7 +31,7 @@ from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import explanation
 from tfx_graphlets.waste_model import manifest as manifests
 from tfx_graphlets.waste_model.dataset import Dataset
-from tfx_graphlets.waste_model.explanation import compared, most_similar, told
+from tfx_graphlets.waste_model.explanation import compared, most_similar, nearest
 from tfx_graphlets.waste_model.learner import AnySettings, Forest
 from tfx_graphlets.waste_model.manifest import Manifest
 from tfx_graphlets.waste_model.prior import with_prior
@@ -215,8 +215,8 @@ class WasteModel:
         own = with_prior(scores[:1], table.take(np.array([row], np.int64)))
         return Judgement(
             float(own[0]),
-            variants.told(with_prior(scores, variants.table), _MOST_CONTRIBUTIONS),
-            told(proximity, past, rows, _MOST_SIMILAR, runs),
+            variants.contributions(with_prior(scores, variants.table), _MOST_CONTRIBUTIONS),
+            nearest(proximity, past, rows, _MOST_SIMILAR, runs),
         )
 
     def save(self, directory: str | os.PathLike[str]) -> None:

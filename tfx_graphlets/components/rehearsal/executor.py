@@ -14,8 +14,7 @@ from tfx.types.artifact import Artifact
 
 from tfx_graphlets.components.artifacts import read_files, write_files
 from tfx_graphlets.errors import GraphletsError, in_one_line
-from tfx_graphlets.gate import graphlets_file as history
-from tfx_graphlets.gate import keys
+from tfx_graphlets.gate import graphlets_file, keys
 from tfx_graphlets.gate.rehearsals import RehearsalPast
 from tfx_graphlets.rehearsal import (
     Demand,
@@ -189,7 +188,9 @@ def _first_gate(input_dict: Artifacts) -> tuple[float | None, str]:
 
 
 def _past(input_dict: Artifacts) -> RehearsalPast:
-    found = history.from_files(read_files(input_dict[keys.GRAPHLETS][0].uri, history.FILES))
+    found = graphlets_file.from_files(
+        read_files(input_dict[keys.GRAPHLETS][0].uri, graphlets_file.FILES)
+    )
     if found.problem:
         raise GraphletsError(found.problem)
     return found.rehearsals

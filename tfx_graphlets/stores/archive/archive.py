@@ -15,7 +15,7 @@ import numpy as np
 
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.stores import uris as connection
+from tfx_graphlets.stores import uris
 from tfx_graphlets.stores.archive import files as archive_files
 from tfx_graphlets.stores.archive.format import (
     KEPT_PAYLOADS,
@@ -374,7 +374,7 @@ def _same(one: Manifest, other: Manifest) -> bool:
 
 
 def _plain_source(source: str) -> str:
-    return connection.redacted(source).replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return uris.redacted(source).replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def _no_progress(done: int, total: int, part: str) -> None:

@@ -169,7 +169,7 @@ def _portions(tables: ArchiveTables) -> Iterator[Portion]:
 def _column(tables: ArchiveTables, portion: Portion, name: str) -> Any:
     """A column of a portion, a pyarrow array."""
     file, group = portion
-    with tables.told(file.name):
+    with tables.naming(file.name):
         rows = tables.parquet("payload_contents", file).read_row_group(group, [name])
         return rows.column(name).combine_chunks()
 

@@ -124,7 +124,7 @@ class ArchiveTables:
         parts = [schema.empty_table()]
         for file in self.manifest.tables[table]:
             self.check(file, None if pipelines is None else _CHECKED_FOR_SOME)
-            with self.told(table):
+            with self.naming(table):
                 parts.append(self._rows(table, file, chosen, wanted).cast(schema))
         return pa.concat_tables(parts)
 
@@ -148,7 +148,7 @@ class ArchiveTables:
         if file.name in self._checked or (at_most is not None and file.size > at_most):
             return
         opened, digest = self._files[file.name], hashlib.sha256()
-        with self.told(file.name):
+        with self.naming(file.name):
             for start in range(0, file.size, 1 << 20):
                 digest.update(opened.read_at(1 << 20, start))
         if digest.hexdigest() != file.sha256:
@@ -156,7 +156,7 @@ class ArchiveTables:
         self._checked.add(file.name)
 
     @contextlib.contextmanager
-    def told(self, what: str) -> Iterator[None]:
+    def naming(self, what: str) -> Iterator[None]:
         """Says of which archive a table or file is that cannot be read.
 
         Raises:
@@ -180,7 +180,7 @@ class ArchiveTables:
     def _opened(self, name: str) -> Any:
         import pyarrow as pa
 
-        with self.told(name):
+        with self.naming(name):
             return pa.OSFile(str(self.directory / name), "rb")
 
     def _damaged(self, file: ArchiveFile) -> ArchiveError:

@@ -122,7 +122,7 @@ def property_columns(columns: list[Any]) -> PropertyColumns:
     if len(is_custom) and is_custom.min() == ODD:
         kind = np.where(is_custom == ODD, np.int8(ODD_KIND), kind)
     is_text = kind == PropertyKind.STRING
-    texts, is_struct = _structs_told(text.values)
+    texts, is_struct = _with_structs(text.values)
     code = np.where(is_text, text.code, np.int32(-1))
     if bool(is_struct.any()):
         kind = kind.copy()
@@ -143,7 +143,7 @@ def property_columns(columns: list[Any]) -> PropertyColumns:
     )
 
 
-def _structs_told(values: Any) -> tuple[Any, NDArray[np.bool_]]:
+def _with_structs(values: Any) -> tuple[Any, NDArray[np.bool_]]:
     """The strings, those of Structs as their JSON text, and which these are."""
     is_struct = np.zeros(len(values), bool)
     if isinstance(values, Texts):

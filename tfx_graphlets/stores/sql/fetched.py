@@ -34,7 +34,7 @@ class Gatherer(Protocol):
         ...
 
 
-class Columns:
+class QueryColumns:
     """The columns of one query.
 
     Integers take the fewest of 1, 4 and 8 bytes that hold them.

@@ -34,8 +34,7 @@ from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.stores.sql import dialects, driver
 from tfx_graphlets.stores.sql import queries as queries_module
 from tfx_graphlets.stores.sql.column_rows import raw_columns
-from tfx_graphlets.stores.sql.fetched import Columns as Gathered
-from tfx_graphlets.stores.sql.fetched import Fetched
+from tfx_graphlets.stores.sql.fetched import Fetched, QueryColumns
 from tfx_graphlets.stores.sql.queries import Kind, Queries, Query
 from tfx_graphlets.stores.sql.sqlite_file import TABLES, check_columns
 from tfx_graphlets.stores.uris import Server
@@ -247,7 +246,7 @@ class ServerStore:
 
     def _fetch_once(self, query: Query) -> list[Fetched]:
         """One attempt; errors are StoreErrors, or a driver's that can pass."""
-        server, columns = self._server, Gathered(query)
+        server, columns = self._server, QueryColumns(query)
         if server.backend == "mysql":
             columns.map_texts(_as_mlmd_wrote)
             if server.tls is not None:

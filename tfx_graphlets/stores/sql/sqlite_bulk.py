@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tfx_graphlets.stores.sql.fetched import Columns, Fetched
+from tfx_graphlets.stores.sql.fetched import Fetched, QueryColumns
 from tfx_graphlets.stores.sql.queries import Query
 
 MAX_CONNECTIONS: Final = 4
@@ -172,7 +172,7 @@ def _fetched(
 
 
 def _fetch(connection: Any, query: Query) -> list[Fetched]:
-    columns = Columns(query)
+    columns = QueryColumns(query)
     with connection.cursor() as cursor:
         cursor.adbc_statement.set_options(**{_OPTION_ROWS: str(_ROWS_AT_ONCE)})
         cursor.execute(query.text)

@@ -18,7 +18,7 @@ from tfx_graphlets.stores.lookups import (
 from tfx_graphlets.stores.sql import sqlite_file
 from tfx_graphlets.stores.sql.column_rows import property_columns
 from tfx_graphlets.stores.sql.dialects import SQLITE
-from tfx_graphlets.stores.sql.fetched import Columns
+from tfx_graphlets.stores.sql.fetched import QueryColumns
 from tfx_graphlets.stores.sql.queries import Queries
 from tfx_graphlets.trace.odd_rows import ODD, OddRows
 from tfx_graphlets.trace.raw_tables import PropertyColumns, RawProperties
@@ -268,7 +268,7 @@ class SqliteLookups:
         if not ids or (names is not None and not names):
             return RawProperties()
         table += "Property"
-        columns = Columns(self._by_ids[table])
+        columns = QueryColumns(self._by_ids[table])
         columns.add_rows(self._in_chunks(table, ids))
         found = property_columns(columns.done())
         return found if names is None else found.take(found.name.among(names))

@@ -16,7 +16,7 @@ from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.stores.sql import sqlite_bulk, sqlite_file
 from tfx_graphlets.stores.sql.column_rows import raw_columns
 from tfx_graphlets.stores.sql.dialects import SQLITE
-from tfx_graphlets.stores.sql.fetched import Columns, Fetched
+from tfx_graphlets.stores.sql.fetched import Fetched, QueryColumns
 from tfx_graphlets.stores.sql.queries import Chosen, Queries, Query
 from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.trace import Trace
@@ -61,7 +61,7 @@ def known_columns(connection: sqlite3.Connection) -> Mapping[str, Collection[str
 
 def fetch(connection: sqlite3.Connection, query: Query) -> list[Fetched]:
     """The columns of a query."""
-    columns = Columns(query)
+    columns = QueryColumns(query)
     cursor = connection.execute(query.text)
     while rows := cursor.fetchmany(ROWS_AT_ONCE):
         columns.add_rows(rows)
