@@ -51,10 +51,11 @@ test_rooms: $(STAMP) ## mypy, and a set of tests that covers every room: CI runs
 	$(PYTEST) -m "not long" $(ROOMS)
 	$(PYTEST) $(CONTAINERS)
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(STAMP) ## ruff, mypy and bandit
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
+	$(RUN) .ci/bandit.py
 
 format: $(STAMP) ## let ruff mend what it can
 	$(RUN) -m ruff check --fix

@@ -108,6 +108,7 @@ EXTRAS = {
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 EXTRAS["dev"] = [
     *EXTRAS["all"],
+    "bandit>=1.8,<2",
     "build>=1.2",
     "cel-python>=0.4,<0.6",  # evaluates the conditions that Kubeflow would
     "hypothesis>=6.100",
