@@ -175,6 +175,38 @@ def test_a_base_model_and_its_fine_tuning_share_a_gate() -> None:
     assert wired(gated, "GraphletGen") == {"examples": ["LightExampleGen"]}
 
 
+def test_a_chain_of_three_shares_a_gate() -> None:
+    """At every stage: what follows from a base model is what its gate stops."""
+    for stage, behind in (
+        ("pre", ["BaseTrainer", "adapt", "tune"]),
+        ("trainer", ["adapt", "tune"]),
+    ):
+        example_gen = light_nodes.LightExampleGen(span=1)
+        examples = example_gen.outputs["examples"]
+        base = BaseTrainer(examples=examples)
+        adapt = FineTuner(examples=examples, base_model=base.outputs["model"]).with_id("adapt")
+        tune = FineTuner(examples=examples, base_model=adapt.outputs["model"]).with_id("tune")
+        pipeline = pipeline_of([example_gen, base, adapt, tune])
+        gated = gate_pipeline(pipeline, model_directory="model", stage=stage)
+        assert gated_nodes(gated) == {"WasteGate": behind}
+
+
+def test_a_base_model_that_a_resolver_finds_is_known_to_the_gate() -> None:
+    """The Resolver stays before it, and is what GraphletGen takes the base model from."""
+    example_gen = light_nodes.LightExampleGen(span=1)
+    latest = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestArtifactStrategy,
+        model=tfx.dsl.Channel(type=standard.Model),
+    ).with_id("latest")
+    tuned = FineTuner(examples=example_gen.outputs["examples"], base_model=latest.outputs["model"])
+    gated = gate_pipeline(pipeline_of([example_gen, latest, tuned]), model_directory="model")
+    assert gated_nodes(gated) == {"WasteGate": ["FineTuner"]}
+    assert wired(gated, "GraphletGen") == {
+        "base_model": ["latest"],
+        "examples": ["LightExampleGen"],
+    }
+
+
 def test_the_tuner_stays_before_the_gate() -> None:
     """At stage pre its hyperparameters are known; at input it is among what is saved."""
     for stage, behind in (
