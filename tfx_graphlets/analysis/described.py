@@ -36,6 +36,11 @@ class Described:
     pipeline: str | None = None
     node: str | None = None
 
+    @property
+    def selects(self) -> bool:
+        """Whether a pipeline or a node is named."""
+        return (self.pipeline, self.node) != (None, None)
+
     @functools.cached_property
     def numbers(self) -> IntArray:
         """Numbers of the graphlets that count, int64 [n], ascending.
@@ -64,6 +69,8 @@ class Described:
         Those of the graphlets that count, whatever pipeline they stand in; where no node is
         named also those of the pipeline that belong to no graphlet of its own.
         """
+        if not self.selects:
+            return ~self.own
         counted = np.zeros(len(self.own), bool)
         of = self.graphlets.executions
         counted[of.index[np.isin(of.rows(), self.numbers)]] = True

@@ -106,7 +106,7 @@ def view_of(
                 found,
                 prices,
                 one.described.counted,
-                one.described.numbers,
+                one.described.numbers if one.described.selects else None,
             )
             for one, found in zip(sources, causes)
         ]
