@@ -191,6 +191,21 @@ def test_a_chain_of_three_shares_a_gate() -> None:
         assert gated_nodes(gated) == {"WasteGate": behind}
 
 
+def test_a_trainer_that_nothing_follows_has_no_gate_behind_it() -> None:
+    """Its deployment may stand in another pipeline: another Trainer is gated all the same."""
+    light = Light()
+    lone = light.train("Trainer.lone")
+    gated = gate_pipeline(
+        pipeline_of([*light.nodes, lone]), model_directory="model", stage="trainer"
+    )
+    assert gated_nodes(gated) == {"WasteGate": ["Evaluator", "Pusher"]}
+    for stage in ("trainer", "validation"):
+        example_gen = light_nodes.LightExampleGen(span=1)
+        base = BaseTrainer(examples=example_gen.outputs["examples"])
+        with pytest.raises(PlacementError, match=r"Nothing follows from BaseTrainer.*'pre'"):
+            gate_pipeline(pipeline_of([example_gen, base]), model_directory="m", stage=stage)
+
+
 def test_a_base_model_that_a_resolver_finds_is_known_to_the_gate() -> None:
     """The Resolver stays before it, and is what GraphletGen takes the base model from."""
     example_gen = light_nodes.LightExampleGen(span=1)

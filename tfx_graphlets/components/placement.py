@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from absl import logging
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
@@ -271,10 +272,13 @@ def gate_pipeline(
     gate = {**gate, "time_limit_s": time_limit_s, "memory_limit_mb": memory_limit_mb}
     wiring = Wiring(pipeline, role_of_type)
     trainers = wiring.of_role(Role.TRAINER)
-    groups = tuple(unions({name: wiring.gated_at(name, stage) for name in trainers}))
+    # A Trainer that another one's gate stops shares it, whatever follows from itself.
+    every = tuple(unions({name: {name, *wiring.gated_at(name, stage)} for name in trainers}))
+    groups = tuple(group for group in every if _chosen(wiring, group, stage))
     registry = pipeline.dsl_context_registry
     problems = [
         *_problems_of_pipeline(wiring, trainers),
+        *(_nothing_behind(group, stage) for group in every if not groups),
         *(
             problem
             for group in groups
@@ -288,6 +292,8 @@ def gate_pipeline(
     ]
     if problems:
         raise PlacementError(f"A gate at stage {stage.value!r}", problems)
+    for group in set(every) - set(groups):
+        logging.warning("No gate: %s", _nothing_behind(group, stage))
     new: list[BaseNode] = []
     with dsl_context_registry.use_registry(registry):
         for group in groups:
@@ -329,6 +335,13 @@ def gate_pipeline(
     pipeline.components = [*pipeline.components, *new]
     check_gated(pipeline)
     return pipeline
+
+
+def _nothing_behind(group: Sequence[str], stage: Stage) -> str:
+    return (
+        f"Nothing follows from {' and '.join(group)} that a gate at stage {stage.value!r} could "
+        "leave out: gate it at stage 'pre'."
+    )
 
 
 def _chosen(wiring: Wiring, group: Sequence[str], stage: Stage) -> tuple[BaseNode, ...]:
