@@ -15,12 +15,14 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import component_spec, standard_artifacts
+from tfx.types.channel import BaseChannel, union
 
 from tfx_graphlets.components import artifacts, executors
 from tfx_graphlets.components.drivers import GraphletGenDriver
 from tfx_graphlets.components.trainers import (
     DATA_ANALYSIS,
     INGESTION,
+    VALIDATION,
     Wiring,
     gates_behind,
     to_property,
@@ -333,3 +335,54 @@ def needed_of(wiring: Wiring, trainer: str, stage: Stage) -> Iterator[tuple[str,
                 channel.type is standard_artifacts.Examples for channel in outputs
             ):
                 yield "examples", source
+
+
+def channels_before(
+    wiring: Wiring, group: Sequence[str], stage: Stage, gated: Collection[str]
+) -> dict[str, BaseChannel]:
+    """Inputs of the GraphletGen of one gate, by its keys.
+
+    Args:
+      wiring: of the pipeline.
+      group: ids of the Trainers behind the gate.
+      stage: where it stands.
+      gated: ids of the nodes that it leaves out.
+    """
+    found: dict[str, list[BaseChannel]] = {}
+
+    def add(key: str, channel: BaseChannel) -> None:
+        if wiring.sources(channel) and wiring.sources(channel).isdisjoint(gated):
+            kept = found.setdefault(key, [])
+            if channel not in kept:
+                kept.append(channel)
+
+    for trainer in group:
+        for key, channel in wiring.nodes[trainer].inputs.items():
+            for wanted, source in needed_of(wiring, trainer, stage):
+                if source in wiring.sources(channel) and channel.type is TRAINER_INPUTS[wanted]:
+                    add(key if key in TRAINER_INPUTS else wanted, channel)
+        if stage is Stage.INPUT:
+            for _, source in needed_of(wiring, trainer, stage):
+                for channel in wiring.nodes[source].outputs.values():
+                    if channel.type is TRAINER_INPUTS["examples"]:
+                        add("examples", channel)
+            continue
+        for name in wiring.data_analysis_of(trainer):
+            for channel in wiring.nodes[name].outputs.values():
+                if channel.type is AWAITED["anomalies"]:
+                    add("anomalies", channel)
+        if stage.order >= Stage.TRAINER.order:
+            for channel in wiring.nodes[trainer].outputs.values():
+                if channel.type is AWAITED[keys.MODEL]:
+                    add(keys.MODEL, channel)
+        if stage is Stage.VALIDATION:
+            after = wiring.descendants([trainer]).difference(gated)
+            for name in wiring.of_role(*VALIDATION):
+                for channel in wiring.nodes[name].outputs.values() if name in after else ():
+                    for key in ("blessing", "infra_blessing", "evaluation"):
+                        if channel.type is AWAITED[key]:
+                            add(key, channel)
+    return {
+        key: channels[0] if len(channels) == 1 else union(channels)
+        for key, channels in found.items()
+    }

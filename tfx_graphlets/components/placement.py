@@ -30,15 +30,15 @@ from tfx.dsl.experimental.conditionals import conditional
 from tfx.dsl.placeholder.placeholder import Predicate
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel_utils
-from tfx.types.channel import BaseChannel, union
+from tfx.types.channel import BaseChannel
 
 from tfx_graphlets.components.artifacts import GateDecision, GateVerdict
 from tfx_graphlets.components.conditions import check_gated, proceed
-from tfx_graphlets.components.graphlet_gen import AWAITED, TRAINER_INPUTS, GraphletGen, needed_of
+from tfx_graphlets.components.graphlet_gen import GraphletGen, channels_before
 from tfx_graphlets.components.rehearsal import wiring as rehearsing
 from tfx_graphlets.components.rehearsal.component import check_mode
 from tfx_graphlets.components.rehearsal.wiring import halved
-from tfx_graphlets.components.trainers import VALIDATION, Wiring, is_gate, parents_of, unions
+from tfx_graphlets.components.trainers import Wiring, is_gate, parents_of, unions
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.gate import keys
@@ -308,7 +308,7 @@ def gate_pipeline(
                 pushers=pushers,
                 time_limit_s=time_limit_s,
                 memory_limit_mb=memory_limit_mb,
-                **_channels(wiring, group, stage),
+                **channels_before(wiring, group, stage, frozenset(node.id for node in chosen)),
             ).with_id(f"GraphletGen{of}")
             before = {one for name in group for one in wiring.precedes(name, stage)}
             for name in sorted(before - {node.id for node in chosen}):
@@ -366,48 +366,3 @@ def _problems_of_pipeline(wiring: Wiring, trainers: Sequence[str]) -> Iterator[s
         )
     if wiring.pipeline._finalized:  # noqa: SLF001 - TFX raises a bare RuntimeError later on
         yield "The pipeline has been compiled: gate it before."
-
-
-def _channels(
-    wiring: Wiring, group: Sequence[str], stage: Stage
-) -> dict[str, tfx.types.BaseChannel]:
-    """Inputs of the GraphletGen before some Trainers, by its keys."""
-    gated = frozenset(node.id for node in _chosen(wiring, group, stage))
-    found: dict[str, list[BaseChannel]] = {}
-
-    def add(key: str, channel: BaseChannel) -> None:
-        if wiring.sources(channel) and not wiring.sources(channel) & gated:
-            kept = found.setdefault(key, [])
-            if channel not in kept:
-                kept.append(channel)
-
-    for trainer in group:
-        for key, channel in wiring.nodes[trainer].inputs.items():
-            for wanted, source in needed_of(wiring, trainer, stage):
-                if source in wiring.sources(channel) and channel.type is TRAINER_INPUTS[wanted]:
-                    add(key if key in TRAINER_INPUTS else wanted, channel)
-        if stage is Stage.INPUT:
-            for _, source in needed_of(wiring, trainer, stage):
-                for channel in wiring.nodes[source].outputs.values():
-                    if channel.type is TRAINER_INPUTS["examples"]:
-                        add("examples", channel)
-            continue
-        for name in wiring.data_analysis_of(trainer):
-            for channel in wiring.nodes[name].outputs.values():
-                if channel.type is AWAITED["anomalies"]:
-                    add("anomalies", channel)
-        if stage.order >= Stage.TRAINER.order:
-            for channel in wiring.nodes[trainer].outputs.values():
-                if channel.type is AWAITED[keys.MODEL]:
-                    add(keys.MODEL, channel)
-        if stage is Stage.VALIDATION:
-            after = wiring.descendants([trainer]) - gated
-            for name in wiring.of_role(*VALIDATION):
-                for channel in wiring.nodes[name].outputs.values() if name in after else ():
-                    for key in ("blessing", "infra_blessing", "evaluation"):
-                        if channel.type is AWAITED[key]:
-                            add(key, channel)
-    return {
-        key: channels[0] if len(channels) == 1 else union(channels)
-        for key, channels in found.items()
-    }
