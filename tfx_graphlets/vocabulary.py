@@ -34,6 +34,11 @@ STATE_OF_PROPERTY: Final[Mapping[str, ExecutionState]] = {
 }
 
 
+def state_of_text(text: str) -> int:
+    """The state that the property ``state`` says in a word; 0 for any other word."""
+    return int(STATE_OF_PROPERTY.get(text.lower(), 0))
+
+
 class EventType(enum.IntEnum):
     """MLMD ``Event.Type``."""
 

@@ -11,12 +11,12 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import EmptyStoreError, TraceNotFoundError
 from tfx_graphlets.stores import system_types
 from tfx_graphlets.stores.selection import WHERE_CONTEXTS, Columns, Selection
-from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.assembly import assemble, fill_states
 from tfx_graphlets.trace.odd_rows import OddRows, leave_out_odd_rows
 from tfx_graphlets.trace.ordering import positions_of
 from tfx_graphlets.trace.raw_tables import PropertyColumns, RawColumns, RawTables
 from tfx_graphlets.trace.strings import Coded, Texts
-from tfx_graphlets.trace.trace import BoolArray, IntArray, PropertyKind, Trace
+from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 
 _NAMES_SHOWN: Final = 5
 
@@ -192,22 +192,8 @@ def keep_properties(raw: RawColumns, names: Collection[str]) -> None:
     The execution property ``state``, by which schema 4 keeps the state, is put
     into the state column before it goes.
     """
-    table = raw.execution_properties
-    is_state = table.name.among((vocabulary.PropertyName.STATE,))
-    states = table.take(is_state & (table.kind == PropertyKind.STRING))
-    if len(states) and not bool(raw.execution_state.all()):
-        # A custom property counts before a declared one: it is written last.
-        states = states.take(np.argsort(states.is_custom, kind="stable"))
-        of_value = [
-            int(vocabulary.STATE_OF_PROPERTY.get(text.lower(), 0)) for text in states.text.values
-        ]
-        order = np.argsort(raw.execution_id, kind="stable")
-        place = positions_of(raw.execution_id[order].astype(np.int64), states.owner)
-        recorded = np.zeros(len(order), np.int8)
-        known = place >= 0
-        recorded[order[place[known]]] = np.array(of_value, np.int8)[states.text.code[known]]
-        raw.execution_state = np.where(raw.execution_state == 0, recorded, raw.execution_state)
-    raw.execution_properties = _named(table, names)
+    fill_states(raw)
+    raw.execution_properties = _named(raw.execution_properties, names)
     raw.artifact_properties = _named(raw.artifact_properties, names)
 
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.trace.odd_rows import Missing, OddRows
@@ -33,6 +32,7 @@ from tfx_graphlets.trace.trace import (
     Executions,
     IntArray,
     Properties,
+    PropertyKind,
     Trace,
 )
 
@@ -43,6 +43,7 @@ __all__ = (
     "RawTables",
     "assemble",
     "encode",
+    "fill_states",
     "positions_of",
     "struct_message_to_json",
     "struct_to_json",
@@ -80,18 +81,18 @@ def assemble(
         raw = raw.columns()
     elif not consume:
         raw = dataclasses.replace(raw)
+    fill_states(raw)
     order = order_of([raw.execution_id])
     execution_types, execution_names = _names(raw, "execution_type", order)
     execution_ids = _ints(raw, "execution_id", order)
-    properties = _properties(raw, "execution", execution_ids, odd)
     executions = Executions(
         id=execution_ids,
         type=execution_types,
-        state=_state(_ints(raw, "execution_state", order).astype(np.int8), properties),
+        state=_ints(raw, "execution_state", order).astype(np.int8),
         create_ms=_ints(raw, "execution_create_ms", order),
         update_ms=_ints(raw, "execution_update_ms", order),
         type_names=execution_names,
-        properties=properties,
+        properties=_properties(raw, "execution", execution_ids, odd),
     )
     order = order_of([raw.artifact_id])
     artifact_types, artifact_names = _names(raw, "artifact_type", order)
@@ -113,6 +114,27 @@ def assemble(
     contexts = _contexts(raw, execution_ids, artifact_ids, odd, all_contexts=all_contexts)
     events = _events(raw, execution_ids, artifact_ids, odd, count_lost=count_lost)
     return Trace(executions, artifacts, events, contexts)
+
+
+def fill_states(raw: RawColumns) -> None:
+    """Fills the column of states from the property ``state`` where it has none.
+
+    MLMD's schema 4 keeps the state there; a custom property counts before a declared one.
+    """
+    table = raw.execution_properties
+    is_state = table.name.among((vocabulary.PropertyName.STATE,))
+    states = table.take(is_state & (table.kind == PropertyKind.STRING))
+    if not len(states) or bool(raw.execution_state.all()):
+        return
+    states = states.take(np.argsort(states.is_custom, kind="stable"))  # the last one stays
+    codes, place_of_code = np.unique(states.text.code, return_inverse=True)
+    of_code = [vocabulary.state_of_text(states.text.values[code]) for code in codes.tolist()]
+    order = np.argsort(raw.execution_id, kind="stable")
+    place = positions_of(raw.execution_id[order].astype(np.int64), states.owner)
+    known = place >= 0
+    state = np.zeros(len(order), np.int8)
+    state[order[place[known]]] = np.array(of_code, np.int8)[place_of_code][known]
+    raw.execution_state = np.where(raw.execution_state == 0, state, raw.execution_state)
 
 
 def encode(values: Sequence[str]) -> tuple[CodeArray, tuple[str, ...]]:
@@ -174,21 +196,6 @@ def _properties(
         names=tuple(names.values),
         strings=texts.values,
     )
-
-
-def _state(column: NDArray[np.int8], properties: Properties) -> NDArray[np.int8]:
-    """The state column, filled from the property ``state`` where it has none."""
-    rows = properties.rows(vocabulary.PropertyName.STATE)
-    rows = rows[properties.string_code[rows] >= 0]
-    if not len(rows):
-        return column
-    state = np.zeros(len(column), np.int8)
-    codes, code = np.unique(properties.string_code[rows], return_inverse=True)
-    state_of_code = [
-        vocabulary.STATE_OF_PROPERTY.get(properties.strings[one].lower(), 0) for one in codes
-    ]
-    state[properties.owner[rows]] = np.asarray(state_of_code, np.int8)[code]
-    return np.where(column == 0, state, column)
 
 
 def _events(

@@ -372,6 +372,5 @@ def _named(messages: Sequence[Any], names: Collection[str] | None) -> RawPropert
 def _state_property(execution: Any) -> int:
     for values in (execution.custom_properties, execution.properties):
         if vocabulary.PropertyName.STATE in values:
-            text = values[vocabulary.PropertyName.STATE].string_value
-            return int(vocabulary.STATE_OF_PROPERTY.get(text.lower(), 0))
+            return vocabulary.state_of_text(values[vocabulary.PropertyName.STATE].string_value)
     return 0

@@ -179,7 +179,7 @@ class SqliteLookups:
         if isinstance(found, RawProperties):
             return {}
         return {
-            int(found.owner[row]): int(vocabulary.STATE_OF_PROPERTY.get(text.lower(), 0))
+            int(found.owner[row]): vocabulary.state_of_text(text)
             for is_custom in (False, True)
             for row, text in enumerate(found.text.rows())
             if text is not None and found.is_custom[row] == is_custom
