@@ -37,6 +37,8 @@ def behind_one_gate(dataset: Dataset) -> tuple[Dataset, IntArray]:
     """
     gate = np.arange(len(dataset), dtype=np.int64)
     depends = np.zeros(len(dataset), bool)
+    if len(set(zip(dataset.store, dataset.run))) == len(dataset):
+        return dataset, gate  # no run trains twice
     for store, graphlets in dataset.sources.items():
         of_trainer = {int(t): n for n, t in enumerate(graphlets.trainer_id.tolist())}
         rows = np.flatnonzero(np.array([name == store for name in dataset.store], bool))
@@ -123,9 +125,11 @@ def _left_out(graphlets: Graphlets, stage: Stage, numbers: IntArray) -> tuple[In
     place[numbers] = np.arange(len(numbers))
     rows, index = graphlets.executions.rows(), graphlets.executions.index
     kept = outcome.after_the_gate(graphlets, Stage.INPUT if stage is Stage.INPUT else Stage.PRE)
-    kept = kept & (place[rows] >= 0) & edges.shares_run(index, graphlets.trainer[rows])
+    kept = kept & (place[rows] >= 0)
+    graphlet, execution = rows[kept], index[kept]
+    here = edges.shares_run(execution, graphlets.trainer[graphlet])
     found = PairSet(len(trace.executions))
-    graphlet, execution = found.add(rows[kept], index[kept])
+    graphlet, execution = found.add(graphlet[here], execution[here])
     while len(graphlet):
         at, artifact = edges.outputs.expand(execution)
         graphlet = graphlet[at]
