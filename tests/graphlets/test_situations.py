@@ -193,6 +193,12 @@ def test_a_chain_of_three_is_one_decision() -> None:
     moments = graphlets.trace.executions.create_ms[graphlets.trainer]
     assert dataset.decision_ms.tolist() == [*[moments[0]] * 3, *[moments[3]] * 3]
     assert gate.tolist() == [0, 0, 0, 3, 3, 3]
+    # An earlier replay, which skipped the first run, leaves nothing behind.
+    again = Dataset.describe(graphlets, Stage.PRE, None, "s")
+    again.describers["s"].skip(0, graphlets.executions.of(0))
+    for name in dataset.table.columns:
+        left, right = dataset.table.columns[name], behind_one_gate(again)[0].table.columns[name]
+        np.testing.assert_array_equal(left, right, name)
 
 
 def test_a_base_model_of_another_pipeline_is_taken_by_a_resolver() -> None:

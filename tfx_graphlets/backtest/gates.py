@@ -75,6 +75,7 @@ def _described_at(dataset: Dataset, moment: IntArray) -> Dataset:
         rows = np.flatnonzero(mine & (moment != dataset.decision_ms))
         if not len(rows):
             continue
+        describer.reset()  # what an earlier replay has skipped
         numbers = np.searchsorted(graphlets.trainer_id, table.trainer[rows])
         new = describer.describe(rows=numbers, moment_ms=moment[rows])
         place = np.arange(len(table), dtype=np.int64)
