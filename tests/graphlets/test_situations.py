@@ -195,7 +195,7 @@ def test_a_chain_of_three_is_one_decision() -> None:
     assert gate.tolist() == [0, 0, 0, 3, 3, 3]
     # An earlier replay, which skipped the first run, leaves nothing behind.
     again = Dataset.describe(graphlets, Stage.PRE, None, "s")
-    again.describers["s"].skip(0, graphlets.executions.of(0))
+    again.describers["s"].skip(1, graphlets.executions.of(1))
     for name in dataset.table.columns:
         left, right = dataset.table.columns[name], behind_one_gate(again)[0].table.columns[name]
         np.testing.assert_array_equal(left, right, name)
