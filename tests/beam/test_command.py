@@ -34,6 +34,23 @@ def test_the_command_writes_the_table(tmp_path: Path, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)["rows"] == expected.num_rows
 
 
+def test_a_pipeline_selects_rows_and_cuts_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are those of the whole store; another name is refused with those known."""
+    store = many_pipelines(tmp_path / "store.sqlite")
+    arguments = [str(store), "--stage", "pre", "--output", str(tmp_path / "t")]
+    with open_store(store) as opened:
+        whole = segment(opened.read_trace())
+    name = max(filter(None, (one.pipeline for one in whole)))
+    rows = whole.of(pipeline=name)
+    assert 0 < len(rows) < len(whole)
+    assert main([*arguments, "--max-executions", "60", "--pipeline", name]) == 0
+    assert_same(written(tmp_path / "t"), describe(whole, Stage.PRE, rows=rows).to_arrow())
+    assert main([*arguments, "--pipeline", "nobody's"]) == 1
+    assert "it holds 'pipeline-0'" in capsys.readouterr().err
+
+
 def test_roles_and_pushers_are_those_of_segment(tmp_path: Path) -> None:
     """``--role`` and ``--pusher``; a role that is none is wrong usage."""
     store = with_own_pushers(tmp_path / "store.sqlite")

@@ -66,6 +66,7 @@ def run(options: argparse.Namespace, beam_options: Sequence[str]) -> TableOfFile
         max_executions=options.max_executions,
         role_of_type=dict(options.role),
         pushers=options.pusher or None,
+        pipeline=options.pipeline,
     )
     pipeline = apache_beam.Pipeline(options=PipelineOptions(list(beam_options)))
     _ = pipeline | write
@@ -119,6 +120,10 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="about how many executions are one element (default: by the size of the store)",
+    )
+    parser.add_argument(
+        "--pipeline",
+        help="only graphlets whose Trainer is of this pipeline; nothing is cut off them",
     )
     parser.add_argument(
         "--role",

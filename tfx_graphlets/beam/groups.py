@@ -7,7 +7,7 @@ size that makes opening and seeking cheap.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from tfx_graphlets import vocabulary
@@ -17,6 +17,7 @@ from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.verdicts import Classes, counted
 from tfx_graphlets.stores import uris
 from tfx_graphlets.stores.declared import declared_by, declared_in
+from tfx_graphlets.stores.rows import no_such_pipeline
 from tfx_graphlets.stores.selection import PROPERTIES_FOR_PARTS, Columns
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.trace.partition import parts_of
@@ -128,4 +129,20 @@ def groups_of_store(
             declared.pushers,
         )
         for number, part in enumerate(parts)
+    )
+
+
+def with_pipeline(groups: Sequence[Group], pipeline: str) -> tuple[Group, ...]:
+    """The group that a pipeline is in, as all that there is.
+
+    Raises:
+      TraceNotFoundError: it is in none.
+    """
+    found = [group for group in groups if pipeline in group.pipelines]
+    if not found:
+        known = {name for group in groups for name in group.pipelines}
+        raise no_such_pipeline(uris.redacted(groups[0].store), pipeline, known)
+    return tuple(
+        dataclasses.replace(group, number=number, count=len(found))
+        for number, group in enumerate(found)
     )

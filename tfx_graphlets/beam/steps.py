@@ -79,13 +79,20 @@ class Cut:
 
 @dataclasses.dataclass(frozen=True)
 class DescribeAt:
-    """Describes graphlets at a stage, without payloads."""
+    """Describes graphlets at a stage, without payloads.
+
+    Attributes:
+      stage: where the gate stands.
+      pipeline: only graphlets whose Trainer is of this one; None: all.
+    """
 
     stage: Stage
+    pipeline: str | None = None
 
     def __call__(self, _group: Group, value: Graphlets) -> FeatureTable:
         """One row per graphlet, in ascending id of the Trainer."""
-        return describe(value, self.stage)
+        rows = None if self.pipeline is None else value.of(pipeline=self.pipeline)
+        return describe(value, self.stage, rows=rows)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from apache_beam.pvalue import PBegin, PCollection
 from tfx_graphlets.beam import files, steps
 from tfx_graphlets.beam.failures import PartFailedError
 from tfx_graphlets.beam.files import TableOfFiles, WrittenPart
-from tfx_graphlets.beam.groups import Group, groups_of_store
+from tfx_graphlets.beam.groups import Group, groups_of_store, with_pipeline
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets.graphlet import Graphlets
@@ -204,6 +204,7 @@ class StoreToParquet(apache_beam.PTransform):
         max_executions: int | None = None,
         role_of_type: Mapping[str, Role] | None = None,
         pushers: Collection[str] | None = None,
+        pipeline: str | None = None,
     ) -> None:
         """Looks at directory and model, and divides the store.
 
@@ -213,9 +214,12 @@ class StoreToParquet(apache_beam.PTransform):
           directory: as for WriteParquet.
           model: as for Score; None: the features alone. The roles and pushers that it was trained
             with count where none are given.
+          pipeline: only graphlets whose Trainer is of this one; None: all. What belongs to them
+            counts in whatever pipeline it stands.
 
         Raises:
           InvalidArgumentError: as these; or the model was trained with other roles or pushers.
+          TraceNotFoundError: the store holds no such pipeline.
           StoreError, ModelFormatError, MissingDependencyError: as these.
         """
         super().__init__()
@@ -224,7 +228,7 @@ class StoreToParquet(apache_beam.PTransform):
         self._chain: list[steps.Step[Any, Any]] = [
             steps.Read(),
             steps.Cut(),
-            steps.DescribeAt(stage),
+            steps.DescribeAt(stage, pipeline),
         ]
         declared = Declared.of(role_of_type, pushers)
         if model is not None:
@@ -241,6 +245,8 @@ class StoreToParquet(apache_beam.PTransform):
             role_of_type=declared.role_of_type,
             pushers=declared.pushers,
         )
+        if pipeline is not None:
+            self.groups = with_pipeline(self.groups, pipeline)
 
     def expand(self, pbegin: PBegin) -> PCollection:
         """The transform; see the class."""
