@@ -49,3 +49,19 @@ def test_a_history_without_rehearsals_is_learnt_as_if_the_group_did_not_exist() 
     )
     forests = [train_forest(one, size > 0, SETTINGS, 0) for one in (with_group, without)]
     assert forests[0].files == forests[1].files
+
+
+@pytest.mark.parametrize(("share", "learnt"), [(0.5, False), (0.6, True)])
+def test_hours_that_few_pipelines_have_are_not_learnt(share: float, learnt: bool) -> None:
+    """Known in half of the graphlets or fewer, their presence would tell pipelines apart."""
+    known = np.arange(100) < 100 * share
+    hours = np.where(known, 3.0, np.nan)
+    features = tuple(
+        Feature(name, Stage.INPUT, FeatureKind.NUMBER, "unit", "missing", "source")
+        for name in ("input_data.size", "history.hour_of_day")
+    )
+    columns = {"input_data.size": np.ones(100), "history.hour_of_day": hours}
+    one = FeatureTable(Stage.INPUT, np.arange(100, dtype=np.int64), features, columns)
+    forest = train_forest(one, known, SETTINGS, 0)
+    assert ("history.hour_of_day" in [feature.name for feature in forest.features]) is learnt
+    assert (np.ptp(forest.predict(one)) > 0.5) is learnt

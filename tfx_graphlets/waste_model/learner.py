@@ -35,6 +35,8 @@ _PUSHED, _UNPUSHED = "pushed", "unpushed"
 _MIN_CATEGORY_COUNT = 2
 # Missing wherever no rehearsal is wired: then trees are grown as if the group did not exist.
 _REHEARSAL = "rehearsal."
+# Known in half of the graphlets or fewer, they say which pipelines have a schedule, and no more.
+_CLOCK = ("history.hour_of_day", "history.day_of_week")
 _FIRST_GATES = 4  # of so many rehearsed graphlets one is learnt as a first gate saw it
 _MOST_THREADS = 4  # a random forest's trees do not depend on it
 
@@ -181,10 +183,7 @@ class Forest:
         missing = [f.name for f in self.features if f.name not in table.columns]
         if missing:
             raise InvalidArgumentError(
-                "table",
-                missing,
-                "these features of the model are not in it; describe the "
-                "graphlets with the release that trained the model, or train it anew",
+                "table", missing, "these features of the model are not in it; train it anew"
             )
 
     def proximity(self, table: FeatureTable, other: FeatureTable) -> FloatArray:
@@ -330,10 +329,9 @@ def _ydf_feature(ydf: ModuleType, feature: Feature) -> ydf.Feature:
 
 
 def _with_first_gates(table: FeatureTable) -> FeatureTable:
-    """The table, some of the rehearsed graphlets as they were before their rehearsal.
+    """The table, some of the rehearsed graphlets as a first gate sees them all: not rehearsed.
 
-    A first gate sees all of them so; without these rows a forest would take what was not rehearsed
-    for what usually is. Not as copies: with these trees grow alike, and foretell less.
+    Not as copies: with these trees grow alike, and foretell less.
     """
     names = [f.name for f in table.features if f.name.startswith(_REHEARSAL)]
     known = np.zeros(len(table), bool)
@@ -348,7 +346,9 @@ def _with_first_gates(table: FeatureTable) -> FeatureTable:
 
 
 def _is_known(table: FeatureTable, feature: Feature) -> bool:
-    """False for a column that no gate of these pipelines could fill, as a rehearsal's."""
+    """False for a column that no gate of these pipelines could fill, or that few could (_CLOCK)."""
+    if feature.name in _CLOCK:
+        return bool(np.isfinite(table.numbers(feature.name)).sum() * 2 > len(table))
     return not feature.name.startswith(_REHEARSAL) or bool(
         np.isfinite(table.numbers(feature.name)).any()
     )

@@ -38,8 +38,6 @@ from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Outcome, PropertyName, Stage
 
 _HOUR_MS = 3_600_000
-# What is told of the hour of the day, and of the day of the week.
-_CLOCK = (("hour_of_day", "held_by_hour"), ("day_of_week", "held_by_weekday"))
 _NONE_YET = "no such earlier graphlet, or its outcome not known yet"
 _NO_PUSH = "no push among the preceding graphlets"
 _OUTCOMES = "outcomes of the preceding graphlets, as of the moment"
@@ -296,8 +294,8 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
     values.update(holds.columns(rows))
     values.update(_rhythm(rows))
     values.update(_same_spans(rows))
-    for at_time, scheduled in zip(_CLOCK, holds.by_schedule(rows)):
-        values |= {name: np.where(scheduled, values[name], np.nan) for name in at_time}
+    for name, scheduled in zip(("hour_of_day", "day_of_week"), holds.by_schedule(rows)):
+        values[name] = np.where(scheduled, values[name], np.nan)
     values["cost_so_far_ms"] = rows.own.cost_ms
     recent = window.in_last(5)
     places = np.flatnonzero(recent)

@@ -50,12 +50,6 @@ FEATURES = (
         _SOURCE,
         held_by_runs=(_SO_FEW_RUNS, _held("so few runs after a push")),
         held_by_hours=("0 or 1: so few hours after a push", _held("so few hours after a push")),
-    ),
-    *numbers(
-        "history",
-        Stage.INPUT,
-        f"{_NO_PUSH}, or {NO_SCHEDULE}",
-        _SOURCE,
         held_by_weekday=("0 or 1: on this day of the week, UTC", _held("on this day of the week")),
         held_by_hour=(
             "0 or 1: within an hour of this time of the day",
@@ -70,7 +64,7 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
 
     By the gap since a push: LEAST_HELD were held back at this gap or a longer one, which
     was shorter than that of any push. By the clock: LEAST_HELD were at this time, and
-    none was pushed.
+    none was pushed; 0 where the clock tells nothing (``by_schedule``).
     """
     window, entries = rows.window, rows.entries
     row, latest = window.row, window.last_pushed
@@ -98,13 +92,13 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
         values[f"held_by_{name}"] = window.count(held & alike) >= LEAST_HELD
     then = began[window.graphlet]
     times = {
-        "weekday": _day_of_week(then) == _day_of_week(now[row]),
         "hour": _hours_apart(then, now[row]) <= _NEAR_HOURS,
+        "weekday": _day_of_week(then) == _day_of_week(now[row]),
     }
-    for name, alike in times.items():
-        values[f"held_by_{name}"] = (window.count(held & alike) >= LEAST_HELD) & (
-            window.count(window.pushed & alike) == 0
-        )
+    for (name, alike), scheduled in zip(times.items(), by_schedule(rows)):
+        none_pushed = window.count(window.pushed & alike) == 0
+        enough = window.count(held & alike) >= LEAST_HELD
+        values[f"held_by_{name}"] = scheduled & enough & none_pushed
     return {name: np.where(latest >= 0, holds, np.nan) for name, holds in values.items()}
 
 
