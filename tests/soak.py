@@ -3,8 +3,8 @@
 On a SQLite file, with `--server` on a MariaDB that is started for it. Every pipeline runs in a
 process of its own, over and over; every reader calls `segment` and `monitor` in turn. Exit code 0:
 no node of ours raised, every run that came to its gate left a decision that was made, no reading
-failed. What TFX raises in other nodes is counted apart; `--plain` runs the same pipelines without
-gates and without readers, and shows what of that is left.
+failed. What TFX raises in other nodes is counted apart; with `--plain` the same pipelines run
+without gates, and with `--readers 0` nobody reads: they show what of that is left.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from tests.components import waste_models
 from tests.stores.servers import PASSWORD, mariadb
 
 PIPELINES: Final = 4
-READERS: Final = 2
 _DATABASE: Final = "soak"
 _OURS: Final = frozenset({"GraphletGen", "WasteGate"})
 _BEFORE_GATE: Final = frozenset({"LightExampleGen", "Transform"})
@@ -109,13 +108,12 @@ def read(place: Place, number: int, minutes: float, begin: Any, told: Any) -> No
     told.put(("readings", f"reader-{number}", readings, errors))
 
 
-def soak(place: Place, minutes: float) -> bool:
+def soak(place: Place, minutes: float, readers: int) -> bool:
     """Runs all; prints figures and whether all went well."""
     context = multiprocessing.get_context("spawn")
     told = context.Queue()
     # One run before, so that the schema is there and the readers find a pipeline.
     run_pipeline(place, 0, 0, context.Barrier(1), told)
-    readers = READERS if place.model else 0
     begin = context.Barrier(PIPELINES + readers)
     work = [(run_pipeline, number) for number in range(1, PIPELINES + 1)]
     work += [(read, number) for number in range(1, readers + 1)]
@@ -165,7 +163,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--server", action="store_true", help="on a MariaDB, else on SQLite")
-    parser.add_argument("--plain", action="store_true", help="without gates and readers")
+    parser.add_argument("--plain", action="store_true", help="without gates")
+    parser.add_argument("--readers", type=int, default=2)
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     config = metadata_store_pb2.ConnectionConfig()
@@ -186,7 +185,7 @@ def main() -> int:
             )
         model = "" if options.plain else waste_models.saved(Path(folder) / "model")
         place = Place(folder, config.SerializeToString(), uri, model)
-        return 0 if soak(place, options.minutes) else 1
+        return 0 if soak(place, options.minutes, options.readers) else 1
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import NoReturn
 
-from tfx_graphlets.cli import command, parse, render, values
+from tfx_graphlets.cli import parse, render, values
 from tfx_graphlets.cli.progress import Progress
-from tfx_graphlets.errors import GraphletsError, shown
+from tfx_graphlets.errors import Fault, GraphletsError, fault_of, in_one_line, shown
 
 EXIT_DONE = 0
 EXIT_FAILURE = 1
@@ -115,10 +115,17 @@ def _insist_no_more() -> None:
 
 def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
     try:
+        from tfx_graphlets.cli import command  # imports may find no memory
+
         with Progress() as options.progress:
             result = command.COMMANDS[options.command](options)
     except (GraphletsError, OSError) as error:  # OSError: a full disk, no permission
         return _fail(error, values.without_passwords(str(error), words), options.format)
+    except Exception as error:
+        if fault_of(error) is not Fault.OUT_OF_MEMORY:
+            raise
+        said = f"there is not enough memory ({in_one_line(error)}); allow more, or read less"
+        return _fail(error, said, options.format)
     try:
         render.show(result, options.format, sys.stdout)
     except BrokenPipeError:  # what reads us has seen enough
