@@ -23,6 +23,7 @@ pytest.importorskip("jinja2")
 from tests.cli.test_killed import CASES, SUFFIX, is_whole, places, tree
 from tests.import_graph import ROOT
 from tests.limits import fill, needs_root, small_disk
+from tfx_graphlets.cli import command, main
 
 __all__ = ["places"]  # a fixture
 SOME = ("append", "train")
@@ -164,3 +165,20 @@ def test_a_full_standard_output(
     assert line == "tfx-graphlets: standard output cannot be written: No space left on device"
     assert tree(target) != old
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ImportError("libarrow.so: failed to map segment from shared object")]
+)
+def test_too_little_memory(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, whether Python or the loader of libraries finds none (`ulimit -v`)."""
+
+    def starved(_: object) -> None:
+        raise error
+
+    monkeypatch.setitem(command.COMMANDS, "segment", starved)  # type: ignore[arg-type]
+    assert main(["segment", "store.sqlite"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"tfx-graphlets: there is not enough memory ({type(error).__name__}")
