@@ -18,8 +18,8 @@ from tfx_graphlets.payloads.bounds import check_nesting, decompressed, parsed_js
 from tfx_graphlets.payloads.evaluation import evaluation_metrics
 from tfx_graphlets.payloads.statistics import (
     anomalies,
-    dataset_statistics,
     schema_summary,
+    training_statistics,
 )
 from tfx_graphlets.payloads.thresholds import thresholds_of_config
 
@@ -95,11 +95,11 @@ def test_too_many_features_are_no_statistics(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("short", "x" * (bounds.MAX_NAME + 1)):
         dataset.features.add(name=name)
     payloads = MemoryPayloads({("/s", "Split-train/FeatureStats.pb"): found.SerializeToString()})
-    read = dataset_statistics(payloads, "/s")
+    read = training_statistics(payloads, "/s")
     assert read is not None
-    assert list(read["train"].features) == ["short"]
+    assert list(read[1].features) == ["short"]
     monkeypatch.setattr("tfx_graphlets.payloads.statistics.MAX_FEATURES", 1)
-    assert dataset_statistics(payloads, "/s") is None
+    assert training_statistics(payloads, "/s") is None
 
 
 def test_of_many_bad_files_one_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

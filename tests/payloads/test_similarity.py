@@ -23,7 +23,7 @@ from tfx_graphlets.payloads.similarity import (
 from tfx_graphlets.payloads.statistics import (
     DatasetStatistics,
     FeatureStatistics,
-    dataset_statistics,
+    training_statistics,
 )
 
 EDGES = (0.0, 1.0, 2.0, 3.0, 4.0)
@@ -33,9 +33,9 @@ def dataset(**content: object) -> DatasetStatistics:
     """Statistics of one split, as they are read from a payload."""
     name = "Split-train/FeatureStats.pb"
     payloads = MemoryPayloads({("u", name): statistics(**content)})  # type: ignore[arg-type]
-    splits = dataset_statistics(payloads, "u")
-    assert splits is not None
-    return splits["train"]
+    found = training_statistics(payloads, "u")
+    assert found is not None
+    return found[1]
 
 
 def of(name: str, **content: object) -> FeatureStatistics:

@@ -33,11 +33,11 @@ CONTENT = statistics(
 
 def test_statistics_are_plain_values() -> None:
     """Examples, missing share, moments, buckets and values of a split."""
-    splits = payload.dataset_statistics(at("Split-train/FeatureStats.pb", CONTENT), "u")
-    assert splits is not None
-    (train,) = splits.values()
+    found = payload.training_statistics(at("Split-train/FeatureStats.pb", CONTENT), "u")
+    assert found is not None
+    total, train = found
     number, word = train.features["x"], train.features["w"]
-    assert (list(splits), train.num_examples) == (["train"], 200)
+    assert (total, train.num_examples) == (200, 200)
     assert (number.type, number.missing_share, number.mean) == ("FLOAT", 0.25, 1.0)
     assert number.edges.tolist() == [0.0, 1.0, 2.0]
     assert number.shares.tolist() == [0.5, 0.5]
@@ -54,9 +54,9 @@ def test_statistics_are_plain_values() -> None:
 def test_every_layout_that_tfx_wrote_is_read(name: str) -> None:
     """Folder and file names of newer and older TFX."""
     content = tfrecord(CONTENT) if name.endswith("tfrecord") else CONTENT
-    splits = payload.dataset_statistics(at(name, content), "u")
-    assert splits is not None
-    assert splits["train"].num_examples == 200
+    found = payload.training_statistics(at(name, content), "u")
+    assert found is not None
+    assert found[1].num_examples == 200
 
 
 def test_the_training_split_is_the_one_of_that_name() -> None:
@@ -151,9 +151,8 @@ def test_both_ways_to_read_a_schema_agree(store: Path) -> None:
 @pytest.mark.parametrize(
     ("decode", "name"),
     [
-        (payload.dataset_statistics, "Split-train/FeatureStats.pb"),
-        (payload.dataset_statistics, "train/stats_tfrecord"),
         (payload.training_statistics, "Split-train/FeatureStats.pb"),
+        (payload.training_statistics, "train/stats_tfrecord"),
         (payload.anomalies, "Split-train/SchemaDiff.pb"),
         (payload.anomalies, "anomalies.pbtxt"),
         (payload.schema_summary, "schema.pbtxt"),
@@ -167,7 +166,7 @@ def test_what_cannot_be_decoded_is_missing(decode, name: str, content: bytes) ->
 
 def test_what_is_gone_is_missing() -> None:
     """Without files every decoder answers None."""
-    for decode in (payload.dataset_statistics, payload.anomalies, payload.schema_summary):
+    for decode in (payload.training_statistics, payload.anomalies, payload.schema_summary):
         assert decode(NoPayloads(), "anywhere") is None
 
 
@@ -176,9 +175,9 @@ def test_one_broken_split_does_not_take_the_others_along() -> None:
     split = files(
         **{"Split-eval__FeatureStats_pb": b"\xff", "Split-train__FeatureStats_pb": CONTENT}
     )
-    found = payload.dataset_statistics(split, "u")
+    found = payload.training_statistics(split, "u")
     assert found is not None
-    assert list(found) == ["train"]
+    assert (found[0], found[1].num_examples) == (200, 200)
 
 
 def test_tfrecords_are_read_plain_and_packed() -> None:

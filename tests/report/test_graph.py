@@ -13,7 +13,7 @@ from tfx_graphlets import segment
 from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.report.dot import to_dot
 from tfx_graphlets.report.drawing import to_svg
-from tfx_graphlets.report.graph import Graph, Graphs, graph_of, merge_alike
+from tfx_graphlets.report.graph import Graph, Graphs, merge_alike
 from tfx_graphlets.testing import TraceBuilder
 
 
@@ -37,7 +37,7 @@ def two_trainers_of_one_window(spans: int = 2) -> TraceBuilder:
 
 def test_a_graph_says_what_is_shared_and_where_the_training_started_from() -> None:
     """The data of both trainings are shared, the Trainer is not, a base model is a warm start."""
-    graph = graph_of(segment(two_trainers_of_one_window().trace()), 1)
+    graph = Graphs(segment(two_trainers_of_one_window().trace())).of(1)
     shared = {node.label: node.shared for node in graph.nodes}
     assert shared["CsvExampleGen"] == shared["Examples"] == 1
     assert shared["Trainer"] == 0
@@ -69,7 +69,7 @@ def test_a_gate_stands_before_the_trainer_that_it_let_run() -> None:
 
 def test_many_nodes_of_a_kind_become_one_that_counts_them() -> None:
     """Of 40 spans six are drawn, and the last stands for 34 more; no cost is lost."""
-    graph = graph_of(segment(two_trainers_of_one_window(40).trace()), 0)
+    graph = Graphs(segment(two_trainers_of_one_window(40).trace())).of(0)
     merged = merge_alike(graph)
     gens = [node for node in merged.nodes if node.label == "CsvExampleGen"]
     assert (len(gens), gens[-1].alike) == (6, 34)

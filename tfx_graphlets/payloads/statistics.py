@@ -160,27 +160,16 @@ class SchemaSummary:
     types: Mapping[str, str]
 
 
-def dataset_statistics(payloads: Payloads, uri: str) -> dict[str, DatasetStatistics] | None:
-    """Statistics of every split of an ExampleStatistics artifact.
-
-    Args:
-      payloads: where the files are.
-      uri: the artifact's URI.
-
-    Returns:
-      Statistics by split name; None where no split can be read.
-    """
-    found = {
-        split: _described(dataset, name, uri) for split, name, dataset in _datasets(payloads, uri)
-    }
-    return {split: one for split, one in found.items() if one is not None} or None
-
-
 def training_statistics(payloads: Payloads, uri: str) -> tuple[int, DatasetStatistics] | None:
     """Examples in all splits, and statistics of the one that a model is trained on.
 
     That is ``train``, or the largest split where there is none of that name.
-    Cheaper than ``dataset_statistics``. None where no split can be read.
+
+    Args:
+      payloads: where the files are.
+      uri: of an ExampleStatistics artifact.
+
+    Returns: None where no split can be read.
     """
     splits = {split: (dataset, name) for split, name, dataset in _datasets(payloads, uri)}
     if not splits:

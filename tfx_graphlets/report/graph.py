@@ -1,6 +1,6 @@
 """One graphlet as a graph: executions and artifacts, what is shared, where a gate stood.
 
-``graph_of`` gives plain values; ``report.dot`` writes them for Graphviz, and
+``Graphs`` gives plain values; ``report.dot`` writes them for Graphviz, and
 ``report.drawing`` draws them as SVG, for a page.
 
 >>> from tfx_graphlets import segment
@@ -10,7 +10,7 @@
 >>> gen = build.execution("CsvExampleGen", outputs={"examples": [examples]}, run="r1")
 >>> trainer = build.execution(
 ...     "Trainer", inputs={"examples": [examples]}, outputs={"model": [model]}, run="r1")
->>> graph = graph_of(segment(build.trace()), 0)
+>>> graph = Graphs(segment(build.trace())).of(0)
 >>> [node.label for node in graph.nodes]
 ['CsvExampleGen', 'Trainer', 'Examples', 'Model']
 >>> [(edge.source, edge.target) for edge in graph.edges]
@@ -229,17 +229,6 @@ class Graphs:
             identity = int(artifacts.id[at])
             nodes.append(Node(f"a{identity}", "artifact", identity, label, detail, shared=shared))
         return nodes
-
-
-def graph_of(graphlets: Graphlets, number: int, decisions: Sequence[PastDecision] = ()) -> Graph:
-    """The graph of one graphlet; for several of them, keep a ``Graphs``.
-
-    Args:
-      graphlets: of a store.
-      number: which of them, 0..len(graphlets) - 1.
-      decisions: of gates in the same store.
-    """
-    return Graphs(graphlets, decisions).of(number)
 
 
 def merge_alike(graph: Graph, most: int = MAX_ALIKE) -> Graph:
