@@ -17,11 +17,10 @@ import numpy as np
 from pyarrow import parquet
 
 from tfx_graphlets import Outcome, Stage, open_store, segment
-from tfx_graphlets.gate.unrecorded import raw_of
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.outcome import total_waste, waste_removable
 from tfx_graphlets.rehearsal import record
-from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.assembly import RawColumns, assemble
 from tfx_graphlets.trace.trace import PropertyKind, Trace
 from tfx_graphlets.waste_model import Dataset
 
@@ -70,7 +69,7 @@ def with_rehearsals(trace: Trace, file: Path) -> Trace:
       trace: of one variant.
       file: what pipelines.flights.rehearse wrote of it.
     """
-    raw = raw_of(trace)
+    raw = RawColumns.of(trace).rows()
     columns: Any = raw
     moment = dict(zip(trace.executions.id.tolist(), trace.executions.create_ms.tolist()))
     taken = max(raw.artifact_id, default=0)

@@ -15,13 +15,13 @@ from tfx_graphlets.features import describe
 from tfx_graphlets.features.user_code import GraphletCodes
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.snapshot import Request, collect
-from tfx_graphlets.gate.unrecorded import RUN, LivePayloads, raw_of, with_unrecorded_run
+from tfx_graphlets.gate.unrecorded import RUN, LivePayloads, with_unrecorded_run
 from tfx_graphlets.graphlets.current import current_graphlet
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.timeline import Timeline
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.assembly import RawColumns, assemble
 from tfx_graphlets.trace.trace import PropertyKind, Trace, first_difference
 from tfx_graphlets.vocabulary import EventType, Stage
 
@@ -50,7 +50,7 @@ class Recorded:
         earlier = (trace.run_of_execution != trace.run_of_execution[trainer]) & (
             created < created[trainer]
         )
-        raw, ids = raw_of(trace), set(trace.executions.id[earlier].tolist())
+        raw, ids = RawColumns.of(trace).rows(), set(trace.executions.id[earlier].tolist())
         kept = _rows(raw, "execution_", [i in ids for i in raw.execution_id])
         kept |= _rows(raw, "event_", [i in ids for i in raw.event_execution])
         artifacts = set(kept["event_artifact"])
@@ -117,8 +117,8 @@ def recorded() -> Iterator[Recorded]:
 
 
 def test_the_rows_of_a_trace_make_the_trace(recorded: Recorded) -> None:
-    """raw_of and assemble are each other's inverse."""
-    assert first_difference(recorded.trace, assemble(raw_of(recorded.trace))) is None
+    """RawColumns.of and assemble are each other's inverse."""
+    assert first_difference(recorded.trace, assemble(RawColumns.of(recorded.trace))) is None
 
 
 def is_assumed(name: str) -> bool:

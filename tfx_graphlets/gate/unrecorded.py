@@ -24,8 +24,8 @@ from tfx_graphlets.gate import keys
 from tfx_graphlets.graphlets.pending import EXECUTION_PREFIX
 from tfx_graphlets.graphlets.roles import roles_of_executions
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.trace.assembly import RawProperties, RawTables, assemble
-from tfx_graphlets.trace.trace import NO_KEY, IntArray, Properties, PropertyKind, Trace
+from tfx_graphlets.trace.assembly import RawColumns, RawProperties, RawTables, assemble
+from tfx_graphlets.trace.trace import NO_KEY, IntArray, PropertyKind, Trace
 from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role
 
 RUN: Final = "(the run that is going on)"
@@ -102,7 +102,7 @@ def with_unrecorded_run(
       trace holds (by its URI) stays the one that it is. Where the pipeline has
       no Trainer yet, nothing puts the new artifacts out.
     """
-    raw = raw_of(trace)
+    raw = RawColumns.of(trace).rows()
     wired = _Wiring(trace, raw, moment_ms)
     ids = {key: tuple(map(wired.id_of, found)) for key, found in inputs.items() if found}
     example = _latest_trainer(trace, pipeline)
@@ -318,67 +318,7 @@ def _plain(message: Any) -> tuple[int | None, int | float | str]:
 
 
 def _table(found: object) -> RawProperties:
-    """The rows of ``raw_of``, which hold properties in lists."""
+    """The properties of ``RawColumns.rows``, which are lists."""
     if not isinstance(found, RawProperties):
-        raise TypeError(f"rows of raw_of are needed, not {type(found).__name__}")
+        raise TypeError(f"properties as lists are needed, not {type(found).__name__}")
     return found
-
-
-def raw_of(trace: Trace) -> RawTables:
-    """The rows that ``assemble`` makes the trace of, each column a list."""
-    executions, artifacts = trace.executions, trace.artifacts
-    events, contexts = trace.events, trace.contexts
-    return RawTables(
-        execution_id=executions.id.tolist(),
-        execution_type=[executions.type_names[code] for code in executions.type],
-        execution_state=executions.state.tolist(),
-        execution_create_ms=executions.create_ms.tolist(),
-        execution_update_ms=executions.update_ms.tolist(),
-        artifact_id=artifacts.id.tolist(),
-        artifact_type=[artifacts.type_names[code] for code in artifacts.type],
-        artifact_state=artifacts.state.tolist(),
-        artifact_create_ms=artifacts.create_ms.tolist(),
-        artifact_update_ms=artifacts.update_ms.tolist(),
-        artifact_uri=list(artifacts.uri),
-        event_execution=executions.id[events.execution].tolist(),
-        event_artifact=artifacts.id[events.artifact].tolist(),
-        event_type=events.type.tolist(),
-        event_key=[None if code == NO_KEY else events.keys[code] for code in events.key],
-        event_ms=events.time_ms.tolist(),
-        context_id=contexts.id.tolist(),
-        context_type=[contexts.type_names[code] for code in contexts.type],
-        context_name=list(contexts.name),
-        context_create_ms=contexts.create_ms.tolist(),
-        association=list(
-            zip(
-                contexts.id[contexts.association_context].tolist(),
-                executions.id[contexts.association_execution].tolist(),
-            )
-        ),
-        attribution=list(
-            zip(
-                contexts.id[contexts.attribution_context].tolist(),
-                artifacts.id[contexts.attribution_artifact].tolist(),
-            )
-        ),
-        execution_properties=_raw_properties(executions.properties, executions.id),
-        artifact_properties=_raw_properties(artifacts.properties, artifacts.id),
-    )
-
-
-def _raw_properties(table: Properties, ids: IntArray) -> RawProperties:
-    values: list[int | float | str] = []
-    for row, kind in enumerate(table.kind.tolist()):
-        if kind in (PropertyKind.INT, PropertyKind.BOOL):
-            values.append(int(table.int_value[row]))
-        elif kind == PropertyKind.DOUBLE:
-            values.append(float(table.double_value[row]))
-        else:
-            values.append(table.strings[table.string_code[row]])
-    return RawProperties(
-        owner=ids[table.owner].tolist(),
-        name=[table.names[code] for code in table.name],
-        is_custom=table.is_custom.astype(int).tolist(),
-        kind=table.kind.tolist(),
-        value=values,
-    )

@@ -43,7 +43,7 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.graphlets import pending
 from tfx_graphlets.payloads.bounds import parsed_json
-from tfx_graphlets.trace.assembly import RawProperties, RawTables
+from tfx_graphlets.trace.assembly import PropertyColumns, RawProperties, RawTables
 from tfx_graphlets.trace.trace import BoolArray, PropertyKind
 from tfx_graphlets.vocabulary import ContextType, ExecutionState, PropertyName, SystemType
 
@@ -134,21 +134,8 @@ def _as_lists(raw: RawTables) -> Any:
     return dataclasses.replace(raw, **changes)
 
 
-def _property_lists(table: Any) -> RawProperties:
-    if isinstance(table, RawProperties):
-        return table
-    texts, ints, doubles = table.text.rows(), table.int_value.tolist(), table.double_value.tolist()
-    values = [
-        double if kind == PropertyKind.DOUBLE else whole if text is None else text
-        for kind, whole, double, text in zip(table.kind.tolist(), ints, doubles, texts)
-    ]
-    return RawProperties(
-        owner=table.owner.tolist(),
-        name=table.name.rows(),
-        is_custom=table.is_custom.astype(int).tolist(),
-        kind=table.kind.tolist(),
-        value=values,
-    )
+def _property_lists(table: RawProperties | PropertyColumns) -> RawProperties:
+    return table if isinstance(table, RawProperties) else table.rows()
 
 
 def _without_boxes_and_skipped(raw: Any) -> Any:

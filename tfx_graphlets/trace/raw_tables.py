@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfx_graphlets.trace.strings import Coded, Texts
-from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, PropertyKind, SmallArray
+from tfx_graphlets.trace.trace import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Properties,
+    PropertyKind,
+    SmallArray,
+    Trace,
+)
 
 Integers = NDArray[Any]
 IntColumn = Union[Sequence[int], Integers]
@@ -241,6 +249,40 @@ class RawColumns:
     execution_properties: PropertyColumns
     artifact_properties: PropertyColumns
 
+    @classmethod
+    def of(cls, trace: Trace) -> RawColumns:
+        """The rows that ``assemble`` makes a trace of; events that were dropped are gone."""
+        executions, artifacts = trace.executions, trace.artifacts
+        events, contexts = trace.events, trace.contexts
+        return cls(
+            execution_id=executions.id,
+            execution_type=Coded(executions.type, executions.type_names),
+            execution_state=executions.state,
+            execution_create_ms=executions.create_ms,
+            execution_update_ms=executions.update_ms,
+            artifact_id=artifacts.id,
+            artifact_type=Coded(artifacts.type, artifacts.type_names),
+            artifact_state=artifacts.state,
+            artifact_create_ms=artifacts.create_ms,
+            artifact_update_ms=artifacts.update_ms,
+            artifact_uri=artifacts.uri,
+            event_execution=executions.id[events.execution],
+            event_artifact=artifacts.id[events.artifact],
+            event_type=events.type,
+            event_key=Coded(events.key, events.keys),
+            event_ms=events.time_ms,
+            context_id=contexts.id,
+            context_type=Coded(contexts.type, contexts.type_names),
+            context_name=contexts.name,
+            context_create_ms=contexts.create_ms,
+            association_context=contexts.id[contexts.association_context],
+            association_execution=executions.id[contexts.association_execution],
+            attribution_context=contexts.id[contexts.attribution_context],
+            attribution_artifact=artifacts.id[contexts.attribution_artifact],
+            execution_properties=_properties_of(executions.properties, executions.id),
+            artifact_properties=_properties_of(artifacts.properties, artifacts.id),
+        )
+
     def rows(self) -> RawTables:
         """The same rows one by one."""
         columns: dict[str, Any] = {
@@ -250,8 +292,12 @@ class RawColumns:
         }
         return RawTables(
             **columns,
-            association=np.column_stack((self.association_context, self.association_execution)),
-            attribution=np.column_stack((self.attribution_context, self.attribution_artifact)),
+            association=list(
+                zip(self.association_context.tolist(), self.association_execution.tolist())
+            ),
+            attribution=list(
+                zip(self.attribution_context.tolist(), self.attribution_artifact.tolist())
+            ),
         )
 
     def take(self, table: str, chosen: BoolArray | IntArray) -> dict[str, Any]:
@@ -268,6 +314,18 @@ class RawColumns:
             for field in dataclasses.fields(self)
             if field.name.startswith(f"{table}_") and not field.name.endswith("_properties")
         }
+
+
+def _properties_of(table: Properties, ids: IntArray) -> PropertyColumns:
+    return PropertyColumns(
+        owner=ids[table.owner],
+        name=Coded(table.name, table.names),
+        is_custom=table.is_custom,
+        kind=table.kind,
+        int_value=table.int_value,
+        double_value=table.double_value,
+        text=Coded(table.string_code, table.strings),
+    )
 
 
 def _in_columns(properties: RawProperties | PropertyColumns) -> PropertyColumns:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tfx_graphlets.stores.system_types import class_of_task
-from tfx_graphlets.trace.assembly import RawProperties, RawTables
-from tfx_graphlets.trace.trace import Properties, PropertyKind, Trace
+from tfx_graphlets.trace.assembly import RawColumns, RawProperties, RawTables
+from tfx_graphlets.trace.trace import PropertyKind, Trace
 from tfx_graphlets.vocabulary import EventType, ExecutionState, base_name
 
 CONTEXT_TYPES = {"pipeline": "system.Pipeline", "pipeline_run": "system.PipelineRun"}
@@ -178,51 +179,5 @@ def _add_boxes(raw: RawTables) -> None:
 
 
 def rows_of(trace: Trace) -> RawTables:
-    """Rows that assemble to the trace; events that were dropped are gone."""
-    executions, artifacts, events, contexts = (
-        trace.executions, trace.artifacts, trace.events, trace.contexts
-    )  # fmt: skip
-    return RawTables(
-        execution_id=executions.id.tolist(),
-        execution_type=[executions.type_names[code] for code in executions.type],
-        execution_state=executions.state.tolist(),
-        execution_create_ms=executions.create_ms.tolist(),
-        execution_update_ms=executions.update_ms.tolist(),
-        artifact_id=artifacts.id.tolist(),
-        artifact_type=[artifacts.type_names[code] for code in artifacts.type],
-        artifact_state=artifacts.state.tolist(),
-        artifact_create_ms=artifacts.create_ms.tolist(),
-        artifact_update_ms=artifacts.update_ms.tolist(),
-        artifact_uri=list(artifacts.uri),
-        event_execution=executions.id[events.execution].tolist(),
-        event_artifact=artifacts.id[events.artifact].tolist(),
-        event_type=events.type.tolist(),
-        event_key=[None if code < 0 else events.keys[code] for code in events.key],
-        event_ms=events.time_ms.tolist(),
-        context_id=contexts.id.tolist(),
-        context_type=[contexts.type_names[code] for code in contexts.type],
-        context_name=list(contexts.name),
-        context_create_ms=contexts.create_ms.tolist(),
-        association=list(
-            zip(
-                contexts.id[contexts.association_context].tolist(),
-                executions.id[contexts.association_execution].tolist(),
-            )
-        ),
-        execution_properties=_property_rows(executions.properties, executions.id.tolist()),
-        artifact_properties=_property_rows(artifacts.properties, artifacts.id.tolist()),
-    )
-
-
-def _property_rows(properties: Properties, ids: Sequence[int]) -> RawProperties:
-    result = RawProperties()
-    for row in range(len(properties)):
-        kind = int(properties.kind[row])
-        value: float | str = int(properties.int_value[row])
-        if kind == PropertyKind.DOUBLE:
-            value = float(properties.double_value[row])
-        elif kind in (PropertyKind.STRING, PropertyKind.STRUCT):
-            value = properties.strings[properties.string_code[row]]
-        name, is_custom = properties.names[properties.name[row]], bool(properties.is_custom[row])
-        result.add(ids[properties.owner[row]], name, is_custom, kind, value)
-    return result
+    """Rows that assemble to the trace, without attributions; events that were dropped are gone."""
+    return dataclasses.replace(RawColumns.of(trace).rows(), attribution=[])
