@@ -216,7 +216,7 @@ def in_fork(work: Callable[[], None]) -> None:
     """Does what may end the process in one of its own."""
     process = multiprocessing.get_context("fork").Process(target=work)
     process.start()
-    process.join(60)
+    process.join(300)
     assert process.exitcode == 0
 
 

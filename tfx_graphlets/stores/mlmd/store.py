@@ -88,13 +88,15 @@ class MlmdStore:
     ) -> Self | SqliteStore:
         """Opens a SQLite file through the API, read-only.
 
-        Only schema 10 can be read so; SqliteStore reads 4 to 10, and here, too, a file with odd
-        rows (``trace.odd_rows``): at most of these the API ends the process.
+        Only schema 10 can be read so; SqliteStore reads 4 to 10, and here, too, a file that the
+        API cannot open, or has odd rows (``trace.odd_rows``), at most of which it ends the process.
 
         Raises:
           StoreError, MissingDependencyError: as ``open_store``.
         """
         shown = os.fspath(path) if name is None else name
+        from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+
         place = Path(path).absolute()
         # The API would make its tables in an empty file.
         connection = sqlite_file.connect(place, shown)
@@ -108,16 +110,19 @@ class MlmdStore:
                 f"has MLMD schema {version}, which only its own release of "
                 "ml-metadata reads; name the file by its path alone",
             )
-        if odd:
-            from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
-
-            _LOGGER.info("%s is read by SQL: the MLMD API cannot read its %s", shown, odd)
-            return SqliteStore(place, name=shown)
         _, pb = ml_metadata()
         config = pb.ConnectionConfig()
         config.sqlite.filename_uri = str(place)
         config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
-        return cls(connect(config, shown), shown, payloads=FilePayloads(place.parent))
+        if not odd:
+            try:
+                return cls(connect(config, shown), shown, payloads=FilePayloads(place.parent))
+            except UnsupportedSchemaError:
+                raise
+            except StoreError as error:  # it misses types of its own, which it would write
+                odd = str(error)
+        _LOGGER.info("%s is read by SQL, for the MLMD API cannot: %s", shown, odd)
+        return SqliteStore(place, name=shown)
 
     @classmethod
     def from_server(cls, server: Server) -> Self:

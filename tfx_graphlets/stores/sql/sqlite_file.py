@@ -163,6 +163,8 @@ def first_odd_table(connection: sqlite3.Connection) -> str:
         odd += [f"typeof({one}) NOT IN ('integer', 'null')" for one in _INTEGERS if one in known]
         odd += [f"{one} NOT BETWEEN 0 AND 127" for one in _SMALL if one in known]
         odd += [f"typeof({one}) NOT IN ('text', 'null')" for one in _TEXTS if one in known]
+        if table == "Type":
+            odd.append("name IS NULL")
         if "double_value" in known:
             odd.append("typeof(double_value) IN ('text', 'blob')")
             values = [one for one in known if one.endswith("_value")]
