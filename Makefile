@@ -19,7 +19,7 @@ ROOMS := tests/analysis tests/backtest/test_backtest.py tests/beam/test_dask.py 
   tests/components/test_rehearsal.py tests/features/test_describe.py tests/features/test_look_back.py tests/formats \
   tests/gate tests/golden tests/graphlets/test_segmentation.py tests/graphlets/test_outcome.py \
   tests/kubeflow tests/monitor/test_monitor.py tests/payloads tests/pipelines/test_penguin.py \
-  tests/policy tests/reasons tests/rehearsal tests/report tests/stores tests/study/test_study.py \
+  tests/policy tests/rehearsal tests/report tests/stores tests/study/test_study.py \
   tests/supervision tests/synthetic tests/trace tests/waste_model/test_model.py tests/waste_model/test_training.py
 # Gated pipelines in Kubeflow's containers, both ways to compile for it.
 CONTAINERS := tests/kubeflow/test_running.py::test_on_open_source_kfp_both_decisions_occur \
