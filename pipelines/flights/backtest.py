@@ -33,7 +33,7 @@ from tfx_graphlets.waste_model import Dataset
 from tfx_graphlets.waste_model.metrics import WasteMeter, promise_kept, wilson_interval
 
 DRAWS = 2000
-PUSH_RATE_BANDS = (0.0, 0.1, 0.3, 0.6, 1.01)
+PUSH_RATE_BANDS = (0.0, 0.1, 0.3, 0.6, 0.9, 1.01)
 DEAR = "-dear"  # in the names of the variants with a dear Trainer
 WITHOUT, ALL, AUTO = "no", "all", "auto"
 

@@ -37,12 +37,14 @@ from tfx_graphlets.gate.record import past_decisions
 from tfx_graphlets.report.report import Report
 from tfx_graphlets.report.source import ReportSource
 from tfx_graphlets.report.view import view_of
-from tfx_graphlets.waste_model import WasteModel, train_waste_model
+from tfx_graphlets.waste_model import Dataset, WasteModel, train_waste_model
 from tfx_graphlets.waste_model.learner import LearnerSettings
 
 FRESHNESS = 0.95
 EACH_GATE = 0.975  # two gates share the pushes that the freshness lets miss
 TREES = 100
+# A pipeline that pushes 58 models of 59 tells little of one that re-runs and breaks as this one.
+LEFT_OUT = "flights-jfk-linear-w1-always"
 COLD_START = 3  # labelled runs of its own before the gate may skip
 GATED_NODES = ("Trainer", "Evaluator", "Pusher")
 
@@ -125,8 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(directory: Path, show: TextIO) -> Path:
-    """Trains the waste model on every recorded pipeline, and saves it."""
-    dataset = history.dataset(Stage.PRE, rehearsed=True)
+    """Trains the waste model on the recorded pipelines but LEFT_OUT, and saves it."""
+    parts = history.datasets(Stage.PRE, rehearsed=True)
+    parts.pop(LEFT_OUT, None)
+    dataset = Dataset.concatenate(list(parts.values()))
     settings = LearnerSettings(trees=TREES)
     model: WasteModel = train_waste_model(dataset, Stage.PRE, EACH_GATE, settings=settings)
     model.save(directory)

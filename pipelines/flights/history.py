@@ -102,9 +102,9 @@ def _run_starts(trace: Trace, run: str) -> int:
     return int(trace.executions.create_ms[executions[mine]].min())
 
 
-def dataset(stage: Stage, *, rehearsed: bool = False) -> Dataset:
-    """All recorded graphlets with their features at a stage; see ``datasets``."""
-    return Dataset.concatenate(list(datasets(stage, rehearsed=rehearsed).values()))
+def dataset(stage: Stage) -> Dataset:
+    """All recorded graphlets with their features at a stage."""
+    return Dataset.concatenate(list(datasets(stage).values()))
 
 
 def causes_by_run(archive: Path) -> dict[str, tuple[str, ...]]:
