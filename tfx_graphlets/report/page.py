@@ -27,6 +27,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from tfx_graphlets.errors import MissingDependencyError
 from tfx_graphlets.report import plots, words
 from tfx_graphlets.report.drawing import to_svg
@@ -141,11 +143,12 @@ def _drawn(row: Mapping[str, Any], graphs: Graphs | None, markup: Any) -> dict[i
     """Drawings by Trainer."""
     if graphs is None:
         return {}
-    number = {int(trainer): at for at, trainer in enumerate(graphs.graphlets.trainer_id.tolist())}
+    ids = graphs.graphlets.trainer_id  # ascending
+    places = np.searchsorted(ids, row["graphs"]).tolist()
     return {
-        trainer: markup(to_svg(graphs.of(number[trainer])))
-        for trainer in row["graphs"]
-        if trainer in number
+        trainer: markup(to_svg(graphs.of(at)))
+        for trainer, at in zip(row["graphs"], places)
+        if at < len(ids) and ids[at] == trainer
     }
 
 
