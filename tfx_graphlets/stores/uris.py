@@ -65,7 +65,8 @@ class Server:
       backend: ``mysql``, ``postgresql`` or ``grpc``.
       host, port: its address.
       database: name of the database; empty for gRPC.
-      user: user name, empty where none is given.
+      user: user name, empty where none is given; in no repr, as it may be a password whose
+        colon was forgotten.
       password: empty where none is given; in no repr.
       tls: None for a connection that is not told to be private.
       connect_seconds: how long connecting may take.
@@ -77,7 +78,7 @@ class Server:
     host: str
     port: int
     database: str = ""
-    user: str = ""
+    user: str = dataclasses.field(default="", repr=False)
     password: str = dataclasses.field(default="", repr=False)
     tls: Tls | None = None
     connect_seconds: float = CONNECT_SECONDS
