@@ -190,7 +190,7 @@ def update_archive(
             )
             given = declared_by(archive, declared)
             manifest = dataclasses.replace(archive.manifest, updated_ms=created_ms, declared=given)
-        write.tell("the store")
+        write.tell(f"reading {store.name}")
         trace = store.read_trace()
         if archive is None:
             check_names(trace, declared)
