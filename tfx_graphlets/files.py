@@ -13,6 +13,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -89,11 +90,11 @@ def scratch_directory(room_mb: int = 0) -> Iterator[Path]:
     Those that killed processes of the same user left are removed first.
 
     Args:
-      room_mb: MB of 2**20 bytes that have to be free: native code may end the process where it
-        cannot write.
+      room_mb: MB of 2**20 bytes that have to be free, and that a file may have: native code may
+        end the process where it cannot write.
 
     Raises:
-      OSError: it cannot be made, or there is less room.
+      OSError: it cannot be made, there is less room, or files are held to less.
     """
     prefix = f"scratch{SIGN}"
     _remove_left(Path(tempfile.gettempdir()), prefix, own=False)
@@ -101,6 +102,10 @@ def scratch_directory(room_mb: int = 0) -> Iterator[Path]:
     try:
         if shutil.disk_usage(folder).free < room_mb << 20:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))
+        largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if largest != resource.RLIM_INFINITY and largest < room_mb << 20:
+            reason = f"{os.strerror(errno.EFBIG)} for ulimit -f, which has to allow {room_mb} MB"
+            raise OSError(errno.EFBIG, reason, str(folder.parent))
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -124,8 +124,7 @@ def test_a_limit_of_the_size_of_files(name: str, places: dict[str, Path], tmp_pa
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    said = "the forest cannot be written" if name == "train" else "too large"
-    check_refused(run(words, preexec_fn=limited), said, target, old)
+    check_refused(run(words, preexec_fn=limited), "too large", target, old)
 
 
 @needs_root
