@@ -409,5 +409,6 @@ def test_work_is_told(tmp_path: Path) -> None:
                 opened, files(2), tmp_path / "archive", created_ms=0,
                 progress=lambda *step: told.append(step),
             )  # fmt: skip
-    assert [part for _, _, part in told][:3] == ["the store", "texts", "executions"]
+    steps = [part for _, _, part in told]
+    assert steps[:3] == [f"reading {store}", "texts", "executions"]
     assert all(done < total for done, total, _ in told)
