@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow
 import pyarrow.parquet
@@ -233,22 +233,23 @@ def _damage_json(randomness: random.Random, file: Path) -> None:
         document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:  # damaged already
         return
-    places = list(_places(document))
-    holder, key = randomness.choice(places)
+    everywhere = list(places(document))
+    holder, key = randomness.choice(everywhere)
     kind = randomness.choice(("odd", "lost", "nested"))
     if kind == "lost":
-        del holder[key]  # type: ignore[attr-defined]
+        del holder[key]
     else:
         odd = randomness.choice([one for one in ODD if not isinstance(one, bytes)])
-        holder[key] = [[[odd]]] if kind == "nested" else odd  # type: ignore[index]
+        holder[key] = [[[odd]]] if kind == "nested" else odd
     file.write_text(json.dumps(document), encoding="utf-8", errors="replace")
 
 
-def _places(value: object) -> Iterator[tuple[object, object]]:
+def places(value: object) -> Iterator[tuple[Any, Any]]:
+    """Every place of a value in a JSON document: what holds it, and its name or number."""
     pairs = (
         value.items() if isinstance(value, dict)
         else enumerate(value) if isinstance(value, list) else ()
     )  # fmt: skip
     for key, inner in pairs:
         yield value, key
-        yield from _places(inner)
+        yield from places(inner)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.inputs import places
 from tests.stores.kubeflow.history import history, opened
 from tests.stores.kubeflow.installation import Installation, identifier, installation_of
 from tests.stores.kubeflow.server import Behaviour, serving
@@ -31,17 +31,6 @@ ODD_VALUES = (
 )  # fmt: skip
 TASKS_OF_A_RUN, ARTIFACTS_OF_A_RUN = 5, 5
 KINDS = ("runs", "tasks", "artifacts", "artifact_tasks")
-
-
-def places(value: object) -> Iterator[tuple[Any, Any]]:
-    """Every place of a value in a JSON document: what holds it, and its name or number."""
-    pairs = (
-        value.items() if isinstance(value, dict)
-        else enumerate(value) if isinstance(value, list) else ()
-    )  # fmt: skip
-    for key, inner in pairs:
-        yield value, key
-        yield from places(inner)
 
 
 def objects_of(held: Installation, kind: str) -> list[tuple[Any, Any]]:
