@@ -182,7 +182,7 @@ def test_an_odd_value_costs_no_more_than_its_row(
 
 
 @needs_mlmd
-@settings(deterministic, max_examples=50)
+@settings(deterministic, max_examples=20)
 @given(damage=damages, value=st.sampled_from(ODD_VALUES), at=st.integers(0, 40))
 @example(damage=("Type", "id"), value="x", at=0)
 @example(damage=("Execution", "type_id"), value=None, at=3)
