@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Union
 
 import pyarrow
 import pyarrow.parquet
@@ -21,7 +21,9 @@ import pyarrow.parquet
 from tests.corpus import CORPUS
 from tests.import_graph import ROOT
 
-Commands = list[list[str]]
+# A command line, or a check that returns what is wrong.
+Trial = Union[list[str], Callable[[], str]]
+Trials = list[Trial]
 HISTORY: Final = ROOT / "pipelines/flights/history"
 # Values that a column can hold in SQLite, whatever its declared type.
 ODD: Final = (
@@ -31,7 +33,7 @@ ODD: Final = (
 LARGEST: Final = 1_500_000  # bytes of a store that is damaged
 
 
-def store(randomness: random.Random, folder: Path) -> Commands:
+def store(randomness: random.Random, folder: Path) -> Trials:
     """A SQLite store with odd values, lost, doubled and foreign rows, and lost columns."""
     target = folder / "metadata.sqlite"
     shutil.copy(randomness.choice(stores()), target)
@@ -67,7 +69,7 @@ def _damage(randomness: random.Random, connection: sqlite3.Connection, table: st
         connection.execute(f'alter table "{table}" drop column "{column}"')
 
 
-def archive(randomness: random.Random, folder: Path) -> Commands:
+def archive(randomness: random.Random, folder: Path) -> Trials:
     """An archive with damaged bytes, odd columns, an odd manifest, lost files."""
     target = folder / "archive"
     shutil.copytree(randomness.choice(sorted(HISTORY.glob("*/archive"))), target)
@@ -108,7 +110,7 @@ def _damage_column(randomness: random.Random, file: Path) -> None:
     pyarrow.parquet.write_table(table, file)
 
 
-def waste_model(randomness: random.Random, folder: Path) -> Commands:
+def waste_model(randomness: random.Random, folder: Path) -> Trials:
     """A waste model with damaged bytes, an odd manifest, lost files."""
     target = folder / "model"
     shutil.copytree(_trained(), target)
@@ -138,7 +140,7 @@ def _trained() -> Path:
     return Path(saved(Path(tempfile.mkdtemp()) / "model"))
 
 
-def payload(randomness: random.Random, folder: Path) -> Commands:
+def payload(randomness: random.Random, folder: Path) -> Trials:
     """A real run whose statistics, anomalies, schemas and metrics are damaged; else an archive."""
     runs = sorted((CORPUS / "real_runs").glob("*/metadata.sqlite"))
     if not runs:
@@ -154,7 +156,7 @@ def payload(randomness: random.Random, folder: Path) -> Commands:
     return [["features", place, "--stage", "validation", "--output", str(folder / "f.parquet")]]
 
 
-def uri(randomness: random.Random, folder: Path) -> Commands:
+def uri(randomness: random.Random, folder: Path) -> Trials:
     """A URI with a password in it, of a known or unknown scheme, somehow misspelt."""
     del folder
     scheme = randomness.choice(
@@ -174,7 +176,7 @@ def uri(randomness: random.Random, folder: Path) -> Commands:
 
 
 PASSWORD: Final = "s3cretPassw0rd"  # noqa: S105 - looked for in everything that is printed
-KINDS: Final[dict[str, Callable[[random.Random, Path], Commands]]] = {
+KINDS: Final[dict[str, Callable[[random.Random, Path], Trials]]] = {
     "store": store,
     "archive": archive,
     "model": waste_model,
@@ -204,7 +206,7 @@ def _own_store() -> Path:
     return target
 
 
-def _commands(place: str, folder: Path) -> Commands:
+def _commands(place: str, folder: Path) -> Trials:
     return [
         ["segment", place, "--format", "json"],
         ["features", place, "--stage", "validation", "--processes", "1",
