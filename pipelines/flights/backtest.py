@@ -6,7 +6,8 @@ stage and target: without a rehearsal, with one in every run (`all`), with one w
 (`auto`); under it the same by push rate. `--hold-out task` learns from other tasks alone, `--judge
 STORE...` replays stores of other people with all variants known, `--without code holds pair scout
 rehearsal` leaves features out, `--pipelines N` knows N others alone, `--halving-skips N` halves a
-threshold after N skips in a row (`inf`: never), `--variants` adds a table by variant, and
+threshold after N skips in a row (`inf`: never), `--min-labelled N` lets the first N labelled runs
+through, `--variants` adds a table by variant, and
 `--causes` what a gate could remove that knew the cause of every run but not its outcome.
 """
 
@@ -24,7 +25,7 @@ import numpy as np
 
 from pipelines.flights import history
 from pipelines.flights.replays import ABLATIONS, REHEARSAL_SECONDS, Job, Results, run
-from tfx_graphlets import Stage
+from tfx_graphlets import GatePolicy, Stage
 from tfx_graphlets.backtest.figures import Figures
 from tfx_graphlets.backtest.result import BacktestResult
 from tfx_graphlets.policy.freshness import HALVING_SKIPS
@@ -308,8 +309,8 @@ def _causes(dataset: Dataset) -> list[tuple[str, ...]]:
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="pipelines.flights.backtest", description=__doc__)
     add = parser.add_argument
     add("--freshness", type=float, nargs="+", default=[0.95, 0.99])
@@ -321,19 +322,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--without", nargs="+", choices=sorted(ABLATIONS), default=[])
     add("--pipelines", type=int, help="how many others are known; all by default")
     add("--halving-skips", type=float, default=HALVING_SKIPS, metavar="N")
+    add("--min-labelled", type=int, default=GatePolicy.min_labelled, metavar="N")
     add("--variants", action="store_true", help="a table by variant below each line")
     add("--causes", action="store_true", help="what knowing every cause would remove")
     add("--processes", type=int, default=2)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def jobs_of(options: argparse.Namespace) -> list[Job]:
+    """What is replayed; the longer first."""
     both = (False,) if options.no_rehearsal or options.judge else (False, True)
-    jobs = [
+    return [
         Job(
             stage, rehearsed, tuple(options.freshness), options.hold_out, not options.uncensored,
             tuple(options.without), options.pipelines, tuple(options.judge), options.halving_skips,
+            options.min_labelled,
         )
         for rehearsed in both[::-1]
         for stage in options.stage
     ]  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = parser().parse_args(arguments)
+    jobs = jobs_of(options)
     with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
         done = dict(zip(((job.stage, job.rehearsed) for job in jobs), pool.map(run, jobs)))
     lines = [
@@ -342,7 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in lines_of(
             stage,
             options.freshness,
-            {rehearsed: done[stage, rehearsed][0] for rehearsed in both},
+            {one.rehearsed: done[stage, one.rehearsed][0] for one in jobs},
             done[stage, False][1],
         )
     ]

@@ -52,6 +52,7 @@ class Job:
       pipelines: how many others are known, the first after the held out ones; None: all.
       judged: stores to replay with all variants known; empty: the variants.
       halving_skips: skips in a row that halve a threshold; infinite: none does.
+      min_labelled: outcomes of its own that a pipeline must have shown before it is gated.
     """
 
     stage: Stage
@@ -63,6 +64,7 @@ class Job:
     pipelines: int | None = None
     judged: tuple[str, ...] = ()
     halving_skips: float = freshness.HALVING_SKIPS
+    min_labelled: int = GatePolicy.min_labelled
 
 
 class _Blind:
@@ -143,7 +145,7 @@ def run(job: Job) -> tuple[dict[float, Results], dict[str, tuple[float, ...]]]:
                 with halving(job.halving_skips):
                     results[target][name] = backtest(
                         judged[name],
-                        GatePolicy(freshness=target),
+                        GatePolicy(freshness=target, min_labelled=job.min_labelled),
                         history=past,
                         history_scores=scores,
                         censored=job.censored,

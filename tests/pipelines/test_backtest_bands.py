@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import types
 
 import numpy as np
 import pytest
 
-from pipelines.flights import backtest, replays
+from pipelines.flights import ablation, backtest, replays
 from tests.waste_model.synthetic import number
 from tfx_graphlets import Stage
 from tfx_graphlets.features.table import FeatureTable
@@ -137,3 +138,27 @@ def test_an_ablation_halves_thresholds_otherwise_and_only_while_it_lasts(
     with replays.halving(skips):
         assert freshness.guarded(choice, (), ledger, 2).threshold == pytest.approx(threshold)
     assert freshness.guarded(choice, (), ledger, 2).threshold == pytest.approx(0.1)
+
+
+def test_every_line_of_the_ablation_changes_one_thing() -> None:
+    """By an option of the command that prints the table; only rehearsals can miss their parts."""
+    (every, none) = ablation.jobs_of("", Stage.INPUT, (0.95, 0.99))
+    assert (every.rehearsed, none.rehearsed, every.targets) == (True, False, (0.95, 0.99))
+    for option in ablation.CHANGES:
+        jobs = ablation.jobs_of(option, Stage.INPUT, (0.95, 0.99))
+        changed = [
+            field.name
+            for field in dataclasses.fields(replays.Job)
+            if getattr(jobs[0], field.name) != getattr(every, field.name)
+        ]
+        assert len(changed) == bool(option)
+        assert len(jobs) == (1 if option in ("--without pair", "--without scout") else 2)
+
+
+def test_the_ablation_sums_waste_and_leaves_empty_what_was_not_replayed() -> None:
+    """One row a change, two columns a target."""
+    found = {0.95: {"a": result(20, 0.1), "b": result(30, 0.3)}}
+    done = {("", False): found, ("", True): found, ("--without pair", True): found}
+    rows = ablation.table(done, (0.95,)).splitlines()
+    assert rows[2] == "| nothing |  | 20.0%, 2 of 50 | 20.0%, 2 of 50 |"
+    assert rows[3].endswith("| `--without pair` |  | 20.0%, 2 of 50 |")
