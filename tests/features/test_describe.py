@@ -24,8 +24,7 @@ from tfx_graphlets.features import (
     properties_read,
 )
 from tfx_graphlets.features.look_back import Rows
-from tfx_graphlets.features.table import numbers
-from tfx_graphlets.features.wording import advice, phrase
+from tfx_graphlets.features.table import advice, numbers
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
@@ -110,7 +109,7 @@ def test_the_example_of_the_documentation_is_a_feature_in_one_place() -> None:
     values = table.numbers(feature.name).tolist()
     assert values == sorted(values)
     assert values[:2] == [0.0, 1.0]
-    assert phrase(feature, 1.0) == "1 training in the last 5 days"
+    assert feature.phrase(1.0) == "1 training in the last 5 days"
     assert advice([feature], {feature.name: 5.0}).startswith("Train less often")
 
 

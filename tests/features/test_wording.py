@@ -7,18 +7,8 @@ import re
 import pytest
 
 from tfx_graphlets.features import all_features
-from tfx_graphlets.features.table import Feature, FeatureKind
-from tfx_graphlets.features.wording import (
-    TRAINED,
-    advice,
-    duration,
-    figure,
-    hours,
-    percent,
-    phrase,
-    size,
-    topic,
-)
+from tfx_graphlets.features.table import Feature, FeatureKind, advice
+from tfx_graphlets.features.wording import TRAINED, duration, figure, hours, percent, size
 from tfx_graphlets.vocabulary import Stage
 
 FEATURES = all_features(Stage.VALIDATION)
@@ -40,21 +30,21 @@ def test_every_feature_has_a_phrase_without_long_figures() -> None:
     for feature in FEATURES:
         values = NUMBERS if feature.kind is FeatureKind.NUMBER else ("KerasTrainer",)
         for value in (*values, None, float("nan")):
-            told = phrase(feature, value)
+            told = feature.phrase(value)
             assert told.strip()
             assert not told.endswith(".")
             assert "{" not in told
             assert "nan" not in told.split()
             figures = LONG.findall(told.replace(feature.missing, "").replace(feature.unit, ""))
             assert all(significant_digits(found) <= 4 for found in figures), told
-        assert topic(feature)
+        assert feature.topic
 
 
 def test_a_rehearsal_is_one_topic() -> None:
     """Of all that it measured the reason tells one thing, and none by its declaration alone."""
     rehearsed = [feature for feature in FEATURES if feature.name.startswith("rehearsal.")]
     assert all(feature.wording for feature in rehearsed)
-    assert len({topic(feature) for feature in rehearsed}) == 1
+    assert len({feature.topic for feature in rehearsed}) == 1
 
 
 def test_advice_is_about_the_value_and_is_no_whole_sentence() -> None:
@@ -107,14 +97,14 @@ def test_the_most_pressing_advice_is_given_and_none_for_what_was_done() -> None:
 )  # fmt: skip
 def test_phrases(name: str, value: float | None, told: str) -> None:
     """Some values and what is said of them."""
-    assert phrase(NAMED[name], value) == told
+    assert NAMED[name].phrase(value) == told
 
 
 def test_features_of_one_meaning_share_a_topic() -> None:
     """That the data are the same is said once: three features of it are one topic."""
     same = ("input_data.jaccard_1", "input_data.similarity_1", "input_data.mean_shift_1")
-    assert len({topic(NAMED[name]) for name in same}) == 1
-    assert topic(NAMED["input_data.jaccard_1"]) != topic(NAMED["history.pushed_1"])
+    assert len({NAMED[name].topic for name in same}) == 1
+    assert NAMED["input_data.jaccard_1"].topic != NAMED["history.pushed_1"].topic
 
 
 @pytest.mark.parametrize(
@@ -132,9 +122,9 @@ def test_a_feature_without_a_wording_is_told_by_its_declaration(
 ) -> None:
     """Name and unit serve where nobody has written a phrase."""
     feature = Feature(name, Stage.PRE, FeatureKind.NUMBER, unit, "a cloudy night", "sky")
-    assert phrase(feature, value) == told
-    assert phrase(feature, None).endswith(" is not known: a cloudy night")
-    assert topic(feature) == name.partition("_")[0]
+    assert feature.phrase(value) == told
+    assert feature.phrase(None).endswith(" is not known: a cloudy night")
+    assert feature.topic == name.partition("_")[0]
 
 
 def test_figures_are_short() -> None:

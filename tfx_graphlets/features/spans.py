@@ -9,16 +9,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tfx_graphlets.graphlets.graphlet import Graphlets
+from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.trace.adjacency import Adjacency
-from tfx_graphlets.trace.ragged import Ragged
+from tfx_graphlets.trace.ragged import Ragged, of_distinct
 from tfx_graphlets.trace.strings import Texts
-from tfx_graphlets.trace.trace import FloatArray, IntArray
+from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
 UNSEEN = -1  # no such thing was known
@@ -229,6 +230,71 @@ class Checks:
         """Distinct times, ascending; and span and time of each as one number."""
         times, rank = np.unique(self.known_ms, return_inverse=True)
         return times, self.identity * (len(times) + 1) + rank.reshape(-1)
+
+
+class SpanStatistics:
+    """Statistics of the spans that graphlets are trained on.
+
+    The spans of a graphlet, or one alone, have a number: of their ExampleStatistics, the
+    oldest first.
+    """
+
+    def __init__(
+        self, checks: Checks, decoded: DecodedPayloads, uris: Sequence[str], readable: BoolArray
+    ) -> None:
+        """Has looked at none yet.
+
+        Args:
+          checks: the ExampleStatistics of each span.
+          decoded: their files.
+          uris: of all artifacts of the trace.
+          readable: bool [num_artifacts + 1], false where no file can be read; the last is that
+            of no artifact, -1.
+        """
+        self._checks, self._decoded = checks, decoded
+        self._uri, self._readable = uris, readable
+        self._uris: list[tuple[str, ...]] = []
+        self._number: dict[tuple[str, ...], int] = {}
+
+    def of_spans(self, spans: Spans, moment_ms: IntArray) -> IntArray:
+        """Numbers of some spans as of moments, pairwise.
+
+        Returns: int64 [q], UNSEEN where there are no spans, or the statistics of
+          one cannot be read.
+        """
+        row, start = spans.ragged.rows, spans.ragged.start
+        identity = spans.contents.in_order(row, spans.ragged.value)
+        artifact = self._read(identity, moment_ms[row])
+        whole = np.bincount(row[artifact != UNSEEN], minlength=len(spans.counts)) == spans.counts
+        result = np.full(len(spans.counts), UNSEEN, np.int64)
+        for one in np.flatnonzero(whole & (spans.counts > 0)).tolist():
+            result[one] = self._of(artifact[start[one] : start[one + 1]].tolist())
+        return result
+
+    def alone(self, identity: IntArray, moment_ms: IntArray) -> IntArray:
+        """Numbers of one span each as of moments, pairwise; UNSEEN as in ``of_spans``."""
+        artifact = self._read(identity, moment_ms)
+        distinct, at = np.unique(artifact, return_inverse=True)
+        numbers = [UNSEEN if one == UNSEEN else self._of([one]) for one in distinct.tolist()]
+        return np.array(numbers, np.int64)[at.reshape(-1)]
+
+    def values(self, function: Callable[..., float], *numbers: IntArray) -> FloatArray:
+        """Values of a function of the URIs of ExampleStatistics, as ``of_distinct``."""
+        return of_distinct(lambda *key: function(*(self._uris[one] for one in key)), *numbers)
+
+    def _read(self, identity: IntArray, moment_ms: IntArray) -> IntArray:
+        """The latest ExampleStatistics of spans, UNSEEN where none can be read."""
+        artifact = self._checks.latest(identity, moment_ms)
+        artifact = np.where(self._readable[artifact], artifact, UNSEEN)
+        has = of_distinct(lambda one: self._decoded.has_statistics(self._uri[one]), artifact)
+        return np.where(has == 1.0, artifact, UNSEEN)
+
+    def _of(self, artifacts: Sequence[int]) -> int:
+        uris = tuple(self._uri[one] for one in artifacts)
+        if uris not in self._number:
+            self._number[uris] = len(self._uris)
+            self._uris.append(uris)
+        return self._number[uris]
 
 
 def _fingerprints(graphlets: Graphlets, outputs: Adjacency) -> tuple[IntArray, FloatArray]:

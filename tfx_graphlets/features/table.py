@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Union
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Union
 
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features.wording import Wording
+from tfx_graphlets.features.wording import Wording, duration, figure, percent
 from tfx_graphlets.trace.trace import FloatArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
     from tfx_graphlets.features.look_back import Rows
 
 # A number column, float64 [n], or a category column.
+Value = Union[float, str, None]  # one, None where missing
 Values = Union[FloatArray, Sequence[Union[str, None]]]
 Column = Union[FloatArray, tuple[Union[str, None], ...]]
+
+_OF_WHICH: Final = {
+    " 1": " (against the last trained run)",
+    " pushed": " (against the last pushed run)",
+}
 
 
 class FeatureKind(str, enum.Enum):
@@ -62,6 +69,72 @@ class Feature:
     def group(self) -> str:
         """The part of the name before the first dot."""
         return self.name.partition(".")[0]
+
+    @property
+    def topic(self) -> str:
+        """Name of what it is about; without a wording its group and the first word of its name."""
+        return self.wording.topic.name if self.wording else self.name.partition("_")[0]
+
+    def phrase(self, value: Value) -> str:
+        """What a value says, as half a sentence without a full stop.
+
+        >>> from tfx_graphlets.features import all_features
+        >>> named = {feature.name: feature for feature in all_features(Stage.INPUT)}
+        >>> named["history.runs_since_push"].phrase(3.0)
+        'the last push was 3 trained runs before'
+
+        Args:
+          value: None or NaN where it is missing.
+        """
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            unknown = self.wording.topic.unknown if self.wording else self._in_words
+            why = "" if self.missing == "never" else f": {self.missing}"
+            return f"{unknown} is not known{why}"
+        if isinstance(value, str):
+            return (
+                self.wording.text.format(value) if self.wording else f"{self._in_words} is {value}"
+            )
+        return self.wording.tell(float(value)) if self.wording else self._by_unit(float(value))
+
+    @property
+    def _in_words(self) -> str:
+        """``label share (against the last trained run)``."""
+        words = self.name.partition(".")[2].replace("_", " ")
+        for ending, which in _OF_WHICH.items():
+            if words.endswith(ending):
+                return words.removesuffix(ending) + which
+        return words
+
+    def _by_unit(self, value: float) -> str:
+        unit, _, of_what = self.unit.partition(", ")
+        if unit == "0 or 1":
+            what = f"{self._in_words} ({of_what})" if of_what else self._in_words
+            return f"{what}: {'yes' if value else 'no'}"
+        if "0..1" in self.unit:
+            return f"{self._in_words} is {percent(value)} ({self.unit})"
+        if unit == "ms":
+            return f"{self._in_words} is {duration(value)}"
+        return f"{self._in_words} is {figure(value)} ({self.unit})"
+
+
+def advice(features: Iterable[Feature], values: Mapping[str, Value]) -> str:
+    """What to do where features have such values; the most pressing alone, "" for nothing.
+
+    Args:
+      features: of one topic.
+      values: by feature name, also of others; None or absent where missing.
+    """
+    found = []
+    for feature in features:
+        rule, value = feature.wording and feature.wording.advice, values.get(feature.name)
+        if (
+            rule
+            and isinstance(value, (int, float))
+            and rule.holds(value)
+            and not any(values.get(name) == 0 for name in rule.unless_new)
+        ):
+            found.append(rule)
+    return min(found, key=lambda rule: rule.rank).sentence if found else ""
 
 
 def numbers(

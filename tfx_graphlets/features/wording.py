@@ -1,8 +1,7 @@
 """Features in words: what a value says of a graphlet, and what a person can do about it.
 
-A group declares the ``Wording`` of a feature beside it. ``phrase`` turns one value into half
-a sentence, ``topic`` says what a feature is about: features of one topic say much the same,
-so that of a topic one is told. Both work for any declared feature, also without a wording.
+A group declares the ``Wording`` of a feature beside it. Features of one topic say much the same,
+so that of a topic one speaks.
 """
 
 from __future__ import annotations
@@ -11,14 +10,8 @@ import dataclasses
 import functools
 import math
 import operator
-import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Final, Union
-
-if TYPE_CHECKING:
-    from tfx_graphlets.features.table import Feature
-
-Value = Union[float, str, None]
+from collections.abc import Callable, Mapping
+from typing import Final
 
 # A run that was skipped has trained nothing: these are graphlets.
 TRAINED: Final = "the last trained run"
@@ -236,84 +229,3 @@ def below(limit: float) -> Callable[[float], bool]:
 def equal(expected: float) -> Callable[[float], bool]:
     """Of one value."""
     return functools.partial(operator.eq, expected)
-
-
-# -- features and their values ----------------------------------------------------------
-
-
-def phrase(feature: Feature, value: Value) -> str:
-    """What a value of a feature says, as half a sentence without a full stop.
-
-    >>> from tfx_graphlets import Stage
-    >>> from tfx_graphlets.features import all_features
-    >>> named = {feature.name: feature for feature in all_features(Stage.INPUT)}
-    >>> phrase(named["history.runs_since_push"], 3.0)
-    'the last push was 3 trained runs before'
-
-    Args:
-      feature: its declaration; one without a wording of its own is told by
-        name and unit.
-      value: None or NaN where it is missing.
-    """
-    wording = feature.wording
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        unknown = wording.topic.unknown if wording else _plain(feature)
-        why = "" if feature.missing == "never" else f": {feature.missing}"
-        return f"{unknown} is not known{why}"
-    if isinstance(value, str):
-        return wording.text.format(value) if wording else f"{_plain(feature)} is {value}"
-    return wording.tell(float(value)) if wording else _by_declaration(feature, float(value))
-
-
-def topic(feature: Feature) -> str:
-    """Name of what a feature is about.
-
-    For a feature without a wording: its group and the first word of its name.
-    """
-    return feature.wording.topic.name if feature.wording else feature.name.partition("_")[0]
-
-
-def advice(features: Iterable[Feature], values: Mapping[str, Value]) -> str:
-    """What to do where features have such values; the most pressing alone, "" for nothing.
-
-    Args:
-      features: of one topic.
-      values: by feature name, also of others; None or absent where missing.
-    """
-    found = []
-    for feature in features:
-        rule, value = feature.wording and feature.wording.advice, values.get(feature.name)
-        if (
-            rule
-            and isinstance(value, (int, float))
-            and rule.holds(value)
-            and not any(values.get(name) == 0 for name in rule.unless_new)
-        ):
-            found.append(rule)
-    return min(found, key=lambda rule: rule.rank).sentence if found else ""
-
-
-_OF_WHICH: Final = (
-    (re.compile(r" 1$"), " (against the last trained run)"),
-    (re.compile(r" pushed$"), " (against the last pushed run)"),
-)
-
-
-def _plain(feature: Feature) -> str:
-    """A feature's name in words: ``label share (against the last trained run)``."""
-    words = feature.name.partition(".")[2].replace("_", " ")
-    for pattern, replacement in _OF_WHICH:
-        words = pattern.sub(replacement, words)
-    return words
-
-
-def _by_declaration(feature: Feature, value: float) -> str:
-    unit, _, of_what = feature.unit.partition(", ")
-    if unit == "0 or 1":
-        told = f"{_plain(feature)} ({of_what})" if of_what else _plain(feature)
-        return f"{told}: {'yes' if value else 'no'}"
-    if "0..1" in feature.unit:
-        return f"{_plain(feature)} is {percent(value)} ({feature.unit})"
-    if unit == "ms":
-        return f"{_plain(feature)} is {duration(value)}"
-    return f"{_plain(feature)} is {figure(value)} ({feature.unit})"

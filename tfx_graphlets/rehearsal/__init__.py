@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from tfx_graphlets.rehearsal.demand import Demand, NotCoveredError, Task, demand_of
-    from tfx_graphlets.rehearsal.expected import Expected, expected_margin
-    from tfx_graphlets.rehearsal.record import Mode
+    from tfx_graphlets.rehearsal.record import Expected, Mode, expected_margin
     from tfx_graphlets.rehearsal.rehearsed import Rehearsed, Split, rehearse, without_label
     from tfx_graphlets.rehearsal.scouts import Scout, train_scout
     from tfx_graphlets.rehearsal.worth import Worth, worth_of
 
 _HOME: Final = {
-    "Expected": "expected",
-    "expected_margin": "expected",
+    "Expected": "record",
+    "expected_margin": "record",
     "Demand": "demand",
     "NotCoveredError": "demand",
     "Task": "demand",

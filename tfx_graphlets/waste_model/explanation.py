@@ -3,7 +3,7 @@
 Features say the same in many ways: that the data are those of the last run is
 seen by the overlap of spans, by the statistics, by the means. Changed one at a
 time none of them moves a forest much, since the others still tell it. So the
-features of one topic (``features.wording.topic``) are changed together.
+features of one topic (``Feature.topic``) are changed together.
 
 What the effect is: by how much the model's answer changes if all that it knows
 of a topic is taken away. What it is not: a cause in the world, a share of the
@@ -16,18 +16,22 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Union, cast
+from typing import Final, cast
 
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
-from tfx_graphlets.features.wording import advice, phrase, topic
+from tfx_graphlets.features.table import (
+    Column,
+    Feature,
+    FeatureKind,
+    FeatureTable,
+    Value,
+    advice,
+)
 from tfx_graphlets.policy.decision import Contribution, SimilarGraphlet
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
-
-Value = Union[float, str, None]
 
 _NOTHING = 1e-9
 # A feature that says it more plainly is told if it moved at least this share of the strongest.
@@ -82,7 +86,7 @@ class Variants:
         topics: dict[str, list[Feature]] = {}
         for feature in features:
             if values[feature.name] != usual_values[feature.name]:
-                topics.setdefault(topic(feature), []).append(feature)
+                topics.setdefault(feature.topic, []).append(feature)
         changed = [frozenset[str]()]
         for members in topics.values():
             names = frozenset(member.name for member in members)
@@ -125,7 +129,7 @@ class Variants:
                 spokesman.name,
                 as_text(self.values[spokesman.name]),
                 effect,
-                phrase(spokesman, self.values[spokesman.name]),
+                spokesman.phrase(self.values[spokesman.name]),
                 advice(members, self.values),
             )
             for effect, members, spokesman in found[:top]

@@ -137,7 +137,7 @@ class WasteModel:
         """What moved the probability of one row most.
 
         The effect of a contribution is the row's probability minus what it is
-        with all features that mean much the same (``features.wording.topic``)
+        with all features that mean much the same (``Feature.topic``)
         set to their usual values: the medians of the training data, or the most
         common categories. It tells what the model looked at, not what causes a
         push, and effects do not add up to the whole. Told by that feature of

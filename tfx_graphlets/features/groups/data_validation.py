@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -47,10 +48,10 @@ def _changed(run: str) -> Wording:
     return flag(_ABOUT_SCHEMA, f"the schema changed since {run}", f"the schema is that of {run}")
 
 
+_at_pre = functools.partial(numbers, "input_data", Stage.PRE)
+
 FEATURES = (
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         "anomalies are gone",
         _ANOMALIES,
         anomalies=(
@@ -66,9 +67,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         "not recorded",
         "MLMD ExampleAnomalies.blessed",
         anomalous_splits=(
@@ -81,9 +80,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _NO_SCHEMA,
         _SCHEMA,
         schema_changed_1=(

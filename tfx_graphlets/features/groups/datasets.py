@@ -17,8 +17,7 @@ import numpy as np
 from tfx_graphlets.features.evaluators import evaluators_of
 from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.features.look_back import Rows, ratio
-from tfx_graphlets.features.span_statistics import SpanStatistics
-from tfx_graphlets.features.spans import UNSEEN
+from tfx_graphlets.features.spans import UNSEEN, SpanStatistics
 from tfx_graphlets.features.table import numbers
 from tfx_graphlets.features.wording import (
     DATA,
@@ -35,7 +34,7 @@ from tfx_graphlets.features.wording import (
 from tfx_graphlets.payloads.similarity import rate_divergence
 from tfx_graphlets.trace.ragged import medians
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import ArtifactType, Stage
 
 _MOST_EARLIER = 64  # graphlets whose spans tell what is usual
 _LEAST_EARLIER = 4  # values for a standard deviation or a median
@@ -74,25 +73,21 @@ def _shifted(run: str) -> Wording:
     )
 
 
+_at_pre = functools.partial(numbers, "input_data", Stage.PRE)
+
 COMPARED = (
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _GONE,
         _STATISTICS,
         examples=("count, all splits", Wording(AMOUNT, "the data are {}", counted("example"))),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _NO_STATISTICS,
         _STATISTICS,
         examples_ratio_1=("ratio to the previous graphlet", _as_many(TRAINED).ranked(1)),
         examples_ratio_pushed=("ratio to the last pushed", _as_many(PUSHED).ranked(3)),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _NO_STATISTICS,
         _SIMILARITY,
         similarity_1=("0..1, with the previous graphlet", _alike(TRAINED).ranked(1)),
@@ -102,9 +97,7 @@ COMPARED = (
             Wording(DATA, f"the newest span is like the data of {PUSHED} to {{}}", percent, rank=4),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _NO_STATISTICS,
         _STATISTICS,
         missing_rise_1=(
@@ -146,9 +139,7 @@ COMPARED = (
     ),
 )
 USUAL = (
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _FEW,
         _STATISTICS,
         newest_examples_z=(
@@ -170,9 +161,7 @@ USUAL = (
             ),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _NO_BLESSED,
         _STATISTICS,
         features_lost=(
@@ -187,16 +176,12 @@ USUAL = (
             ),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _NO_LABEL,
         _LABEL,
         label_newest=("mean of the label, newest span", Wording(_OF_LABEL, f"{_MEAN} is {{}}")),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _NO_LABEL + "; or fewer than four earlier spans",
         _LABEL,
         label_newest_z=(
@@ -208,9 +193,7 @@ USUAL = (
             ),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _NO_LABEL_BLESSED,
         _LABEL,
         label_newest_shift_blessed=(
@@ -223,9 +206,7 @@ USUAL = (
             ),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.PRE,
+    *_at_pre(
         _NO_LABEL_BLESSED + "; or the label is not within 0..1",
         _LABEL + "; Kullback-Leibler divergence",
         label_gain=(
@@ -244,7 +225,7 @@ USUAL = (
 def columns(rows: Rows) -> dict[str, FloatArray]:
     """Values by the second part of the feature's name, float64 [rows], NaN where missing."""
     entries, before = rows.entries, rows.window
-    statistics = entries.once("span_statistics", lambda: SpanStatistics(entries))
+    statistics = entries.once("span_statistics", lambda: _statistics(entries))
     own = statistics.of_spans(rows.own.spans, rows.moment_ms)
     known = own != UNSEEN
     if not known.any():
@@ -298,6 +279,11 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
             ]
         ),
     }
+
+
+def _statistics(entries: Entries) -> SpanStatistics:
+    checks = entries.checks(ArtifactType.EXAMPLE_STATISTICS)
+    return SpanStatistics(checks, entries.decoded, entries.trace.artifacts.uri, entries.readable)
 
 
 def _earlier(rows: Rows, statistics: SpanStatistics, known: BoolArray) -> tuple[IntArray, IntArray]:

@@ -51,10 +51,11 @@ def _blessed(which: str) -> Wording:
     ).ranked(1)
 
 
+_at_input = functools.partial(numbers, "evaluation", Stage.INPUT)
+_at_validation = functools.partial(numbers, "evaluation", Stage.VALIDATION)
+
 FEATURES = (
-    *numbers(
-        "evaluation",
-        Stage.INPUT,
+    *_at_input(
         _NO_BLESSING,
         _BLESSING,
         blessed_1=("0 or 1", _blessed("last")),
@@ -65,9 +66,7 @@ FEATURES = (
             share(OUTCOMES, "last 5 evaluated models", "blessed"),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.INPUT,
+    *_at_input(
         "none was blessed",
         _BLESSING,
         runs_since_blessed=(
@@ -80,9 +79,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.INPUT,
+    *_at_input(
         _NO_BLESSING,
         _BLESSING,
         blessed_not_pushed_1=(
@@ -94,9 +91,7 @@ FEATURES = (
             ).advising(equal(1), "See what keeps blessed models from being pushed"),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.INPUT,
+    *_at_input(
         "none was blessed",
         _BLESSING,
         blessed_not_pushed_5=(
@@ -112,9 +107,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.INPUT,
+    *_at_input(
         _NO_METRICS,
         _METRICS,
         metric_1=(
@@ -159,9 +152,7 @@ FEATURES = (
             margin(_MARGINS, "on average the last 5 evaluated models", "change").ranked(1),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.INPUT,
+    *_at_input(
         "fewer than two",
         _METRICS,
         change_margin_deviation=(
@@ -179,9 +170,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.INPUT,
+    *_at_input(
         _NO_METRICS,
         _METRICS,
         change_failures_5=(
@@ -189,9 +178,7 @@ FEATURES = (
             share(_MARGINS, "last 5 evaluated models", "below the change threshold"),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.INPUT,
+    *_at_input(
         "no change threshold, or no earlier evaluation of which it is known",
         _THRESHOLDS,
         clone_margin=(
@@ -204,9 +191,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.INPUT,
+    *_at_input(
         "no earlier evaluation whose thresholds are known",
         _THRESHOLDS,
         clone_passes=(
@@ -218,9 +203,7 @@ FEATURES = (
             ).advising(equal(0), _BAR),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.VALIDATION,
+    *_at_validation(
         "no verdict",
         _BLESSING,
         blessed=(
@@ -230,9 +213,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.VALIDATION,
+    *_at_validation(
         "no verdict",
         "MLMD InfraBlessing.blessed",
         infra_blessed=(
@@ -244,9 +225,7 @@ FEATURES = (
             ).advising(equal(0), "Look at the InfraValidator: it refused this model"),
         ),
     ),
-    *numbers(
-        "evaluation",
-        Stage.VALIDATION,
+    *_at_validation(
         _OWN,
         _METRICS,
         metric=("metric", Wording(_EVALUATION, "the metric of this model is {}")),

@@ -5,6 +5,7 @@ The paper did not use it: it predicts each graphlet by itself.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -54,10 +55,10 @@ def _pushed(run: str) -> Wording:
     return flag(OUTCOMES, f"{run} was pushed", f"{run} was not pushed").ranked(1)
 
 
+_at_input = functools.partial(numbers, "history", Stage.INPUT)
+
 FEATURES = (
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         _NONE_YET,
         _OUTCOMES,
         pushed_1=("0 or 1", _pushed(TRAINED)),
@@ -70,9 +71,7 @@ FEATURES = (
             ).advising(equal(1), "Mend the Trainer: the last one failed"),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         "never",
         _OUTCOMES,
         failures_5=(
@@ -88,9 +87,7 @@ FEATURES = (
             Wording(OUTCOMES, "the outcome of {} is known", _RUNS),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         _NONE_YET,
         _OUTCOMES,
         push_rate=("share 0..1", share(OUTCOMES, "trained runs", "pushed")),
@@ -107,9 +104,7 @@ FEATURES = (
             share(OUTCOMES, "last 20 trained runs", "pushed").ranked(2),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         "never",
         _OUTCOMES,
         pushes_3=(
@@ -134,9 +129,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         _NO_PUSH,
         _OUTCOMES,
         runs_since_push=(
@@ -146,9 +139,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         _NO_PUSH,
         "MLMD last update of the Pusher",
         hours_since_push=(
@@ -156,9 +147,7 @@ FEATURES = (
             Wording(SINCE_PUSH, "the last push was {} ago", hours),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         "fewer than two pushes",
         _OUTCOMES,
         push_gap_ratio=(
@@ -171,9 +160,7 @@ FEATURES = (
         ),
     ),
     *holds.FEATURES,
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         "no earlier graphlet, or its time is not recorded",
         _TIMES,
         hours_since_previous=(
@@ -181,9 +168,7 @@ FEATURES = (
             Wording(_RHYTHM, f"{TRAINED} was {{}} ago", hours),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         "fewer than two earlier graphlets",
         _TIMES,
         rhythm_ratio=(
@@ -191,9 +176,7 @@ FEATURES = (
             Wording(_RHYTHM, f"the time since {TRAINED} is {{}} as long as usual", times),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         f"the moment is not recorded, or {holds.NO_SCHEDULE}",
         "moment of the decision",
         hour_of_day=("hours 0..24, UTC", Wording(CALENDAR, "it is {} UTC", clock)),
@@ -202,9 +185,7 @@ FEATURES = (
             Wording(CALENDAR, special={float(n): f"it is a {day}" for n, day in enumerate(_DAYS)}),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         "no spans",
         _SPANS,
         same_spans_runs=(
@@ -235,9 +216,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         "no such earlier graphlet with a known outcome; or it was pushed and no threshold is known",
         _SPANS + "; MLMD Evaluator.eval_config",
         rerun_expected=(
@@ -249,9 +228,7 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         "never",
         _COST,
         cost_so_far_ms=(
@@ -259,9 +236,7 @@ FEATURES = (
             Wording(_COST_TOPIC, "this run has taken {} so far", duration),
         ),
     ),
-    *numbers(
-        "history",
-        Stage.INPUT,
+    *_at_input(
         "no earlier graphlet",
         _COST,
         previous_cost_ms=(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from tfx_graphlets.features.groups import data_validation, datasets
@@ -77,25 +79,21 @@ def _as_large(run: str) -> Wording:
     )
 
 
+_at_input = functools.partial(numbers, "input_data", Stage.INPUT)
+
 _INPUT_FEATURES = (
-    *numbers(
-        "input_data",
-        Stage.INPUT,
+    *_at_input(
         "never",
         _SPANS,
         spans=("count", Wording(_AMOUNT, "the data are {}", counted("span"))),
     ),
-    *numbers(
-        "input_data",
-        Stage.INPUT,
+    *_at_input(
         _NO_PREVIOUS,
         "MLMD Examples.span",
         span_step=("spans", _span_step(TRAINED).ranked(1)),
         span_step_since_push=("spans", _span_step(PUSHED).ranked(3)),
     ),
-    *numbers(
-        "input_data",
-        Stage.INPUT,
+    *_at_input(
         "no span number",
         "MLMD Examples.span",
         span_weekday=(
@@ -112,17 +110,13 @@ _INPUT_FEATURES = (
             ).advising(above(0), "Deliver the spans that are missing"),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.INPUT,
+    *_at_input(
         _NO_PREVIOUS,
         _SPANS,
         new_spans=("count, against the previous graphlet", _new_spans(TRAINED).ranked(1)),
         new_spans_since_push=("count, against the last pushed", _new_spans(PUSHED).ranked(3)),
     ),
-    *numbers(
-        "input_data",
-        Stage.INPUT,
+    *_at_input(
         "no earlier graphlet",
         _SPANS,
         unseen_spans=(
@@ -136,9 +130,7 @@ _INPUT_FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.INPUT,
+    *_at_input(
         _NO_PREVIOUS,
         _SPANS,
         jaccard_1=(
@@ -150,16 +142,12 @@ _INPUT_FEATURES = (
         jaccard_pushed=("share 0..1", _overlap(PUSHED).ranked(2)),
         jaccard_blessed=("share 0..1", _overlap("the last blessed run").ranked(7)),
     ),
-    *numbers(
-        "input_data",
-        Stage.INPUT,
+    *_at_input(
         "no input_fingerprint",
         _SIZE,
         bytes=("bytes", Wording(_AMOUNT, "the data are {}", size)),
     ),
-    *numbers(
-        "input_data",
-        Stage.INPUT,
+    *_at_input(
         _NO_SIZE,
         _SIZE,
         bytes_ratio_1=("ratio to the previous graphlet", _as_large(TRAINED).ranked(1)),
@@ -180,9 +168,7 @@ _INPUT_FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "input_data",
-        Stage.INPUT,
+    *_at_input(
         "none was blessed, or no input_fingerprint",
         _SIZE,
         new_bytes_share_blessed=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 
@@ -47,10 +48,11 @@ def _same_config(run: str) -> Wording:
     ).ranked(1)
 
 
+_at_pre = functools.partial(numbers, "model", Stage.PRE)
+_at_trainer = functools.partial(numbers, "model", Stage.TRAINER)
+
 FEATURES = (
-    *numbers(
-        "model",
-        Stage.PRE,
+    *_at_pre(
         "never",
         "HyperParameters artifact upstream; Xin et al. 2021",
         hyperparameters=(
@@ -71,9 +73,7 @@ FEATURES = (
         source="MLMD execution type; Xin et al. 2021",
         wording=Wording(_TRAINING, "the Trainer is a {}"),
     ),
-    *numbers(
-        "model",
-        Stage.TRAINER,
+    *_at_trainer(
         _NO_STEPS,
         _STEPS,
         train_steps=("steps", Wording(_TRAINING, "it was trained for {}", counted("step"))),
@@ -87,17 +87,13 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "model",
-        Stage.TRAINER,
+    *_at_trainer(
         _NO_CONFIG,
         _CONFIG,
         config_same_1=("0 or 1, as in the previous graphlet", _same_config(TRAINED)),
         config_same_pushed=("0 or 1, as in the last pushed", _same_config(PUSHED)),
     ),
-    *numbers(
-        "model",
-        Stage.TRAINER,
+    *_at_trainer(
         "never",
         "MLMD input event of a Model, key base_model",
         warm_start=(
@@ -107,16 +103,12 @@ FEATURES = (
             ),
         ),
     ),
-    *numbers(
-        "model",
-        Stage.TRAINER,
+    *_at_trainer(
         "a time of the Trainer is not recorded",
         _TIMES,
         duration_ms=("ms", Wording(_TRAINING, "training took {}", duration)),
     ),
-    *numbers(
-        "model",
-        Stage.TRAINER,
+    *_at_trainer(
         "no earlier graphlet",
         _TIMES,
         duration_ratio=(
@@ -124,16 +116,12 @@ FEATURES = (
             Wording(_TRAINING, "training took {} as long as on average", times),
         ),
     ),
-    *numbers(
-        "model",
-        Stage.TRAINER,
+    *_at_trainer(
         "never",
         "MLMD Trainer state",
         failed=("0 or 1", flag(_TRAINING, "the Trainer failed", "the Trainer succeeded")),
     ),
-    *numbers(
-        "model",
-        Stage.TRAINER,
+    *_at_trainer(
         "never",
         "MLMD output events of the Trainer",
         models=(

@@ -13,6 +13,7 @@ attributed to) and, where it says so, by the Trainer node that it stands for.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,8 +28,13 @@ from tfx_graphlets.features.table import FeatureGroup, numbers
 from tfx_graphlets.features.wording import Topic, Wording, margin, percent
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.rehearsal import record
-from tfx_graphlets.rehearsal.expected import MOST_PAIRS, expected_margin
-from tfx_graphlets.rehearsal.record import CHANGE_MARGINS, MARGINS, VALUE_MARGINS
+from tfx_graphlets.rehearsal.record import (
+    CHANGE_MARGINS,
+    MARGINS,
+    MOST_PAIRS,
+    VALUE_MARGINS,
+    expected_margin,
+)
 from tfx_graphlets.trace.trace import FloatArray, Trace
 from tfx_graphlets.vocabulary import Stage
 
@@ -78,17 +84,15 @@ def _of_chance(name: str) -> Wording:
     return Wording(_TOPIC, told, percent, rank=_RANKED.index(name))
 
 
+_at_input = functools.partial(numbers, "rehearsal", Stage.INPUT)
+
 FEATURES = (
-    *numbers(
-        "rehearsal",
-        Stage.INPUT,
+    *_at_input(
         _NOT_MEASURED,
         _SOURCE,
         **{name: (_MARGIN, _of_margin(name)) for name in MARGINS},
     ),
-    *numbers(
-        "rehearsal",
-        Stage.INPUT,
+    *_at_input(
         _NO_PAIRS,
         f"{_SOURCE}, metrics of earlier ModelEvaluations",
         **{name: (_CHANCE, _of_chance(name)) for name in map(chance_name, _CALIBRATED)},
