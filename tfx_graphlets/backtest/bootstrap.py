@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.waste_model.dataset import Dataset
-from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
+from tfx_graphlets.waste_model.metrics import NAN, WasteMeter, plain
 
 Interval = tuple[float, float]
 
@@ -76,10 +77,9 @@ class Intervals:
     blocks: int
     draws: int
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values, an interval as a list of two."""
-        plain = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+        return plain(dataclasses.asdict(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,17 +106,9 @@ class PairedDifference:
         """True where the interval of the difference in waste lies above 0."""
         return self.waste_removed_interval is not None and self.waste_removed_interval[0] > 0
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values; None where a share has no denominator."""
-        plain = dataclasses.asdict(self) | {"better": self.better}
-        return {
-            key: None
-            if isinstance(value, float) and math.isnan(value)
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-            for key, value in plain.items()
-        }
+        return plain({**dataclasses.asdict(self), "better": self.better})
 
 
 def attribute(dataset: Dataset, skipped: BoolArray, meter: WasteMeter) -> CostParts:

@@ -18,6 +18,13 @@ from tfx_graphlets.waste_model import metrics
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.metrics import NAN, WasteMeter
 
+# What a document holds of them as it is.
+_FIGURES: Final = (
+    *("name", "kind", "skipped", "pushes_missed", "freshness", "freshness_interval"),
+    *("freshness_interval_method", "freshness_wilson", "waste_removed", "waste_removed_net"),
+    *("waste_removed_of_own", "waste_removable_of_own", "of_removable", "cost_saved_ms"),
+    "total_saved_share",
+)
 _TRAINER_WEIGHTS: Final = (1.0, 5.0, 20.0, 100.0)
 
 
@@ -103,31 +110,19 @@ class Figures:
     def to_dict(self) -> dict[str, object]:
         """Plain values; NaN as None, an interval that was not drawn as None."""
         drawn = {} if self.intervals is None else self.intervals.to_dict()
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "skipped": self.skipped,
-            "pushes_missed": self.pushes_missed,
-            "freshness": or_none(self.freshness),
-            "freshness_interval": _plain(self.freshness_interval),
-            "freshness_interval_method": self.freshness_interval_method,
-            "freshness_wilson": _plain(self.freshness_wilson),
-            "waste_removed": or_none(self.waste_removed),
-            "waste_removed_interval": drawn.get("waste_removed"),
-            "waste_removed_net": or_none(self.waste_removed_net),
-            "waste_removed_of_own": or_none(self.waste_removed_of_own),
-            "waste_removed_of_own_interval": drawn.get("waste_removed_of_own"),
-            "waste_removable_of_own": or_none(self.waste_removable_of_own),
-            "waste_removable_of_own_interval": drawn.get("waste_removable"),
-            "of_removable": or_none(self.of_removable),
-            "of_removable_interval": drawn.get("of_removable"),
-            "cost_saved_ms": or_none(self.cost_saved_ms),
-            "total_saved_share": or_none(self.total_saved_share),
-            "delay_runs": _median_and_worst(self.delay_runs),
-            "delay_hours": _median_and_worst(self.delay_hours),
-            "push_delay": self.push_delay.to_dict(),
-            "delay": self.push_delay.to_dict(),
-        }
+        removable = drawn.get("waste_removable")
+        shares = ("waste_removed", "waste_removed_of_own", "of_removable")
+        return metrics.plain(
+            {
+                **{name: getattr(self, name) for name in _FIGURES},
+                **{f"{name}_interval": drawn.get(name) for name in shares},
+                "waste_removable_of_own_interval": removable,
+                "delay_runs": _median_and_worst(self.delay_runs),
+                "delay_hours": _median_and_worst(self.delay_hours),
+                "push_delay": self.push_delay.to_dict(),
+                "delay": self.push_delay.to_dict(),
+            }
+        )
 
 
 def figures_of(
@@ -200,7 +195,7 @@ class WeightedWaste:
 
     def to_dict(self) -> dict[str, float | None]:
         """Plain values; NaN as None."""
-        return {key: or_none(value) for key, value in dataclasses.asdict(self).items()}
+        return metrics.plain(dataclasses.asdict(self))
 
 
 def cost_sensitivity(
@@ -255,12 +250,3 @@ def _median_and_worst(delays: Sequence[float]) -> dict[str, float | int | None]:
         "worst": max(came) if came else None,
         "never": len(delays) - len(came),
     }
-
-
-def _plain(interval: Interval) -> list[float | None]:
-    return [or_none(bound) for bound in interval]
-
-
-def or_none(value: float) -> float | None:
-    """The value; None for NaN and infinity, which JSON lacks."""
-    return value if math.isfinite(value) else None

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from tfx_graphlets.backtest.bootstrap import PairedDifference
-from tfx_graphlets.backtest.figures import Figures, WeightedWaste, or_none
+from tfx_graphlets.backtest.figures import Figures, WeightedWaste
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy
 from tfx_graphlets.vocabulary import Outcome
+from tfx_graphlets.waste_model.metrics import plain
 
 _HEADER = (
     f"{'':18}  skipped  missed  freshness  waste removed  of removable  saved s  later: runs, hours"
@@ -221,8 +222,8 @@ class BacktestResult:
             if self.against_best is None
             else {"baseline": self.against_best[0], **self.against_best[1].to_dict()},
             **{key: value for key, value in gate.items() if key not in ("name", "kind")},
-            "waste_ms": or_none(self.waste_ms),
-            "waste_removable": or_none(self.waste_removable),
+            "waste_ms": plain(self.waste_ms),
+            "waste_removable": plain(self.waste_removable),
             "pipelines": [figures.to_dict() for figures in self.pipelines],
             "nodes": [node.to_dict() for node in self.nodes],
             "baselines": [figures.to_dict() for figures in self.baselines],

@@ -8,10 +8,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from tfx_graphlets.errors import Fault, GraphletsError, in_one_line, shown
-from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.graphlets_file import PipelineHistory
 from tfx_graphlets.gate.record import (
@@ -22,64 +21,19 @@ from tfx_graphlets.gate.record import (
 )
 from tfx_graphlets.gate.request import GateSettings
 from tfx_graphlets.graphlets.roles import Declared
-from tfx_graphlets.policy.account import NodeAccount, SeenScore, decide_by, settling, together
+from tfx_graphlets.policy.account import NodeAccount, decide_by, settling, together
 from tfx_graphlets.policy.decide import GateDecision, GateState, run_draw
-from tfx_graphlets.policy.decision import Judgement, NodeDecision, PastDecision
-from tfx_graphlets.policy.freshness import Account, ThresholdChoice
-from tfx_graphlets.vocabulary import Stage
-from tfx_graphlets.waste_model.dataset import Dataset
+from tfx_graphlets.policy.decision import NodeDecision, PastDecision
+from tfx_graphlets.policy.freshness import ThresholdChoice
+
+if TYPE_CHECKING:
+    from tfx_graphlets.waste_model.model import WasteModel
 
 _LONGEST_NAME = 200  # characters of a feature's or a run's name on an artifact
 
 
-class Predictor(Protocol):
-    """What a gate asks of a waste model (``waste_model.WasteModel``)."""
-
-    @property
-    def stage(self) -> Stage:
-        """The stage whose features it takes in."""
-        ...
-
-    @property
-    def threshold(self) -> ThresholdChoice:
-        """The threshold for the freshness that it was trained for."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Names the model."""
-        ...
-
-    @property
-    def declared(self) -> Declared:
-        """The roles and pushers that it was trained with."""
-        ...
-
-    def threshold_for(
-        self,
-        freshness: float,
-        *,
-        ledger: Account | None = None,
-        seen: Sequence[SeenScore] = (),
-    ) -> ThresholdChoice:
-        """The threshold for another freshness, after what was risked and seen so far."""
-        ...
-
-    def judge(
-        self,
-        table: FeatureTable,
-        row: int,
-        past: Dataset,
-        *,
-        runs: Sequence[str] = (),
-        moment_ms: int | None = None,
-    ) -> Judgement:
-        """Probability of a push of one row, what moved it, and similar past graphlets."""
-        ...
-
-
 def run_gate(
-    history: PipelineHistory, load_model: Callable[[], Predictor], settings: GateSettings
+    history: PipelineHistory, load_model: Callable[[], WasteModel], settings: GateSettings
 ) -> GateDecision:
     """Decides about the current graphlet of each Trainer node behind the gate.
 
@@ -138,7 +92,7 @@ def check_declared(model: Declared, given: Declared) -> None:
         )
 
 
-def _decide(history: PipelineHistory, model: Predictor, settings: GateSettings) -> GateDecision:
+def _decide(history: PipelineHistory, model: WasteModel, settings: GateSettings) -> GateDecision:
     """Decides about the current graphlet of one node."""
     if history.current is None or history.past is None:
         raise GraphletsError("there is no current graphlet")
@@ -164,7 +118,7 @@ def _decide(history: PipelineHistory, model: Predictor, settings: GateSettings) 
 
 
 def chosen_threshold(
-    history: PipelineHistory, own: Sequence[PastDecision], model: Predictor, account: NodeAccount
+    history: PipelineHistory, own: Sequence[PastDecision], model: WasteModel, account: NodeAccount
 ) -> ThresholdChoice:
     """The threshold for the next push, after those that this gate has put at risk so far.
 

@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final, Union
 
 import numpy as np
 
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState, decide
-from tfx_graphlets.policy.decision import Contribution, SimilarGraphlet
+from tfx_graphlets.policy.decision import Contribution, PastDecision, SimilarGraphlet
 from tfx_graphlets.policy.freshness import (
-    Account,
     DelayLedger,
     FreshnessLedger,
+    Ledger,
     ThresholdChoice,
     choose_threshold,
     guarded,
@@ -34,28 +34,7 @@ _MS_PER_HOUR: Final = 3_600_000.0
 _LEAST_SHARE: Final = 1e-6
 
 
-class Verdict(Protocol):
-    """What is asked of a decision; a GateDecision and a PastDecision tell it."""
-
-    @property
-    def proceed(self) -> bool:
-        """Whether the run was let through."""
-        ...
-
-    @property
-    def would_skip(self) -> bool:
-        """What it would have been, were the gate neither in shadow mode nor forced."""
-        ...
-
-    @property
-    def probability(self) -> float | None:
-        """Of a push, 0..1; None where there was no prediction."""
-        ...
-
-    @property
-    def risk(self) -> float:
-        """What a push of this run was put at, 0..1."""
-        ...
+Decision = Union[GateDecision, PastDecision]
 
 
 @dataclasses.dataclass
@@ -87,7 +66,7 @@ class NodeAccount:
     last_push_ms: int | None = None
     last_attempt_ms: int | None = None
     runs: int = 0
-    ledger: FreshnessLedger | DelayLedger = dataclasses.field(init=False)
+    ledger: Ledger = dataclasses.field(init=False)
     scores: list[float] = dataclasses.field(default_factory=list)
     _last_needed: int = 0  # the run of the latest needed graphlet, counted from 1
 
@@ -96,21 +75,21 @@ class NodeAccount:
             FreshnessLedger(self.freshness) if self.delay is None else DelayLedger(self.delay)
         )
 
-    def counts_as_skipped(self, verdict: Verdict, *, shadow: bool) -> bool:
+    def counts_as_skipped(self, decision: Decision, *, shadow: bool) -> bool:
         """Whether a decision counts as a skip.
 
         Args:
-          verdict: the decision.
+          decision: the decision.
           shadow: whether it was taken in shadow mode.
         """
-        return not verdict.proceed or (self.shadow and shadow and verdict.would_skip)
+        return not decision.proceed or (self.shadow and shadow and decision.would_skip)
 
-    def decided(self, verdict: Verdict, *, shadow: bool = False) -> int:
+    def decided(self, decision: Decision, *, shadow: bool = False) -> int:
         """The gate decided about a run; see ``counts_as_skipped`` for the arguments.
 
         Returns: the number of the run, for ``needed``.
         """
-        skipped = self.counts_as_skipped(verdict, shadow=shadow)
+        skipped = self.counts_as_skipped(decision, shadow=shadow)
         self.skips = self.skips + 1 if skipped else 0
         self.runs += 1
         return self.runs
@@ -131,19 +110,19 @@ class NodeAccount:
             self.pushes += 1
             self.last_push_ms = max(pushed_ms, self.last_push_ms or pushed_ms)
 
-    def needed(self, verdict: Verdict, *, censored: bool, run: int | None = None) -> None:
+    def needed(self, decision: Decision, *, censored: bool, run: int | None = None) -> None:
         """A graphlet that the gate had decided about is known to be needed.
 
         Args:
-          verdict: the decision about it.
+          decision: the decision about it.
           censored: had it been skipped, nobody would know that it was needed.
           run: what ``decided`` said of it; the latest by default.
         """
         number = self.runs if run is None else run
         since, self._last_needed = number - self._last_needed, max(number, self._last_needed)
-        self.ledger = self.ledger.after_push(verdict.risk, censored=censored, runs=max(since, 0))
-        if verdict.probability is not None:
-            self.scores.append(verdict.probability)
+        self.ledger = self.ledger.after_push(decision.risk, censored=censored, runs=max(since, 0))
+        if decision.probability is not None:
+            self.scores.append(decision.probability)
 
     def guard(self, choice: ThresholdChoice) -> ThresholdChoice:
         """A choice, lowered by what the node itself has shown (``freshness.guarded``)."""
@@ -244,7 +223,7 @@ class ThresholdSample:
         self._needed[place] = True
         self._explored_needed += explored
 
-    def choose(self, freshness: float, ledger: Account | None) -> ThresholdChoice:
+    def choose(self, freshness: float, ledger: Ledger | None) -> ThresholdChoice:
         """The highest threshold that keeps a share of pushes (``choose_threshold``)."""
         weights = np.asarray(self._share)
         # One pseudo-observation keeps a single explored push from deciding alone.

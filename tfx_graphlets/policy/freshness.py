@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Union
 
 import numpy as np
 
@@ -83,24 +83,6 @@ class ThresholdChoice:
             f"skip below {self.threshold:.4f}: keeps at least {self.freshness:g} of pushes in "
             f"expectation (from {self.pushes} pushes), skips {self.expected_skips:.0%} of runs"
         )
-
-
-class Account(Protocol):
-    """What was promised, and what is left of it (FreshnessLedger, DelayLedger)."""
-
-    @property
-    def freshness(self) -> float:
-        """Share of pushes that is kept, 0..1."""
-        ...
-
-    @property
-    def allowance(self) -> float:
-        """The risk that the next push may be put at, 0..1."""
-        ...
-
-    def after_push(self, risk: float, *, censored: bool, runs: int | None = None) -> Account:
-        """The account after one more push, so many runs after the one before."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,13 +212,17 @@ class DelayLedger:
         )
 
 
+# What was promised, and what is left of it.
+Ledger = Union[FreshnessLedger, DelayLedger]
+
+
 def choose_threshold(
     scores: Sequence[float],
     pushed: Sequence[bool],
     freshness: float,
     *,
     weights: Sequence[float] | None = None,
-    ledger: Account | None = None,
+    ledger: Ledger | None = None,
     most: float = MOST_THRESHOLD,
 ) -> ThresholdChoice:
     """The highest threshold that keeps ``freshness`` of pushes in expectation.
@@ -313,7 +299,7 @@ def choose_threshold(
 
 
 def guarded(
-    choice: ThresholdChoice, own: Sequence[float], ledger: Account, skips: int = 0
+    choice: ThresholdChoice, own: Sequence[float], ledger: Ledger, skips: int = 0
 ) -> ThresholdChoice:
     """The choice, lowered by what the pipeline itself has shown, and with the risk of that.
 
@@ -362,7 +348,7 @@ def check_delay(delay: float) -> None:
 
 
 def _pushes_needed(
-    total: float, allowance: float, freshness: float, ledger: Account | None
+    total: float, allowance: float, freshness: float, ledger: Ledger | None
 ) -> int | None:
     """How many further pushes, all of them kept, until one can be put at risk."""
     if freshness == 1:

@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Union
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tfx_graphlets.trace.trace import BoolArray, FloatArray
 from tfx_graphlets.waste_model.learner import (
     GRADIENT_TREES,
     RANDOM_FOREST,
+    Forest,
     GradientTreesSettings,
     LearnerSettings,
     library_versions,
@@ -146,12 +147,7 @@ def versions(learners: Sequence[str]) -> dict[str, str]:
     return found
 
 
-class Trained(Protocol):
-    """What a learner makes."""
-
-    def predict(self, table: FeatureTable) -> FloatArray:
-        """Probability of a push, float64 [n], 0..1."""
-        ...
+Trained = Union[LogisticModel, Forest]
 
 
 @dataclasses.dataclass(frozen=True)

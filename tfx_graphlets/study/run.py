@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Final, Optional
 
@@ -21,6 +20,7 @@ from tfx_graphlets.study.reliability import Reliability, reliability
 from tfx_graphlets.study.staged import StagedModel, staged_model
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset
+from tfx_graphlets.waste_model.metrics import plain
 
 KIND: Final = "tfx_graphlets.study"
 FORMAT_VERSION: Final = 1
@@ -99,7 +99,7 @@ class Study:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values; NaN as None."""
-        document = {key: plain(value) for key, value in dataclasses.asdict(self).items()}
+        document = plain(dataclasses.asdict(self))
         return {"kind": KIND, "format_version": FORMAT_VERSION, **document}
 
 
@@ -193,17 +193,6 @@ def run_study(
         libraries=versions(settings.learners),
         notes=_notes(harnesses[stages[0]], settings),
     )
-
-
-def plain(value: object) -> object:
-    """The value as JSON can hold it: NaN and infinity as None, tuples as lists."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value
 
 
 def _check(datasets: Mapping[Stage, Dataset]) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from tfx_graphlets.vocabulary import Outcome, Stage
 
 _DIGITS = 16  # of the digest of a store's content
 _TEXTS = ("pipeline", "store", "node", "run")
-_ALIGNED = ("outcome", "decision_ms", "known_ms", "start_ms", *_TEXTS)
+_NUMBERS = ("outcome", "decision_ms", "known_ms", "start_ms")
 
 
 class Redescribes(Protocol):
@@ -96,7 +96,7 @@ class Dataset:
         for name in ("node", "run"):
             if not getattr(self, name):
                 object.__setattr__(self, name, ("",) * len(self.table))
-        for name in (*_ALIGNED, "needed_ms"):
+        for name in (*_NUMBERS, *_TEXTS, "needed_ms"):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.table):
                 raise InvalidArgumentError(
@@ -184,16 +184,15 @@ class Dataset:
             seen |= set(dataset.store)
             sources.update(dataset.sources)
             describers.update(dataset.describers)
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(dataset, name) for dataset in datasets])
+            for name in _NUMBERS
+        }
+        for name in _TEXTS:
+            columns[name] = tuple(text for one in datasets for text in getattr(one, name))
         return cls(
             table=table,
-            outcome=np.concatenate([dataset.outcome for dataset in datasets]),
-            decision_ms=np.concatenate([dataset.decision_ms for dataset in datasets]),
-            known_ms=np.concatenate([dataset.known_ms for dataset in datasets]),
-            start_ms=np.concatenate([dataset.start_ms for dataset in datasets]),
-            **{
-                name: tuple(text for dataset in datasets for text in getattr(dataset, name))
-                for name in _TEXTS
-            },
+            **columns,
             needed_ms=np.concatenate([dataset.since_needed_ms for dataset in datasets]),
             sources=sources,
             describers=describers,
@@ -306,13 +305,12 @@ class Dataset:
 
     def take(self, rows: IntArray) -> Dataset:
         """The rows at the given positions, in the given order; sources stay."""
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _NUMBERS}
+        for name in _TEXTS:
+            columns[name] = tuple(map(getattr(self, name).__getitem__, rows))
         return Dataset(
             table=self.table.take(rows),
-            outcome=self.outcome[rows],
-            decision_ms=self.decision_ms[rows],
-            known_ms=self.known_ms[rows],
-            start_ms=self.start_ms[rows],
-            **{name: tuple(map(getattr(self, name).__getitem__, rows)) for name in _TEXTS},
+            **columns,
             needed_ms=self.since_needed_ms[rows],
             sources=self.sources,
             describers=self.describers,

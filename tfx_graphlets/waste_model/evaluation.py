@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -89,7 +88,7 @@ class WasteModelEvaluation:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values; NaN as None."""
-        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+        return metrics.plain(dataclasses.asdict(self))
 
     def __str__(self) -> str:
         headline = (
@@ -219,13 +218,3 @@ def _reliability(pushed: BoolArray, score: FloatArray) -> tuple[ReliabilityBin, 
             )
         )
     return tuple(bins)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

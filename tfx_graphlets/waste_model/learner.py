@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Final, Union
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
@@ -79,17 +79,13 @@ class LearnerSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class GradientTreesSettings:
+class GradientTreesSettings(LearnerSettings):
     """How gradient boosted trees are grown; the defaults are for 50 to 1,000 graphlets.
 
     Few graphlets want small steps of shallow trees: there is no validation set
     to stop early by, since it would cost a tenth of the labels.
 
     Attributes:
-      trees: number of trees.
-      max_depth: depth of each, the root counted.
-      min_examples: least number of graphlets in a leaf.
-      candidate_share: share of the features that are tried at each split.
       shrinkage: share of each tree's answer that is taken.
       subsample: share of the graphlets that each tree sees.
     """
@@ -99,18 +95,16 @@ class GradientTreesSettings:
     trees: int = 100
     max_depth: int = 4
     min_examples: int = 5
-    candidate_share: float = 0.3
     shrinkage: float = 0.05
     subsample: float = 0.8
 
     def __post_init__(self) -> None:
-        _check_whole(self, "trees", "max_depth", "min_examples")
-        _check_shares(self, "candidate_share", "shrinkage", "subsample")
+        super().__post_init__()
+        _check_shares(self, "shrinkage", "subsample")
 
 
-AnySettings = Union[LearnerSettings, GradientTreesSettings]
 DEFAULT_SETTINGS: Final = LearnerSettings()
-SETTINGS_OF_LEARNER: Final[Mapping[str, type[AnySettings]]] = {
+SETTINGS_OF_LEARNER: Final[Mapping[str, type[LearnerSettings]]] = {
     RANDOM_FOREST: LearnerSettings,
     GRADIENT_TREES: GradientTreesSettings,
 }
@@ -231,7 +225,7 @@ class Forest:
 
 
 def train_forest(
-    table: FeatureTable, pushed: BoolArray, settings: AnySettings, seed: int
+    table: FeatureTable, pushed: BoolArray, settings: LearnerSettings, seed: int
 ) -> Forest:
     """Grows trees; the same arguments give the same files.
 
@@ -263,14 +257,7 @@ def train_forest(
         "allow_na_conditions": True,
         "random_seed": seed,
     }
-    if isinstance(settings, LearnerSettings):
-        learner = ydf.RandomForestLearner(
-            **common,
-            winner_take_all=False,
-            compute_oob_performances=False,
-            num_threads=min(os.cpu_count() or 1, _MOST_THREADS),
-        )
-    else:
+    if isinstance(settings, GradientTreesSettings):
         learner = ydf.GradientBoostedTreesLearner(
             **common,
             shrinkage=settings.shrinkage,
@@ -278,6 +265,13 @@ def train_forest(
             validation_ratio=0.0,
             early_stopping="NONE",
             num_threads=1,  # unlike a forest, the trees depend on it; and one is the fastest
+        )
+    else:
+        learner = ydf.RandomForestLearner(
+            **common,
+            winner_take_all=False,
+            compute_oob_performances=False,
+            num_threads=min(os.cpu_count() or 1, _MOST_THREADS),
         )
     try:
         model = learner.train(columns, verbose=0)
@@ -289,7 +283,7 @@ def train_forest(
     return Forest.of_model(features, model)
 
 
-def settings_of(learner: str, values: Mapping[str, int | float]) -> AnySettings:
+def settings_of(learner: str, values: Mapping[str, int | float]) -> LearnerSettings:
     """Settings by the name of their learner, as a manifest holds them.
 
     Raises:

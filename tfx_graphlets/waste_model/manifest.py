@@ -13,37 +13,15 @@ from tfx_graphlets.features.table import FeatureKind
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.freshness import choose_threshold
 from tfx_graphlets.vocabulary import Stage
-from tfx_graphlets.waste_model.learner import AnySettings, library_versions, settings_of
-
-__all__ = [
-    "FORMAT_VERSION",
-    "Manifest",
-    "TrainingRecord",
-    "checksums",
-    "library_versions",
-    "short_digests",
-    "stated_checksums",
-]
+from tfx_graphlets.waste_model.learner import LearnerSettings, settings_of
 
 KIND: Final = "tfx_graphlets.waste_model"
 FORMAT_VERSION: Final = 1
 _KEYS: Final = frozenset(
-    {
-        "kind",
-        "format_version",
-        "stage",
-        "features",
-        "usual_values",
-        "training",
-        "learner",
-        "seed",
-        "freshness",
-        "threshold",
-        "calibration",
-        "libraries",
-        "files",
-        "fingerprint",
-    }
+    (
+        *("kind", "format_version", "stage", "features", "usual_values", "training", "learner"),
+        *("seed", "freshness", "threshold", "calibration", "libraries", "files", "fingerprint"),
+    )
 )
 # Where the user has declared nothing it is not written.
 _DECLARED: Final = "declared"
@@ -95,7 +73,7 @@ class Manifest:
     features: tuple[tuple[str, FeatureKind], ...]
     usual_values: Mapping[str, Union[float, str, None]]
     training: TrainingRecord
-    settings: AnySettings
+    settings: LearnerSettings
     seed: int
     freshness: float
     pushed_scores: tuple[float, ...]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,15 @@ from tfx_graphlets.trace.trace import BoolArray, FloatArray
 from tfx_graphlets.vocabulary import Stage
 
 NAN = float("nan")
+
+
+def plain(value: object) -> Any:
+    """The value as JSON can hold it: NaN and infinity as None, tuples as lists."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def balanced_accuracy(pushed: BoolArray, predicted: BoolArray) -> float:

@@ -25,14 +25,14 @@ from tfx_graphlets.files import is_replaceable, replaced_directory
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.account import SeenScore, ThresholdSample
 from tfx_graphlets.policy.decision import Contribution, Judgement, SimilarGraphlet
-from tfx_graphlets.policy.freshness import Account, ThresholdChoice
+from tfx_graphlets.policy.freshness import Ledger, ThresholdChoice
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import explanation
 from tfx_graphlets.waste_model import manifest as manifests
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.explanation import compared, most_similar, nearest
-from tfx_graphlets.waste_model.learner import AnySettings, Forest
+from tfx_graphlets.waste_model.learner import Forest, LearnerSettings, library_versions
 from tfx_graphlets.waste_model.manifest import Manifest
 from tfx_graphlets.waste_model.prior import with_prior
 
@@ -93,7 +93,7 @@ class WasteModel:
         self,
         freshness: float,
         *,
-        ledger: Account | None = None,
+        ledger: Ledger | None = None,
         seen: Sequence[SeenScore] = (),
     ) -> ThresholdChoice:
         """The threshold for another freshness, from the same calibration scores.
@@ -321,7 +321,7 @@ def new_model(
     table: FeatureTable,
     *,
     training: manifests.TrainingRecord,
-    settings: AnySettings,
+    settings: LearnerSettings,
     seed: int,
     freshness: float,
     pushed_scores: FloatArray,
@@ -341,7 +341,7 @@ def new_model(
         freshness=freshness,
         pushed_scores=tuple(np.sort(pushed_scores).tolist()),
         unpushed_scores=tuple(np.sort(unpushed_scores).tolist()),
-        libraries=manifests.library_versions(),
+        libraries=library_versions(),
         declared=declared,
     )
     return WasteModel(forest, manifest)
