@@ -13,7 +13,8 @@ from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder, Value
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.vocabulary import ExecutionState, Role
 
 
@@ -28,7 +29,7 @@ class Cut(NamedTuple):
 
 
 def reference_of(
-    raw: RawTables, *, role_of_type: Mapping[str, Role] | None = None,
+    raw: RowBuilder, *, role_of_type: Mapping[str, Role] | None = None,
     pushers: Sequence[str] | None = None,
     cost_weight_of_role: Mapping[Role, float] | None = None,
     cost_weight_of_type: Mapping[str, float] | None = None,
@@ -63,9 +64,9 @@ def assert_same(graphlets: Graphlets, reference: Reference) -> None:
         assert set(graphlets.trainer_id[missed].tolist()) == reference.missed(chosen)
 
 
-def both(raw: RawTables, **options: Mapping) -> tuple[Graphlets, Reference]:  # type: ignore[type-arg]
+def both(raw: RowBuilder, **options: Mapping) -> tuple[Graphlets, Reference]:  # type: ignore[type-arg]
     """The graphlets of the rows and the reference, which agree."""
-    graphlets, reference = segment(assemble(raw), **options), reference_of(raw, **options)
+    graphlets, reference = segment(assemble(raw.rows()), **options), reference_of(raw, **options)
     assert_same(graphlets, reference)
     return graphlets, reference
 

@@ -15,9 +15,10 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.features.user_code import GraphletCodes
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.timeline import Timeline, finished_ms, shares_run
-from tfx_graphlets.trace import assembly
 from tfx_graphlets.trace.adjacency import Adjacency
-from tfx_graphlets.trace.trace import NO_KEY, BoolArray, IntArray, Properties, PropertyKind, Trace
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder, Rows
+from tfx_graphlets.trace.trace import BoolArray, PropertyKind, Trace
 from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role, Stage
 
 
@@ -89,40 +90,39 @@ def cut_trace(
         create_ms[trainer] = min(create_ms[trainer], moment_ms)
         update_ms[trainer] = min(executions.update_ms[trainer], moment_ms)
 
-    raw = assembly.RawTables(
-        execution_id=executions.id[kept],
-        execution_type=[executions.type_names[code] for code in executions.type[kept]],
-        execution_state=np.where(recorded, executions.state, ExecutionState.RUNNING)[kept],
-        execution_create_ms=create_ms[kept],
-        execution_update_ms=update_ms[kept],
-        artifact_id=trace.artifacts.id[artifact_kept],
-        artifact_type=[
-            trace.artifacts.type_names[code] for code in trace.artifacts.type[artifact_kept]
-        ],
-        artifact_state=trace.artifacts.state[artifact_kept].astype(np.int64),
-        artifact_create_ms=trace.artifacts.create_ms[artifact_kept],
-        artifact_update_ms=trace.artifacts.update_ms[artifact_kept],
-        artifact_uri=[trace.artifacts.uri[row] for row in np.flatnonzero(artifact_kept).tolist()],
-        context_id=trace.contexts.id,
-        context_type=[trace.contexts.type_names[code] for code in trace.contexts.type],
-        context_name=trace.contexts.name,
-        context_create_ms=trace.contexts.create_ms,
-    )
-    _add_events(raw, trace, kept_event, added, moment_ms)
-    _add_contexts(raw, trace)
     described = kept.copy()
     described[trainer] &= not pending
-    raw.execution_properties = _properties(executions.properties, executions.id, described)
+    rows, added_rows = Rows.of(trace), RowBuilder()
+    rows["Execution"]["state"] = np.where(recorded, executions.state, ExecutionState.RUNNING)
+    rows["Execution"]["create_ms"], rows["Execution"]["update_ms"] = create_ms, update_ms
+    said, of_artifacts = executions.properties, trace.artifacts.properties
+    is_state = rows["ExecutionProperty"]["name"].among({PropertyName.STATE})
+    for table, chosen in (
+        ("Execution", kept),
+        ("Artifact", artifact_kept),
+        ("Event", kept_event),
+        ("ExecutionProperty", described[said.owner] & ~is_state),
+        ("ArtifactProperty", artifact_kept[of_artifacts.owner]),
+    ):
+        rows.keep(table, chosen)
+    for execution, artifact in added:
+        added_rows.add(
+            "Event",
+            execution=int(executions.id[execution]),
+            artifact=int(trace.artifacts.id[artifact]),
+            type=int(vocabulary.EventType.INPUT),
+            key=None,
+            time_ms=moment_ms,
+        )
     if pending and with_trainer:
         codes = GraphletCodes.of(graphlets, Timeline.of(graphlets, graphlets.edges))
         text = json.dumps(codes.known(number), sort_keys=True)
-        raw.execution_properties.add(
-            int(executions.id[trainer]), PropertyName.CODE_KNOWN, True, PropertyKind.STRING, text
-        )
-    raw.artifact_properties = _properties(
-        trace.artifacts.properties, trace.artifacts.id, artifact_kept
-    )
-    return assembly.assemble(raw)
+        number_of = int(executions.id[trainer])
+        name, kind = PropertyName.CODE_KNOWN, PropertyKind.STRING
+        added_rows.add_property("Execution", number_of, name, True, kind, text)
+    for table in ("Event", "ExecutionProperty"):
+        rows.append(table, added_rows.rows()[table])
+    return assemble(rows)
 
 
 def _inputs_there(graphlets: Graphlets, number: int, done: BoolArray, moment_ms: int) -> list[int]:
@@ -168,65 +168,3 @@ def _row(adjacency: Adjacency, node: int) -> list[int]:
     start, end = adjacency.start[node : node + 2]
     row: list[int] = adjacency.target[start:end].tolist()
     return row
-
-
-def _add_events(
-    raw: assembly.RawTables,
-    trace: Trace,
-    kept: BoolArray,
-    added: list[tuple[int, int]],
-    moment: int,
-) -> None:
-    events = trace.events
-    extra = np.array(added, np.int64).reshape(-1, 2)
-    execution = np.concatenate([events.execution[kept], extra[:, 0]])
-    artifact = np.concatenate([events.artifact[kept], extra[:, 1]])
-    raw.event_execution = trace.executions.id[execution]
-    raw.event_artifact = trace.artifacts.id[artifact]
-    kinds = np.full(len(extra), vocabulary.EventType.INPUT, np.int64)
-    raw.event_type = np.concatenate([events.type[kept].astype(np.int64), kinds])
-    keys = [None if code == NO_KEY else events.keys[code] for code in events.key[kept]]
-    raw.event_key = [*keys, *[None] * len(extra)]
-    raw.event_ms = np.concatenate([events.time_ms[kept], np.full(len(extra), moment)])
-
-
-def _add_contexts(raw: assembly.RawTables, trace: Trace) -> None:
-    contexts = trace.contexts
-    raw.association = np.stack(
-        [
-            contexts.id[contexts.association_context],
-            trace.executions.id[contexts.association_execution],
-        ],
-        axis=1,
-    )
-    raw.attribution = np.stack(
-        [
-            contexts.id[contexts.attribution_context],
-            trace.artifacts.id[contexts.attribution_artifact],
-        ],
-        axis=1,
-    )
-
-
-def _properties(properties: Properties, ids: IntArray, kept: BoolArray) -> assembly.RawProperties:
-    raw = assembly.RawProperties()
-    for row in range(len(properties)):
-        owner = int(properties.owner[row])
-        if not kept[owner] or properties.names[properties.name[row]] == "state":
-            continue
-        kind = int(properties.kind[row])
-        value: int | float | str
-        if kind in (PropertyKind.INT, PropertyKind.BOOL):
-            value = int(properties.int_value[row])
-        elif kind == PropertyKind.DOUBLE:
-            value = float(properties.double_value[row])
-        else:
-            value = properties.strings[properties.string_code[row]]
-        raw.add(
-            int(ids[owner]),
-            properties.names[properties.name[row]],
-            bool(properties.is_custom[row]),
-            kind,
-            value,
-        )
-    return raw

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 STATES = {"new": 1, "running": 2, "complete": 3, "published": 3, "failed": 4, "cached": 5}
+DOUBLE = 2  # kind of a property
 
 
 @dataclasses.dataclass
@@ -90,43 +91,55 @@ def read_sqlite(path: Path | str) -> Rows:
 
 
 def rows_of_raw(raw: Any) -> Rows:
-    """The rows of a ``RawTables``, read by the names of its columns alone."""
+    """The rows of a RowBuilder, read by the names of its columns alone."""
     rows = Rows()
-    properties = raw.execution_properties
     states = {
         owner: value
-        for owner, name, value in zip(properties.owner, properties.name, properties.value)
+        for owner, name, value in _properties(raw["ExecutionProperty"])
         if name == "state" and isinstance(value, str)
     }
-    for execution, type_name, state, create, update in zip(
-        raw.execution_id, raw.execution_type, raw.execution_state,
-        raw.execution_create_ms, raw.execution_update_ms,
-    ):  # fmt: skip
+    for execution, type_name, state, create, update in _columns(
+        raw["Execution"], "id", "type", "state", "create_ms", "update_ms"
+    ):
         rows.executions[execution] = {
             "type": type_name,
             "state": state or STATES.get(states.get(execution, "").lower(), 0),
             "create": create,
             "update": update,
         }
-    properties = raw.execution_properties
-    for owner, name, value in zip(properties.owner, properties.name, properties.value):
+    for owner, name, value in _properties(raw["ExecutionProperty"]):
         if name in ("parent_dag_id", "iteration_index") and owner in rows.executions:
             rows.executions[owner][name] = value
-    for artifact, type_name in zip(raw.artifact_id, raw.artifact_type):
+    for artifact, type_name in zip(raw["Artifact"]["id"], raw["Artifact"]["type"]):
         rows.artifacts[artifact] = {
             "type": type_name, "pushed": set(), "speaks": False, "blessed": None,
         }  # fmt: skip
-    properties = raw.artifact_properties
-    for owner, name, value in zip(properties.owner, properties.name, properties.value):
+    for owner, name, value in _properties(raw["ArtifactProperty"]):
         if name == "pushed" and owner in rows.artifacts:
             rows.artifacts[owner]["pushed"].add(_number(value))
             rows.artifacts[owner]["speaks"] = True
         if name == "blessed" and owner in rows.artifacts and _number(value) is not None:
             rows.artifacts[owner]["blessed"] = _number(value)
-    rows.events = list(zip(raw.event_execution, raw.event_artifact, raw.event_type, raw.event_key))
-    rows.contexts = dict(zip(raw.context_id, zip(raw.context_type, raw.context_name)))
-    rows.associations = [(context, execution) for context, execution in raw.association]
+    rows.events = list(_columns(raw["Event"], "execution", "artifact", "type", "key"))
+    rows.contexts = dict(
+        zip(raw["Context"]["id"], zip(raw["Context"]["type"], raw["Context"]["name"]))
+    )
+    rows.associations = list(_columns(raw["Association"], "context", "execution"))
     return rows
+
+
+def _columns(table: Any, *names: str) -> Any:
+    return zip(*(table[name] for name in names))
+
+
+def _properties(table: Any) -> list[tuple[int, str, Any]]:
+    """Owner, name and value."""
+    return [
+        (owner, name, text if text is not None else real if kind == DOUBLE else number)
+        for owner, name, kind, number, real, text in _columns(
+            table, "owner", "name", "kind", "int_value", "double_value", "string_value"
+        )
+    ]
 
 
 def _number(value: Any) -> float | None:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from tests.row_lists import put, rows_of
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawProperties, RawTables
+from tfx_graphlets.trace.rows import TABLES, RowBuilder
 from tfx_graphlets.trace.trace import PropertyKind
 from tfx_graphlets.vocabulary import EventType, ExecutionState
 
@@ -233,7 +234,7 @@ class Pipeline:
 
 
 @st.composite
-def pipeline_rows(draw: Callable[..., int]) -> RawTables:
+def pipeline_rows(draw: Callable[..., int]) -> RowBuilder:
     """Rows of one to three pipelines whose runs interleave in one store."""
     randomness = random.Random(draw(seeds))
     build = TraceBuilder()
@@ -250,7 +251,7 @@ def pipeline_rows(draw: Callable[..., int]) -> RawTables:
 
 
 @st.composite
-def arbitrary_rows(draw: Callable[..., int]) -> RawTables:
+def arbitrary_rows(draw: Callable[..., int]) -> RowBuilder:
     """Rows without any sense: every type, state, event, context and time."""
     randomness = random.Random(draw(seeds))
     build = TraceBuilder(clock_ms=0)
@@ -269,8 +270,8 @@ def arbitrary_rows(draw: Callable[..., int]) -> RawTables:
         )  # fmt: skip
         if number and randomness.random() < 0.2:
             value = choose(("new", "complete", "Cached", "failed", "published", "strange"))
-            build.raw().execution_properties.add(
-                execution, "state", False, PropertyKind.STRING, value
+            build.raw().add_property(
+                "Execution", execution, "state", False, PropertyKind.STRING, value
             )
         for _ in range(between(0, 2)):
             kind = choose((*RUN_CONTEXT_TYPES, "pipeline", "node"))
@@ -282,11 +283,11 @@ def arbitrary_rows(draw: Callable[..., int]) -> RawTables:
             choose((None, "model", "baseline_model", "examples")),
         )  # fmt: skip
     raw = build.raw()
-    raw.association = sorted(set(map(tuple, raw.association)))
+    put(raw, "Association", sorted(set(rows_of(raw, "Association"))))
     return raw
 
 
-def rows() -> st.SearchStrategy[RawTables]:
+def rows() -> st.SearchStrategy[RowBuilder]:
     """Rows of either kind."""
     return st.one_of(pipeline_rows(), arbitrary_rows())
 
@@ -303,8 +304,8 @@ class Renumbering:
 
 
 def permuted(
-    raw: RawTables, randomness: random.Random, *, renumber: bool = False
-) -> tuple[RawTables, Renumbering]:
+    raw: RowBuilder, randomness: random.Random, *, renumber: bool = False
+) -> tuple[RowBuilder, Renumbering]:
     """The same store with its rows in another order, and other ids if wanted.
 
     Ids of contexts stay: which of two run contexts an execution is named by
@@ -313,33 +314,28 @@ def permuted(
     """
     raw = copy.deepcopy(raw)
     new = Renumbering(
-        _new_ids(raw.execution_id, randomness, renumber, raw.execution_type),
-        _new_ids(raw.artifact_id, randomness, renumber),
+        _new_ids(raw["Execution"]["id"], randomness, renumber, raw["Execution"]["type"]),
+        _new_ids(raw["Artifact"]["id"], randomness, renumber),
     )
-    raw.execution_id = [new.executions[old] for old in raw.execution_id]
-    raw.artifact_id = [new.artifacts[old] for old in raw.artifact_id]
+    raw["Execution"]["id"] = [new.executions[old] for old in raw["Execution"]["id"]]
+    raw["Artifact"]["id"] = [new.artifacts[old] for old in raw["Artifact"]["id"]]
     # An id that does not exist must go on not existing.
-    raw.event_execution = [new.executions.get(old, -1) for old in raw.event_execution]
-    raw.event_artifact = [new.artifacts.get(old, -1) for old in raw.event_artifact]
-    raw.association = [(c, new.executions[e]) for c, e in raw.association]
-    for table, ids in (
-        (raw.execution_properties, new.executions),
-        (raw.artifact_properties, new.artifacts),
+    raw["Event"]["execution"] = [new.executions.get(old, -1) for old in raw["Event"]["execution"]]
+    raw["Event"]["artifact"] = [new.artifacts.get(old, -1) for old in raw["Event"]["artifact"]]
+    for table, column, ids in (
+        ("Association", "execution", new.executions),
+        ("ExecutionProperty", "owner", new.executions),
+        ("ArtifactProperty", "owner", new.artifacts),
     ):
-        table.owner = [ids[old] for old in table.owner]
-        _shuffle(table, [field.name for field in dataclasses.fields(table)], randomness)
-    for prefix in ("execution", "artifact", "event", "context"):
-        columns = [
-            field.name
-            for field in dataclasses.fields(raw)
-            if field.name.startswith(f"{prefix}_") and not field.name.endswith("_properties")
-        ]
-        _shuffle(raw, columns, randomness)
-    _shuffle(raw, ["association"], randomness)
+        raw[table][column] = [ids[old] for old in raw[table][column]]
+    for table in TABLES:
+        rows = rows_of(raw, table)
+        randomness.shuffle(rows)
+        put(raw, table, rows)
     return raw, new
 
 
-def with_unrelated(raw: RawTables, other: RawTables) -> RawTables:
+def with_unrelated(raw: RowBuilder, other: RowBuilder) -> RowBuilder:
     """Both stores in one; ids, contexts and custom types of ``other`` are made new.
 
     Types are renamed because the role of a custom class is decided over all
@@ -347,23 +343,15 @@ def with_unrelated(raw: RawTables, other: RawTables) -> RawTables:
     """
     raw, other = copy.deepcopy(raw), copy.deepcopy(other)
     shift = 1_000_000
-    other.execution_type = [
-        f"{name}OfOthers" if name in CUSTOM_CLASSES else name for name in other.execution_type
+    other["Execution"]["type"] = [
+        f"{name}OfOthers" if name in CUSTOM_CLASSES else name for name in other["Execution"]["type"]
     ]
-    other.context_name = [f"other {name}" for name in other.context_name]
-    other.association = [(c + shift, e + shift) for c, e in other.association]
-    for column in (
-        "execution_id", "artifact_id", "context_id", "event_execution", "event_artifact",
-    ):  # fmt: skip
-        setattr(other, column, [value + shift for value in getattr(other, column)])
-    for field in dataclasses.fields(raw):
-        mine, theirs = getattr(raw, field.name), getattr(other, field.name)
-        if isinstance(mine, RawProperties):
-            theirs.owner = [value + shift for value in theirs.owner]
-            for column in dataclasses.fields(mine):
-                getattr(mine, column.name).extend(getattr(theirs, column.name))
-        else:
-            setattr(raw, field.name, [*mine, *theirs])
+    other["Context"]["name"] = [f"other {name}" for name in other["Context"]["name"]]
+    ids = {"id", "owner", "execution", "artifact", "context"}
+    for table, kinds in TABLES.items():
+        for column in ids & kinds.keys():
+            other[table][column] = [value + shift for value in other[table][column]]
+        raw.extend(table, rows_of(other, table))
     return raw
 
 
@@ -379,11 +367,3 @@ def _new_ids(
         for row, number in zip(rows, sorted(new[row] for row in rows)):
             new[row] = number
     return dict(zip(ids, new))
-
-
-def _shuffle(table: object, columns: Sequence[str], randomness: random.Random) -> None:
-    order = list(range(len(getattr(table, columns[0]))))
-    randomness.shuffle(order)
-    for column in columns:
-        values = getattr(table, column)
-        setattr(table, column, [values[row] for row in order])

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Union
+from typing import Final, Union
 
-from tfx_graphlets.trace.assembly import RawProperties, RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import PropertyKind, Trace
 from tfx_graphlets.vocabulary import ContextType, EventType, ExecutionState
 
 Value = Union[int, float, str, bool]
+_KINDS: Final = ((bool, PropertyKind.BOOL), (int, PropertyKind.INT), (float, PropertyKind.DOUBLE))
 
 
 @dataclasses.dataclass
@@ -33,9 +35,7 @@ class TraceBuilder:
     """
 
     clock_ms: int = 1_000_000
-    _rows: dict[str, list] = dataclasses.field(default_factory=dict)  # type: ignore[type-arg]
-    _execution_properties: RawProperties = dataclasses.field(default_factory=RawProperties)
-    _artifact_properties: RawProperties = dataclasses.field(default_factory=RawProperties)
+    _rows: RowBuilder = dataclasses.field(default_factory=RowBuilder)
     _contexts: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)
 
     def artifact(
@@ -48,16 +48,10 @@ class TraceBuilder:
         **properties: Value,
     ) -> int:
         """Adds an artifact with custom properties; returns its id."""
-        ids = self._column("artifact_id")
-        new_id = len(ids) + 1 if artifact_id is None else artifact_id
+        new_id = len(self._rows["Artifact"]["id"]) + 1 if artifact_id is None else artifact_id
         when = self.clock_ms if create_ms is None else create_ms
-        ids.append(new_id)
-        self._column("artifact_type").append(type_name)
-        self._column("artifact_state").append(2)
-        self._column("artifact_create_ms").append(when)
-        self._column("artifact_update_ms").append(when)
-        self._column("artifact_uri").append(uri)
-        _add_properties(self._artifact_properties, new_id, properties)
+        self._rows.extend("Artifact", [(new_id, type_name, 2, when, when, uri)])
+        self._add_properties("Artifact", new_id, properties)
         return new_id
 
     def execution(
@@ -89,14 +83,9 @@ class TraceBuilder:
           execution_id: the id; the next free number by default.
           properties: custom properties.
         """
-        ids = self._column("execution_id")
-        new_id = len(ids) + 1 if execution_id is None else execution_id
+        new_id = len(self._rows["Execution"]["id"]) + 1 if execution_id is None else execution_id
         when = self.clock_ms if create_ms is None else create_ms
-        ids.append(new_id)
-        self._column("execution_type").append(type_name)
-        self._column("execution_state").append(int(state))
-        self._column("execution_create_ms").append(when)
-        self._column("execution_update_ms").append(when + duration_ms)
+        self._rows.extend("Execution", [(new_id, type_name, int(state), when, when + duration_ms)])
         self.clock_ms = max(self.clock_ms, when + duration_ms)
         for key, artifacts in (inputs or {}).items():
             for artifact in artifacts:
@@ -110,7 +99,7 @@ class TraceBuilder:
                 self.associate(new_id, ContextType.PIPELINE, pipeline)
         if node is not None:
             self.associate(new_id, ContextType.NODE, node)
-        _add_properties(self._execution_properties, new_id, properties)
+        self._add_properties("Execution", new_id, properties)
         return new_id
 
     def event(
@@ -122,46 +111,27 @@ class TraceBuilder:
         time_ms: int = 0,
     ) -> None:
         """Adds an event; the ids need not exist."""
-        self._column("event_execution").append(execution)
-        self._column("event_artifact").append(artifact)
-        self._column("event_type").append(int(event_type))
-        self._column("event_key").append(key)
-        self._column("event_ms").append(time_ms)
+        self._rows.extend("Event", [(execution, artifact, int(event_type), key, time_ms)])
 
     def associate(self, execution: int, context_type: str, context_name: str) -> None:
         """Puts an execution into a context, which is made if it is new."""
         key = (context_type, context_name)
         if key not in self._contexts:
             self._contexts[key] = len(self._contexts) + 1
-            self._column("context_id").append(self._contexts[key])
-            self._column("context_type").append(context_type)
-            self._column("context_name").append(context_name)
-            self._column("context_create_ms").append(self.clock_ms)
-        self._column("association").append((self._contexts[key], execution))
+            row = (self._contexts[key], context_type, context_name, self.clock_ms)
+            self._rows.extend("Context", [row])
+        self._rows.extend("Association", [(self._contexts[key], execution)])
 
-    def raw(self) -> RawTables:
-        """The rows so far."""
-        return RawTables(
-            **self._rows,
-            execution_properties=self._execution_properties,
-            artifact_properties=self._artifact_properties,
-        )
+    def raw(self) -> RowBuilder:
+        """The rows so far, to which more can be added."""
+        return self._rows
 
     def trace(self) -> Trace:
         """The Trace of the rows so far."""
-        return assemble(self.raw())
+        return assemble(self._rows.rows())
 
-    def _column(self, name: str) -> list:  # type: ignore[type-arg]
-        return self._rows.setdefault(name, [])
-
-
-def _add_properties(table: RawProperties, owner: int, values: Mapping[str, Value]) -> None:
-    for name, value in values.items():
-        if isinstance(value, bool):
-            table.add(owner, name, True, PropertyKind.BOOL, int(value))
-        elif isinstance(value, int):
-            table.add(owner, name, True, PropertyKind.INT, value)
-        elif isinstance(value, float):
-            table.add(owner, name, True, PropertyKind.DOUBLE, value)
-        else:
-            table.add(owner, name, True, PropertyKind.STRING, value)
+    def _add_properties(self, table: str, owner: int, values: Mapping[str, Value]) -> None:
+        for name, value in values.items():
+            found = (kind for one, kind in _KINDS if isinstance(value, one))
+            kind = next(found, PropertyKind.STRING)
+            self._rows.add_property(table, owner, name, True, kind, value)

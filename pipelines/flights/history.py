@@ -6,12 +6,12 @@ archive says what happened in every run and why. `python -m pipelines.flights.hi
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pyarrow import parquet
@@ -20,7 +20,8 @@ from tfx_graphlets import Outcome, Stage, open_store, segment
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.outcome import total_waste, waste_removable
 from tfx_graphlets.rehearsal import record
-from tfx_graphlets.trace.assembly import RawColumns, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder, Rows
 from tfx_graphlets.trace.trace import PropertyKind, Trace
 from tfx_graphlets.waste_model import Dataset
 
@@ -69,30 +70,28 @@ def with_rehearsals(trace: Trace, file: Path) -> Trace:
       trace: of one variant.
       file: what pipelines.flights.rehearse wrote of it.
     """
-    raw = RawColumns.of(trace).rows()
-    columns: Any = raw
+    rows, build = Rows.of(trace), RowBuilder()
     moment = dict(zip(trace.executions.id.tolist(), trace.executions.create_ms.tolist()))
-    taken = max(raw.artifact_id, default=0)
+    taken = int(trace.artifacts.id.max(initial=0))
+    kind = f"tfx_graphlets.{record.ARTIFACT_TYPE}"
     for row in parquet.read_table(file).to_pylist():
         taken += 1
-        columns.artifact_id.append(taken)
-        columns.artifact_type.append(f"tfx_graphlets.{record.ARTIFACT_TYPE}")
-        columns.artifact_state.append(2)  # LIVE
         # The run's own data come before it; that nothing later is read is the file's affair.
         first_ms = min(_run_starts(trace, row[record.RUN]), moment[row["trainer"]])
-        columns.artifact_create_ms.append(first_ms)
-        columns.artifact_update_ms.append(first_ms)
-        columns.artifact_uri.append("")
-        add = columns.artifact_properties.add
-        add(taken, record.REHEARSED, True, PropertyKind.INT, 1)
+        build.extend("Artifact", [(taken, kind, 2, first_ms, first_ms, "")])  # 2: LIVE
+        add = functools.partial(build.add_property, "Artifact", taken)
+        add(record.REHEARSED, True, PropertyKind.INT, 1)
         for name, text in (
             (record.RUN, row[record.RUN]), (record.STAGE, "input"), (record.MODE, "scout"),
         ):  # fmt: skip
-            add(taken, name, True, PropertyKind.STRING, text)
+            add(name, True, PropertyKind.STRING, text)
         for name in (record.SECONDS, *record.MARGINS):
             if row[name] is not None and not math.isnan(row[name]):
-                add(taken, name, True, PropertyKind.DOUBLE, row[name])
-    return assemble(raw)
+                add(name, True, PropertyKind.DOUBLE, row[name])
+    more = build.rows()
+    for table in ("Artifact", "ArtifactProperty"):
+        rows.append(table, more[table])
+    return assemble(rows)
 
 
 def _run_starts(trace: Trace, run: str) -> int:

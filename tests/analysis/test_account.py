@@ -21,7 +21,7 @@ from tfx_graphlets.report.view import view_of
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import assemble
-from tfx_graphlets.trace.raw_tables import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import Role
 
@@ -73,9 +73,9 @@ def test_what_a_pushed_graphlet_shares_is_not_wasted() -> None:
 
 @deterministic
 @given(rows())
-def test_every_cut_adds_up(raw: RawTables) -> None:
+def test_every_cut_adds_up(raw: RowBuilder) -> None:
     """Operator, pipeline, outcome, cause and time each sum to the whole, cost and waste."""
-    trace = assemble(raw)
+    trace = assemble(raw.rows())
     account = account_of(trace)
     assert account.waste() == pytest.approx(total_waste(segment(trace)))
     for table in cuts(account):

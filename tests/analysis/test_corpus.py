@@ -24,7 +24,7 @@ from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import Store, open_store
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
 
@@ -58,7 +58,7 @@ def test_some_pipelines_at_a_time_give_the_same_table(synthetic: Path) -> None:
 @settings(deterministic, max_examples=25)
 @given(rows=pipeline_rows(), other=arbitrary_rows())
 def test_generated_stores_give_the_same_table_in_parts(
-    tmp_path_factory: pytest.TempPathFactory, rows: RawTables, other: RawTables
+    tmp_path_factory: pytest.TempPathFactory, rows: RowBuilder, other: RowBuilder
 ) -> None:
     """In the smallest parts there are, whatever pipelines share, also without a pipeline."""
     path = tmp_path_factory.mktemp("stores") / "store.sqlite"

@@ -20,7 +20,8 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import BoolArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
@@ -74,9 +75,9 @@ def assert_sums_up(dataset: Dataset, skipped: BoolArray) -> None:
 
 @deterministic
 @given(rows(), seeds, st.sampled_from(list(Stage)))
-def test_parts_sum_to_what_the_meter_counts(raw: RawTables, seed: int, stage: Stage) -> None:
+def test_parts_sum_to_what_the_meter_counts(raw: RowBuilder, seed: int, stage: Stage) -> None:
     """On any trace, with shared executions, at every stage."""
-    dataset = dataset_of(segment(assemble(raw)), stage)
+    dataset = dataset_of(segment(assemble(raw.rows())), stage)
     assert_sums_up(dataset, some(len(dataset), seed))
 
 

@@ -29,7 +29,7 @@ from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.archive.archive import update_archive
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.vocabulary import Role, Stage
 
 _numbers = itertools.count()
@@ -38,7 +38,7 @@ _numbers = itertools.count()
 @settings(deterministic, max_examples=20)
 @given(rows=pipeline_rows(), other=arbitrary_rows())
 def test_groups_give_the_table_of_the_whole_store(
-    tmp_path_factory: pytest.TempPathFactory, rows: RawTables, other: RawTables
+    tmp_path_factory: pytest.TempPathFactory, rows: RowBuilder, other: RowBuilder
 ) -> None:
     """Every feature of every graphlet, in the smallest groups there are."""
     path = tmp_path_factory.mktemp("stores") / f"{next(_numbers)}.sqlite"

@@ -13,7 +13,7 @@ from tests.stores.kubeflow.retelling import as_system_rows
 from tests.stores.mlmd_files import write_store
 from tfx_graphlets.cli import command, main
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 
 HOUR_MS = 3_600_000
 RUNS = 24
@@ -21,7 +21,7 @@ AT_PRE = ("--stage", "pre", "--freshness", "0.5")
 ROLES = ("--role", "fit=trainer", "--role", "release=pusher")
 
 
-def own_classes(runs: int = RUNS) -> RawTables:
+def own_classes(runs: int = RUNS) -> RowBuilder:
     """Components of one's own: trained on a Dataset, released by another pipeline every other time.
 
     A release leaves a text and no PushedModel; ``mirror`` copies every model.

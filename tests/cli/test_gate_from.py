@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import itertools
 import json
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ pytest.importorskip("ydf")
 
 from tests.components import waste_models
 from tests.import_graph import ROOT
-from tests.stores.kubeflow.retelling import as_system_rows, rows_of
+from tests.stores.kubeflow.retelling import as_system_rows, retold
 from tests.stores.mlmd_files import write_store
 from tests.stores.places import BACKENDS, Places, opened_places
 from tfx_graphlets.cli import command, main
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.trace.assembly import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 
 pytestmark = pytest.mark.server
 
@@ -36,10 +36,10 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
 
 
 @pytest.fixture(scope="module")
-def recorded() -> RawTables:
+def recorded() -> RowBuilder:
     """A recorded pipeline's rows."""
     with open_store(ROOT / "pipelines" / "flights" / "history" / PIPELINE / "archive") as store:
-        return rows_of(store.read_trace())
+        return retold(store.read_trace())
 
 
 @pytest.fixture(scope="module")
@@ -78,20 +78,21 @@ def decision(
     ],
 )
 def test_the_command_decides_the_same(
-    backend: str, kept_by: str, places: Places, recorded: RawTables, model: str,
+    backend: str, kept_by: str, places: Places, recorded: RowBuilder, model: str,
     expected: dict[float, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """Both decisions are those over SQLite: exit code, probability and what was counted."""
     # An hour after the last run: the command looks at the clock.
-    now_ms = max(recorded.execution_update_ms) + 3_600_000
+    now_ms = max(recorded["Execution"]["update_ms"]) + 3_600_000
     monkeypatch.setattr(command, "_now_ms", lambda: now_ms)
     rows = recorded
     if kept_by == "kubeflow":
         rows = as_system_rows(recorded)
     elif kept_by != "tfx":
-        types = [kept_by if one == "pipeline_run" else one for one in recorded.context_type]
-        rows = dataclasses.replace(recorded, context_type=types)
+        rows = copy.deepcopy(recorded)
+        types = [kept_by if one == "pipeline_run" else one for one in rows["Context"]["type"]]
+        rows["Context"]["type"] = types
     store = places.uri(backend, write_store(tmp_path / "store.sqlite", rows), recorded)
     if not expected:
         told = str(write_store(tmp_path / "tfx.sqlite", recorded))

@@ -20,11 +20,11 @@ from tests.components.runs import LightPipeline
 from tests.components.test_gated_pipeline import by_directory
 from tests.components.waste_models import PUSHED_SPAN, WASTED_SPAN
 from tests.stores import servers
-from tests.stores.kubeflow.retelling import as_system_rows, rows_of
+from tests.stores.kubeflow.retelling import as_system_rows, retold
 from tests.stores.mlmd_files import write_store
 from tests.stores.places import Places, opened_places, without_password
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.trace.assembly import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 
 pytestmark = [pytest.mark.tfx, pytest.mark.server, pytest.mark.long]
 
@@ -115,16 +115,16 @@ def test_an_archive_beside_the_runner_lets_the_run_through(
 
 
 @pytest.fixture(scope="module")
-def recorded() -> RawTables:
+def recorded() -> RowBuilder:
     """The history that the emulated pipeline has in its archive."""
     pytest.importorskip("kfp")
     from tests.kubeflow import gated
 
     with open_store(gated.ARCHIVE) as store:
-        return rows_of(store.read_trace())
+        return retold(store.read_trace())
 
 
-KUBEFLOW: dict[str, Callable[[RawTables], RawTables]] = {
+KUBEFLOW: dict[str, Callable[[RowBuilder], RowBuilder]] = {
     "vertex": lambda raw: raw,  # what TFX recorded elsewhere
     "kfp": as_system_rows,  # what Kubeflow Pipelines keeps
 }
@@ -138,7 +138,7 @@ KUBEFLOW: dict[str, Callable[[RawTables], RawTables]] = {
     ],
 )
 def test_containers_read_the_history(
-    platform: str, backend: str, places: Places, model: str, recorded: RawTables, tmp_path: Path
+    platform: str, backend: str, places: Places, model: str, recorded: RowBuilder, tmp_path: Path
 ) -> None:
     """GraphletGen's container opens the store by its name; the gate stops what is not worth it."""
     pytest.importorskip("celpy")

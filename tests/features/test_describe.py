@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tests.corpus import needs_corpus, public_stores
 from tests.features.memory_payloads import metrics, statistics
 from tests.features.runs import Runs
 from tests.import_graph import ROOT
+from tests.row_lists import put, rows_of
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import (
     GROUPS,
@@ -120,13 +120,11 @@ def test_a_stage_reads_the_properties_that_its_groups_name(stage: Stage) -> None
     first = runs.run(metrics=metrics(0.8, 0.7), statistics=statistics(numbers={"x": (0.0, 1.0)}))
     runs.run(span=2, window=(first.examples,), pushed=False, base_model=first.model)
     raw = runs.build.raw()
-    expected = describe(segment(assemble(raw)), stage, payloads=runs.payloads)
-    for properties in (raw.execution_properties, raw.artifact_properties):
-        kept = [name in properties_read(stage) for name in properties.name]
-        for field in dataclasses.fields(properties):
-            values = getattr(properties, field.name)
-            setattr(properties, field.name, [v for v, keep in zip(values, kept) if keep])
-    found = describe(segment(assemble(raw)), stage, payloads=runs.payloads)
+    expected = describe(segment(assemble(raw.rows())), stage, payloads=runs.payloads)
+    for table in ("ExecutionProperty", "ArtifactProperty"):
+        kept = [row for row in rows_of(raw, table) if row[1] in properties_read(stage)]
+        put(raw, table, kept)
+    found = describe(segment(assemble(raw.rows())), stage, payloads=runs.payloads)
     assert [found.row(n) for n in range(2)] == [expected.row(n) for n in range(2)]
 
 

@@ -15,7 +15,8 @@ from tests.strategies import arbitrary_rows, deterministic, pipeline_rows
 from tfx_graphlets.features import Describer, FeatureTable, look_back
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
 
@@ -72,18 +73,18 @@ def alone_as_together(graphlets: Graphlets, stage: Stage, choice: random.Random)
 @few
 @given(rows=pipeline_rows(), seed=st.integers(0, 1_000))
 def test_pipelines_are_described_alone_as_together(
-    stage: Stage, rows: RawTables, seed: int
+    stage: Stage, rows: RowBuilder, seed: int
 ) -> None:
     """Pipelines that interleave, fail, crash and hit their caches: every feature, every row."""
-    alone_as_together(segment(assemble(rows)), stage, random.Random(seed))
+    alone_as_together(segment(assemble(rows.rows())), stage, random.Random(seed))
 
 
 @pytest.mark.parametrize("stage", Stage)
 @few
 @given(rows=arbitrary_rows(), seed=st.integers(0, 1_000))
-def test_nonsense_is_described_alone_as_together(stage: Stage, rows: RawTables, seed: int) -> None:
+def test_nonsense_is_described_alone_as_together(stage: Stage, rows: RowBuilder, seed: int) -> None:
     """Traces that no pipeline would write: any times, any wiring."""
-    alone_as_together(segment(assemble(rows)), stage, random.Random(seed))
+    alone_as_together(segment(assemble(rows.rows())), stage, random.Random(seed))
 
 
 @pytest.mark.parametrize("places", [1, 7, 20])

@@ -10,18 +10,20 @@ import pytest
 from hypothesis import given
 
 from tests.features.runs import Runs, some
+from tests.row_lists import rows_of
 from tests.strategies import deterministic, pipeline_rows, seeds
 from tfx_graphlets.features import describe
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.timeline import decision_moment
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.vocabulary import Stage
 
 TODAY_MS = 50 * 365 * 24 * 3_600_000  # about as long after the epoch as today
 _TIMES = (
-    "execution_create_ms", "execution_update_ms", "artifact_create_ms", "artifact_update_ms",
-    "event_ms", "context_create_ms",
+    ("Execution", "create_ms"), ("Execution", "update_ms"), ("Artifact", "create_ms"),
+    ("Artifact", "update_ms"), ("Event", "time_ms"), ("Context", "create_ms"),
 )  # fmt: skip
 # Features that are the distance of two times, and what one of their unit is.
 DISTANCES = {
@@ -33,21 +35,20 @@ DISTANCES = {
 }
 
 
-def today(raw: RawTables) -> RawTables:
+def today(raw: RowBuilder) -> RowBuilder:
     """The rows, recorded in our time."""
     raw = copy.deepcopy(raw)
-    for name in _TIMES:
-        setattr(raw, name, [one + TODAY_MS if one else 0 for one in getattr(raw, name)])
+    for table, name in _TIMES:
+        raw[table][name] = [one + TODAY_MS if one else 0 for one in raw[table][name]]
     return raw
 
 
-def without_times(raw: RawTables, share: float, seed: int) -> RawTables:
+def without_times(raw: RowBuilder, share: float, seed: int) -> RowBuilder:
     """Some of the times of executions are gone."""
     raw, randomness = copy.deepcopy(raw), random.Random(seed)
-    for name in _TIMES[:2]:
-        setattr(
-            raw, name, [0 if randomness.random() < share else one for one in getattr(raw, name)]
-        )
+    for table, name in _TIMES[:2]:
+        kept = [0 if randomness.random() < share else one for one in raw[table][name]]
+        raw[table][name] = kept
     return raw
 
 
@@ -56,12 +57,12 @@ def without_times(raw: RawTables, share: float, seed: int) -> RawTables:
 @deterministic
 @given(rows=pipeline_rows(), seed=seeds)
 def test_nothing_is_measured_from_the_epoch(
-    stage: Stage, share: float, rows: RawTables, seed: int
+    stage: Stage, share: float, rows: RowBuilder, seed: int
 ) -> None:
     """A distance is one of two times that are there; without any there is none."""
     raw = without_times(today(rows), share, seed)
-    graphlets = segment(assemble(raw))
-    there = [one for one in (*raw.execution_create_ms, *raw.execution_update_ms) if one]
+    graphlets = segment(assemble(raw.rows()))
+    there = [one for one in (*raw["Execution"]["create_ms"], *raw["Execution"]["update_ms"]) if one]
     most_ms = max(there, default=0) - min(there, default=0)
     table = describe(graphlets, stage)
     for name, unit_ms in DISTANCES.items():
@@ -70,7 +71,7 @@ def test_nothing_is_measured_from_the_epoch(
         found = table.numbers(name)
         found = np.abs(found[~np.isnan(found)]) * unit_ms
         # A cost is the sum over executions.
-        assert (found <= most_ms * len(raw.execution_id)).all(), name
+        assert (found <= most_ms * len(raw["Execution"]["id"])).all(), name
     if not there:
         for name in ("history.hour_of_day", "history.day_of_week", "history.hours_since_push"):
             assert np.isnan(table.numbers(name)).all(), name
@@ -83,8 +84,8 @@ def test_what_is_there_is_described_as_before() -> None:
     made = [runs.run(wait_ms=3_600_000) for _ in range(4)]
     whole = runs.table(Stage.TRAINER)
     raw = runs.build.raw()
-    at = raw.execution_id.index(made[1].trainer)
-    raw.execution_create_ms[at] = raw.execution_update_ms[at] = 0
+    at = raw["Execution"]["id"].index(made[1].trainer)
+    raw["Execution"]["create_ms"][at] = raw["Execution"]["update_ms"][at] = 0
     table = runs.table(Stage.TRAINER)
     names = ("duration_ms", "duration_ratio")
     assert some(table.row(1), "model", *names) == dict.fromkeys(names)
@@ -105,9 +106,9 @@ def test_a_trainer_without_a_create_time_is_decided_about_by_its_end(stage: Stag
     runs.build.clock_ms = TODAY_MS
     run = runs.run()
     raw = runs.build.raw()
-    at = raw.execution_id.index(run.trainer)
+    at = raw["Execution"]["id"].index(run.trainer)
     moments = [int(decision_moment(segment(runs.build.trace()), stage)[0])]
-    for column in (raw.execution_create_ms, raw.execution_update_ms):
+    for column in (raw["Execution"]["create_ms"], raw["Execution"]["update_ms"]):
         column[at] = 0
         moments.append(int(decision_moment(segment(runs.build.trace()), stage)[0]))
     before, without_create, without_any = moments
@@ -119,9 +120,9 @@ def test_a_trainer_without_a_create_time_is_decided_about_by_its_end(stage: Stag
 def without_times_of(runs: Runs, *executions: int) -> Graphlets:
     """The graphlets, where these executions have neither time."""
     raw = runs.build.raw()
-    for at in map(raw.execution_id.index, executions):
-        raw.execution_create_ms[at] = raw.execution_update_ms[at] = 0
-    return segment(assemble(raw))
+    for at in map(raw["Execution"]["id"].index, executions):
+        raw["Execution"]["create_ms"][at] = raw["Execution"]["update_ms"][at] = 0
+    return segment(assemble(raw.rows()))
 
 
 def test_a_push_without_a_time_is_no_time_ago() -> None:
@@ -129,7 +130,7 @@ def test_a_push_without_a_time_is_no_time_ago() -> None:
     runs = Runs()
     runs.build.clock_ms = TODAY_MS
     runs.run()
-    before = list(runs.build.raw().execution_id)
+    before = list(runs.build.raw()["Execution"]["id"])
     runs.run()
     row = describe(without_times_of(runs, *before), Stage.PRE).row(1)
     assert row["history.runs_since_push"] == 0.0
@@ -142,8 +143,8 @@ def test_what_has_no_time_is_not_what_came_first() -> None:
     runs.build.clock_ms = TODAY_MS
     run = runs.run()
     raw = runs.build.raw()
-    by_id = dict(zip(raw.execution_id, zip(raw.execution_create_ms, raw.execution_update_ms)))
-    example_gen, statistics_gen, schema_gen = raw.execution_id[:3]
+    by_id = {row[0]: row[3:] for row in rows_of(raw, "Execution")}
+    example_gen, statistics_gen, schema_gen = raw["Execution"]["id"][:3]
     graphlets = without_times_of(runs, example_gen, statistics_gen)
     assert decision_moment(graphlets, Stage.INPUT).tolist() == [by_id[schema_gen][0]]
     graphlets = without_times_of(runs, run.pusher)

@@ -22,7 +22,8 @@ from tfx_graphlets.features.table import FeatureGroup, numbers
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 
@@ -38,17 +39,17 @@ def no_leaks(graphlets: Graphlets, stage: Stage) -> None:
 @pytest.mark.parametrize("stage", Stage)
 @few
 @given(rows=pipeline_rows())
-def test_pipelines_leak_nothing(stage: Stage, rows: RawTables) -> None:
+def test_pipelines_leak_nothing(stage: Stage, rows: RowBuilder) -> None:
     """Pipelines that interleave, fail, crash and hit their caches."""
-    no_leaks(segment(assemble(rows)), stage)
+    no_leaks(segment(assemble(rows.rows())), stage)
 
 
 @pytest.mark.parametrize("stage", Stage)
 @few
 @given(rows=arbitrary_rows())
-def test_nonsense_leaks_nothing(stage: Stage, rows: RawTables) -> None:
+def test_nonsense_leaks_nothing(stage: Stage, rows: RowBuilder) -> None:
     """Traces that no pipeline would write: any times, any wiring."""
-    no_leaks(segment(assemble(rows)), stage)
+    no_leaks(segment(assemble(rows.rows())), stage)
 
 
 @needs_corpus
@@ -109,14 +110,14 @@ def test_overlapping_runs_leak_nothing(overlap_ms: int, delays_ms: list[int]) ->
         )  # fmt: skip
         examples = (*examples, run.examples)
     raw = runs.build.raw()
-    run_of = [(number - 1) // 8 for number in raw.execution_id]
-    raw.execution_create_ms = [
-        create - run * overlap_ms for create, run in zip(raw.execution_create_ms, run_of)
+    run_of = [(number - 1) // 8 for number in raw["Execution"]["id"]]
+    raw["Execution"]["create_ms"] = [
+        create - run * overlap_ms for create, run in zip(raw["Execution"]["create_ms"], run_of)
     ]
-    raw.execution_update_ms = [
-        create + 1_000 + delay for create, delay in zip(raw.execution_create_ms, delays_ms)
+    raw["Execution"]["update_ms"] = [
+        create + 1_000 + delay for create, delay in zip(raw["Execution"]["create_ms"], delays_ms)
     ]
-    graphlets = segment(assemble(raw))
+    graphlets = segment(assemble(raw.rows()))
     for stage in Stage:
         for number in range(1, len(graphlets)):
             assert not leaks(graphlets, stage, number, runs.payloads)

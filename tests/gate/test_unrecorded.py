@@ -21,7 +21,8 @@ from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.timeline import Timeline
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.trace.assembly import RawColumns, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import Rows
 from tfx_graphlets.trace.trace import PropertyKind, Trace, first_difference
 from tfx_graphlets.vocabulary import EventType, Stage
 
@@ -50,18 +51,18 @@ class Recorded:
         earlier = (trace.run_of_execution != trace.run_of_execution[trainer]) & (
             created < created[trainer]
         )
-        raw, ids = RawColumns.of(trace).rows(), set(trace.executions.id[earlier].tolist())
-        kept = _rows(raw, "execution_", [i in ids for i in raw.execution_id])
-        kept |= _rows(raw, "event_", [i in ids for i in raw.event_execution])
-        artifacts = set(kept["event_artifact"])
-        kept |= _rows(raw, "artifact_", [i in artifacts for i in raw.artifact_id])
-        kept["association"] = [pair for pair in raw.association if pair[1] in ids]
-        kept["attribution"] = [pair for pair in raw.attribution if pair[1] in artifacts]
-        for name, owners in (("execution_properties", ids), ("artifact_properties", artifacts)):
-            table = getattr(raw, name)
-            chosen = [owner in owners for owner in table.owner]
-            kept[name] = dataclasses.replace(table, **_rows(table, "", chosen))
-        return assemble(dataclasses.replace(raw, **kept))
+        rows, ids = Rows.of(trace), trace.executions.id[earlier]
+        for table, column in (
+            ("Execution", "id"), ("Event", "execution"), ("Association", "execution"),
+            ("ExecutionProperty", "owner"),
+        ):  # fmt: skip
+            rows.keep(table, np.isin(rows[table][column], ids))
+        artifacts = rows["Event"]["artifact"]
+        for table, column in (
+            ("Artifact", "id"), ("Attribution", "artifact"), ("ArtifactProperty", "owner"),
+        ):  # fmt: skip
+            rows.keep(table, np.isin(rows[table][column], artifacts))
+        return assemble(rows)
 
     def wired(self, trainer: int) -> dict[str, tuple[Wired, ...]]:
         """What GraphletGen takes in before a Trainer: its inputs, statistics and anomalies."""
@@ -100,15 +101,6 @@ def _read_struct(text: str, value: metadata_store_pb2.Value) -> None:
     json_format.Parse(text, value.struct_value)
 
 
-def _rows(table: object, prefix: str, chosen: list[bool]) -> dict[str, list[object]]:
-    """Columns of that prefix, the chosen rows."""
-    return {
-        field.name: [v for v, keep in zip(getattr(table, field.name), chosen) if keep]
-        for field in dataclasses.fields(table)  # type: ignore[arg-type]
-        if field.name.startswith(prefix) and not field.name.endswith("properties")
-    }
-
-
 @pytest.fixture(scope="module")
 def recorded() -> Iterator[Recorded]:
     """The archive of a pipeline with new data, re-runs, outages and commits."""
@@ -117,8 +109,8 @@ def recorded() -> Iterator[Recorded]:
 
 
 def test_the_rows_of_a_trace_make_the_trace(recorded: Recorded) -> None:
-    """RawColumns.of and assemble are each other's inverse."""
-    assert first_difference(recorded.trace, assemble(RawColumns.of(recorded.trace))) is None
+    """Rows.of and assemble are each other's inverse."""
+    assert first_difference(recorded.trace, assemble(Rows.of(recorded.trace))) is None
 
 
 def is_assumed(name: str) -> bool:

@@ -69,7 +69,7 @@ def test_a_pending_trainer_is_what_a_reader_would_have_read() -> None:
         "Acme", inputs={"examples": [data], "a_key": [data]}, run="r", node="p.Trainer",
         state=ExecutionState.RUNNING, duration_ms=0,
     )  # fmt: skip
-    assert first_difference(extended, assemble(build.raw())) is None
+    assert first_difference(extended, assemble(build.raw().rows())) is None
 
 
 def test_a_pending_trainer_may_stand_alone() -> None:

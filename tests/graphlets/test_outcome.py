@@ -38,7 +38,7 @@ def test_pushed_may_be_declared_or_custom(declared: int) -> None:
     model = train(build)
     served = build.artifact("PushedModel", pushed=1 - declared)
     raw = build.raw()
-    raw.artifact_properties.add(served, "pushed", False, PropertyKind.INT, declared)
+    raw.add_property("Artifact", served, "pushed", False, PropertyKind.INT, declared)
     build.execution("Pusher", inputs={"model": [model]}, outputs={"pushed_model": [served]})
     assert outcomes(build) == ["pushed"]
 
@@ -66,7 +66,7 @@ def test_pushed_counts_as_a_declared_property() -> None:
     model = train(build)
     pushed = build.artifact("PushedModel")
     build.execution("Pusher", inputs={"m": [model]}, outputs={"p": [pushed]})
-    build.raw().artifact_properties.add(pushed, "pushed", False, PropertyKind.INT, 1)
+    build.raw().add_property("Artifact", pushed, "pushed", False, PropertyKind.INT, 1)
     assert outcomes(build) == ["pushed"]
 
 

@@ -16,7 +16,8 @@ from tests.strategies import deterministic, permuted, pipeline_rows, rows, seeds
 from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import BoolArray
 from tfx_graphlets.vocabulary import Outcome, Role, Stage
 
@@ -45,7 +46,7 @@ def removed(reference: Reference, skipped: set[int], stage: Stage) -> float:
 
 @deterministic
 @given(rows())
-def test_waste_is_what_the_reference_says(raw: RawTables) -> None:
+def test_waste_is_what_the_reference_says(raw: RowBuilder) -> None:
     """Executions that only unpushed, not useful graphlets hold, each counted once."""
     graphlets, reference = both(raw)
     assert ids(graphlets, outcome.wasted_executions(graphlets)) == reference.wasted
@@ -55,7 +56,7 @@ def test_waste_is_what_the_reference_says(raw: RawTables) -> None:
 
 @deterministic
 @given(rows(), stages)
-def test_what_runs_after_the_gate_is_what_the_reference_says(raw: RawTables, stage: Stage) -> None:
+def test_what_runs_after_the_gate_is_what_the_reference_says(raw: RowBuilder, stage: Stage) -> None:
     """Graphlet by graphlet, at every stage."""
     graphlets, reference = both(raw)
     after = outcome.after_the_gate(graphlets, stage)
@@ -68,7 +69,7 @@ def test_what_runs_after_the_gate_is_what_the_reference_says(raw: RawTables, sta
 
 @deterministic
 @given(rows(), seeds, stages)
-def test_savings_are_what_the_reference_says(raw: RawTables, seed: int, stage: Stage) -> None:
+def test_savings_are_what_the_reference_says(raw: RowBuilder, seed: int, stage: Stage) -> None:
     """Of any set of skipped graphlets, at every stage, in cost and in share of the waste."""
     weights = {Role.TRAINER: 8.0, Role.MODEL_VALIDATOR: 0.5}
     graphlets, reference = both(raw, cost_weight_of_role=weights)
@@ -88,10 +89,10 @@ def test_savings_are_what_the_reference_says(raw: RawTables, seed: int, stage: S
 @deterministic
 @given(pipeline_rows(), seeds, stages)
 def test_no_gate_removes_more_waste_than_the_oracle(
-    raw: RawTables, seed: int, stage: Stage
+    raw: RowBuilder, seed: int, stage: Stage
 ) -> None:
     """Whatever is skipped, what is removable at the stage is the most; all lies in 0..1."""
-    graphlets = segment(assemble(raw))
+    graphlets = segment(assemble(raw.rows()))
     most = outcome.waste_removable(graphlets, stage)
     share = outcome.waste_removed(graphlets, some(graphlets, seed), stage)
     everything = outcome.waste_removed(graphlets, np.ones(len(graphlets), bool), stage)
@@ -105,9 +106,9 @@ def test_no_gate_removes_more_waste_than_the_oracle(
 
 @deterministic
 @given(pipeline_rows(), seeds, stages)
-def test_skipping_more_saves_no_less(raw: RawTables, seed: int, stage: Stage) -> None:
+def test_skipping_more_saves_no_less(raw: RowBuilder, seed: int, stage: Stage) -> None:
     """Savings grow with the set of skipped graphlets; an empty set saves nothing."""
-    graphlets = segment(assemble(raw))
+    graphlets = segment(assemble(raw.rows()))
     few = some(graphlets, seed)
     more = few | some(graphlets, seed + 1)
     saved_by_few = outcome.saved_executions(graphlets, few, stage)
@@ -118,9 +119,9 @@ def test_skipping_more_saves_no_less(raw: RawTables, seed: int, stage: Stage) ->
 
 @deterministic
 @given(pipeline_rows(), seeds)
-def test_an_earlier_gate_saves_no_less(raw: RawTables, seed: int) -> None:
+def test_an_earlier_gate_saves_no_less(raw: RowBuilder, seed: int) -> None:
     """What runs after a stage runs after every stage before it."""
-    graphlets = segment(assemble(raw))
+    graphlets = segment(assemble(raw.rows()))
     skipped = some(graphlets, seed)
     saved = [outcome.saved_executions(graphlets, skipped, stage) for stage in Stage]
     for earlier, later in zip(saved, saved[1:]):
@@ -130,10 +131,10 @@ def test_an_earlier_gate_saves_no_less(raw: RawTables, seed: int) -> None:
 @deterministic
 @given(pipeline_rows(), seeds, stages)
 def test_a_skipped_graphlet_saves_nothing_of_those_that_run(
-    raw: RawTables, seed: int, stage: Stage
+    raw: RowBuilder, seed: int, stage: Stage
 ) -> None:
     """No execution of a graphlet that still runs is counted as saved."""
-    graphlets = segment(assemble(raw))
+    graphlets = segment(assemble(raw.rows()))
     skipped = some(graphlets, seed)
     saved = ids(graphlets, outcome.saved_executions(graphlets, skipped, stage))
     for graphlet in graphlets:
@@ -143,9 +144,9 @@ def test_a_skipped_graphlet_saves_nothing_of_those_that_run(
 
 @deterministic
 @given(pipeline_rows())
-def test_useful_graphlets_lead_to_a_push(raw: RawTables) -> None:
+def test_useful_graphlets_lead_to_a_push(raw: RowBuilder) -> None:
     """Useful is the unpushed whose Model leads to a pushed one by a chain of warm starts."""
-    graphlets, reference = segment(assemble(raw)), reference_of(raw)
+    graphlets, reference = segment(assemble(raw.rows())), reference_of(raw)
 
     def leads_to_a_push(trainer: int, seen: frozenset[int]) -> bool:
         models = {
@@ -168,10 +169,10 @@ def test_useful_graphlets_lead_to_a_push(raw: RawTables) -> None:
 
 @deterministic
 @given(rows(), seeds)
-def test_waste_does_not_depend_on_the_order_of_rows(raw: RawTables, seed: int) -> None:
+def test_waste_does_not_depend_on_the_order_of_rows(raw: RowBuilder, seed: int) -> None:
     """Other rows and ids, the same waste."""
     other, new = permuted(raw, random.Random(seed), renumber=True)
-    one, two = segment(assemble(raw)), segment(assemble(other))
+    one, two = segment(assemble(raw.rows())), segment(assemble(other.rows()))
     wasted = ids(one, outcome.wasted_executions(one))
     assert {new.executions[old] for old in wasted} == ids(two, outcome.wasted_executions(two))
     assert outcome.total_waste(one) == pytest.approx(outcome.total_waste(two))

@@ -131,7 +131,7 @@ def test_state_property_counts_where_the_column_has_none(word: str, outcome: str
     trainer = build.execution(
         "Trainer", outputs={"model": [build.artifact("Model")]}, state=ExecutionState.UNKNOWN
     )
-    build.raw().execution_properties.add(trainer, "state", False, PropertyKind.STRING, word)
+    build.raw().add_property("Execution", trainer, "state", False, PropertyKind.STRING, word)
     assert cut(build) == [Cut(1, [1], [1], outcome=outcome)]
 
 
@@ -139,7 +139,7 @@ def test_state_property_cached_makes_a_cache_hit() -> None:
     """A Trainer that only its property calls cached has no graphlet."""
     build = TraceBuilder()
     trainer = build.execution("Trainer", state=ExecutionState.UNKNOWN)
-    build.raw().execution_properties.add(trainer, "state", False, PropertyKind.STRING, "cached")
+    build.raw().add_property("Execution", trainer, "state", False, PropertyKind.STRING, "cached")
     assert cut(build) == []
 
 
@@ -147,7 +147,7 @@ def test_state_column_counts_before_the_property() -> None:
     """Where both are recorded the column is the state."""
     build = TraceBuilder()
     trainer = build.execution("Trainer", outputs={"model": [build.artifact("Model")]})
-    build.raw().execution_properties.add(trainer, "state", False, PropertyKind.STRING, "cached")
+    build.raw().add_property("Execution", trainer, "state", False, PropertyKind.STRING, "cached")
     assert cut(build) == [Cut(1, [1], [1])]
 
 

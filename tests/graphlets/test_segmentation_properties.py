@@ -8,6 +8,7 @@ import random
 from hypothesis import given
 
 from tests.agreement import assert_same, both, reference_of
+from tests.row_lists import put, rows_of
 from tests.strategies import (
     arbitrary_rows,
     deterministic,
@@ -20,29 +21,30 @@ from tests.strategies import (
 )
 from tfx_graphlets.graphlets.graphlet import Part
 from tfx_graphlets.graphlets.segmentation import segment
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.vocabulary import EventType, ExecutionState, Role
 
 
 @thorough
 @given(pipeline_rows())
-def test_both_implementations_agree_on_pipelines(raw: RawTables) -> None:
+def test_both_implementations_agree_on_pipelines(raw: RowBuilder) -> None:
     """Rolling windows, cache hits, warm starts, failures: the same graphlets from both."""
     both(raw)
 
 
 @thorough
 @given(arbitrary_rows())
-def test_both_implementations_agree_on_anything(raw: RawTables) -> None:
+def test_both_implementations_agree_on_anything(raw: RowBuilder) -> None:
     """Whatever is wired to whatever, cycles included: the same graphlets from both."""
     both(raw)
 
 
 @deterministic
 @given(rows())
-def test_both_implementations_agree_under_overrides_and_weights(raw: RawTables) -> None:
+def test_both_implementations_agree_under_overrides_and_weights(raw: RowBuilder) -> None:
     """Roles and prices that the user gives change both in the same way."""
-    names = sorted(set(raw.execution_type))
+    names = sorted(set(raw["Execution"]["type"]))
     given_roles = {names[0]: Role.TRAINER, names[-1].split(".")[-1]: Role.CUSTOM}
     both(
         raw,
@@ -54,9 +56,9 @@ def test_both_implementations_agree_under_overrides_and_weights(raw: RawTables) 
 
 @deterministic
 @given(rows())
-def test_every_trainer_that_is_not_cached_has_one_graphlet(raw: RawTables) -> None:
+def test_every_trainer_that_is_not_cached_has_one_graphlet(raw: RowBuilder) -> None:
     """It is in exactly one graphlet, its own, and no graphlet holds another Trainer."""
-    trace = assemble(raw)
+    trace = assemble(raw.rows())
     graphlets = segment(trace)
     trains = graphlets.role == Role.TRAINER
     not_cached = trace.executions.state != ExecutionState.CACHED
@@ -68,9 +70,9 @@ def test_every_trainer_that_is_not_cached_has_one_graphlet(raw: RawTables) -> No
 
 @deterministic
 @given(rows())
-def test_memberships_are_sets_in_order(raw: RawTables) -> None:
+def test_memberships_are_sets_in_order(raw: RowBuilder) -> None:
     """Members ascend without repeats, and the columns say what the views say."""
-    graphlets = segment(assemble(raw))
+    graphlets = segment(assemble(raw.rows()))
     for number, graphlet in enumerate(graphlets):
         for ids in (graphlet.executions, graphlet.artifacts, graphlet.warm_start):
             assert list(ids) == sorted(set(ids))
@@ -87,19 +89,19 @@ def test_memberships_are_sets_in_order(raw: RawTables) -> None:
 
 @deterministic
 @given(rows(), seeds)
-def test_the_order_of_rows_does_not_matter(raw: RawTables, seed: int) -> None:
+def test_the_order_of_rows_does_not_matter(raw: RowBuilder, seed: int) -> None:
     """Rows in another order give an equal trace, hence equal graphlets."""
     shuffled, _ = permuted(raw, random.Random(seed))
-    assert assemble(shuffled).equals(assemble(raw))
+    assert assemble(shuffled.rows()).equals(assemble(raw.rows()))
 
 
 @deterministic
 @given(rows(), seeds)
-def test_ids_are_only_names(raw: RawTables, seed: int) -> None:
+def test_ids_are_only_names(raw: RowBuilder, seed: int) -> None:
     """Other ids, in another order, give the same graphlets by the new ids."""
     renumbered, new = permuted(raw, random.Random(seed), renumber=True)
     expected = []
-    for graphlet in segment(assemble(raw)):
+    for graphlet in segment(assemble(raw.rows())):
         fields = graphlet.to_dict()
         for field, ids in (
             ("executions", new.executions), ("artifacts", new.artifacts),
@@ -107,15 +109,18 @@ def test_ids_are_only_names(raw: RawTables, seed: int) -> None:
         ):  # fmt: skip
             fields[field] = sorted(ids[old] for old in getattr(graphlet, field))
         expected.append({**fields, "trainer": new.executions[graphlet.trainer]})
-    found = [graphlet.to_dict() for graphlet in segment(assemble(renumbered))]
+    found = [graphlet.to_dict() for graphlet in segment(assemble(renumbered.rows()))]
     assert found == sorted(expected, key=lambda fields: fields["trainer"])
 
 
 @deterministic
 @given(rows(), rows())
-def test_an_unrelated_pipeline_changes_nothing(raw: RawTables, other: RawTables) -> None:
+def test_an_unrelated_pipeline_changes_nothing(raw: RowBuilder, other: RowBuilder) -> None:
     """The graphlets of one pipeline are the same with another in the store."""
-    alone, together = segment(assemble(raw)), segment(assemble(with_unrelated(raw, other)))
+    alone, together = (
+        segment(assemble(raw.rows())),
+        segment(assemble(with_unrelated(raw, other).rows())),
+    )
     mine = [graphlet.to_dict() for graphlet in together][: len(alone)]
     assert mine == [graphlet.to_dict() for graphlet in alone]
     assert len(together) >= len(alone)
@@ -124,22 +129,19 @@ def test_an_unrelated_pipeline_changes_nothing(raw: RawTables, other: RawTables)
 
 @deterministic
 @given(rows())
-def test_events_that_are_no_edges_do_not_matter(raw: RawTables) -> None:
+def test_events_that_are_no_edges_do_not_matter(raw: RowBuilder) -> None:
     """Internal, pending and unknown events can be left out, and edges doubled."""
     edges = {EventType.INPUT, EventType.OUTPUT, EventType.DECLARED_INPUT, EventType.DECLARED_OUTPUT}
-    kept = [row for row, kind in enumerate(raw.event_type) if kind in edges]
     doubled = copy.deepcopy(raw)
-    for column in ("execution", "artifact", "type", "key", "ms"):
-        values = getattr(raw, f"event_{column}")
-        setattr(doubled, f"event_{column}", [values[row] for row in kept + kept])
-    assert_same(segment(assemble(doubled)), reference_of(raw))
+    put(doubled, "Event", [row for row in rows_of(raw, "Event") if row[2] in edges] * 2)
+    assert_same(segment(assemble(doubled.rows())), reference_of(raw))
 
 
 @deterministic
 @given(rows())
-def test_nothing_stands_beside_the_data_that_did_not_exist(raw: RawTables) -> None:
+def test_nothing_stands_beside_the_data_that_did_not_exist(raw: RowBuilder) -> None:
     """Data analysis was created by the end of the Trainer, cache hits are of its runs."""
-    trace = assemble(raw)
+    trace = assemble(raw.rows())
     executions = trace.executions
     member, context = trace.run_memberships()
     for graphlet in segment(trace):

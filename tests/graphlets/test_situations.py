@@ -93,7 +93,7 @@ class Pipeline:
 def outcomes(build: TraceBuilder) -> list[str]:
     """Outcome of every graphlet; the same where Kubeflow Pipelines has recorded it."""
     found = outcomes_of(build)
-    told = segment(assemble(in_words_of_tfx(as_system_rows(build.raw()))))
+    told = segment(assemble(in_words_of_tfx(as_system_rows(build.raw()).rows())))
     assert [str(graphlet.outcome) for graphlet in told] == found
     return found
 

@@ -14,7 +14,8 @@ from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.verdicts import Verdicts
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.vocabulary import Role
 
 
@@ -157,9 +158,9 @@ def test_what_was_not_known_is_not_listened_to() -> None:
 
 @thorough
 @given(rows())
-def test_the_verdict_is_that_of_the_rules_sentence(raw: RawTables) -> None:
+def test_the_verdict_is_that_of_the_rules_sentence(raw: RowBuilder) -> None:
     """Pipelines with several validators, and nonsense: as the reference reads the sentence."""
-    graphlets = segment(assemble(raw))
+    graphlets = segment(assemble(raw.rows()))
     reference = reference_of(raw)
     expected = [reference.verdict(trainer) for trainer in graphlets.trainer_id.tolist()]
     assert [None if math.isnan(one) else one for one in verdicts(graphlets)] == expected

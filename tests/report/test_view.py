@@ -29,7 +29,7 @@ from tfx_graphlets.report.view import view_of
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import assemble
-from tfx_graphlets.trace.raw_tables import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import Trace
 
 HISTORIES = sorted((ROOT / "pipelines/flights/history").glob("*/archive"))
@@ -79,9 +79,9 @@ def of_trace(*traces: Trace, **arguments: Any) -> dict[str, Any]:
 
 @deterministic
 @given(rows(), rows())
-def test_whatever_two_stores_hold_the_sums_agree(left: RawTables, right: RawTables) -> None:
+def test_whatever_two_stores_hold_the_sums_agree(left: RowBuilder, right: RowBuilder) -> None:
     """By operator, pipeline, outcome, cause and time; and the document is plain JSON."""
-    view = of_trace(assemble(left), assemble(right), prices=Prices.parse(["2/h"]))
+    view = of_trace(assemble(left.rows()), assemble(right.rows()), prices=Prices.parse(["2/h"]))
     check_sums(view)
     json.dumps(view, allow_nan=False)
     assert view["first"]["money"] == pytest.approx(view["first"]["cost_ms"] / 1_800_000)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import json_format, struct_pb2
 
-from tfx_graphlets.trace.assembly import RawProperties, RawTables
+from tests.row_lists import properties_of, rows_of
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import PropertyKind
 from tfx_graphlets.vocabulary import STRUCT_PREFIX
 
@@ -75,12 +78,12 @@ _COLUMN_OF_KIND = {
 }
 
 
-def write_store(path: Path, raw: RawTables | None = None, *, schema_version: int = 10) -> Path:
+def write_store(path: Path, raw: RowBuilder | None = None, *, schema_version: int = 10) -> Path:
     """Writes the rows to a new file; columns that the schema does not have are left out.
 
     A zero in a column that MLMD leaves NULL is written as NULL.
     """
-    raw = raw or RawTables()
+    raw = raw or RowBuilder()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         for table, columns in SCHEMA.items():
@@ -123,31 +126,23 @@ class _Writer:
             self.insert("Type", id=len(self.type_ids), name=name, type_kind=kind)
         return self.type_ids[kind, name]
 
-    def write(self, raw: RawTables) -> None:
+    def write(self, raw: RowBuilder) -> None:
         """Writes all rows."""
         for kind, name in _SYSTEM_TYPES:
             self.type_id(kind, name)
-        for number, name, state, create, update in zip(
-            raw.execution_id, raw.execution_type, raw.execution_state, raw.execution_create_ms,
-            raw.execution_update_ms,
-        ):  # fmt: skip
+        for number, name, state, create, update in rows_of(raw, "Execution"):
             self.insert(
                 "Execution", id=number, type_id=self.type_id(_EXECUTION_TYPE, name),
                 last_known_state=state or None, create_time_since_epoch=create,
                 last_update_time_since_epoch=update,
             )  # fmt: skip
-        for number, name, state, create, update, uri in zip(
-            raw.artifact_id, raw.artifact_type, raw.artifact_state, raw.artifact_create_ms,
-            raw.artifact_update_ms, raw.artifact_uri,
-        ):  # fmt: skip
+        for number, name, state, create, update, uri in rows_of(raw, "Artifact"):
             self.insert(
                 "Artifact", id=number, type_id=self.type_id(_ARTIFACT_TYPE, name), uri=uri or None,
                 state=state or None, create_time_since_epoch=create,
                 last_update_time_since_epoch=update,
             )  # fmt: skip
-        events = zip(
-            raw.event_execution, raw.event_artifact, raw.event_type, raw.event_key, raw.event_ms
-        )
+        events = rows_of(raw, "Event")
         for number, (execution, artifact, kind, key, time_ms) in enumerate(events, start=1):
             self.insert(
                 "Event", id=number, execution_id=execution, artifact_id=artifact, type=kind,
@@ -157,26 +152,21 @@ class _Writer:
             if key is not None:
                 self.insert("EventPath", event_id=number, is_index_step=0, step_key=key)
                 self.insert("EventPath", event_id=number, is_index_step=0, step_key="later")
-        for number, type_name, name, create in zip(
-            raw.context_id, raw.context_type, raw.context_name, raw.context_create_ms
-        ):
+        for number, type_name, name, create in rows_of(raw, "Context"):
             self.insert(
                 "Context", id=number, type_id=self.type_id(_CONTEXT_TYPE, type_name), name=name,
                 create_time_since_epoch=create,
             )  # fmt: skip
-        for context, execution in raw.association:
+        for context, execution in rows_of(raw, "Association"):
             self.insert("Association", context_id=int(context), execution_id=int(execution))
-        for context, artifact in raw.attribution:
+        for context, artifact in rows_of(raw, "Attribution"):
             self.insert("Attribution", context_id=int(context), artifact_id=int(artifact))
-        self.properties("Execution", raw.execution_properties)
-        self.properties("Artifact", raw.artifact_properties)
+        self.properties("Execution", properties_of(raw, "Execution"))
+        self.properties("Artifact", properties_of(raw, "Artifact"))
 
-    def properties(self, table: str, properties: RawProperties) -> None:
+    def properties(self, table: str, properties: Sequence[tuple[Any, ...]]) -> None:
         """Writes property rows; a Struct's JSON text as MLMD keeps it."""
-        for owner, name, is_custom, kind, value in zip(
-            properties.owner, properties.name, properties.is_custom, properties.kind,
-            properties.value,
-        ):  # fmt: skip
+        for owner, name, is_custom, kind, value in properties:
             text = mlmd_struct(json.loads(str(value))) if kind == PropertyKind.STRUCT else value
             self.insert(
                 f"{table}Property", name=name, is_custom_property=is_custom,

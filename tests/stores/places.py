@@ -17,7 +17,7 @@ from tests.stores.mlmd_files import SCHEMA
 from tests.stores.readers import by_archive
 from tests.stores.test_servers import Database
 from tfx_graphlets.stores.uris import PASSWORD_FILE_VARIABLE
-from tfx_graphlets.trace.assembly import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 
 BACKENDS = ("sqlite", "mysql", "postgresql", "grpc", "kfp", "archive")
 _ROWS_AT_ONCE = 500
@@ -51,7 +51,7 @@ class Places:
         self._count += 1
         return self._databases[backend], f"store_{self._count}"
 
-    def uri(self, backend: str, path: Path, raw: RawTables | None = None) -> str:
+    def uri(self, backend: str, path: Path, raw: RowBuilder | None = None) -> str:
         """Where the store of a SQLite file is read from.
 
         Args:

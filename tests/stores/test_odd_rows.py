@@ -298,12 +298,12 @@ def test_what_is_written_meanwhile_is_not_said_to_be_gone() -> None:
     for artifact in (200, 151, 10):
         build.event(execution, artifact, EventType.INPUT)
     raw = build.raw()
-    assert raw.artifact_id[9] == 10
-    raw.artifact_id[9] = 160
+    assert raw["Artifact"]["id"][9] == 10
+    raw["Artifact"]["id"][9] = 160
     for moving, said in ((False, "Event 3 (artifact 200, artifact 151, artifact 10)"),
                          (True, "Event 1 (artifact 10)")):  # fmt: skip
         odd = OddRows("s", moving=moving)
-        assert assemble(raw, odd=odd).events.dropped == 3
+        assert assemble(raw.rows(), odd=odd).events.dropped == 3
         assert str(odd).endswith(said)
 
 
@@ -331,10 +331,10 @@ def test_a_row_with_the_id_of_another_is_left_out() -> None:
     build = TraceBuilder()
     for _ in range(6):
         build.execution("Trainer", run="r")
-    rows = build.raw().columns()
-    rows.execution_id = np.array([1, 1, 1, 1, 1, 6])
+    rows = build.raw().rows()
+    rows["Execution"]["id"] = np.array([1, 1, 1, 1, 1, 6])
     odd = OddRows("s")
     leave_out_odd_rows(rows, odd)
-    assert rows.execution_id.tolist() == [1, 6]
-    assert len(rows.execution_type) == 2
+    assert rows["Execution"]["id"].tolist() == [1, 6]
+    assert len(rows["Execution"]["type"]) == 2
     assert str(odd).endswith("left out: Execution 4 (id 1, id 1, id 1, ...)")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import sys
 import tempfile
 from pathlib import Path
@@ -24,7 +26,8 @@ from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import PropertyKind, first_difference
 from tfx_graphlets.vocabulary import EventType, ExecutionState
 
@@ -48,18 +51,19 @@ def two_pipelines() -> TraceBuilder:
     return build
 
 
-def raw_of(build: TraceBuilder, **changes: object) -> RawTables:
-    """The builder's rows with some of them replaced."""
-    return dataclasses.replace(build.raw(), **changes)
+def attributed(build: TraceBuilder, *pairs: tuple[int, int]) -> RowBuilder:
+    """The builder's rows with pairs (context, artifact)."""
+    build.raw().extend("Attribution", pairs)
+    return build.raw()
 
 
 @all_readers
 def test_every_column_comes_back(reader: Reader, tmp_path: Path) -> None:
     """What was written to a store is what the trace of it holds, attributions included."""
-    raw = raw_of(two_pipelines(), attribution=[(2, 1), (5, 2), (5, 1)])
+    raw = attributed(two_pipelines(), (2, 1), (5, 2), (5, 1))
     with reader(write_store(tmp_path / "store.sqlite", raw)) as store:
         trace = store.read_trace()
-    assert first_difference(trace, assemble(raw)) is None
+    assert first_difference(trace, assemble(raw.rows())) is None
     assert trace.contexts.attribution_artifact.tolist() == [0, 0, 1]
 
 
@@ -69,12 +73,12 @@ def test_every_kind_of_property_is_read(reader: Reader, tmp_path: Path) -> None:
     build = TraceBuilder()
     artifact = build.artifact("Examples", big=2**62 + 1, ratio=0.3, text="fünf\n", flag=False)
     build.execution("Trainer", inputs={"examples": [artifact]}, run="r")
-    properties = build.raw().artifact_properties
-    properties.add(artifact, "splits", True, PropertyKind.STRUCT, '{"a": 1, "b": [0.5, null]}')
-    properties.add(artifact, "text", False, PropertyKind.STRING, "")
+    add = functools.partial(build.raw().add_property, "Artifact")
+    add(artifact, "splits", True, PropertyKind.STRUCT, '{"a": 1, "b": [0.5, null]}')
+    add(artifact, "text", False, PropertyKind.STRING, "")
     with reader(write_store(tmp_path / "store.sqlite", build.raw())) as store:
         trace = store.read_trace()
-    assert first_difference(trace, assemble(build.raw())) is None
+    assert first_difference(trace, assemble(build.raw().rows())) is None
     read = trace.artifacts.properties
     assert read.int_value[read.rows("big")].tolist() == [2**62 + 1]
     assert read.texts("splits", 1) == ['{"a": 1, "b": [0.5, null]}']
@@ -99,8 +103,8 @@ def test_the_state_property_counts_even_if_not_asked_for(reader: Reader, tmp_pat
     build = TraceBuilder()
     for text in ("complete", "cached", "what"):
         build.execution("Trainer", state=ExecutionState.UNKNOWN, run="r", state_=text)
-    table = build.raw().execution_properties
-    table.name = ["state" for _ in table.name]
+    names = build.raw()["ExecutionProperty"]["name"]
+    names[:] = ["state" for _ in names]
     with reader(write_store(tmp_path / "store.sqlite", build.raw())) as store:
         assert store.read_trace().executions.state.tolist() == [3, 5, 0]
         part = store.read_trace(properties=[])
@@ -111,7 +115,7 @@ def test_the_state_property_counts_even_if_not_asked_for(reader: Reader, tmp_pat
 @all_readers
 def test_a_pipeline_is_read_alone(reader: Reader, tmp_path: Path) -> None:
     """Of a pipeline: its executions, what their events name, and the contexts they stand in."""
-    raw = raw_of(two_pipelines(), attribution=[(1, 1), (5, 2), (5, 1)])
+    raw = attributed(two_pipelines(), (1, 1), (5, 2), (5, 1))
     with reader(write_store(tmp_path / "store.sqlite", raw)) as store:
         trace = store.read_trace(pipelines=["second"])
     assert trace.executions.id.tolist() == [2]
@@ -218,7 +222,7 @@ def test_columns_that_are_not_asked_for_are_empty(
     """What columns leave out is empty, and all else is as in the whole trace."""
     build = two_pipelines()
     build.event(2, 1, EventType.INPUT, "baseline_model", 12)
-    raw = raw_of(build, attribution=[(1, 1), (5, 2), (5, 1)])
+    raw = attributed(build, (1, 1), (5, 2), (5, 1))
     with reader(write_store(tmp_path / "store.sqlite", raw)) as store:
         names = None if pipeline is None else [pipeline]
         whole = store.read_trace(pipelines=names)
@@ -288,11 +292,10 @@ def test_events_that_lead_nowhere_are_counted(reader: Reader, tmp_path: Path) ->
 @all_readers
 def test_members_that_are_gone_leave_the_rest(reader: Reader, tmp_path: Path) -> None:
     """Contexts that name executions or artifacts that were deleted are read without them."""
-    raw = two_pipelines().raw()
-    association = [*raw.association, (1, 77), (2, 78)]
-    gone = raw_of(two_pipelines(), association=association, attribution=[(1, 1), (1, 55), (2, 56)])
+    gone = attributed(two_pipelines(), (1, 1), (1, 55), (2, 56))
+    gone.extend("Association", [(1, 77), (2, 78)])
     with reader(write_store(tmp_path / "store.sqlite", gone)) as store:
-        assert first_difference(store.read_trace(), assemble(gone)) is None
+        assert first_difference(store.read_trace(), assemble(gone.rows())) is None
 
 
 @all_readers
@@ -303,9 +306,9 @@ def test_more_rows_than_one_call_returns_are_read(reader: Reader, tmp_path: Path
         build.execution(
             "Trainer", outputs={"model": [build.artifact("Model")]}, run="run", duration_ms=1
         )
-    raw = raw_of(build, attribution=[(1, number) for number in range(1, 2_101)])
+    raw = attributed(build, *((1, number) for number in range(1, 2_101)))
     with reader(write_store(tmp_path / "store.sqlite", raw)) as store:
-        assert first_difference(store.read_trace(), assemble(raw)) is None
+        assert first_difference(store.read_trace(), assemble(raw.rows())) is None
 
 
 @all_readers
@@ -365,39 +368,39 @@ def test_every_schema_is_read_by_sql(schema_version: int, tmp_path: Path) -> Non
     build.execution(
         "Trainer", inputs={"examples": [artifact]}, run="r", kept="text", state=ExecutionState.NEW
     )
-    build.raw().execution_properties.add(1, "state", False, PropertyKind.STRING, "failed")
+    build.raw().add_property("Execution", 1, "state", False, PropertyKind.STRING, "failed")
     raw = build.raw()
     if schema_version == 4:
-        raw = raw_of(
-            build, execution_state=[0], artifact_state=[0], execution_create_ms=[0],
-            execution_update_ms=[0], artifact_create_ms=[0], artifact_update_ms=[0],
-            context_create_ms=[0, 0],
-        )  # fmt: skip
+        raw = copy.deepcopy(raw)
+        for table in ("Execution", "Artifact", "Context"):
+            for column in ("state", "create_ms", "update_ms"):
+                if column in raw[table]:
+                    raw[table][column] = [0] * len(raw[table]["id"])
     path = write_store(tmp_path / "store.sqlite", build.raw(), schema_version=schema_version)
     with open_store(path) as store:
         trace = store.read_trace()
-    assert first_difference(trace, assemble(raw)) is None
+    assert first_difference(trace, assemble(raw.rows())) is None
     assert trace.executions.state.tolist() == [4 if schema_version == 4 else 1]
 
 
-def _names(raw: RawTables) -> list[str]:
+def _names(raw: RowBuilder) -> list[str]:
     return sorted({
-        name for kind, name in zip(raw.context_type, raw.context_name)
+        name for kind, name in zip(raw["Context"]["type"], raw["Context"]["name"])
         if kind in ("pipeline", "system.Pipeline")
     })  # fmt: skip
 
 
 @settings(strategies.deterministic, max_examples=40)
 @given(raw=strategies.rows())
-def test_any_rows_come_back_by_sql(raw: RawTables) -> None:
+def test_any_rows_come_back_by_sql(raw: RowBuilder) -> None:
     """The file of any rows reads as the trace of these rows; both ends gone is not counted."""
     with tempfile.TemporaryDirectory() as folder:
         path = write_store(Path(folder) / "store.sqlite", raw)
         with by_sql(path) as store:
             trace = store.read_trace()
-    expected = assemble(raw)
-    seen = np.isin(raw.event_execution, raw.execution_id) | np.isin(
-        raw.event_artifact, raw.artifact_id
+    expected = assemble(raw.rows())
+    seen = np.isin(raw["Event"]["execution"], raw["Execution"]["id"]) | np.isin(
+        raw["Event"]["artifact"], raw["Artifact"]["id"]
     )
     dropped = int(seen.sum()) - len(expected.events)
     events = dataclasses.replace(expected.events, dropped=dropped)
@@ -407,7 +410,7 @@ def test_any_rows_come_back_by_sql(raw: RawTables) -> None:
 @needs_bulk
 @settings(strategies.deterministic, max_examples=25)
 @given(raw=strategies.rows())
-def test_any_rows_are_the_same_in_bulk(raw: RawTables) -> None:
+def test_any_rows_are_the_same_in_bulk(raw: RowBuilder) -> None:
     """Read in columns, and with less of them, the file gives the trace that it gives row by row."""
     with tempfile.TemporaryDirectory() as folder:
         path = write_store(Path(folder) / "store.sqlite", raw)
@@ -423,7 +426,7 @@ def test_any_rows_are_the_same_in_bulk(raw: RawTables) -> None:
 @needs_mlmd
 @settings(strategies.deterministic, max_examples=25)
 @given(raw=strategies.rows())
-def test_sql_and_api_agree_on_any_rows(raw: RawTables) -> None:
+def test_sql_and_api_agree_on_any_rows(raw: RowBuilder) -> None:
     """Both readers give one trace of the same file, whole and of each pipeline."""
     with tempfile.TemporaryDirectory() as folder:
         path = write_store(Path(folder) / "store.sqlite", raw)

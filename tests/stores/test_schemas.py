@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.row_lists import put, rows_of
 from tests.stores.kubeflow.history import history, outline
 from tests.stores.kubeflow.retelling import as_system_rows
 from tests.stores.mlmd_files import write_store
 from tests.stores.places import BACKENDS, Places, opened_places
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import first_difference
 
 pytestmark = pytest.mark.server
@@ -26,31 +28,29 @@ pytestmark = pytest.mark.server
 FEWER_RUNS = {"InteractiveContext": 3}
 
 
-def with_run_contexts(kind: str, runs: int = 4) -> RawTables:
+def with_run_contexts(kind: str, runs: int = 4) -> RowBuilder:
     """The history, its runs' contexts of another type, as they were before there were nodes."""
     raw = history(runs)
     names = {"pipeline_run": kind, "node": "component_run"}
-    raw.context_type = [names.get(name, name) for name in raw.context_type]
+    raw["Context"]["type"] = [names.get(name, name) for name in raw["Context"]["type"]]
     return raw
 
 
-def from_a_notebook() -> RawTables:
+def from_a_notebook() -> RowBuilder:
     """The history as InteractiveContext keeps it: a run of its own for each execution."""
     raw = with_run_contexts("run", FEWER_RUNS["InteractiveContext"])
-    runs = {number for number, kind in zip(raw.context_id, raw.context_type) if kind == "run"}
-    first = 1 + max(raw.context_id)
-    others = [pair for pair in map(tuple, raw.association) if pair[0] not in runs]
-    created = dict(zip(raw.execution_id, raw.execution_create_ms))
-    raw = copy.copy(raw)
-    raw.association = [*others, *((first + one, one) for one in raw.execution_id)]
-    raw.context_id = [*raw.context_id, *(first + one for one in raw.execution_id)]
-    raw.context_type = [*raw.context_type, *("run" for _ in raw.execution_id)]
-    raw.context_name = [*raw.context_name, *(f"moment-{one}" for one in raw.execution_id)]
-    raw.context_create_ms = [*raw.context_create_ms, *created.values()]
+    runs = {
+        number for number, kind in zip(*map(raw["Context"].get, ("id", "type"))) if kind == "run"
+    }
+    first = 1 + max(raw["Context"]["id"])
+    put(raw, "Association", [row for row in rows_of(raw, "Association") if row[0] not in runs])
+    for one, created in zip(raw["Execution"]["id"], raw["Execution"]["create_ms"]):
+        raw.extend("Association", [(first + one, one)])
+        raw.extend("Context", [(first + one, "run", f"moment-{one}", created)])
     return raw
 
 
-SCHEMAS: dict[str, Callable[[], RawTables]] = {
+SCHEMAS: dict[str, Callable[[], RowBuilder]] = {
     "pipeline_run": history,
     "run": lambda: with_run_contexts("run"),
     "KfpRun": lambda: with_run_contexts("KfpRun"),
@@ -88,7 +88,7 @@ def test_every_schema_from_every_backend(
     if backend != "kfp":  # whose ids are others
         assert first_difference(trace, expected) is None
     graphlets = segment(trace)
-    told_by_tfx = segment(assemble(history(FEWER_RUNS.get(schema, 4))))
+    told_by_tfx = segment(assemble(history(FEWER_RUNS.get(schema, 4)).rows()))
     with_nodes = schema in ("pipeline_run", "system")  # older runs name no node
     assert outline(graphlets, nodes=with_nodes) == outline(told_by_tfx, nodes=with_nodes)
     assert {str(one.outcome) for one in graphlets} == {"pushed", "unpushed", "failed"}

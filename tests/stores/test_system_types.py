@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import sqlite3
 from pathlib import Path
@@ -14,7 +13,8 @@ from hypothesis import given, settings
 
 from tests import strategies
 from tests.corpus import real_runs
-from tests.stores.kubeflow.retelling import as_system_rows, rows_of
+from tests.row_lists import lists_of
+from tests.stores.kubeflow.retelling import as_system_rows, retold
 from tests.stores.mlmd_files import write_store
 from tests.stores.readers import READERS, Reader, by_sql
 from tfx_graphlets.features import describe
@@ -24,7 +24,8 @@ from tfx_graphlets.stores.neighbourhood import read_neighbourhood
 from tfx_graphlets.stores.sql.sqlite_lookups import SqliteLookups
 from tfx_graphlets.stores.system_types import class_of_task, in_words_of_tfx
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import PropertyKind, Trace, first_difference
 from tfx_graphlets.vocabulary import EventType, ExecutionState, Role, Stage
 
@@ -42,13 +43,12 @@ class Kubeflow(TraceBuilder):
         number = self.execution(kind, state=state, **more)  # type: ignore[arg-type]
         self.associate(number, "system.Pipeline", "penguin")
         self.associate(number, "system.PipelineRun", run)
-        table = self.raw().execution_properties
-        table.add(number, "task_name", True, PropertyKind.STRING, name)
+        self.raw().add_property("Execution", number, "task_name", True, PropertyKind.STRING, name)
         return number
 
     def told(self) -> Trace:
         """The trace of the rows."""
-        return assemble(in_words_of_tfx(self.raw()))
+        return assemble(in_words_of_tfx(self.raw().rows()))
 
 
 def types_of(trace: Trace) -> list[str]:
@@ -84,10 +84,11 @@ def test_the_iterations_of_a_loop_are_trainings_of_their_own() -> None:
     for box, index in ((101, None), (101, None), (102, None), (103, 0), (103, 1)):
         models.append(build.artifact("tfx.Model"))
         number = build.task("trainer", inputs={"examples": [data]}, outputs={"model": models[-1:]})
-        table = build.raw().execution_properties
-        table.add(number, "parent_dag_id", True, PropertyKind.INT, box)
+        build.raw().add_property("Execution", number, "parent_dag_id", True, PropertyKind.INT, box)
         if index is not None:
-            table.add(number, "iteration_index", True, PropertyKind.INT, index)
+            build.raw().add_property(
+                "Execution", number, "iteration_index", True, PropertyKind.INT, index
+            )
     build.task("pusher", inputs={"model": models[-1:]}, outputs={"pushed_model": [chosen]})
     graphlets = segment(build.told())
     assert [str(one.outcome) for one in graphlets] == [
@@ -139,8 +140,8 @@ def test_every_reader_tells_the_same(reader: Reader, tmp_path: Path) -> None:
     """Whatever reads the store, whole, in part, with few properties, the trace is the same."""
     raw = pipeline_of_one_run().raw()
     text = '{"run_fn": "m.run", "train_steps": 100}'
-    raw.execution_properties.add(3, "inputs", True, PropertyKind.STRUCT, text)
-    expected = assemble(in_words_of_tfx(raw))
+    raw.add_property("Execution", 3, "inputs", True, PropertyKind.STRUCT, text)
+    expected = assemble(in_words_of_tfx(raw.rows()))
     with reader(write_store(tmp_path / "store.sqlite", raw)) as store:
         assert first_difference(store.read_trace(), expected) is None
         part = store.read_trace(pipeline="penguin", properties=["run_fn"])
@@ -173,8 +174,8 @@ def test_parameters_are_properties() -> None:
         "module_path": "other", "steps": 5, "rate": 0.5, "text": "a", "flag": True,
         "nothing": None, "splits": ["train"], "config": {"a": 1},
     }  # fmt: skip
-    build.raw().execution_properties.add(
-        1, "inputs", True, PropertyKind.STRUCT, json.dumps(content)
+    build.raw().add_property(
+        "Execution", 1, "inputs", True, PropertyKind.STRUCT, json.dumps(content)
     )
     properties = build.told().executions.properties
     assert properties.numbers("steps", 1).tolist() == [5.0]
@@ -232,12 +233,11 @@ def test_the_span_that_a_driver_found_counts(
     """An ExampleGen's span is recorded under a prefix, beside the declared property's default."""
     build = Kubeflow()
     data, other = build.artifact("tfx.Examples"), build.artifact("tfx.Examples")
-    table = build.raw().artifact_properties
-    table.add(data, "span", True, PropertyKind.INT, 0)
-    table.add(data, "custom:span", True, PropertyKind.INT, 7)
-    table.add(data, "custom:version", True, PropertyKind.STRING, "2")
-    table.add(data, "custom:other", True, PropertyKind.STRING, "x")
-    table.add(other, "span", True, PropertyKind.INT, 5)
+    build.raw().add_property("Artifact", data, "span", True, PropertyKind.INT, 0)
+    build.raw().add_property("Artifact", data, "custom:span", True, PropertyKind.INT, 7)
+    build.raw().add_property("Artifact", data, "custom:version", True, PropertyKind.STRING, "2")
+    build.raw().add_property("Artifact", data, "custom:other", True, PropertyKind.STRING, "x")
+    build.raw().add_property("Artifact", other, "span", True, PropertyKind.INT, 5)
     build.task("CsvExampleGen", outputs={"examples": [data]})
     path = write_store(tmp_path / "store.sqlite", build.raw())
     with reader(path) as store:
@@ -279,18 +279,18 @@ def test_other_stores_are_left_alone() -> None:
     """Rows without ``system.*`` executions come back as they are, and told rows too."""
     build = TraceBuilder()
     build.execution("Trainer", run="r", task_name="Pusher", state=ExecutionState.CANCELED)
-    raw = build.raw()
-    assert in_words_of_tfx(raw) is raw
-    told = in_words_of_tfx(pipeline_of_one_run().raw())
+    rows = build.raw().rows()
+    assert in_words_of_tfx(rows) is rows
+    told = in_words_of_tfx(pipeline_of_one_run().raw().rows())
     assert first_difference(assemble(in_words_of_tfx(told)), assemble(told)) is None
 
 
 @settings(strategies.deterministic, max_examples=60)
 @given(raw=strategies.pipeline_rows())
-def test_what_tfx_ran_on_kubeflow_is_cut_the_same(raw: RawTables) -> None:
+def test_what_tfx_ran_on_kubeflow_is_cut_the_same(raw: RowBuilder) -> None:
     """Any pipelines, recorded by TFX or by Kubeflow Pipelines v2, give the same graphlets."""
-    tfx = segment(assemble(raw))
-    kubeflow = segment(assemble(in_words_of_tfx(as_system_rows(raw))))
+    tfx = segment(assemble(raw.rows()))
+    kubeflow = segment(assemble(in_words_of_tfx(as_system_rows(raw).rows())))
     # Kubeflow tells the node of every task; these rows of TFX tell none.
     unnamed = [{**one.to_dict(), "node": None} for one in kubeflow]
     assert unnamed == [one.to_dict() for one in tfx]
@@ -303,8 +303,8 @@ def test_recorded_runs_told_by_kubeflow(path: Path, tmp_path: Path) -> None:
     """A recorded TFX store as Kubeflow would have kept it: same graphlets, same features."""
     with by_sql(path) as store:
         tfx = segment(store.read_trace())
-    retold = as_system_rows(rows_of(tfx.trace))
-    with by_sql(write_store(tmp_path / "store.sqlite", retold)) as store:
+    recorded = as_system_rows(retold(tfx.trace))
+    with by_sql(write_store(tmp_path / "store.sqlite", recorded)) as store:
         kubeflow = segment(store.read_trace())
     assert [one.to_dict() for one in kubeflow] == [one.to_dict() for one in tfx]
     for stage in Stage:
@@ -317,13 +317,6 @@ def test_recorded_runs_told_by_kubeflow(path: Path, tmp_path: Path) -> None:
 
 def test_the_rows_that_are_told_are_not_changed() -> None:
     """What the reader read is left as it is."""
-    raw = pipeline_of_one_run().raw()
-    before = {field.name: list_of(raw, field.name) for field in dataclasses.fields(raw)}
-    in_words_of_tfx(raw)
-    assert {field.name: list_of(raw, field.name) for field in dataclasses.fields(raw)} == before
-
-
-def list_of(raw: RawTables, name: str) -> object:
-    """A column as plain values."""
-    value = getattr(raw, name)
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else list(value)
+    rows, kept = (pipeline_of_one_run().raw().rows() for _ in range(2))
+    in_words_of_tfx(rows)
+    assert vars(lists_of(rows)) == vars(lists_of(kept))

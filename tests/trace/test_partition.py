@@ -19,8 +19,9 @@ from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
 from tfx_graphlets.trace.partition import Shards
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import Stage
 
@@ -44,18 +45,18 @@ def ids_of_graphlets(trace: Trace) -> list[dict[str, object]]:
 
 @deterministic
 @given(rows=pipeline_rows(), other=arbitrary_rows())
-def test_shards_hold_the_graphlets_of_the_whole(rows: RawTables, other: RawTables) -> None:
+def test_shards_hold_the_graphlets_of_the_whole(rows: RowBuilder, other: RowBuilder) -> None:
     """Cut into the smallest shards there are, every graphlet is what it was."""
-    trace = assemble(with_unrelated(rows, other))
+    trace = assemble(with_unrelated(rows, other).rows())
     in_shards = [g for part in Shards(trace, max_executions=1) for g in ids_of_graphlets(part)]
     assert sorted(in_shards, key=lambda g: g["trainer"]) == ids_of_graphlets(trace)
 
 
 @deterministic
 @given(rows=pipeline_rows(), other=pipeline_rows())
-def test_a_corpus_in_shards_is_described_as_at_once(rows: RawTables, other: RawTables) -> None:
+def test_a_corpus_in_shards_is_described_as_at_once(rows: RowBuilder, other: RowBuilder) -> None:
     """Every feature of every graphlet, whatever the shards."""
-    trace = assemble(with_unrelated(rows, other))
+    trace = assemble(with_unrelated(rows, other).rows())
     whole = describe(segment(without_gates(trace)), Stage.VALIDATION)
     assert_same(describe_trace(trace, Stage.VALIDATION, max_executions=1), whole)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import numpy as np
 from google.protobuf import json_format
@@ -24,7 +24,8 @@ from tfx_graphlets.gate import keys
 from tfx_graphlets.graphlets.pending import EXECUTION_PREFIX
 from tfx_graphlets.graphlets.roles import roles_of_executions
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.trace.assembly import RawColumns, RawProperties, RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import TABLES, RowBuilder, Rows, take
 from tfx_graphlets.trace.trace import NO_KEY, IntArray, PropertyKind, Trace
 from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role
 
@@ -102,13 +103,18 @@ def with_unrecorded_run(
       trace holds (by its URI) stays the one that it is. Where the pipeline has
       no Trainer yet, nothing puts the new artifacts out.
     """
-    raw = RawColumns.of(trace).rows()
-    wired = _Wiring(trace, raw, moment_ms)
+    build = RowBuilder()
+    wired = _Wiring(trace, build, moment_ms)
     ids = {key: tuple(map(wired.id_of, found)) for key, found in inputs.items() if found}
+    rows = Rows.of(trace)
     example = _latest_trainer(trace, pipeline)
     if example is not None:
-        _copy_run(trace, raw, example, wired, ids, moment_ms)
-    return assemble(raw), {key: ids[key] for key in keys.TRAINER_INPUTS if key in ids}
+        copies = _copy_run(trace, build, example, wired, ids, moment_ms)
+        _copy_properties(rows, copies)
+    new = build.rows()
+    for table in TABLES:
+        rows.append(table, new[table])
+    return assemble(rows), {key: ids[key] for key in keys.TRAINER_INPUTS if key in ids}
 
 
 @dataclasses.dataclass
@@ -116,13 +122,15 @@ class _Wiring:
     """Ids of the wired artifacts; makes those that the trace does not hold."""
 
     trace: Trace
-    raw: RawTables
+    build: RowBuilder
     moment_ms: int
     new: set[int] = dataclasses.field(default_factory=set)
     of_type: dict[str, list[int]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._of_uri = dict(zip(self.trace.artifacts.uri, self.trace.artifacts.id.tolist()))
+        artifacts = self.trace.artifacts
+        self._of_uri = dict(zip(artifacts.uri, artifacts.id.tolist()))
+        self._last_id = int(artifacts.id.max(initial=0))
 
     def id_of(self, artifact: Wired) -> int:
         found = self._of_uri.get(artifact.uri)
@@ -130,22 +138,18 @@ class _Wiring:
             found = self.make(artifact.type_name, artifact.uri)
             self._of_uri[artifact.uri] = found
             self.new.add(found)
-            _add_properties(self.raw, found, artifact)
+            for name, is_custom, kind, value in properties_of(artifact):
+                self.build.add_property("Artifact", found, name, is_custom, kind, value)
         self.of_type.setdefault(vocabulary.base_name(artifact.type_name), []).append(found)
         return found
 
     def make(self, type_name: str, uri: str = "") -> int:
         """A new artifact; the type has the full name that the trace knows it by."""
         known = dict(zip(self.trace.artifact_base_types, self.trace.artifacts.type_names))
-        columns = cast("dict[str, list[object]]", vars(self.raw))
-        new_id = max(columns["artifact_id"], default=0) + 1  # type: ignore[type-var,operator]
-        columns["artifact_id"].append(new_id)
-        columns["artifact_type"].append(known.get(vocabulary.base_name(type_name), type_name))
-        columns["artifact_state"].append(_LIVE)
-        columns["artifact_create_ms"].append(self.moment_ms)
-        columns["artifact_update_ms"].append(self.moment_ms)
-        columns["artifact_uri"].append(uri)
-        return int(new_id)
+        name, when = known.get(vocabulary.base_name(type_name), type_name), self.moment_ms
+        self._last_id += 1
+        self.build.extend("Artifact", [(self._last_id, name, _LIVE, when, when, uri)])
+        return self._last_id
 
     def stands_for(self, type_name: str) -> int | None:
         """The wired artifact of a type that this run put out: a new one before a recorded one."""
@@ -167,13 +171,16 @@ def _latest_trainer(trace: Trace, pipeline: str | None) -> int | None:
 
 def _copy_run(
     trace: Trace,
-    raw: RawTables,
+    build: RowBuilder,
     example: int,
     wired: _Wiring,
     ids: Mapping[str, tuple[int, ...]],
     moment_ms: int,
-) -> None:
-    """Appends what the example's run had done before it, with the wired artifacts for its own."""
+) -> dict[int, int]:
+    """Appends what the example's run had done before it, with the wired artifacts for its own.
+
+    Returns the ids of the copies by those of the originals.
+    """
     executions, events, types = trace.executions, trace.events, trace.artifacts.type
     members = _before(trace, example)
     rows = {int(at): np.flatnonzero(events.execution == at).tolist() for at in (*members, example)}
@@ -192,11 +199,12 @@ def _copy_run(
         if key in ids
     }
     new_id = int(executions.id[-1])
-    context_of_run = _new_context(trace, raw, example, moment_ms)
-    columns = cast("dict[str, list[object]]", vars(raw))
+    context_of_run = _new_context(trace, build, example, moment_ms)
     shift = moment_ms - int(executions.create_ms[example])
+    copies: dict[int, int] = {}
     for execution in members.tolist():
         new_id += 1
+        copies[int(executions.id[execution])] = new_id
         made: list[int] = []
         for key, taken in _by_key(trace, rows[execution]).items():
             artifacts = [int(events.artifact[row]) for row in taken]
@@ -207,25 +215,24 @@ def _copy_run(
             kind = int(events.type[taken[0]])
             if kind in vocabulary.OUTPUT_EVENTS:
                 made.extend(chosen)
+            when = int(events.time_ms[taken[0]]) + shift
             for artifact in dict.fromkeys(chosen):
-                columns["event_execution"].append(new_id)
-                columns["event_artifact"].append(artifact)
-                columns["event_type"].append(kind)
-                columns["event_key"].append(key or None)
-                columns["event_ms"].append(int(events.time_ms[taken[0]]) + shift)
+                build.extend("Event", [(new_id, artifact, kind, key or None, when)])
         cached = bool(made) and all(a not in wired.new for a in made) and _recorded(trace, made)
-        columns["execution_id"].append(new_id)
-        columns["execution_type"].append(executions.type_names[executions.type[execution]])
-        state = ExecutionState.CACHED if cached else ExecutionState.COMPLETE
-        columns["execution_state"].append(int(state))
-        columns["execution_create_ms"].append(int(executions.create_ms[execution]) + shift)
-        columns["execution_update_ms"].append(int(executions.update_ms[execution]) + shift)
-        _copy_properties(raw, int(executions.id[execution]), new_id)
+        build.add(
+            "Execution",
+            id=new_id,
+            type=executions.type_names[executions.type[execution]],
+            state=int(ExecutionState.CACHED if cached else ExecutionState.COMPLETE),
+            create_ms=int(executions.create_ms[execution]) + shift,
+            update_ms=int(executions.update_ms[execution]) + shift,
+        )
         contexts = trace.contexts
         for context in contexts.association_context[contexts.association_execution == execution]:
             if contexts.type_names[contexts.type[context]] not in vocabulary.RUN_CONTEXTS:
-                columns["association"].append((int(contexts.id[context]), new_id))
-        columns["association"].append((context_of_run, new_id))
+                build.add("Association", context=int(contexts.id[context]), execution=new_id)
+        build.add("Association", context=context_of_run, execution=new_id)
+    return copies
 
 
 def _before(trace: Trace, example: int) -> IntArray:
@@ -254,29 +261,24 @@ def _recorded(trace: Trace, artifacts: Sequence[int]) -> bool:
     return all(trace.artifact_position(artifact) >= 0 for artifact in artifacts)
 
 
-def _new_context(trace: Trace, raw: RawTables, example: int, moment_ms: int) -> int:
+def _new_context(trace: Trace, build: RowBuilder, example: int, moment_ms: int) -> int:
     """A run context like the example's; returns its id."""
     contexts = trace.contexts
     new_id = int(contexts.id.max(initial=0)) + 1
     position = int(trace.run_of_execution[example])
     like = contexts.type_names[contexts.type[position]] if position >= 0 else None
-    columns = cast("dict[str, list[object]]", vars(raw))
-    columns["context_id"].append(new_id)
-    columns["context_type"].append(like or vocabulary.ContextType.PIPELINE_RUN)
-    columns["context_name"].append(RUN)
-    columns["context_create_ms"].append(moment_ms)
+    kind = like or vocabulary.ContextType.PIPELINE_RUN
+    build.extend("Context", [(new_id, kind, RUN, moment_ms)])
     return new_id
 
 
-def _copy_properties(raw: RawTables, original: int, copy: int) -> None:
-    table = _table(raw.execution_properties)
-    found = [row for row, owner in enumerate(table.owner) if owner == original]
-    for row in found:
-        if table.name[row] in _OF_THE_DATA:
-            continue
-        table.add(
-            copy, table.name[row], bool(table.is_custom[row]), table.kind[row], table.value[row]
-        )
+def _copy_properties(rows: Rows, copies: Mapping[int, int]) -> None:
+    """Gives the copies of executions, by id, the properties of their originals."""
+    table = rows["ExecutionProperty"]
+    chosen = np.isin(table["owner"], [*copies]) & ~table["name"].among(_OF_THE_DATA)
+    copied = take(table, chosen)
+    owner = np.array([copies[one] for one in copied["owner"].tolist()], np.int64)
+    rows.append("ExecutionProperty", {**copied, "owner": owner})
 
 
 def properties_of(artifact: Wired) -> list[tuple[str, bool, int, int | float | str]]:
@@ -296,12 +298,6 @@ def properties_of(artifact: Wired) -> list[tuple[str, bool, int, int | float | s
     ]
 
 
-def _add_properties(raw: RawTables, owner: int, artifact: Wired) -> None:
-    table = _table(raw.artifact_properties)
-    for name, is_custom, kind, value in properties_of(artifact):
-        table.add(owner, name, is_custom, kind, value)
-
-
 def _plain(message: Any) -> tuple[int | None, int | float | str]:
     """PropertyKind and value of an MLMD Value; None and "" for what a trace leaves out."""
     kind = message.WhichOneof("value")
@@ -315,10 +311,3 @@ def _plain(message: Any) -> tuple[int | None, int | float | str]:
             return (PropertyKind.INT, int(value)) if whole else (PropertyKind.DOUBLE, value)
         return PropertyKind.STRUCT, json.dumps(document, sort_keys=True)
     return (_KINDS[kind], getattr(message, kind)) if kind in _KINDS else (None, "")
-
-
-def _table(found: object) -> RawProperties:
-    """The properties of ``RawColumns.rows``, which are lists."""
-    if not isinstance(found, RawProperties):
-        raise TypeError(f"properties as lists are needed, not {type(found).__name__}")
-    return found

@@ -19,7 +19,7 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import TraceNotFoundError
-from tfx_graphlets.trace.assembly import positions_of
+from tfx_graphlets.trace.ordering import positions_of
 from tfx_graphlets.trace.trace import NO_KEY, CodeArray, Contexts, Trace
 from tfx_graphlets.vocabulary import EventType, ExecutionState, PropertyName
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from tfx_graphlets.trace.odd_rows import OddRows
-from tfx_graphlets.trace.raw_tables import PropertyColumns, RawProperties
+from tfx_graphlets.trace.rows import Table
 
 # Longer lists of ids turn SQLite's plan into a full scan.
 IDS_PER_QUERY: Final = 900
@@ -159,16 +159,12 @@ class Lookups(Protocol):
         """
         ...
 
-    def execution_properties(
-        self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties | PropertyColumns:
-        """Properties of executions, of these names; None for all."""
+    def execution_properties(self, ids: Sequence[int], names: Collection[str] | None) -> Table:
+        """Properties of executions, of these names; None for all. No column: there are none."""
         ...
 
-    def artifact_properties(
-        self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties | PropertyColumns:
-        """Properties of artifacts, of these names; None for all."""
+    def artifact_properties(self, ids: Sequence[int], names: Collection[str] | None) -> Table:
+        """The same of artifacts."""
         ...
 
 

@@ -110,7 +110,7 @@ def read_neighbourhood(
             read = min(2 * read, len(others))
     followed = current if runs is None else walk.runs
     walk.follow(followed, uris)
-    rows = walk.rows(pipelines, properties, _no_types(nodes, lookups)).columns()
+    rows = walk.rows(pipelines, properties, _no_types(nodes, lookups))
     leave_out_odd_rows(rows, lookups.odd)
     lookups.odd.say()
     return Neighbourhood(

@@ -14,20 +14,18 @@ from tfx_graphlets.stores.selection import WHERE_CONTEXTS, Columns, Selection
 from tfx_graphlets.trace.assembly import assemble, fill_states
 from tfx_graphlets.trace.odd_rows import OddRows, leave_out_odd_rows
 from tfx_graphlets.trace.ordering import positions_of
-from tfx_graphlets.trace.raw_tables import PropertyColumns, RawColumns, RawTables
+from tfx_graphlets.trace.rows import Rows
 from tfx_graphlets.trace.strings import Coded, Texts
-from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
+from tfx_graphlets.trace.trace import IntArray, Trace
 
 _NAMES_SHOWN: Final = 5
 
 
-def finish(
-    raw: RawTables | RawColumns, store: str, selection: Selection, odd: OddRows | None = None
-) -> Trace:
+def finish(rows: Rows, store: str, selection: Selection, odd: OddRows | None = None) -> Trace:
     """The Trace of the rows, restricted as ``Store.read_trace`` says.
 
     Args:
-      raw: rows of the store, at least all that are selected; of no use
+      rows: rows of the store, at least all that are selected; of no use
         afterwards.
       store: the store's name, for messages.
       selection: what is wanted of them.
@@ -39,29 +37,27 @@ def finish(
     """
     odd = odd or OddRows(store)
     try:
-        return _finished(raw, store, selection, odd)
+        return _finished(rows, store, selection, odd)
     finally:
         odd.say()
 
 
-def _finished(raw: RawTables | RawColumns, store: str, selection: Selection, odd: OddRows) -> Trace:
-    columns = raw.columns() if isinstance(raw, RawTables) else raw
-    leave_out_odd_rows(columns, odd)
+def _finished(rows: Rows, store: str, selection: Selection, odd: OddRows) -> Trace:
+    leave_out_odd_rows(rows, odd)
     if selection.pipelines is not None:
-        restrict_to_pipelines(columns, store, selection)
-    if columns.execution_type.among(vocabulary.SystemType.EXECUTIONS).any():
-        columns = system_types.in_words_of_tfx(columns.rows()).columns()
-    if not len(columns.execution_id):
+        restrict_to_pipelines(rows, store, selection)
+    rows = system_types.in_words_of_tfx(rows)
+    if not len(rows["Execution"]["id"]):
         names = sorted(selection.pipelines or ())
         which = f"pipeline {', '.join(map(repr, names))}" if names else "the store"
         raise EmptyStoreError(
             store, f"{which} holds no execution; run a pipeline first, or name another store"
         )
     if selection.properties is not None:
-        keep_properties(columns, selection.properties)
-    keep_columns(columns, selection.columns)
+        keep_properties(rows, selection.properties)
+    keep_columns(rows, selection.columns)
     return assemble(
-        columns,
+        rows,
         consume=True,
         count_lost=False,
         odd=odd if selection.pipelines is None else None,
@@ -121,87 +117,80 @@ def pipeline_sizes(
     return {name: int(sizes[code_of_name[name]]) for name in sorted(code_of_name)}
 
 
-def keep_columns(raw: RawColumns, columns: Columns) -> None:
+def keep_columns(rows: Rows, columns: Columns) -> None:
     """Takes away what ``columns`` leaves out."""
+    artifacts, events = rows["Artifact"], rows["Event"]
     if not columns.uris:
-        raw.artifact_uri = Texts.blank(len(raw.artifact_id))
+        artifacts["uri"] = Texts.blank(len(artifacts["id"]))
     elif columns.uri_types is not None:
-        bases = {name: vocabulary.base_name(name) for name in set(raw.artifact_type.values)}
+        bases = {name: vocabulary.base_name(name) for name in set(artifacts["type"].values)}
         of_types = {name for name, base in bases.items() if base in columns.uri_types}
-        uris = raw.artifact_uri
+        uris = artifacts["uri"]
         uris = uris if isinstance(uris, Texts) else Texts.of(uris)
-        raw.artifact_uri = uris.where(raw.artifact_type.among(of_types))
+        artifacts["uri"] = uris.where(artifacts["type"].among(of_types))
     if not columns.event_times:
-        raw.event_ms = np.zeros(len(raw.event_type), np.int8)
+        events["time_ms"] = np.zeros(len(events["type"]), np.int8)
     if columns.event_keys is not None:
-        wanted = raw.event_key.among(columns.event_keys)
-        if int(wanted.sum()) < int((raw.event_key.code >= 0).sum()):
-            code = np.where(wanted, raw.event_key.code, np.int32(-1))
-            raw.event_key = Coded(code, raw.event_key.values)
+        key = events["key"]
+        wanted = key.among(columns.event_keys)
+        if int(wanted.sum()) < int((key.code >= 0).sum()):
+            events["key"] = Coded(np.where(wanted, key.code, np.int32(-1)), key.values)
     if not columns.attributions:
-        raw.attribution_context = raw.attribution_artifact = np.zeros(0, np.int64)
+        rows.keep("Attribution", np.zeros(0, np.int64))
     if columns.context_types is not None:
-        chosen = raw.context_type.among(columns.context_types)
+        chosen = rows["Context"]["type"].among(columns.context_types)
         if not bool(chosen.all()):
-            _keep(raw, "context", chosen)
+            rows.keep("Context", chosen)
 
 
-def restrict_to_pipelines(raw: RawColumns, store: str, selection: Selection) -> None:
+def restrict_to_pipelines(rows: Rows, store: str, selection: Selection) -> None:
     """Takes away what does not belong to the executions of some pipeline contexts.
 
     Raises:
       TraceNotFoundError: there is no such context.
     """
-    is_pipeline = raw.context_type.among(vocabulary.PIPELINE_CONTEXTS)
-    names = raw.context_name
-    known = [(int(row), names[int(row)]) for row in np.flatnonzero(is_pipeline)]
+    contexts, events, associations = rows["Context"], rows["Event"], rows["Association"]
+    is_pipeline = contexts["type"].among(vocabulary.PIPELINE_CONTEXTS)
+    known = [(row, contexts["name"][row]) for row in np.flatnonzero(is_pipeline).tolist()]
     check_pipelines(store, selection, {name for _, name in known})
-    named = np.zeros(len(raw.context_id), bool)
+    named = np.zeros(len(is_pipeline), bool)
     named[[row for row, name in known if name in (selection.pipelines or ())]] = True
 
-    of_named = np.isin(raw.association_context, raw.context_id[named])
-    execution = np.isin(raw.execution_id, raw.association_execution[of_named])
-    executions = raw.execution_id[execution]
-    event = np.isin(raw.event_execution, executions)
-    artifact = np.isin(raw.artifact_id, raw.event_artifact[event])
-    artifacts = raw.artifact_id[artifact]
-    event &= np.isin(raw.event_artifact, artifacts)
-    association = np.isin(raw.association_execution, executions)
+    of_named = np.isin(associations["context"], contexts["id"][named])
+    execution = np.isin(rows["Execution"]["id"], associations["execution"][of_named])
+    executions = rows["Execution"]["id"][execution]
+    event = np.isin(events["execution"], executions)
+    artifact = np.isin(rows["Artifact"]["id"], events["artifact"][event])
+    artifacts = rows["Artifact"]["id"][artifact]
+    event &= np.isin(events["artifact"], artifacts)
+    association = np.isin(associations["execution"], executions)
     context = named | (
-        raw.context_type.among(WHERE_CONTEXTS)
-        & np.isin(raw.context_id, raw.association_context[association])
+        contexts["type"].among(WHERE_CONTEXTS)
+        & np.isin(contexts["id"], associations["context"][association])
     )
-    contexts = raw.context_id[context]
-    association &= np.isin(raw.association_context, contexts)
-    attribution = np.isin(raw.attribution_context, contexts)
-    attribution &= np.isin(raw.attribution_artifact, artifacts)
+    kept = contexts["id"][context]
+    association &= np.isin(associations["context"], kept)
+    attribution = np.isin(rows["Attribution"]["context"], kept)
+    attribution &= np.isin(rows["Attribution"]["artifact"], artifacts)
     for table, chosen in (
-        ("execution", execution),
-        ("artifact", artifact),
-        ("event", event),
-        ("context", context),
-        ("association", association),
-        ("attribution", attribution),
+        ("Execution", execution),
+        ("Artifact", artifact),
+        ("Event", event),
+        ("Context", context),
+        ("Association", association),
+        ("Attribution", attribution),
     ):
-        _keep(raw, table, chosen)
+        rows.keep(table, chosen)
 
 
-def keep_properties(raw: RawColumns, names: Collection[str]) -> None:
+def keep_properties(rows: Rows, names: Collection[str]) -> None:
     """Takes away the properties of other names.
 
     The execution property ``state``, by which schema 4 keeps the state, is put
     into the state column before it goes.
     """
-    fill_states(raw)
-    raw.execution_properties = _named(raw.execution_properties, names)
-    raw.artifact_properties = _named(raw.artifact_properties, names)
-
-
-def _named(table: PropertyColumns, names: Collection[str]) -> PropertyColumns:
-    chosen = table.name.among(names)
-    return table if bool(chosen.all()) else table.take(chosen)
-
-
-def _keep(raw: RawColumns, table: str, chosen: BoolArray) -> None:
-    for name, column in raw.take(table, chosen).items():
-        setattr(raw, name, column)
+    fill_states(rows)
+    for table in ("ExecutionProperty", "ArtifactProperty"):
+        chosen = rows[table]["name"].among(names)
+        if not bool(chosen.all()):
+            rows.keep(table, chosen)

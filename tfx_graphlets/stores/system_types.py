@@ -29,22 +29,22 @@ Source: kubeflow/pipelines, ``backend/src/v2/metadata/client.go``.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Mapping
+from typing import Final
 
 import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.graphlets import pending
 from tfx_graphlets.payloads.bounds import parsed_json
-from tfx_graphlets.trace.assembly import PropertyColumns, RawProperties, RawTables
-from tfx_graphlets.trace.trace import BoolArray, PropertyKind
+from tfx_graphlets.trace.rows import RowBuilder, Rows, Table, property_values, take
+from tfx_graphlets.trace.strings import Coded
+from tfx_graphlets.trace.trace import PropertyKind
 from tfx_graphlets.vocabulary import ContextType, ExecutionState, PropertyName, SystemType
 
 _CUSTOM_PREFIX: Final = "custom:"
@@ -107,106 +107,75 @@ def class_of_task(name: str) -> str:
     return first
 
 
-def in_words_of_tfx(raw: RawTables) -> RawTables:
+def in_words_of_tfx(rows: Rows) -> Rows:
     """The rows with ``system.*`` executions told as TFX would have recorded them.
 
     Rows of a store without such executions come back as they are; applied
     twice, the rules change nothing more.
     """
-    types: Any = raw.execution_type
-    if SystemType.EXECUTIONS.isdisjoint(getattr(types, "values", types)):
-        return raw
-    return _Rows(_without_boxes_and_skipped(_as_lists(raw))).by_all_rules()
+    if not rows["Execution"]["type"].among(SystemType.EXECUTIONS).any():
+        return rows
+    rows = rows.copy()
+    _leave_out_boxes_and_skipped(rows)
+    _Rules(rows).apply()
+    return rows
 
 
-def _as_lists(raw: RawTables) -> Any:
-    """The same rows, with a list for every column that these rules look at."""
-    changes: dict[str, Any] = {
-        name: _list(getattr(raw, name))
-        for prefix in ("execution_", "event_", "context_")
-        for name in _columns(prefix)
-    }
-    changes["artifact_id"], changes["artifact_type"] = (
-        _list(raw.artifact_id),
-        _list(raw.artifact_type),
-    )
-    changes["execution_properties"] = _property_lists(raw.execution_properties)
-    return dataclasses.replace(raw, **changes)
+def _leave_out_boxes_and_skipped(rows: Rows) -> None:
+    kind, state = rows["Execution"]["type"], rows["Execution"]["state"]
+    gone = kind.among(SystemType.TASKS) & (state == ExecutionState.CANCELED)
+    gone |= kind.among(SystemType.BOXES)
+    ids = rows["Execution"]["id"][gone]
+    rows.keep("Execution", ~gone)
+    for table, column in (
+        ("Event", "execution"),
+        ("Association", "execution"),
+        ("ExecutionProperty", "owner"),
+    ):
+        rows.keep(table, ~np.isin(rows[table][column], ids))
 
 
-def _property_lists(table: RawProperties | PropertyColumns) -> RawProperties:
-    return table if isinstance(table, RawProperties) else table.rows()
+class _Rules:
+    """Rows of one store, which the rules change, and what is looked up in them."""
 
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        executions, table = rows["Execution"], rows["ExecutionProperty"]
+        self.task_ids = executions["id"][executions["type"].among(SystemType.TASKS)]
+        self.tasks = set(self.task_ids.tolist())
+        is_read = table["name"].among(PROPERTIES_READ) & np.isin(table["owner"], self.task_ids)
+        read = take(table, is_read)
+        keys = zip(read["owner"].tolist(), read["name"].rows())
+        self.texts = dict(zip(keys, map(str, property_values(read))))
 
-def _without_boxes_and_skipped(raw: Any) -> Any:
-    kept = [
-        kind not in SystemType.BOXES
-        and not (kind in SystemType.TASKS and state == ExecutionState.CANCELED)
-        for kind, state in zip(raw.execution_type, raw.execution_state)
-    ]
-    ids = np.asarray(raw.execution_id, np.int64)
-    gone = ids[~np.asarray(kept, bool)]
-    event = ~np.isin(np.asarray(raw.event_execution, np.int64), gone)
-    association = np.asarray(raw.association, np.int64).reshape(-1, 2)
-    owner = np.isin(np.asarray(raw.execution_properties.owner, np.int64), gone)
-    changes: dict[str, Any] = {
-        **{name: _chosen(getattr(raw, name), kept) for name in _columns("execution_")},
-        **{name: _chosen(getattr(raw, name), event.tolist()) for name in _columns("event_")},
-    }
-    return dataclasses.replace(
-        raw,
-        **changes,
-        association=association[~np.isin(association[:, 1], gone)],
-        execution_properties=_chosen_properties(raw.execution_properties, ~owner),
-    )
-
-
-class _Rows:
-    """Rows of one store, as lists, and what is looked up in them."""
-
-    def __init__(self, raw: Any) -> None:
-        self.raw = raw
-        self.ids: list[int] = raw.execution_id
-        is_task = [kind in SystemType.TASKS for kind in raw.execution_type]
-        self.tasks = {number for number, task in zip(self.ids, is_task) if task}
-        table = raw.execution_properties
-        self.texts: dict[tuple[int, str], str] = {
-            (owner, name): str(value)
-            for owner, name, value in zip(table.owner, table.name, table.value)
-            if name in PROPERTIES_READ and owner in self.tasks
-        }
-
-    def by_all_rules(self) -> RawTables:
-        """The rows by all rules."""
-        self.raw = self._with_cached_outputs()
-        changes: dict[str, Any] = {
-            "execution_type": self._types(),
-            "execution_properties": self._with_parameters(),
-            "artifact_properties": _with_plain_names(self.raw.artifact_properties),
-            **self._with_nodes(),
-        }
-        changed: RawTables = dataclasses.replace(self.raw, **changes)
-        return changed
+    def apply(self) -> None:
+        """Changes the rows by all rules."""
+        self._add_cached_outputs()
+        self.rows["Execution"]["type"] = Coded.of(self._types())
+        self._add_parameters()
+        self._add_nodes()
+        _name_plainly(self.rows["ArtifactProperty"])
 
     def task_name(self, execution: int) -> str:
         """Name of a task; empty where none is recorded."""
         name = self.texts.get((execution, PropertyName.TASK_NAME), "")
         return name or self.texts.get((execution, PropertyName.DISPLAY_NAME), "")
 
-    def _with_cached_outputs(self) -> Any:
-        raw = self.raw
+    def _add_cached_outputs(self) -> None:
+        executions, events = self.rows["Execution"], self.rows["Event"]
         outputs: dict[int, list[int]] = {}
-        for row, (execution, kind) in enumerate(zip(raw.event_execution, raw.event_type)):
-            if kind in vocabulary.OUTPUT_EVENTS:
-                outputs.setdefault(execution, []).append(row)
-        columns = {name: list(getattr(raw, name)) for name in _columns("event_")}
-        for execution, state in zip(self.ids, raw.execution_state):
-            if execution not in self.tasks or state != ExecutionState.CACHED:
-                continue
-            for row in outputs.get(self._source(execution, outputs), ()):
-                for name, column in columns.items():
-                    column.append(execution if name == "event_execution" else column[row])
-        return dataclasses.replace(raw, **columns)
+        put = np.flatnonzero(np.isin(events["type"], vocabulary.OUTPUT_EVENTS))
+        for row, execution in zip(put.tolist(), events["execution"][put].tolist()):
+            outputs.setdefault(execution, []).append(row)
+        copied: list[int] = []
+        hits: list[int] = []
+        for execution in executions["id"][executions["state"] == ExecutionState.CACHED].tolist():
+            if execution in self.tasks:
+                found = outputs.get(self._source(execution, outputs), [])
+                copied += found
+                hits += [execution] * len(found)
+        more = take(events, np.array(copied, np.int64))
+        self.rows.append("Event", {**more, "execution": np.array(hits, np.int64)})
 
     def _source(self, execution: int, outputs: Collection[int]) -> int:
         """The execution whose outputs a cache hit names; -1 if it has its own, or none."""
@@ -220,21 +189,14 @@ class _Rows:
         return execution
 
     def _types(self) -> list[str]:
-        raw = self.raw
-        own = {
-            number
-            for number, kind in zip(raw.artifact_id, raw.artifact_type)
-            if kind.startswith(pending.ARTIFACT_PREFIX)
-        }
-        own_tasks = {
-            execution
-            for execution, artifact, kind in zip(
-                raw.event_execution, raw.event_artifact, raw.event_type
-            )
-            if artifact in own and kind in vocabulary.OUTPUT_EVENTS
-        }
+        executions, artifacts = self.rows["Execution"], self.rows["Artifact"]
+        events, kinds = self.rows["Event"], artifacts["type"]
+        own_types = {name for name in kinds.values if name.startswith(pending.ARTIFACT_PREFIX)}
+        own = np.isin(events["artifact"], artifacts["id"][kinds.among(own_types)])
+        own &= np.isin(events["type"], vocabulary.OUTPUT_EVENTS)
+        own_tasks = set(events["execution"][own].tolist())
         types, class_of = [], functools.lru_cache(maxsize=None)(class_of_task)
-        for execution, kind in zip(self.ids, raw.execution_type):
+        for execution, kind in zip(executions["id"].tolist(), executions["type"].rows()):
             name = self.task_name(execution)
             if kind in SystemType.IMPORTERS:
                 types.append(f"{SystemType.IMPORTER}.Importer")
@@ -247,38 +209,32 @@ class _Rows:
                 types.append(prefix + class_name)
         return types
 
-    def _with_parameters(self) -> RawProperties:
-        table = self.raw.execution_properties
-        known = set(zip(table.owner, table.name))
-        result = RawProperties(
-            list(table.owner),
-            list(table.name),
-            list(table.is_custom),
-            list(table.kind),
-            list(table.value),
-        )
-        for owner, name, kind, value in zip(table.owner, table.name, table.kind, table.value):
-            is_inputs = name == PropertyName.INPUTS and kind == PropertyKind.STRUCT
-            parsed = parsed_json(value) if is_inputs and owner in self.tasks else None
+    def _add_parameters(self) -> None:
+        table, build = self.rows["ExecutionProperty"], RowBuilder()
+        known = set(zip(table["owner"].tolist(), table["name"].rows()))
+        is_inputs = table["name"].among({PropertyName.INPUTS})
+        is_inputs &= (table["kind"] == PropertyKind.STRUCT) & np.isin(table["owner"], self.task_ids)
+        inputs = take(table, is_inputs)
+        for owner, text in zip(inputs["owner"].tolist(), inputs["string_value"].rows()):
+            parsed = parsed_json(text or "")
             for parameter, content in parsed.items() if isinstance(parsed, dict) else ():
                 if content is not None and (owner, parameter) not in known:
                     known.add((owner, parameter))
-                    result.add(owner, parameter, True, *property_value(content))
-        return result
+                    kind, value = property_value(content)
+                    build.add_property("Execution", owner, parameter, True, kind, value)
+        self.rows.append("ExecutionProperty", build.rows()["ExecutionProperty"])
 
-    def _with_nodes(self) -> dict[str, object]:
-        raw = self.raw
+    def _add_nodes(self) -> None:
+        contexts, members = self.rows["Context"], self.rows["Association"]
+        found = zip(contexts["id"].tolist(), contexts["type"].rows(), contexts["name"])
         pipeline = {
-            number: name
-            for number, kind, name in zip(raw.context_id, raw.context_type, raw.context_name)
-            if kind == ContextType.SYSTEM_PIPELINE
+            number: name for number, kind, name in found if kind == ContextType.SYSTEM_PIPELINE
         }
-        created = dict(zip(raw.context_id, raw.context_create_ms))
+        created = dict(zip(contexts["id"].tolist(), contexts["create_ms"].tolist()))
         nodes: dict[int, tuple[str, int]] = {}
         known: dict[tuple[int, str], int] = {}
-        members: list[tuple[int, int]] = []
-        association = np.asarray(raw.association, np.int64).reshape(-1, 2)
-        for context, execution in association.tolist():
+        build = RowBuilder()
+        for context, execution in zip(members["context"].tolist(), members["execution"].tolist()):
             name = self.task_name(execution)
             if context not in pipeline or execution not in self.tasks or not name:
                 continue
@@ -288,31 +244,25 @@ class _Rows:
                 node = _FIRST_NODE_ID | int.from_bytes(digest[:8], "big") >> 2
                 known[context, name] = node
                 nodes[node] = (f"{pipeline[context]}.{name}", created[context])
-            members.append((node, execution))
-        new = sorted(nodes.keys() - set(raw.context_id))
-        return {
-            "context_id": [*raw.context_id, *new],
-            "context_type": [*raw.context_type, *(ContextType.NODE for _ in new)],
-            "context_name": [*raw.context_name, *(nodes[node][0] for node in new)],
-            "context_create_ms": [*raw.context_create_ms, *(nodes[node][1] for node in new)],
-            "association": np.concatenate(
-                [association, np.asarray(members, np.int64).reshape(-1, 2)]
-            ),
-        }
+            build.add("Association", context=node, execution=execution)
+        for node in sorted(nodes.keys() - created.keys()):
+            name, when = nodes[node]
+            build.add("Context", id=node, type=ContextType.NODE, name=name, create_ms=when)
+        more = build.rows()
+        for table in ("Context", "Association"):
+            self.rows.append(table, more[table])
 
 
-def _with_plain_names(table: Any) -> RawProperties:
-    table = _property_lists(table)
-    names = table.name
-    prefixed = {
-        (owner, _PLAIN_NAME[name]) for owner, name in zip(table.owner, names) if name in _PLAIN_NAME
-    }
-    is_custom = [
-        0 if (owner, name) in prefixed else custom
-        for owner, name, custom in zip(table.owner, names, table.is_custom)
-    ]
-    plain = [_PLAIN_NAME.get(name, name) for name in names]
-    return dataclasses.replace(table, name=plain, is_custom=is_custom)
+def _name_plainly(table: Table) -> None:
+    """Gives custom properties their plain names; what an artifact had by these is declared."""
+    name, owner = table["name"], table["owner"]
+    prefixed = np.flatnonzero(name.among(_PLAIN_NAME))
+    plain = [_PLAIN_NAME.get(value, value) for value in name.values]
+    taken = {(int(owner[row]), plain[name.code[row]]) for row in prefixed}
+    is_custom = table["is_custom"].copy()
+    for row in np.flatnonzero(name.among({*_PLAIN_NAME.values()})).tolist():
+        is_custom[row] &= (int(owner[row]), plain[name.code[row]]) not in taken
+    table["is_custom"], table["name"] = is_custom, Coded(name.code, plain)
 
 
 def property_value(content: object) -> tuple[int, float | str]:
@@ -337,32 +287,3 @@ def property_value(content: object) -> tuple[int, float | str]:
         return PropertyKind.STRING, content.encode("utf-8", "replace").decode()
     kind = PropertyKind.STRUCT if isinstance(content, dict) else PropertyKind.STRING
     return kind, json.dumps(content, sort_keys=True)
-
-
-def _columns(prefix: str) -> list[str]:
-    return [
-        field.name
-        for field in dataclasses.fields(RawTables)
-        if field.name.startswith(prefix) and not field.name.endswith("_properties")
-    ]
-
-
-def _list(values: Any) -> list[Any]:
-    if isinstance(values, np.ndarray):
-        return values.tolist()
-    return values.rows() if hasattr(values, "rows") else list(values)
-
-
-def _chosen(values: Any, kept: Sequence[bool]) -> list[Any]:
-    return [value for value, keep in zip(values, kept) if keep]
-
-
-def _chosen_properties(table: RawProperties, kept: BoolArray) -> RawProperties:
-    rows = np.flatnonzero(kept).tolist()
-    return RawProperties(
-        owner=[table.owner[row] for row in rows],
-        name=[table.name[row] for row in rows],
-        is_custom=[table.is_custom[row] for row in rows],
-        kind=[table.kind[row] for row in rows],
-        value=[table.value[row] for row in rows],
-    )

@@ -10,7 +10,7 @@ from typing import Final
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.stores.lookups import ArtifactRow, ContextRow, EventRow, ExecutionRow, Lookups
-from tfx_graphlets.trace.raw_tables import RawTables
+from tfx_graphlets.trace.rows import RowBuilder, Rows
 from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Role
 
 MOST_JOINED: Final = 256
@@ -229,7 +229,7 @@ class Walk:
         pipelines: Sequence[ContextRow],
         properties: Collection[str] | None,
         named: Collection[str] = (),
-    ) -> RawTables:
+    ) -> Rows:
         """All that was read.
 
         Args:
@@ -239,7 +239,7 @@ class Walk:
         """
         events = [event for group in self._events.values() for event in group]
         self._load_artifacts(dict.fromkeys(event.artifact for event in events))
-        executions, artifacts = list(self._executions.values()), list(self._artifacts.values())
+        executions = list(self._executions.values())
         ids = [row.id for row in executions]
         association = [
             (context, execution)
@@ -256,35 +256,17 @@ class Walk:
             of_others, of_nodes = self._of_other_pipelines(named, ids)
             contexts.update({context.id: context for context in of_others})
             association = list(dict.fromkeys([*association, *of_nodes]))
-        known = self._artifacts.keys()
-        events = [event for event in events if event.artifact in known]
-        return RawTables(
-            execution_id=ids,
-            execution_type=[row.type_name for row in executions],
-            execution_state=[row.state for row in executions],
-            execution_create_ms=[row.create_ms for row in executions],
-            execution_update_ms=[row.update_ms for row in executions],
-            artifact_id=[row.id for row in artifacts],
-            artifact_type=[row.type_name for row in artifacts],
-            artifact_state=[row.state for row in artifacts],
-            artifact_create_ms=[row.create_ms for row in artifacts],
-            artifact_update_ms=[row.update_ms for row in artifacts],
-            artifact_uri=[row.uri for row in artifacts],
-            event_execution=[event.execution for event in events],
-            event_artifact=[event.artifact for event in events],
-            event_type=[event.type for event in events],
-            event_key=[event.key for event in events],
-            event_ms=[event.time_ms for event in events],
-            context_id=list(contexts),
-            context_type=[row.type_name for row in contexts.values()],
-            context_name=[row.name for row in contexts.values()],
-            context_create_ms=[row.create_ms for row in contexts.values()],
-            association=association,
-            execution_properties=self._lookups.execution_properties(ids, properties),
-            artifact_properties=self._lookups.artifact_properties(
-                [row.id for row in artifacts], properties
-            ),
-        )
+        build = RowBuilder()
+        build.extend("Execution", executions)
+        build.extend("Artifact", self._artifacts.values())
+        build.extend("Event", (event for event in events if event.artifact in self._artifacts))
+        build.extend("Context", contexts.values())
+        build.extend("Association", association)
+        rows = build.rows()
+        lookups, artifacts = self._lookups, list(self._artifacts)
+        rows.put("ExecutionProperty", lookups.execution_properties(ids, properties))
+        rows.put("ArtifactProperty", lookups.artifact_properties(artifacts, properties))
+        return rows
 
     def _of_other_pipelines(
         self, names: Collection[str], executions: Sequence[int]

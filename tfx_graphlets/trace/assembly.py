@@ -6,24 +6,18 @@ stores give equal traces whatever the way they were read.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.trace.odd_rows import Missing, OddRows
 from tfx_graphlets.trace.ordering import order_of, positions_of, sort_rows
-from tfx_graphlets.trace.properties import struct_message_to_json, struct_to_json
-from tfx_graphlets.trace.raw_tables import (
-    Integers,
-    PropertyColumns,
-    RawColumns,
-    RawProperties,
-    RawTables,
-)
-from tfx_graphlets.trace.strings import Coded, Texts
+from tfx_graphlets.trace.rows import Rows, Table, take
+from tfx_graphlets.trace.strings import Texts
 from tfx_graphlets.trace.trace import (
     Artifacts,
     CodeArray,
@@ -36,160 +30,126 @@ from tfx_graphlets.trace.trace import (
     Trace,
 )
 
-__all__ = (
-    "PropertyColumns",
-    "RawColumns",
-    "RawProperties",
-    "RawTables",
-    "assemble",
-    "encode",
-    "fill_states",
-    "positions_of",
-    "struct_message_to_json",
-    "struct_to_json",
-)
-
+Integers = NDArray[Any]  # of any width
 # Positions until they are in order: half the memory of the Trace's own int64.
 _NARROW = np.int32
+_Nodes = TypeVar("_Nodes", Executions, Artifacts)
 
 
 def assemble(
-    raw: RawTables | RawColumns,
+    rows: Rows,
     *,
     consume: bool = False,
     count_lost: bool = True,
     odd: OddRows | None = None,
     all_contexts: bool = True,
 ) -> Trace:
-    """Builds the canonical Trace of raw rows.
+    """Builds the canonical Trace of rows.
 
     Args:
-      raw: the rows.
-      consume: takes each column out of RawColumns when it is used, so that
-        they and the Trace are not both in memory; ``raw`` is of no use
-        afterwards.
+      rows: the rows.
+      consume: takes each column out of ``rows`` when it is used, so that they
+        and the Trace are not both in memory; ``rows`` is of no use afterwards.
       count_lost: counts an event of which neither end is there as dropped.
         (Readers do not: the MLMD API finds events by their ends.)
       odd: counts all rows that name what is not there, each of which is dropped; None where the
         rows are a part of a store.
-      all_contexts: ``raw`` has all contexts of the store; else what names another is no such row.
+      all_contexts: ``rows`` has all contexts of the store; else what names another is no such row.
 
     Raises:
       MalformedTraceError: two executions or two artifacts have the same id.
     """
-    if isinstance(raw, RawTables):
-        raw = raw.columns()
-    elif not consume:
-        raw = dataclasses.replace(raw)
-    fill_states(raw)
-    order = order_of([raw.execution_id])
-    execution_types, execution_names = _names(raw, "execution_type", order)
-    execution_ids = _ints(raw, "execution_id", order)
-    executions = Executions(
-        id=execution_ids,
-        type=execution_types,
-        state=_ints(raw, "execution_state", order).astype(np.int8),
-        create_ms=_ints(raw, "execution_create_ms", order),
-        update_ms=_ints(raw, "execution_update_ms", order),
-        type_names=execution_names,
-        properties=_properties(raw, "execution", execution_ids, odd),
-    )
-    order = order_of([raw.artifact_id])
-    artifact_types, artifact_names = _names(raw, "artifact_type", order)
-    artifact_ids = _ints(raw, "artifact_id", order)
-    uris = _taken(raw, "artifact_uri")
+    if not consume:
+        rows = rows.copy()
+    fill_states(rows)
+    executions = _nodes(rows, "Execution", odd, Executions)
+    table = rows["Artifact"]
+    order = order_of([table["id"]])
+    uris = table.pop("uri")
     if order is not None:
-        is_packed = isinstance(uris, Texts)
-        uris = uris.take(order) if is_packed else [uris[row] for row in order]
-    artifacts = Artifacts(
-        id=artifact_ids,
-        type=artifact_types,
-        state=_ints(raw, "artifact_state", order).astype(np.int8),
-        create_ms=_ints(raw, "artifact_create_ms", order),
-        update_ms=_ints(raw, "artifact_update_ms", order),
-        uri=uris if isinstance(uris, Texts) else tuple(uris),
-        type_names=artifact_names,
-        properties=_properties(raw, "artifact", artifact_ids, odd),
-    )
-    contexts = _contexts(raw, execution_ids, artifact_ids, odd, all_contexts=all_contexts)
-    events = _events(raw, execution_ids, artifact_ids, odd, count_lost=count_lost)
+        uris = uris.take(order) if isinstance(uris, Texts) else [uris[row] for row in order]
+    uris = uris if isinstance(uris, Texts) else tuple(uris)
+    artifacts = _nodes(rows, "Artifact", odd, functools.partial(Artifacts, uri=uris))
+    contexts = _contexts(rows, executions.id, artifacts.id, odd, all_contexts=all_contexts)
+    events = _events(rows["Event"], executions.id, artifacts.id, odd, count_lost=count_lost)
     return Trace(executions, artifacts, events, contexts)
 
 
-def fill_states(raw: RawColumns) -> None:
+def _nodes(rows: Rows, name: str, odd: OddRows | None, made: Callable[..., _Nodes]) -> _Nodes:
+    """What Executions and Artifacts have in common."""
+    table = rows[name]
+    order = order_of([table["id"]])
+    types, type_names = _names(table, order)
+    ids = _ints(table, "id", order)
+    return made(
+        id=ids,
+        type=types,
+        state=_ints(table, "state", order).astype(np.int8),
+        create_ms=_ints(table, "create_ms", order),
+        update_ms=_ints(table, "update_ms", order),
+        type_names=type_names,
+        properties=_properties(rows, name, ids, odd),
+    )
+
+
+def fill_states(rows: Rows) -> None:
     """Fills the column of states from the property ``state`` where it has none.
 
     MLMD's schema 4 keeps the state there; a custom property counts before a declared one.
     """
-    table = raw.execution_properties
-    is_state = table.name.among((vocabulary.PropertyName.STATE,))
-    states = table.take(is_state & (table.kind == PropertyKind.STRING))
-    if not len(states) or bool(raw.execution_state.all()):
+    executions, table = rows["Execution"], rows["ExecutionProperty"]
+    is_state = table["name"].among((vocabulary.PropertyName.STATE,))
+    is_state &= table["kind"] == PropertyKind.STRING
+    if not bool(is_state.any()) or bool(executions["state"].all()):
         return
-    states = states.take(np.argsort(states.is_custom, kind="stable"))  # the last one stays
-    codes, place_of_code = np.unique(states.text.code, return_inverse=True)
-    of_code = [vocabulary.state_of_text(states.text.values[code]) for code in codes.tolist()]
-    order = np.argsort(raw.execution_id, kind="stable")
-    place = positions_of(raw.execution_id[order].astype(np.int64), states.owner)
+    states = take(table, is_state)
+    states = take(states, np.argsort(states["is_custom"], kind="stable"))  # the last one stays
+    text = states["string_value"]
+    codes, place_of_code = np.unique(text.code, return_inverse=True)
+    of_code = [vocabulary.state_of_text(text.values[code]) for code in codes.tolist()]
+    order = np.argsort(executions["id"], kind="stable")
+    place = positions_of(executions["id"][order].astype(np.int64), states["owner"])
     known = place >= 0
     state = np.zeros(len(order), np.int8)
     state[order[place[known]]] = np.array(of_code, np.int8)[place_of_code][known]
-    raw.execution_state = np.where(raw.execution_state == 0, state, raw.execution_state)
+    executions["state"] = np.where(executions["state"] == 0, state, executions["state"])
 
 
-def encode(values: Sequence[str]) -> tuple[CodeArray, tuple[str, ...]]:
-    """Codes into the sorted distinct values: int32 [n] and the values."""
-    return _encoded(Coded.of(values))
-
-
-def _encoded(column: Coded) -> tuple[CodeArray, tuple[str, ...]]:
-    column = column.sorted()
-    return column.code, tuple(column.values)
-
-
-def _taken(raw: RawColumns, name: str) -> Any:
-    """A column, which ``raw`` lets go of."""
-    values = getattr(raw, name)
-    setattr(raw, name, None)
-    return values
-
-
-def _ints(raw: RawColumns, name: str, order: IntArray | None) -> IntArray:
-    values: Integers = _taken(raw, name)
+def _ints(table: Table, name: str, order: IntArray | None) -> IntArray:
+    values: Integers = table.pop(name)
     if order is not None:
         values = values[order]
     return values.astype(np.int64, copy=False)
 
 
-def _names(raw: RawColumns, name: str, order: IntArray | None) -> tuple[CodeArray, tuple[str, ...]]:
-    codes, names = _encoded(_taken(raw, name))
-    return (codes if order is None else codes[order]), names
+def _names(table: Table, order: IntArray | None) -> tuple[CodeArray, tuple[str, ...]]:
+    types = table.pop("type").sorted()
+    return (types.code if order is None else types.code[order]), tuple(types.values)
 
 
-def _properties(
-    raw: RawColumns, table: str, owner_ids: IntArray, odd: OddRows | None
-) -> Properties:
-    columns = _taken(raw, f"{table}_properties")
-    owner = positions_of(owner_ids, columns.owner)
+def _properties(rows: Rows, name: str, owner_ids: IntArray, odd: OddRows | None) -> Properties:
+    table = {**rows[f"{name}Property"]}
+    rows[f"{name}Property"].clear()
+    owner = positions_of(owner_ids, table["owner"])
     if bool((owner < 0).any()):
         if odd is not None:
-            no_owner = Missing.of(owner, columns.owner, owner_ids)
-            odd.add_gone(f"{table.capitalize()}Property", {table: no_owner})
+            no_owner = Missing.of(owner, table["owner"], owner_ids)
+            odd.add_gone(f"{name}Property", {name.lower(): no_owner})
         known = np.flatnonzero(owner >= 0)
-        owner, columns = owner[known], columns.take(known)
-    names, texts = columns.name.sorted(), columns.text.sorted()
-    order = order_of([owner, names.code, columns.is_custom])
+        owner, table = owner[known], take(table, known)
+    names, texts = table.pop("name").sorted(), table.pop("string_value").sorted()
+    order = order_of([owner, names.code, table["is_custom"]])
 
     def in_order(column: Any) -> Any:
         return column if order is None else column[order]
 
-    double = columns.double_value
+    double = table["double_value"]
     return Properties(
         owner=in_order(owner),
         name=in_order(names.code),
-        is_custom=in_order(columns.is_custom),
-        kind=in_order(columns.kind),
-        int_value=in_order(columns.int_value).astype(np.int64, copy=False),
+        is_custom=in_order(table["is_custom"]),
+        kind=in_order(table["kind"]).astype(np.int8, copy=False),
+        int_value=in_order(table["int_value"]).astype(np.int64, copy=False),
         # Few are doubles, and zeros take no memory until they are written to.
         double_value=in_order(double) if bool(double.any()) else np.zeros(len(double)),
         string_code=in_order(texts.code),
@@ -199,18 +159,17 @@ def _properties(
 
 
 def _events(
-    raw: RawColumns,
+    table: Table,
     execution_ids: IntArray,
     artifact_ids: IntArray,
     odd: OddRows | None,
     *,
     count_lost: bool,
 ) -> Events:
-    execution, no_execution = _placed(execution_ids, _taken(raw, "event_execution"))
-    artifact, no_artifact = _placed(artifact_ids, _taken(raw, "event_artifact"))
-    kinds = _taken(raw, "event_type").astype(np.int8, copy=False)
-    keys = _taken(raw, "event_key")
-    times = _taken(raw, "event_ms")
+    execution, no_execution = _placed(execution_ids, table.pop("execution"))
+    artifact, no_artifact = _placed(artifact_ids, table.pop("artifact"))
+    kinds = table.pop("type").astype(np.int8, copy=False)
+    keys, times = table.pop("key"), table.pop("time_ms")
     lost = (execution < 0) | (artifact < 0)
     dropped = int(lost.sum())
     if dropped:
@@ -254,28 +213,29 @@ def _placed(known: IntArray, ids: Integers) -> tuple[Any, Missing]:
 
 
 def _contexts(
-    raw: RawColumns,
+    rows: Rows,
     execution_ids: IntArray,
     artifact_ids: IntArray,
     odd: OddRows | None,
     *,
     all_contexts: bool,
 ) -> Contexts:
-    order = order_of([raw.context_id])
-    types, type_names = _names(raw, "context_type", order)
-    ids = _ints(raw, "context_id", order)
-    names = tuple(_taken(raw, "context_name"))
+    table = rows["Context"]
+    order = order_of([table["id"]])
+    types, type_names = _names(table, order)
+    ids = _ints(table, "id", order)
+    names = tuple(table.pop("name"))
     in_context, execution = _members(
-        raw, "association", "execution", (ids, execution_ids), odd, all_contexts=all_contexts
+        rows, "Association", "execution", (ids, execution_ids), odd, all_contexts=all_contexts
     )
     holds_context, artifact = _members(
-        raw, "attribution", "artifact", (ids, artifact_ids), odd, all_contexts=all_contexts
+        rows, "Attribution", "artifact", (ids, artifact_ids), odd, all_contexts=all_contexts
     )
     return Contexts(
         id=ids,
         type=types,
         name=names if order is None else tuple(names[row] for row in order),
-        create_ms=_ints(raw, "context_create_ms", order),
+        create_ms=_ints(table, "create_ms", order),
         type_names=type_names,
         association_context=in_context,
         association_execution=execution,
@@ -285,7 +245,7 @@ def _contexts(
 
 
 def _members(
-    raw: RawColumns,
+    rows: Rows,
     table: str,
     member_name: str,
     known: tuple[IntArray, IntArray],
@@ -294,11 +254,11 @@ def _members(
     all_contexts: bool,
 ) -> tuple[IntArray, IntArray]:
     """Positions of contexts and of their members, of ``known`` ids of both."""
-    context, no_context = _placed(known[0], _taken(raw, f"{table}_context"))
-    member, no_member = _placed(known[1], _taken(raw, f"{table}_{member_name}"))
+    context, no_context = _placed(known[0], rows[table].pop("context"))
+    member, no_member = _placed(known[1], rows[table].pop(member_name))
     if odd is not None:
         named = {"context": no_context} if all_contexts else {}
-        odd.add_gone(table.capitalize(), {**named, member_name: no_member})
+        odd.add_gone(table, {**named, member_name: no_member})
     gone = (context < 0) | (member < 0)
     if bool(gone.any()):
         context, member = context[~gone], member[~gone]

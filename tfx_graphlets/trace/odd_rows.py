@@ -14,23 +14,20 @@ from typing import Any, Final
 
 import numpy as np
 
-from tfx_graphlets.trace.raw_tables import Integers, RawColumns
+from tfx_graphlets.trace.rows import TABLES, Rows, Table
 from tfx_graphlets.trace.trace import BoolArray, IntArray, PropertyKind
 
 # A number in place of a value that is none, or of an id that is NULL; one that nobody writes.
 ODD: Final = -(2**63) + 20_210_617
 _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999, milliseconds since the epoch
+# Least and most of a number, by the column's name.
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "id": (0, 2**63 - 1),  # none is negative: the difference of two is a number too
     "state": (0, 127),  # states and event types are int8
     "type": (0, 127),
-    "create_ms": (-_LATEST_MS, _LATEST_MS),
-    "update_ms": (-_LATEST_MS, _LATEST_MS),
-    "ms": (-_LATEST_MS, _LATEST_MS),
+    **dict.fromkeys(("create_ms", "update_ms", "time_ms"), (-_LATEST_MS, _LATEST_MS)),
     "kind": (PropertyKind.INT, PropertyKind.BOOL),
 }
-_TABLES: Final = ("execution", "artifact", "event", "context", "association", "attribution")
-_WITH_IDS: Final = ("execution", "artifact", "context")
 _SHOWN: Final = 3  # rows of a table in the message
 _UNDER_WAY: Final = 100  # ids that transactions which are not over may hold
 
@@ -52,7 +49,7 @@ class Missing:
     highest: int
 
     @classmethod
-    def of(cls, position: IntArray, ids: Integers, known: IntArray) -> Missing:
+    def of(cls, position: IntArray, ids: IntArray, known: IntArray) -> Missing:
         """What ``positions_of`` did not find of ``ids`` among ``known``, which ascends."""
         rows = np.flatnonzero(position < 0)
         return cls(rows, ids[rows], int(known[-1]) if len(known) else -1)
@@ -153,40 +150,35 @@ def _told(rows: Mapping[str, tuple[int, list[str]]], why: str) -> str:
     return f"{total} row{'s' if total > 1 else ''} {why} left out: {tables}"
 
 
-def leave_out_odd_rows(raw: RawColumns, odd: OddRows) -> None:
-    """Takes rows out of ``raw`` that no Trace can hold.
+def leave_out_odd_rows(rows: Rows, odd: OddRows) -> None:
+    """Takes rows out of ``rows`` that no Trace can hold.
 
     An id is a number, 0 or more, and stands for one row, the first; a time is none (0) or within
     8,000 years of the epoch; states and event types are 0 to 127; a property is of one kind. Rows
     that name what is not there stay: ``assemble`` drops and counts these.
 
     Args:
-      raw: rows of a store; ODD stands for what is no number.
+      rows: rows of a store; ODD stands for what is no number.
       odd: counts them.
     """
-    for table in _TABLES:
-        columns = {
-            name.removeprefix(f"{table}_"): column
-            for name, column in vars(raw).items()
-            if name.startswith(f"{table}_") and isinstance(column, np.ndarray)
-        }
-        wrong = _wrong(columns)
-        if table in _WITH_IDS:
-            wrong = _or(wrong, _repeated(columns["id"]))
-        if wrong is None:
-            continue
-        keys = ("id",) if table in _WITH_IDS else ("context", "execution", "artifact")
-        named = {key: columns[key] for key in keys if key in columns}
-        odd.add_columns(table.capitalize(), wrong, named)
-        for name, column in raw.take(table, ~wrong).items():
-            setattr(raw, name, column)
-    for table in ("execution", "artifact"):
-        name = f"{table}_properties"
-        rows = getattr(raw, name)
-        wrong = _wrong({one: getattr(rows, one) for one in ("owner", "kind", "int_value")})
+    for name, kinds in TABLES.items():
+        table = rows[name]
+        wrong = _wrong(
+            {one: table[one] for one, kind in kinds.items() if issubclass(kind, np.integer)}
+        )
+        if "id" in table:
+            wrong = _or(wrong, _repeated(table["id"]))
         if wrong is not None:
-            odd.add_columns(f"{table.capitalize()}Property", wrong, {table: rows.owner})
-            setattr(raw, name, rows.take(~wrong))
+            odd.add_columns(name, wrong, _named(name, table))
+            rows.keep(name, ~wrong)
+
+
+def _named(name: str, table: Table) -> Mapping[str, Any]:
+    """The columns that say in a message which row of a table it is."""
+    if "owner" in table:
+        return {name.removesuffix("Property").lower(): table["owner"]}
+    keys = ("id",) if "id" in table else ("context", "execution", "artifact")
+    return {key: table[key] for key in keys if key in table}
 
 
 def _wrong(columns: Mapping[str, Any]) -> BoolArray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
@@ -202,6 +203,20 @@ class Coded:
     def none(cls, length: int) -> Coded:
         """A column without any string."""
         return cls(np.full(length, -1, np.int32), ())
+
+    @classmethod
+    def joined(cls, parts: Sequence[Coded]) -> Coded:
+        """The rows of all parts, one part after the other."""
+        starts = np.cumsum([0, *(len(part.values) for part in parts)], dtype=np.int32)
+        codes = [
+            np.where(part.code < 0, -1, part.code + start) for part, start in zip(parts, starts)
+        ]
+        pools = [part.values for part in parts]
+        if any(isinstance(pool, Texts) for pool in pools):
+            packed = [pool if isinstance(pool, Texts) else Texts.of(pool) for pool in pools]
+            return cls(np.concatenate(codes).astype(np.int32), Texts.joined(packed))
+        values = tuple(itertools.chain.from_iterable(pools))
+        return cls(np.concatenate(codes).astype(np.int32), values)
 
     def __len__(self) -> int:
         return len(self.code)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
-from tfx_graphlets.trace.assembly import RawProperties, RawTables
+from tests.row_lists import put, rows_of
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.vocabulary import ExecutionState
 
 EARLIER_MS, LATER_MS = 1_000_000, 2_000_000  # update times of what is there, and of what changes
 
 
-def grown(raw: RawTables, randomness: random.Random) -> tuple[RawTables, RawTables]:
+def grown(raw: RowBuilder, randomness: random.Random) -> tuple[RowBuilder, RowBuilder]:
     """The store before and after it grew, as MLMD lets a store grow.
 
     Before, some executions, artifacts and contexts were not there, in any
@@ -28,61 +28,63 @@ def grown(raw: RawTables, randomness: random.Random) -> tuple[RawTables, RawTabl
     def some(values: Sequence[int]) -> set[int]:
         return {int(value) for value in values if randomness.random() < share}
 
-    executions, artifacts = some(after.execution_id), some(after.artifact_id)
-    contexts = some(after.context_id)
+    executions, artifacts = some(after["Execution"]["id"]), some(after["Artifact"]["id"])
+    contexts = some(after["Context"]["id"])
     changed = {
-        "execution": {one for one in executions if randomness.random() < 0.3},
-        "artifact": {one for one in artifacts if randomness.random() < 0.3},
+        "Execution": {one for one in executions if randomness.random() < 0.3},
+        "Artifact": {one for one in artifacts if randomness.random() < 0.3},
     }
-    for kind, there in (("execution", executions), ("artifact", artifacts)):
-        ids = getattr(after, f"{kind}_id")
-        setattr(after, f"{kind}_update_ms", [
-            EARLIER_MS if one in there and one not in changed[kind] else LATER_MS for one in ids
-        ])  # fmt: skip
+    for table, ids in (("Execution", executions), ("Artifact", artifacts)):
+        after[table]["update_ms"] = [
+            EARLIER_MS if one in ids and one not in changed[table] else LATER_MS
+            for one in after[table]["id"]
+        ]
 
     # What names nothing that is still to come may have been there.
-    to_come = ({*after.execution_id} - executions, {*after.artifact_id} - artifacts)
-    event = [
-        execution not in to_come[0] and artifact not in to_come[1] and randomness.random() < 0.9
-        for execution, artifact in zip(after.event_execution, after.event_artifact)
-    ]
-    _arrange(after, "event_", sorted(range(len(event)), key=lambda row: not event[row]))
-    association = [
-        context in contexts and execution in executions and randomness.random() < 0.9
-        for context, execution in after.association
-    ]
-    attribution = [
-        context in contexts and artifact in artifacts and randomness.random() < 0.9
-        for context, artifact in after.attribution
-    ]
-    for name, kept in (("association", association), ("attribution", attribution)):
-        rows = getattr(after, name)
-        order = sorted(range(len(kept)), key=lambda row: not kept[row])
-        setattr(after, name, [rows[row] for row in order])
+    to_come = ({*after["Execution"]["id"]} - executions, {*after["Artifact"]["id"]} - artifacts)
+    there = {
+        "Event": [
+            execution not in to_come[0] and artifact not in to_come[1] and randomness.random() < 0.9
+            for execution, artifact, *_ in rows_of(after, "Event")
+        ],
+        "Association": [
+            context in contexts and execution in executions and randomness.random() < 0.9
+            for context, execution in rows_of(after, "Association")
+        ],
+        "Attribution": [
+            context in contexts and artifact in artifacts and randomness.random() < 0.9
+            for context, artifact in rows_of(after, "Attribution")
+        ],
+    }
+    for table, kept in there.items():
+        rows = rows_of(after, table)
+        put(
+            after,
+            table,
+            [rows[row] for row in sorted(range(len(kept)), key=lambda at: not kept[at])],
+        )
 
     before = copy.deepcopy(after)
-    for kind, there in (("execution", executions), ("artifact", artifacts), ("context", contexts)):
-        ids = getattr(after, f"{kind}_id")
-        _arrange(before, f"{kind}_", [row for row, one in enumerate(ids) if one in there])
-    _arrange(before, "event_", range(sum(event)))
-    before.association = before.association[: sum(association)]
-    before.attribution = before.attribution[: sum(attribution)]
-    for kind, there in (("execution", executions), ("artifact", artifacts)):
-        early = [one in changed[kind] for one in getattr(before, f"{kind}_id")]
-        setattr(before, f"{kind}_update_ms", [EARLIER_MS] * len(early))
-        states = getattr(before, f"{kind}_state")
-        setattr(before, f"{kind}_state", [
+    for table, kept in there.items():
+        put(before, table, rows_of(before, table)[: sum(kept)])
+    for table, ids in (("Execution", executions), ("Artifact", artifacts), ("Context", contexts)):
+        put(before, table, [row for row in rows_of(after, table) if row[0] in ids])
+    for table, ids in (("Execution", executions), ("Artifact", artifacts)):
+        early = [one in changed[table] for one in before[table]["id"]]
+        before[table]["update_ms"] = [EARLIER_MS] * len(early)
+        before[table]["state"] = [
             int(ExecutionState.RUNNING) if one and state else state
-            for one, state in zip(early, states)
+            for one, state in zip(early, before[table]["state"])
+        ]
+        put(before, f"{table}Property", [
+            row
+            for row in rows_of(before, f"{table}Property")
+            if row[0] in ids and not (row[0] in changed[table] and randomness.random() < 0.5)
         ])  # fmt: skip
-        properties = getattr(before, f"{kind}_properties")
-        _keep(properties, lambda owner, there=there, early=changed[kind]: (
-            owner in there and not (owner in early and randomness.random() < 0.5)
-        ))  # fmt: skip
     return before, after
 
 
-def files_of(raw: RawTables, present: Collection[int]) -> dict[str, dict[str, bytes]]:
+def files_of(raw: RowBuilder, present: Collection[int]) -> dict[str, dict[str, bytes]]:
     """Files below the URIs of artifacts with these ids; some have the same content."""
     return {
         uri: {
@@ -90,20 +92,6 @@ def files_of(raw: RawTables, present: Collection[int]) -> dict[str, dict[str, by
             "metrics": b"metrics %d" % number,
             "schema.pbtxt": b"schema",
         }
-        for number, uri in zip(raw.artifact_id, raw.artifact_uri)
+        for number, uri in zip(raw["Artifact"]["id"], raw["Artifact"]["uri"])
         if number in present and uri
     }
-
-
-def _arrange(raw: RawTables, prefix: str, order: Sequence[int]) -> None:
-    for field in dataclasses.fields(raw):
-        if field.name.startswith(prefix) and not field.name.endswith("_properties"):
-            values = getattr(raw, field.name)
-            setattr(raw, field.name, [values[row] for row in order])
-
-
-def _keep(properties: RawProperties, wanted: Callable[[int], bool]) -> None:
-    chosen = [row for row, owner in enumerate(properties.owner) if wanted(owner)]
-    for field in dataclasses.fields(properties):
-        values = getattr(properties, field.name)
-        setattr(properties, field.name, [values[row] for row in chosen])

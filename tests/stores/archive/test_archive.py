@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.corpus import real_runs
+from tests.row_lists import properties_of
 from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.payloads.statistics import NoPayloads
 from tfx_graphlets.stores.archive import format as archive_format
@@ -21,7 +22,8 @@ from tfx_graphlets.stores.archive.archive import write_archive
 from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables, assemble
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import Trace, first_difference
 
 
@@ -77,19 +79,17 @@ def write_small(directory: Path, **options: object) -> Path:
 
 @settings(strategies.deterministic, max_examples=30)
 @given(raw=strategies.rows(), text=st.text(st.characters(blacklist_categories=["Cs"])))
-def test_any_trace_comes_back(raw: RawTables, text: str) -> None:
+def test_any_trace_comes_back(raw: RowBuilder, text: str) -> None:
     """read(write(trace)) == trace, with any text in URIs and properties, and any double."""
     build = TraceBuilder()
     build.artifact(
         "Examples", uri=text, text=text, nan=float("nan"), inf=float("inf"), big=-(2**63)
     )
-    properties = raw.artifact_properties
-    first = raw.artifact_id[0] if len(raw.artifact_id) else 0
-    extra = build.raw().artifact_properties
-    for name, kind, value in zip(extra.name, extra.kind, extra.value):
-        properties.add(first, name, True, kind, value)
-    raw.artifact_uri = [text, *list(raw.artifact_uri)[1:]]
-    trace = assemble(raw)
+    first = raw["Artifact"]["id"][0] if len(raw["Artifact"]["id"]) else 0
+    for _, name, _, kind, value in properties_of(build.raw(), "Artifact"):
+        raw.add_property("Artifact", first, name, True, kind, value)
+    raw["Artifact"]["uri"] = [text, *list(raw["Artifact"]["uri"])[1:]]
+    trace = assemble(raw.rows())
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "archive"
         write_archive(trace, NoPayloads(), directory, created_ms=0, scrub=False)

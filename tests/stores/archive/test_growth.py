@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests import strategies
+from tests.row_lists import rows_of
 from tests.stores.archive.growth import grown
 from tests.stores.archive.test_archive import InMemory
 from tests.stores.mlmd_files import write_store
@@ -24,7 +25,7 @@ from tfx_graphlets.stores.archive.format import TABLES
 from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.trace.trace import Trace, first_difference
 from tfx_graphlets.vocabulary import PIPELINE_CONTEXTS
 
@@ -66,9 +67,9 @@ def bytes_of(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.iterdir()}
 
 
-def _names(raw: RawTables) -> list[str]:
+def _names(raw: RowBuilder) -> list[str]:
     return sorted({
-        name for name, kind in zip(raw.context_name, raw.context_type) if kind in PIPELINE_CONTEXTS
+        name for _, kind, name, _ in rows_of(raw, "Context") if kind in PIPELINE_CONTEXTS
     })  # fmt: skip
 
 
@@ -80,9 +81,9 @@ def _in_pipeline(store: Path, name: str) -> Trace | None:
             return None
 
 
-def check_growth(raw: RawTables, reader: Reader, folder: Path) -> None:
+def check_growth(raw: RowBuilder, reader: Reader, folder: Path) -> None:
     """Holds an updated archive against the store, whole and of each pipeline, and one made anew."""
-    before, after = grown(raw, random.Random(len(raw.event_execution)))
+    before, after = grown(raw, random.Random(len(raw["Event"]["execution"])))
     first = write_store(folder / "first.sqlite", before)
     second = write_store(folder / "second.sqlite", after)
     directory = folder / "archive"
@@ -111,7 +112,7 @@ def check_growth(raw: RawTables, reader: Reader, folder: Path) -> None:
 @by_each
 @settings(strategies.deterministic, max_examples=15)
 @given(raw=strategies.rows())
-def test_an_updated_archive_is_one_made_anew(reader: Reader, raw: RawTables) -> None:
+def test_an_updated_archive_is_one_made_anew(reader: Reader, raw: RowBuilder) -> None:
     """Whatever a store had before, its archive holds what the store holds now, by pipeline too."""
     with tempfile.TemporaryDirectory() as folder:
         check_growth(raw, reader, Path(folder))
@@ -173,8 +174,8 @@ def test_a_push_is_noticed(tmp_path: Path) -> None:
     build, directory = two_runs(), tmp_path / "archive"
     update(stored(tmp_path, build), directory)
     raw = build.raw()
-    raw.artifact_update_ms[1] = NOW_MS
-    raw.artifact_properties.add(2, "pushed", True, 1, 1)
+    raw["Artifact"]["update_ms"][1] = NOW_MS
+    raw.add_property("Artifact", 2, "pushed", True, 1, 1)
     result = update(stored(tmp_path, build), directory)
     assert (result.changed, result.manifest.counts["artifacts"]) == (1, 2)
     trace = trace_of(directory)
@@ -187,10 +188,9 @@ def test_properties_that_are_gone_are_gone(tmp_path: Path) -> None:
     build, directory = TraceBuilder(), tmp_path / "archive"
     build.execution("Trainer", run="r", pipeline="p", steps=3, epochs=2)
     update(stored(tmp_path, build), directory)
-    properties = build.raw().execution_properties
-    for column in ("owner", "name", "is_custom", "kind", "value"):
-        setattr(properties, column, getattr(properties, column)[:1])
-    build.raw().execution_update_ms[0] = NOW_MS
+    for column in build.raw()["ExecutionProperty"].values():
+        del column[1:]
+    build.raw()["Execution"]["update_ms"][0] = NOW_MS
     update(stored(tmp_path, build), directory)
     assert len(trace_of(directory).executions.properties) == 1
 
@@ -300,9 +300,9 @@ def test_another_store_is_refused(reader: Reader, difference: str, tmp_path: Pat
     directory = tmp_path / "archive"
     archived, other = two_runs(), two_runs()
     if difference == "time":
-        other.raw().execution_create_ms[0] += 1
+        other.raw()["Execution"]["create_ms"][0] += 1
     else:
-        archived.raw().execution_id[:] = [11, 12]
+        archived.raw()["Execution"]["id"][:] = [11, 12]
     update(stored(tmp_path, archived), directory, reader)
     before = bytes_of(directory)
     with pytest.raises(ArchiveError, match=r"another store.*--replace"):

@@ -6,11 +6,11 @@ from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.stores.kubeflow.address import parse_address
 from tfx_graphlets.stores.kubeflow.store import KfpStore
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.assembly import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.vocabulary import ExecutionState
 
 
-def history(num_runs: int = 4) -> RawTables:
+def history(num_runs: int = 4) -> RowBuilder:
     """Runs of two pipelines: trained, cached, failed, validated, pushed."""
     build = TraceBuilder(clock_ms=1_700_000_000_000)
     for number in range(num_runs):

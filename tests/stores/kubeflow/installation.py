@@ -12,8 +12,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from tests.row_lists import rows_of
 from tests.stores.kubeflow.retelling import task_names, values_of
-from tfx_graphlets.trace.assembly import RawTables
+from tfx_graphlets.trace.rows import RowBuilder
 from tfx_graphlets.vocabulary import EventType, ExecutionState, base_name
 
 STATES = {
@@ -57,7 +58,7 @@ class Installation:
     versions: dict[tuple[str, str], dict[str, Any]] = dataclasses.field(default_factory=dict)
 
 
-def installation_of(raw: RawTables, *, titles: str = "metadata") -> Installation:
+def installation_of(raw: RowBuilder, *, titles: str = "metadata") -> Installation:
     """The runs of a TFX trace as Kubeflow Pipelines' API would show them.
 
     Args:
@@ -70,19 +71,21 @@ def installation_of(raw: RawTables, *, titles: str = "metadata") -> Installation
 
 
 class _Teller:
-    def __init__(self, raw: RawTables, titles: str) -> None:
+    def __init__(self, raw: RowBuilder, titles: str) -> None:
         self.raw, self.titles = raw, titles
         self.names = task_names(raw)
         self.result = Installation()
         self.specs: dict[str, dict[str, Any]] = {}
-        self.kinds = dict(zip(raw.artifact_id, raw.artifact_type))
+        self.kinds = dict(zip(raw["Artifact"]["id"], raw["Artifact"]["type"]))
         self.events: dict[int, list[int]] = {}
-        for row, execution in enumerate(raw.event_execution):
+        for row, execution in enumerate(raw["Event"]["execution"]):
             self.events.setdefault(execution, []).append(row)
-        contexts = dict(zip(raw.context_id, zip(raw.context_type, raw.context_name)))
+        contexts = dict(
+            zip(raw["Context"]["id"], zip(raw["Context"]["type"], raw["Context"]["name"]))
+        )
         self.run_of: dict[int, str] = {}
         self.pipeline_of: dict[int, str] = {}
-        for context, execution in map(tuple, raw.association):
+        for context, execution in rows_of(raw, "Association"):
             kind, name = contexts[context]
             if kind == "pipeline_run":
                 self.run_of[execution] = name
@@ -91,22 +94,23 @@ class _Teller:
 
     def tell(self) -> Installation:
         """Everything."""
-        metadata = values_of(self.raw.artifact_properties)
+        metadata = values_of(self.raw, "Artifact")
         for number, kind, created, uri in zip(
-            self.raw.artifact_id, self.raw.artifact_type, self.raw.artifact_create_ms,
-            self.raw.artifact_uri,
+            self.raw["Artifact"]["id"], self.raw["Artifact"]["type"],
+            self.raw["Artifact"]["create_ms"],
+            self.raw["Artifact"]["uri"],
         ):  # fmt: skip
             self._artifact(number, kind, created, uri, metadata.get(number, {}))
-        order = sorted(range(len(self.raw.execution_id)), key=self._created)
-        parameters = values_of(self.raw.execution_properties)
+        order = sorted(range(len(self.raw["Execution"]["id"])), key=self._created)
+        parameters = values_of(self.raw, "Execution")
         for row in order:
-            execution = self.raw.execution_id[row]
+            execution = self.raw["Execution"]["id"][row]
             if execution in self.run_of:
                 self._task(row, execution, parameters.get(execution, {}))
         return self.result
 
     def _created(self, row: int) -> tuple[int, int]:
-        return self.raw.execution_create_ms[row], self.raw.execution_id[row]
+        return self.raw["Execution"]["create_ms"][row], self.raw["Execution"]["id"][row]
 
     def _artifact(
         self, number: int, kind: str, created: int, uri: str, metadata: dict[str, Any]
@@ -158,11 +162,14 @@ class _Teller:
         return run
 
     def _task(self, row: int, execution: int, parameters: Mapping[str, Any]) -> None:
-        created, updated = self.raw.execution_create_ms[row], self.raw.execution_update_ms[row]
+        created, updated = (
+            self.raw["Execution"]["create_ms"][row],
+            self.raw["Execution"]["update_ms"][row],
+        )
         pipeline = self.pipeline_of.get(execution, "")
         run = self._run(self.run_of[execution], pipeline, created)
-        name, state = self.names[execution], ExecutionState(self.raw.execution_state[row])
-        is_importer = base_name(self.raw.execution_type[row]) in ("Importer", "ImporterNode")
+        name, state = self.names[execution], ExecutionState(self.raw["Execution"]["state"][row])
+        is_importer = base_name(self.raw["Execution"]["type"][row]) in ("Importer", "ImporterNode")
         task: dict[str, Any] = {
             "task_id": identifier("task", execution), "run_id": run, "name": name,
             "display_name": name, "type": "IMPORTER" if is_importer else "RUNTIME",
@@ -178,8 +185,8 @@ class _Teller:
             "outputs": {"artifacts": []},
         }  # fmt: skip
         for event in self.events.get(execution, ()):
-            artifact, key = self.raw.event_artifact[event], self.raw.event_key[event]
-            kind, number = self.raw.event_type[event], identifier("artifact", artifact)
+            artifact, key = self.raw["Event"]["artifact"][event], self.raw["Event"]["key"][event]
+            kind, number = self.raw["Event"]["type"][event], identifier("artifact", artifact)
             known = number in self.result.artifacts
             if not known or kind not in (EventType.INPUT, EventType.OUTPUT):
                 continue

@@ -10,7 +10,7 @@ import pytest
 
 from tfx_graphlets.stores.kubeflow import rows as kfp_rows
 from tfx_graphlets.stores.kubeflow.objects import Objects
-from tfx_graphlets.stores.kubeflow.rows import raw_tables, stable_ids
+from tfx_graphlets.stores.kubeflow.rows import rows_of, stable_ids
 from tfx_graphlets.stores.kubeflow.spec import name_of, output_titles
 
 
@@ -112,7 +112,7 @@ def test_the_same_link_twice_is_one_event() -> None:
     link = {"task_id": "t", "artifact_id": "a", "key": "model", "type": "OUTPUT"}
     objects.add_artifact_task(link)
     objects.add_artifact_task({**link, "type": "UNSPECIFIED"})
-    raw = raw_tables(objects)
-    assert len(raw.event_execution) == 1
-    assert raw.artifact_uri == ["s3://x"]
-    assert raw.execution_state == [0]
+    raw = rows_of(objects)
+    assert len(raw["Event"]["execution"]) == 1
+    assert raw["Artifact"]["uri"] == ["s3://x"]
+    assert raw["Execution"]["state"].tolist() == [0]

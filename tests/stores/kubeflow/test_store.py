@@ -12,7 +12,7 @@ import pytest
 from tests.corpus import real_runs
 from tests.stores.kubeflow.history import history, opened, outline
 from tests.stores.kubeflow.installation import Installation, installation_of
-from tests.stores.kubeflow.retelling import rows_of
+from tests.stores.kubeflow.retelling import retold
 from tests.stores.kubeflow.server import Behaviour, serving
 from tests.stores.readers import by_sql
 from tfx_graphlets.errors import (
@@ -51,7 +51,7 @@ def test_the_same_history_gives_the_same_graphlets(way: str, titles: str) -> Non
     behaviour = dataclasses.replace(WAYS[way], calls=[], tokens=[], answers=[])
     with serving(installation_of(raw, titles=titles), behaviour) as (uri, _), opened(uri) as store:
         trace = store.read_trace()
-    kubeflow, tfx = segment(trace), segment(assemble(raw))
+    kubeflow, tfx = segment(trace), segment(assemble(raw.rows()))
     assert outline(kubeflow) == outline(tfx)
     assert {str(one.outcome) for one in kubeflow} == {"pushed", "unpushed", "failed"}
     assert trace.events.dropped == 0
@@ -62,7 +62,7 @@ def test_recorded_runs_through_the_api(path: Path) -> None:
     """A recorded store, shown by the API, gives the same graphlets and the same features."""
     with by_sql(path) as store:
         tfx = segment(store.read_trace())
-    with serving(installation_of(rows_of(tfx.trace))) as (uri, _), opened(uri) as store:
+    with serving(installation_of(retold(tfx.trace))) as (uri, _), opened(uri) as store:
         kubeflow = segment(store.read_trace())
     assert outline(kubeflow) == outline(tfx)
     order = [np.lexsort((one.trace.executions.create_ms[one.trainer],)) for one in (tfx, kubeflow)]
@@ -316,4 +316,4 @@ def test_kubeflows_own_client_reads_the_same_server() -> None:
         held.tasks[run.run_id][2]["outputs"]["artifacts"][0]["artifacts"][0]["artifact_id"]
     ]
     created = details["CsvExampleGen"].create_time
-    assert created.timestamp() * 1_000 == history().execution_create_ms[1]
+    assert created.timestamp() * 1_000 == history()["Execution"]["create_ms"][1]

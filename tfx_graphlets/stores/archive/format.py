@@ -16,8 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Union
 
+import numpy as np
+
 from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.graphlets.roles import Declared
+from tfx_graphlets.trace import rows
 from tfx_graphlets.vocabulary import ArtifactType
 
 MANIFEST: Final = "manifest.json"
@@ -25,29 +28,36 @@ FORMAT: Final = "tfx-graphlets archive"
 FORMAT_VERSION: Final = 3
 RESTORE: Final = "restore the archive from a copy, or write it again"
 
+# The tables of a Trace's rows (``trace.rows.TABLES``) by their names here.
+TABLE_OF_ROWS: Final[Mapping[str, str]] = {
+    "executions": "Execution",
+    "artifacts": "Artifact",
+    "events": "Event",
+    "contexts": "Context",
+    "associations": "Association",
+    "attributions": "Attribution",
+    "execution_properties": "ExecutionProperty",
+    "artifact_properties": "ArtifactProperty",
+}
+
+
+def _arrow_type(kind: type) -> str:
+    return np.dtype(kind).name if issubclass(kind, np.generic) else "string"
+
+
 # Table: column -> Arrow type.
 # ``pipeline``: position in ``Manifest.pipelines`` of the only pipeline that has
 # a use for the row, ALWAYS_READ where there is none or there are several.
-_NODE: Final = "id:int64 type:string state:int8 create_ms:int64 update_ms:int64 pipeline:int32"
-_PROPERTY: Final = (
-    "owner:int64 name:string is_custom:bool kind:int8 int_value:int64 double_value:float64 "
-    "string_value:string pipeline:int32"
-)
-_COLUMNS: Final = {
-    "executions": _NODE,
-    "artifacts": f"{_NODE} uri:string",
-    "events": ("execution:int64 artifact:int64 type:int8 key:string time_ms:int64 pipeline:int32"),
-    "contexts": "id:int64 type:string name:string create_ms:int64 pipeline:int32",
-    "associations": "context:int64 execution:int64 pipeline:int32",
-    "attributions": "context:int64 artifact:int64 pipeline:int32",
-    "execution_properties": _PROPERTY,
-    "artifact_properties": _PROPERTY,
-    "payloads": "uri:string name:string sha256:binary",
-    "payload_contents": "content:large_binary sha256:binary",
-}
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
-    table: dict(column.split(":") for column in columns.split())
-    for table, columns in _COLUMNS.items()
+    **{
+        table: {
+            **{column: _arrow_type(kind) for column, kind in rows.TABLES[name].items()},
+            "pipeline": "int32",
+        }
+        for table, name in TABLE_OF_ROWS.items()
+    },
+    "payloads": {"uri": "string", "name": "string", "sha256": "binary"},
+    "payload_contents": {"content": "large_binary", "sha256": "binary"},
 }
 ALWAYS_READ: Final = -1
 # What rows are sorted by; those of properties by their names before it.

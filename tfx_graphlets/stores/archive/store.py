@@ -16,12 +16,12 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import ArchiveError, StoreNotFoundError
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows, system_types
-from tfx_graphlets.stores.archive.format import TABLES
+from tfx_graphlets.stores.archive.format import TABLE_OF_ROWS
 from tfx_graphlets.stores.archive.payloads import ArchivePayloads
 from tfx_graphlets.stores.archive.tables import ArchiveTables
 from tfx_graphlets.stores.belonging import belonging_to
 from tfx_graphlets.stores.selection import Columns, Selection
-from tfx_graphlets.trace.raw_tables import PropertyColumns, RawColumns
+from tfx_graphlets.trace.rows import TABLES, Rows, Table
 from tfx_graphlets.trace.strings import Coded, Texts
 from tfx_graphlets.trace.trace import Trace
 
@@ -90,7 +90,7 @@ class ArchiveStore:
             whole = self.read_trace(properties=properties, columns=columns.for_belonging())
             return belonging_to(whole, pipeline, self.name, self.manifest.declared.role_of_type)
         self._check_open()
-        trace = rows.finish(self._raw(selection), self._name, selection)
+        trace = rows.finish(self._rows(selection), self._name, selection)
         if selection.pipelines is not None:
             return trace
         events_of_store = dataclasses.replace(trace.events, dropped=self.manifest.dropped_events)
@@ -136,41 +136,25 @@ class ArchiveStore:
         if self._closed:
             raise ArchiveError(self._name, "is closed; open it again")
 
-    def _raw(self, selection: Selection) -> RawColumns:
+    def _rows(self, selection: Selection) -> Rows:
         """The rows that are selected, and others."""
         wanted, what = self._ordinals(selection.pipelines), selection.columns
-        left_out = {"pipeline"}
-        if not what.uris:
-            left_out.add("uri")
-        if not what.event_times:
-            left_out.add("time_ms")
-        columns: dict[str, Any] = {}
-        for table in ("executions", "artifacts", "events", "contexts", "associations"):
-            columns.update(self._columns(table, left_out, wanted))
-        if what.attributions:
-            columns.update(self._columns("attributions", left_out, wanted))
-        nothing = np.zeros(0, np.int64)
-        num_artifacts, num_events = len(columns["artifact_id"]), len(columns["event_type"])
-        times = columns.pop("event_time_ms", None)
-        return RawColumns(
-            **{
-                "artifact_uri": Texts.blank(num_artifacts),
-                "attribution_context": nothing,
-                "attribution_artifact": nothing,
-                **columns,
-            },
-            event_ms=np.zeros(num_events, np.int64) if times is None else times,
-            execution_properties=self._properties("execution_properties", selection, wanted),
-            artifact_properties=self._properties("artifact_properties", selection, wanted),
-        )
-
-    def _columns(
-        self, table: str, left_out: Collection[str], pipelines: Collection[int] | None
-    ) -> dict[str, Any]:
-        """Columns of a table by their names in RawColumns."""
-        names = [name for name in TABLES[table] if name not in left_out]
-        found = self.tables.read(table, names, pipelines=pipelines)
-        return {f"{table[:-1]}_{name}": _values(found.column(name)) for name in names}
+        names = selection.properties
+        if names is not None:
+            names |= {vocabulary.PropertyName.STATE, *system_types.PROPERTIES_READ}
+        left_out = {"uri": not what.uris, "time_ms": not what.event_times}
+        tables: dict[str, Table] = {}
+        for table, name in TABLE_OF_ROWS.items():
+            if name == "Attribution" and not what.attributions:
+                continue
+            found = self.tables.read(
+                table,
+                [column for column in TABLES[name] if not left_out.get(column)],
+                pipelines=wanted,
+                names=names if name.endswith("Property") else None,
+            )
+            tables[name] = {one: _values(found.column(one)) for one in found.column_names}
+        return Rows(tables)
 
     def _ordinals(self, pipelines: Collection[str] | None) -> Collection[int] | None:
         """Positions of the pipelines in the manifest; None where all is to be read."""
@@ -179,19 +163,6 @@ class ArchiveStore:
             return None  # the error names all there are, in the words of every reader
         return [place[name] for name in pipelines]
 
-    def _properties(
-        self, table: str, selection: Selection, wanted: Collection[int] | None
-    ) -> PropertyColumns:
-        names = selection.properties
-        if names is not None:
-            names |= {vocabulary.PropertyName.STATE, *system_types.PROPERTIES_READ}
-        chosen = [name for name in TABLES[table] if name != "pipeline"]
-        found = self.tables.read(table, chosen, pipelines=wanted, names=names)
-        return PropertyColumns(
-            **{name: _values(found.column(name)) for name in found.column_names[:-1]},
-            text=_values(found.column("string_value")),
-        )
-
 
 def _ints(table: Any, column: str) -> Any:
     """A column of numbers as a numpy array."""
@@ -199,7 +170,7 @@ def _ints(table: Any, column: str) -> Any:
 
 
 def _values(column: Any) -> Any:
-    """A ChunkedArray as RawColumns has it: Coded, Texts, or a numpy array."""
+    """A ChunkedArray as Rows have it: Coded, Texts, or a numpy array."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):

@@ -14,30 +14,22 @@ from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.stores.archive.format import (
     ALWAYS_READ,
     RESTORE,
+    TABLE_OF_ROWS,
     TABLES,
     ArchiveFile,
     Manifest,
     arrow_schema,
 )
 from tfx_graphlets.stores.archive.texts import Rewriter, arrow_texts
-from tfx_graphlets.trace.trace import (
-    Artifacts,
-    CodeArray,
-    Executions,
-    IntArray,
-    Properties,
-    Trace,
-)
+from tfx_graphlets.trace import rows
+from tfx_graphlets.trace.strings import Coded, Texts
+from tfx_graphlets.trace.trace import CodeArray, Trace
 
 Tables = Mapping[str, Any]  # pyarrow.Table by the table's name
 # Columns of which many rows are the same.
 CODED_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "executions": ("type",),
-    "artifacts": ("type",),
-    "events": ("key",),
-    "contexts": ("type",),
-    "execution_properties": ("name", "string_value"),
-    "artifact_properties": ("name", "string_value"),
+    table: tuple(column for column, kind in rows.TABLES[name].items() if kind is Coded)
+    for table, name in TABLE_OF_ROWS.items()
 }
 # Files up to this size are held against their sha256 when the archive is
 # opened, and those up to the other one also if only some pipelines are read.
@@ -242,39 +234,25 @@ def tables_of(trace: Trace, rewrite: Rewriter) -> Tables:
     All but those of the payloads, and without the column ``pipeline``; texts
     are dictionaries.
     """
-    executions, artifacts = trace.executions, trace.artifacts
-    events, contexts = trace.events, trace.contexts
-    columns: dict[str, dict[str, Any]] = {
-        "executions": _node_columns(executions),
-        "artifacts": {
-            **_node_columns(artifacts),
-            "uri": rewrite.all(artifacts.uri).dictionary_encode(),
-        },
-        "events": {
-            "execution": executions.id[events.execution],
-            "artifact": artifacts.id[events.artifact],
-            "type": events.type,
-            "key": _coded(events.key, events.keys),
-            "time_ms": events.time_ms,
-        },
-        "contexts": {
-            "id": contexts.id,
-            "type": _coded(contexts.type, contexts.type_names),
-            "name": arrow_texts(contexts.name).dictionary_encode(),
-            "create_ms": contexts.create_ms,
-        },
-        "associations": {
-            "context": contexts.id[contexts.association_context],
-            "execution": executions.id[contexts.association_execution],
-        },
-        "attributions": {
-            "context": contexts.id[contexts.attribution_context],
-            "artifact": artifacts.id[contexts.attribution_artifact],
-        },
-        "execution_properties": _property_columns(executions.properties, executions.id, rewrite),
-        "artifact_properties": _property_columns(artifacts.properties, artifacts.id, rewrite),
+    store = rows.Rows.of(trace)
+    store["Artifact"]["uri"] = rewrite.all(trace.artifacts.uri)
+    for name, nodes in (("Execution", trace.executions), ("Artifact", trace.artifacts)):
+        texts = rewrite.of_properties(nodes.properties)
+        store[f"{name}Property"]["string_value"] = Coded(*texts)
+    return {
+        table: arrow_table(
+            table,
+            {one: _arrow(kind, store[name][one]) for one, kind in rows.TABLES[name].items()},
+        )
+        for table, name in TABLE_OF_ROWS.items()
     }
-    return {table: arrow_table(table, content) for table, content in columns.items()}
+
+
+def _arrow(kind: type, column: Any) -> Any:
+    """A column of Rows as an Arrow array, where it is one of texts."""
+    if kind is Coded:
+        return _coded(column.code, column.values)
+    return arrow_texts(column).dictionary_encode() if kind is Texts else column
 
 
 def arrow_table(table: str, columns: Mapping[str, Any]) -> Any:
@@ -287,31 +265,6 @@ def arrow_table(table: str, columns: Mapping[str, Any]) -> Any:
         kind = pa.type_for_alias(TABLES[table][name])
         arrays[name] = array if pa.types.is_dictionary(array.type) else array.cast(kind)
     return pa.table(arrays)
-
-
-def _node_columns(nodes: Executions | Artifacts) -> dict[str, Any]:
-    return {
-        "id": nodes.id,
-        "type": _coded(nodes.type, nodes.type_names),
-        "state": nodes.state,
-        "create_ms": nodes.create_ms,
-        "update_ms": nodes.update_ms,
-    }
-
-
-def _property_columns(
-    properties: Properties, owner_id: IntArray, rewrite: Rewriter
-) -> dict[str, Any]:
-    code, texts = rewrite.of_properties(properties)
-    return {
-        "owner": owner_id[properties.owner],
-        "name": _coded(properties.name, properties.names),
-        "is_custom": properties.is_custom,
-        "kind": properties.kind,
-        "int_value": properties.int_value,
-        "double_value": properties.double_value,
-        "string_value": _coded(code, texts),
-    }
 
 
 def _coded(codes: CodeArray, values: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from tfx_graphlets.stores.kubeflow.objects import Link, Objects, milliseconds
 from tfx_graphlets.stores.system_types import property_value
-from tfx_graphlets.trace.assembly import RawProperties, RawTables
+from tfx_graphlets.trace.rows import RowBuilder, Rows
 from tfx_graphlets.trace.trace import PropertyKind
 from tfx_graphlets.vocabulary import (
     ContextType,
@@ -60,9 +60,9 @@ _GONE: Final = -1  # id of no artifact: an event that names one is dropped and c
 _HASH_BITS: Final = 31
 
 
-def raw_tables(objects: Objects) -> RawTables:
+def rows_of(objects: Objects) -> Rows:
     """The rows of the objects."""
-    return _Rows(objects).raw()
+    return _Rows(objects).rows()
 
 
 class _Rows:
@@ -87,47 +87,45 @@ class _Rows:
         }
         self.artifact_ids = stable_ids("artifact", self.artifact_times.items())
 
-    def raw(self) -> RawTables:
+    def rows(self) -> Rows:
         """All rows."""
-        raw = RawTables()
-        self._executions(raw)
-        self._artifacts(raw)
-        self._contexts(raw)
-        links = [link for link in self.objects.links if link.task in self.task_ids]
-        raw.event_execution = [self.task_ids[link.task] for link in links]
-        raw.event_artifact = [self.artifact_ids.get(link.artifact, _GONE) for link in links]
-        kinds = {True: int(EventType.OUTPUT), False: int(EventType.INPUT)}
-        raw.event_type = [kinds[link.is_output] for link in links]
-        raw.event_key = [link.key or None for link in links]
-        raw.event_ms = [self.times[link.task][link.is_output] for link in links]
-        return raw
+        build = RowBuilder()
+        self._executions(build)
+        self._artifacts(build)
+        self._contexts(build)
+        for link in self.objects.links:
+            if link.task in self.task_ids:
+                build.add(
+                    "Event",
+                    execution=self.task_ids[link.task],
+                    artifact=self.artifact_ids.get(link.artifact, _GONE),
+                    type=int(EventType.OUTPUT if link.is_output else EventType.INPUT),
+                    key=link.key or None,
+                    time_ms=self.times[link.task][link.is_output],
+                )
+        return build.rows()
 
-    def _executions(self, raw: RawTables) -> None:
-        tasks, properties = self.objects.tasks, RawProperties()
-        raw.execution_id = [self.task_ids[task] for task in tasks]
-        # Before the task API a task was of no type.
-        raw.execution_type = [
-            TYPE_OF_TASK.get(str(content.get("type") or "RUNTIME"), SystemType.DAG)
-            for _, content in tasks.values()
-        ]
-        raw.execution_state = [self._state(task, content) for task, (_, content) in tasks.items()]
-        raw.execution_create_ms = [self.times[task][0] for task in tasks]
-        raw.execution_update_ms = [self.times[task][1] for task in tasks]
-        for task, (_, content) in tasks.items():
-            number = self.task_ids[task]
-            for name, value in (
-                (PropertyName.TASK_NAME, _task_name(content)),
-                (PropertyName.DISPLAY_NAME, str(content.get("display_name") or "")),
-            ):
-                properties.add(number, name, True, PropertyKind.STRING, value)
+    def _executions(self, build: RowBuilder) -> None:
+        for task, (_, content) in self.objects.tasks.items():
+            number, (create_ms, update_ms) = self.task_ids[task], self.times[task]
+            # Before the task API a task was of no type.
+            kind = TYPE_OF_TASK.get(str(content.get("type") or "RUNTIME"), SystemType.DAG)
+            row = (number, kind, self._state(task, content), create_ms, update_ms)
+            build.extend("Execution", [row])
+
+            def add(name: str, kind: int, value: int | str, number: int = number) -> None:
+                build.add_property("Execution", number, name, True, kind, value)
+
+            add(PropertyName.TASK_NAME, PropertyKind.STRING, _task_name(content))
+            display_name = str(content.get("display_name") or "")
+            add(PropertyName.DISPLAY_NAME, PropertyKind.STRING, display_name)
             parent = self.task_ids.get(str(content.get("parent_task_id") or ""))
             if parent is not None:
-                properties.add(number, PropertyName.PARENT_DAG_ID, True, PropertyKind.INT, parent)
+                add(PropertyName.PARENT_DAG_ID, PropertyKind.INT, parent)
             parameters = _parameters(content)
             if parameters:
                 text = json.dumps(parameters, sort_keys=True)
-                properties.add(number, PropertyName.INPUTS, True, PropertyKind.STRUCT, text)
-        raw.execution_properties = properties
+                add(PropertyName.INPUTS, PropertyKind.STRUCT, text)
 
     def _state(self, task: str, content: Mapping[str, Any]) -> int:
         state = STATE_OF_TASK.get(
@@ -137,19 +135,14 @@ class _Rows:
         is_hit = state == ExecutionState.CANCELED and task in self.outputs
         return int(ExecutionState.CACHED if is_hit else state)
 
-    def _artifacts(self, raw: RawTables) -> None:
-        artifacts, properties = self.objects.artifacts, RawProperties()
-        raw.artifact_id = [self.artifact_ids[artifact] for artifact in artifacts]
-        raw.artifact_type = [self._title(number, one) for number, one in artifacts.items()]
-        raw.artifact_state = [_LIVE] * len(artifacts)
-        raw.artifact_create_ms = [self.artifact_times[artifact] for artifact in artifacts]
-        raw.artifact_update_ms = list(raw.artifact_create_ms)
-        raw.artifact_uri = [str(content.get("uri") or "") for content in artifacts.values()]
-        for artifact, content in artifacts.items():
+    def _artifacts(self, build: RowBuilder) -> None:
+        for artifact, content in self.objects.artifacts.items():
+            number, when = self.artifact_ids[artifact], self.artifact_times[artifact]
+            title, uri = self._title(artifact, content), str(content.get("uri") or "")
+            build.extend("Artifact", [(number, title, _LIVE, when, when, uri)])
             for name, value in (content.get("metadata") or {}).items():
                 if value is not None and not name.startswith(_INTERNAL):
-                    properties.add(self.artifact_ids[artifact], name, True, *property_value(value))
-        raw.artifact_properties = properties
+                    build.add_property("Artifact", number, name, True, *property_value(value))
 
     def _title(self, artifact: str, content: Mapping[str, Any]) -> str:
         """The schema title of an artifact, its type in ML Metadata."""
@@ -167,7 +160,7 @@ class _Rows:
         kind = str(content.get("type") or "Artifact")
         return _TITLE_OF_TYPE.get(kind, f"system.{kind}")
 
-    def _contexts(self, raw: RawTables) -> None:
+    def _contexts(self, build: RowBuilder) -> None:
         runs = self.objects.runs
         created = {run: milliseconds(content.get("created_at")) for run, content in runs.items()}
         run_ids = stable_ids("run", created.items())
@@ -180,22 +173,15 @@ class _Rows:
             for name in sorted(first)
             if name
         }
-        raw.context_id = [*pipeline_ids.values(), *run_ids.values()]
-        raw.context_type = [
-            *(ContextType.SYSTEM_PIPELINE for _ in pipeline_ids),
-            *(ContextType.SYSTEM_PIPELINE_RUN for _ in run_ids),
-        ]
-        raw.context_name = [*pipeline_ids, *run_ids]
-        raw.context_create_ms = [
-            *(first[name] for name in pipeline_ids),
-            *(created[run] for run in run_ids),
-        ]
-        association = []
+        for name, number in pipeline_ids.items():
+            build.extend("Context", [(number, ContextType.SYSTEM_PIPELINE, name, first[name])])
+        for run, number in run_ids.items():
+            build.extend("Context", [(number, ContextType.SYSTEM_PIPELINE_RUN, run, created[run])])
         for task, (run, _) in self.objects.tasks.items():
-            association.append((run_ids[run], self.task_ids[task]))
+            build.add("Association", context=run_ids[run], execution=self.task_ids[task])
             if pipelines.get(run):
-                association.append((pipeline_ids[pipelines[run]], self.task_ids[task]))
-        raw.association = association
+                pipeline = pipeline_ids[pipelines[run]]
+                build.add("Association", context=pipeline, execution=self.task_ids[task])
 
 
 def _task_times(task: Mapping[str, Any]) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from tfx_graphlets.stores.kubeflow import spec as kfp_spec
 from tfx_graphlets.stores.kubeflow.address import Address, parse_address
 from tfx_graphlets.stores.kubeflow.client import TIMEOUT_SECONDS, Client, NotThereError
 from tfx_graphlets.stores.kubeflow.objects import WRITER, Objects
-from tfx_graphlets.stores.kubeflow.rows import raw_tables
+from tfx_graphlets.stores.kubeflow.rows import rows_of
 from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.stores.system_types import in_words_of_tfx
 from tfx_graphlets.trace.odd_rows import OddRows
@@ -112,19 +112,20 @@ class KfpStore:
             whole = self.read_trace(properties=properties, columns=columns.for_belonging())
             return belonging_to(whole, pipeline, self.name)
         objects = self._read(selection)
-        return rows.finish(raw_tables(objects), self.name, selection, objects.odd)
+        return rows.finish(rows_of(objects), self.name, selection, objects.odd)
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
         objects = self._read(Selection())
-        raw = in_words_of_tfx(raw_tables(objects))
+        found = in_words_of_tfx(rows_of(objects))
         executions: dict[str, set[int]] = {}
-        name_of = dict(zip(raw.context_id, raw.context_name))
+        name_of = dict(zip(found["Context"]["id"].tolist(), found["Context"]["name"]))
         known = set(objects.pipeline_of_run.values())
-        for context, execution in map(tuple, raw.association):
+        members = found["Association"]
+        for context, execution in zip(members["context"].tolist(), members["execution"].tolist()):
             if name_of[context] in known:
                 executions.setdefault(name_of[context], set()).add(execution)
-        return {name: len(members) for name, members in sorted(executions.items())}
+        return {name: len(ids) for name, ids in sorted(executions.items())}
 
     def close(self) -> None:
         """Lets go of the server."""

@@ -26,7 +26,7 @@ from tfx_graphlets.stores.lookups import (
 from tfx_graphlets.stores.mlmd import reader as mlmd_reader
 from tfx_graphlets.stores.walk import role_of_name
 from tfx_graphlets.trace.odd_rows import OddRows
-from tfx_graphlets.trace.raw_tables import RawProperties
+from tfx_graphlets.trace.rows import RowBuilder, Table
 from tfx_graphlets.vocabulary import ExecutionState, Role
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class MlmdLookups:
             for type_name in type_names
             if type_name in known
         ]
-        return [self._context(context) for context in found if context is not None]
+        return [self._reader.context_row(context) for context in found if context is not None]
 
     def parents(self, contexts: Sequence[int]) -> list[ContextRow]:
         """One call for each context."""
@@ -90,7 +90,7 @@ class MlmdLookups:
         for context in contexts:
             for parent in self._api.get_parent_contexts_by_context(context):
                 self._children.setdefault(parent.id, set()).add(context)
-                found[parent.id] = self._context(parent)
+                found[parent.id] = self._reader.context_row(parent)
         return list(found.values())
 
     def newest_children(self, contexts: Sequence[int], count: int) -> list[ContextRow]:
@@ -101,7 +101,7 @@ class MlmdLookups:
             self._children.setdefault(context, set()).update(child.id for child in children)
             found += children
         found.sort(key=lambda child: -child.id)
-        return [self._context(child) for child in found[:count]]
+        return [self._reader.context_row(child) for child in found[:count]]
 
     def members(self, contexts: Sequence[int]) -> list[tuple[int, int]]:
         """One call for each context."""
@@ -193,7 +193,7 @@ class MlmdLookups:
     def _all_nodes(self) -> list[ContextRow]:
         if self._nodes is None:
             found = self._reader.contexts_of_types(vocabulary.NODE_CONTEXTS)
-            self._nodes = [self._context(message) for message in found]
+            self._nodes = [self._reader.context_row(message) for message in found]
         return self._nodes
 
     def _members_among(self, context: int, executions: Collection[int]) -> list[int]:
@@ -231,40 +231,26 @@ class MlmdLookups:
                 result.add(parts[-3])
         return result
 
-    def _context(self, message: Any) -> ContextRow:
-        type_name = self._reader.type_name["context"].get(message.type_id, "")
-        return ContextRow(message.id, type_name, message.name, message.create_time_since_epoch)
-
     # -- executions, artifacts, events -----------------------------------------------
 
     def executions(self, ids: Sequence[int]) -> list[ExecutionRow]:
         """One call for those that have not come with a run."""
         self._load(self._executions, self._api.get_executions_by_id, ids)
-        known = self._reader.type_name["execution"]
-        return [
-            ExecutionRow(
-                one.id,
-                known.get(one.type_id, ""),
-                one.last_known_state or _state_property(one),
-                one.create_time_since_epoch,
-                one.last_update_time_since_epoch,
-            )
-            for number in ids
-            if (one := self._executions.get(number)) is not None
-        ]
+        found = [self._executions[number] for number in ids if number in self._executions]
+        rows = zip(found, map(self._reader.execution_row, found))
+        return [row if row.state else row._replace(state=_state_property(one)) for one, row in rows]
 
     def artifacts(self, ids: Sequence[int]) -> list[ArtifactRow]:
         """One call."""
         self._load(self._artifacts, self._api.get_artifacts_by_id, ids)
-        return [
-            self._artifact(self._artifacts[number]) for number in ids if number in self._artifacts
-        ]
+        found = [self._artifacts[number] for number in ids if number in self._artifacts]
+        return [*map(self._reader.artifact_row, found)]
 
     def artifacts_at(self, uris: Sequence[str]) -> list[ArtifactRow]:
         """One call for each URI."""
         found = [artifact for uri in uris for artifact in self._api.get_artifacts_by_uri(uri)]
         self._artifacts.update({artifact.id: artifact for artifact in found})
-        return [self._artifact(artifact) for artifact in found]
+        return [*map(self._reader.artifact_row, found)]
 
     def events(self, executions: Sequence[int]) -> list[EventRow]:
         """One call."""
@@ -272,16 +258,7 @@ class MlmdLookups:
         for event in found:
             if event.type in _OUTPUTS:
                 self._outputs.setdefault(event.execution_id, []).append(event.artifact_id)
-        return [
-            EventRow(
-                event.execution_id,
-                event.artifact_id,
-                event.type,
-                mlmd_reader.first_key(event),
-                event.milliseconds_since_epoch,
-            )
-            for event in found
-        ]
+        return [*map(mlmd_reader.event_row, found)]
 
     def touching(
         self,
@@ -320,16 +297,6 @@ class MlmdLookups:
             result += found[:most]
         return result
 
-    def _artifact(self, one: Any) -> ArtifactRow:
-        return ArtifactRow(
-            one.id,
-            self._reader.type_name["artifact"].get(one.type_id, ""),
-            one.state,
-            one.create_time_since_epoch,
-            one.last_update_time_since_epoch,
-            one.uri,
-        )
-
     def _load(
         self, known: dict[int, Any], call: Callable[[list[int]], list[Any]], ids: Sequence[int]
     ) -> None:
@@ -338,17 +305,13 @@ class MlmdLookups:
 
     # -- properties --------------------------------------------------------------------
 
-    def execution_properties(
-        self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties:
+    def execution_properties(self, ids: Sequence[int], names: Collection[str] | None) -> Table:
         """They have come with the executions."""
-        return _named([self._executions[number] for number in ids], names)
+        return _properties("Execution", [self._executions[number] for number in ids], names)
 
-    def artifact_properties(
-        self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties:
+    def artifact_properties(self, ids: Sequence[int], names: Collection[str] | None) -> Table:
         """They have come with the artifacts."""
-        return _named([self._artifacts[number] for number in ids], names)
+        return _properties("Artifact", [self._artifacts[number] for number in ids], names)
 
 
 def _may_train_or_push(type_name: str) -> bool:
@@ -357,16 +320,10 @@ def _may_train_or_push(type_name: str) -> bool:
     return not own and role_of_name(type_name) in (Role.TRAINER, Role.PUSHER, None)
 
 
-def _named(messages: Sequence[Any], names: Collection[str] | None) -> RawProperties:
-    if names is not None and not names:
-        return RawProperties()
-    raw = mlmd_reader.properties_of(messages)
-    if names is None:
-        return raw
-    rows = [row for row, name in enumerate(raw.name) if name in names]
-    return RawProperties(
-        **{column: [values[row] for row in rows] for column, values in vars(raw).items()}
-    )
+def _properties(table: str, messages: Sequence[Any], names: Collection[str] | None) -> Table:
+    build = RowBuilder()
+    mlmd_reader.add_properties(build, table, messages, names)
+    return build.rows()[f"{table}Property"]
 
 
 def _state_property(execution: Any) -> int:

@@ -12,8 +12,10 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Final
 
 from tfx_graphlets import vocabulary
+from tfx_graphlets.stores.lookups import ArtifactRow, ContextRow, EventRow, ExecutionRow
 from tfx_graphlets.stores.selection import WHERE_CONTEXTS, Columns
-from tfx_graphlets.trace.assembly import RawProperties, RawTables, struct_message_to_json
+from tfx_graphlets.trace.properties import struct_message_to_json
+from tfx_graphlets.trace.rows import RowBuilder, Rows
 from tfx_graphlets.trace.trace import PropertyKind
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class Reader:
             )
         }
 
-    def whole(self) -> RawTables:
+    def whole(self) -> Rows:
         """All rows of the store."""
         executions = self.api.get_executions(self.page)
         artifacts = self.api.get_artifacts(self.page)
@@ -74,7 +76,7 @@ class Reader:
             for context in contexts
             for execution in self.api.get_executions_by_context(context.id, self.page)
         ]
-        return self.raw(executions, artifacts, events, contexts, association)
+        return self.rows(executions, artifacts, events, contexts, association)
 
     def _wanted(self, context: Any) -> bool:
         types = self.columns.context_types
@@ -92,7 +94,7 @@ class Reader:
             members.setdefault(context.name, set()).update(one.id for one in executions)
         return {name: len(members[name]) for name in sorted(members)}
 
-    def of_pipelines(self, names: Collection[str]) -> RawTables:
+    def of_pipelines(self, names: Collection[str]) -> Rows:
         """Rows of the executions of some pipelines, and all pipeline contexts."""
         pipelines = self.contexts_of_types(vocabulary.PIPELINE_CONTEXTS)
         executions = {
@@ -131,7 +133,7 @@ class Reader:
         held = {context for context, execution in association if execution in executions}
         held |= {context.id for context in pipelines}
         contexts = [one for one in contexts if one.id in held]
-        return self.raw(executions.values(), artifacts.values(), events, contexts, association)
+        return self.rows(executions.values(), artifacts.values(), events, contexts, association)
 
     def contexts_of_types(self, type_names: Sequence[str]) -> list[Any]:
         """All contexts of these types."""
@@ -160,70 +162,81 @@ class Reader:
                 portions += [portion[:middle], portion[middle:]]
         return result
 
-    def raw(
+    def rows(
         self,
         executions: Collection[Any],
         artifacts: Collection[Any],
         events: Sequence[Any],
         contexts: Sequence[Any],
         association: Sequence[tuple[int, int]],
-    ) -> RawTables:
+    ) -> Rows:
         """The messages as rows, with the attributions of the contexts."""
         attribution = [
             (context.id, artifact.id)
             for context in (contexts if self.columns.attributions else ())
             for artifact in self.api.get_artifacts_by_context(context.id, self.page)
         ]
-        type_name = self.type_name
-        return RawTables(
-            execution_id=[one.id for one in executions],
-            execution_type=[type_name["execution"].get(one.type_id, "") for one in executions],
-            execution_state=[one.last_known_state for one in executions],
-            execution_create_ms=[one.create_time_since_epoch for one in executions],
-            execution_update_ms=[one.last_update_time_since_epoch for one in executions],
-            artifact_id=[one.id for one in artifacts],
-            artifact_type=[type_name["artifact"].get(one.type_id, "") for one in artifacts],
-            artifact_state=[one.state for one in artifacts],
-            artifact_create_ms=[one.create_time_since_epoch for one in artifacts],
-            artifact_update_ms=[one.last_update_time_since_epoch for one in artifacts],
-            artifact_uri=[one.uri for one in artifacts],
-            event_execution=[one.execution_id for one in events],
-            event_artifact=[one.artifact_id for one in events],
-            event_type=[one.type for one in events],
-            event_key=[first_key(one) for one in events],
-            event_ms=[one.milliseconds_since_epoch for one in events],
-            context_id=[one.id for one in contexts],
-            context_type=[type_name["context"].get(one.type_id, "") for one in contexts],
-            context_name=[one.name for one in contexts],
-            context_create_ms=[one.create_time_since_epoch for one in contexts],
-            association=association,
-            attribution=attribution,
-            execution_properties=properties_of(executions),
-            artifact_properties=properties_of(artifacts),
+        build = RowBuilder()
+        build.extend("Execution", map(self.execution_row, executions))
+        build.extend("Artifact", map(self.artifact_row, artifacts))
+        build.extend("Event", map(event_row, events))
+        build.extend("Context", map(self.context_row, contexts))
+        build.extend("Association", association)
+        build.extend("Attribution", attribution)
+        add_properties(build, "Execution", executions)
+        add_properties(build, "Artifact", artifacts)
+        return build.rows()
+
+    def execution_row(self, one: Any) -> ExecutionRow:
+        """An execution's message as a row; the state as in its column."""
+        return ExecutionRow(
+            one.id,
+            self.type_name["execution"].get(one.type_id, ""),
+            one.last_known_state,
+            one.create_time_since_epoch,
+            one.last_update_time_since_epoch,
         )
 
+    def artifact_row(self, one: Any) -> ArtifactRow:
+        """An artifact's message as a row."""
+        return ArtifactRow(
+            one.id,
+            self.type_name["artifact"].get(one.type_id, ""),
+            one.state,
+            one.create_time_since_epoch,
+            one.last_update_time_since_epoch,
+            one.uri,
+        )
 
-def first_key(event: Any) -> str | None:
-    """The first key step of an event's path; None where there is none."""
-    for step in event.path.steps:
-        if step.WhichOneof("value") == "key":
-            return str(step.key)
-    return None
+    def context_row(self, one: Any) -> ContextRow:
+        """A context's message as a row."""
+        type_name = self.type_name["context"].get(one.type_id, "")
+        return ContextRow(one.id, type_name, one.name, one.create_time_since_epoch)
 
 
-def properties_of(nodes: Collection[Any]) -> RawProperties:
-    """The properties of executions or artifacts as rows."""
-    raw = RawProperties()
+def event_row(event: Any) -> EventRow:
+    """An event's message as a row."""
+    keys = [step.key for step in event.path.steps if step.WhichOneof("value") == "key"]
+    return EventRow(
+        event.execution_id,
+        event.artifact_id,
+        event.type,
+        str(keys[0]) if keys else None,
+        event.milliseconds_since_epoch,
+    )
+
+
+def add_properties(
+    build: RowBuilder, table: str, nodes: Collection[Any], names: Collection[str] | None = None
+) -> None:
+    """Appends the properties of executions or artifacts, of these names; None for all."""
     for node in nodes:
         for is_custom, values in ((False, node.properties), (True, node.custom_properties)):
             for name, value in values.items():
                 field = value.WhichOneof("value")
-                if field not in _KIND_OF_FIELD:
+                if field not in _KIND_OF_FIELD or (names is not None and name not in names):
                     continue
                 content = getattr(value, field)
                 if field == "struct_value":
                     content = struct_message_to_json(content)
-                elif field == "bool_value":
-                    content = int(content)
-                raw.add(node.id, name, is_custom, _KIND_OF_FIELD[field], content)
-    return raw
+                build.add_property(table, node.id, name, is_custom, _KIND_OF_FIELD[field], content)

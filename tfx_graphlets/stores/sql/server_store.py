@@ -33,9 +33,9 @@ from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.stores.sql import dialects, driver
 from tfx_graphlets.stores.sql import queries as queries_module
-from tfx_graphlets.stores.sql.column_rows import raw_columns
 from tfx_graphlets.stores.sql.fetched import Fetched, QueryColumns
 from tfx_graphlets.stores.sql.queries import Kind, Queries, Query
+from tfx_graphlets.stores.sql.rows import rows_of
 from tfx_graphlets.stores.sql.sqlite_file import TABLES, check_columns
 from tfx_graphlets.stores.uris import Server
 from tfx_graphlets.trace.odd_rows import OddRows
@@ -121,7 +121,7 @@ class ServerStore:
             bounds=self._bounds(),
         )
         odd = OddRows(self.name, moving=True)
-        raw = raw_columns(self._fetch_all(queries.all()), queries, odd)
+        raw = rows_of(self._fetch_all(queries.all()), queries, odd)
         return rows.finish(raw, self.name, selection, odd)
 
     def pipelines(self) -> Mapping[str, int]:

@@ -16,12 +16,12 @@ from tfx_graphlets.stores.lookups import (
     ExecutionRow,
 )
 from tfx_graphlets.stores.sql import sqlite_file
-from tfx_graphlets.stores.sql.column_rows import property_columns
 from tfx_graphlets.stores.sql.dialects import SQLITE
 from tfx_graphlets.stores.sql.fetched import QueryColumns
 from tfx_graphlets.stores.sql.queries import Queries
+from tfx_graphlets.stores.sql.rows import property_rows
 from tfx_graphlets.trace.odd_rows import ODD, OddRows
-from tfx_graphlets.trace.raw_tables import PropertyColumns, RawProperties
+from tfx_graphlets.trace.rows import TABLES, Table, take
 from tfx_graphlets.vocabulary import ExecutionState
 
 _INPUTS: Final = ", ".join(str(int(kind)) for kind in vocabulary.INPUT_EVENTS)
@@ -176,13 +176,14 @@ class SqliteLookups:
     def _states_in_properties(self, ids: Sequence[int]) -> dict[int, int]:
         """States that executions hold in the property ``state``; a custom one counts first."""
         found = self._properties("Execution", ids, (vocabulary.PropertyName.STATE,))
-        if isinstance(found, RawProperties):
+        if not found:
             return {}
+        rows = [*zip(found["owner"].tolist(), found["is_custom"], found["string_value"].rows())]
         return {
-            int(found.owner[row]): vocabulary.state_of_text(text)
-            for is_custom in (False, True)
-            for row, text in enumerate(found.text.rows())
-            if text is not None and found.is_custom[row] == is_custom
+            owner: vocabulary.state_of_text(text)
+            for wanted in (False, True)
+            for owner, is_custom, text in rows
+            if text is not None and is_custom == wanted
         }
 
     def artifacts(self, ids: Sequence[int]) -> list[ArtifactRow]:
@@ -250,28 +251,22 @@ class SqliteLookups:
 
     # -- properties --------------------------------------------------------------------
 
-    def execution_properties(
-        self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties | PropertyColumns:
+    def execution_properties(self, ids: Sequence[int], names: Collection[str] | None) -> Table:
         """By the primary key of ExecutionProperty."""
         return self._properties("Execution", ids, names)
 
-    def artifact_properties(
-        self, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties | PropertyColumns:
+    def artifact_properties(self, ids: Sequence[int], names: Collection[str] | None) -> Table:
         """By the primary key of ArtifactProperty."""
         return self._properties("Artifact", ids, names)
 
-    def _properties(
-        self, table: str, ids: Sequence[int], names: Collection[str] | None
-    ) -> RawProperties | PropertyColumns:
+    def _properties(self, table: str, ids: Sequence[int], names: Collection[str] | None) -> Table:
         if not ids or (names is not None and not names):
-            return RawProperties()
+            return {}
         table += "Property"
         columns = QueryColumns(self._by_ids[table])
         columns.add_rows(self._in_chunks(table, ids))
-        found = property_columns(columns.done())
-        return found if names is None else found.take(found.name.among(names))
+        found = property_rows(dict(zip(TABLES[table], columns.done())))
+        return found if names is None else take(found, found["name"].among(names))
 
     # -- how -----------------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ from typing import Final
 from tfx_graphlets.stores import rows
 from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.stores.sql import sqlite_bulk, sqlite_file
-from tfx_graphlets.stores.sql.column_rows import raw_columns
 from tfx_graphlets.stores.sql.dialects import SQLITE
 from tfx_graphlets.stores.sql.fetched import Fetched, QueryColumns
 from tfx_graphlets.stores.sql.queries import Chosen, Queries, Query
+from tfx_graphlets.stores.sql.rows import rows_of
 from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.trace import Trace
 
@@ -117,7 +117,7 @@ def _read(file: OpenFile, selection: Selection, *, in_bulk: bool) -> Trace:
         )
         fetch = _fetched_in_bulk if in_bulk else _fetched
         odd = OddRows(file.name)
-        raw = raw_columns(fetch(file, queries, selection), queries, odd)
+        raw = rows_of(fetch(file, queries, selection), queries, odd)
     return rows.finish(raw, file.name, selection, odd)
 
 

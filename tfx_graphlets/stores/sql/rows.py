@@ -1,4 +1,4 @@
-"""From the results of the queries to RawColumns."""
+"""From the results of the queries to Rows."""
 
 from __future__ import annotations
 
@@ -9,58 +9,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfx_graphlets import vocabulary
-from tfx_graphlets.stores.sql.fetched import Fetched
 from tfx_graphlets.stores.sql.queries import ODD_KIND, Queries
 from tfx_graphlets.trace.odd_rows import ODD, OddRows
 from tfx_graphlets.trace.ordering import is_ascending, positions_of
 from tfx_graphlets.trace.properties import struct_to_json
-from tfx_graphlets.trace.raw_tables import PropertyColumns, RawColumns
+from tfx_graphlets.trace.rows import TABLES, Rows, Table, take
 from tfx_graphlets.trace.strings import Coded, Texts
 from tfx_graphlets.trace.trace import PropertyKind
 
-_NONE = np.zeros(0, np.int64)
 
-
-def raw_columns(fetched: dict[str, list[Fetched]], queries: Queries, odd: OddRows) -> RawColumns:
+def rows_of(fetched: dict[str, list[Any]], queries: Queries, odd: OddRows) -> Rows:
     """The rows of a store; ``fetched`` is emptied.
 
     Args:
       fetched: the columns of each query of ``queries.all()``, by its name.
       queries: which they were.
-      odd: counts rows of the tables that RawColumns does not have, which are left out.
+      odd: counts rows of the tables that Rows do not have, which are left out.
     """
-    tables: dict[str, list[Any]] = dict(fetched)
-    fetched.clear()
-    for table, named in (("Type", "id"), ("EventPath", "event")):
-        if table in tables:
-            keys = tables[table][0]
-            odd.add_columns(table, keys == ODD, {named: keys})
-    type_names = _Types(*tables.pop("Type"))
-    execution, artifact = tables.pop("Execution"), tables.pop("Artifact")
-    context = tables.pop("Context")
-    with_uris = queries.columns.uris
-    return RawColumns(
-        execution_id=execution[0],
-        execution_type=type_names.of(execution[1]),
-        execution_state=execution[2],
-        execution_create_ms=execution[3],
-        execution_update_ms=execution[4],
-        artifact_id=artifact[0],
-        artifact_type=type_names.of(artifact[1]),
-        artifact_state=artifact[2],
-        artifact_create_ms=artifact[3],
-        artifact_update_ms=artifact[4],
-        artifact_uri=artifact[5] if with_uris else Texts.blank(len(artifact[0])),
-        **_events(tables.pop("Event"), tables.pop("EventPath", None), queries),
-        context_id=context[0],
-        context_type=type_names.of(context[1]),
-        context_name=context[2],
-        context_create_ms=context[3],
-        **_pairs("association_context", "association_execution", tables.pop("Association")),
-        **_pairs("attribution_context", "attribution_artifact", tables.pop("Attribution", None)),
-        execution_properties=property_columns(tables.pop("ExecutionProperty")),
-        artifact_properties=property_columns(tables.pop("ArtifactProperty")),
-    )
+    for name, named in (("Type", "id"), ("EventPath", "event")):
+        if name in fetched:
+            of_table = fetched[name][0]
+            odd.add_columns(name, of_table == ODD, {named: of_table})
+            del of_table
+    type_names = _Types(*fetched.pop("Type"))
+    event_keys = fetched.pop("EventPath", None)
+    event_ids = fetched["Event"].pop(0) if queries.with_event_ids else None
+    tables: dict[str, Table] = {}
+    for name, kinds in TABLES.items():
+        if name not in fetched:
+            continue
+        # A query has the columns in this order; of events the key is none of them.
+        columns = [column for column in kinds if column != "key"]
+        table = dict(zip(columns, fetched.pop(name)))
+        if kinds.get("type") is Coded:
+            table["type"] = type_names.of(table["type"])
+        tables[name] = property_rows(table) if "kind" in kinds else table
+    if event_ids is not None and event_keys is not None:
+        tables["Event"]["key"] = _first_keys(event_ids, *event_keys)
+    return Rows(tables)
 
 
 class _Types:
@@ -74,27 +60,6 @@ class _Types:
     def of(self, type_id: NDArray[Any]) -> Coded:
         """Name of the type of each row."""
         return Coded((positions_of(self._ids, type_id) + 1).astype(np.int32), self._names)
-
-
-def _pairs(first: str, second: str, table: list[Any] | None) -> dict[str, Any]:
-    columns = [_NONE, _NONE] if table is None else table
-    return {first: columns[0], second: columns[1]}
-
-
-def _events(event: list[Any], keys: list[Any] | None, queries: Queries) -> dict[str, Any]:
-    event_ids = event.pop(0) if queries.with_event_ids else None
-    length = len(event[0])
-    return {
-        "event_execution": event[0],
-        "event_artifact": event[1],
-        "event_type": event[2],
-        "event_ms": event[3] if queries.columns.event_times else np.zeros(length, np.int8),
-        "event_key": (
-            Coded.none(length)
-            if event_ids is None or keys is None
-            else _first_keys(event_ids, keys[0], keys[1])
-        ),
-    }
 
 
 def _first_keys(event_ids: NDArray[Any], owner: NDArray[Any], keys: Coded) -> Coded:
@@ -111,14 +76,13 @@ def _first_keys(event_ids: NDArray[Any], owner: NDArray[Any], keys: Coded) -> Co
     return Coded(code, keys.values)
 
 
-def property_columns(columns: list[Any]) -> PropertyColumns:
+def property_rows(table: Table) -> Table:
     """From the columns of ``Queries.properties``."""
-    owner, name, is_custom, kind, integer, real, text = columns
-    held = kind != 0
+    held = table["kind"] != 0
     if not bool(held.all()):
-        owner, name, is_custom, kind = owner[held], name.take(held), is_custom[held], kind[held]
-        integer, real, text = integer[held], real[held], text.take(held)
-    kind = kind.astype(np.int8, copy=False)
+        table = take(table, held)
+    is_custom, text, integer = table["is_custom"], table["string_value"], table["int_value"]
+    kind, real = table["kind"].astype(np.int8, copy=False), table["double_value"]
     if len(is_custom) and is_custom.min() == ODD:
         kind = np.where(is_custom == ODD, np.int8(ODD_KIND), kind)
     is_text = kind == PropertyKind.STRING
@@ -132,15 +96,14 @@ def property_columns(columns: list[Any]) -> PropertyColumns:
     has_integer = (kind == PropertyKind.INT) | (kind == PropertyKind.BOOL)
     if bool(integer[~has_integer].any()):
         integer = np.where(has_integer, integer, 0)
-    return PropertyColumns(
-        owner=owner,
-        name=name,
-        is_custom=is_custom.astype(bool),
-        kind=kind,
-        int_value=integer,
-        double_value=real,
-        text=Coded(code, texts),
-    )
+    return {
+        **table,
+        "is_custom": is_custom.astype(bool),
+        "kind": kind,
+        "int_value": integer,
+        "double_value": real,
+        "string_value": Coded(code, texts),
+    }
 
 
 def _with_structs(values: Any) -> tuple[Any, NDArray[np.bool_]]:
