@@ -276,8 +276,16 @@ def test_a_new_archive_has_the_usual_rights(tmp_path: Path) -> None:
 
 def _change_manifest(directory: Path, change: Callable[[dict[str, object]], None]) -> None:
     content = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    del content["checksum"]  # as an archive of before; else any change is refused as such
     change(content)
     (directory / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def _one_more_dropped(directory: Path) -> None:
+    file = directory / "manifest.json"
+    text = file.read_text(encoding="utf-8")
+    assert '"dropped_events": 0' in text
+    file.write_text(text.replace('"dropped_events": 0', '"dropped_events": 1'), encoding="utf-8")
 
 
 def file_of(directory: Path, table: str) -> Path:
@@ -328,6 +336,7 @@ DAMAGES: Mapping[str, tuple[Callable[[Path], object], str]] = {
         lambda d: _change_manifest(d, lambda c: c.update(format_version=2)),
         "format 2, which no release has written; archive its store again",
     ),
+    "another number": (_one_more_dropped, "was changed after it was written"),
     "no format": (
         lambda d: _change_manifest(d, lambda c: c.update(format_version=0)), "damaged",
     ),

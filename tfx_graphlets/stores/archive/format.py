@@ -26,6 +26,7 @@ from tfx_graphlets.vocabulary import ArtifactType
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "tfx-graphlets archive"
 FORMAT_VERSION: Final = 3
+_CHECKSUM: Final = "checksum"  # of all else in the manifest
 RESTORE: Final = "restore the archive from a copy, or write it again"
 
 # The tables of a Trace's rows (``trace.rows.TABLES``) by their names here.
@@ -206,7 +207,7 @@ class Manifest:
             "declared": self.declared.to_dict(),
             "counts": self.counts,
         }
-        return json.dumps(content, indent=1) + "\n"
+        return json.dumps({**content, _CHECKSUM: _checksum(content)}, indent=1) + "\n"
 
     @classmethod
     def read(cls, directory: Path, name: str) -> Manifest:
@@ -217,7 +218,7 @@ class Manifest:
           name: its name, for messages.
 
         Raises:
-          ArchiveError: it is missing, damaged or of another format.
+          ArchiveError: it is missing, damaged, changed or of another format.
         """
         try:
             content = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
@@ -241,11 +242,15 @@ class Manifest:
                 "again into another directory",
             )
         try:
-            return cls._of(content)
+            manifest = cls._of(content)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ArchiveError(
                 name, f"its {MANIFEST} is damaged ({type(error).__name__}: {error}); {RESTORE}"
             ) from error
+        stated = content.pop(_CHECKSUM, None)  # archives of earlier releases state none
+        if stated is not None and stated != _checksum(content):
+            raise ArchiveError(name, f"its {MANIFEST} was changed after it was written; {RESTORE}")
+        return manifest
 
     @classmethod
     def _of(cls, content: Mapping[str, Any]) -> Manifest:
@@ -263,6 +268,12 @@ class Manifest:
             declared=Declared.from_dict(**given["declared"]),
         )
         return cls(**given)
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """The sha256 of what a manifest says, but for its checksum, hexadecimal."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _file_of(content: Mapping[str, Any]) -> ArchiveFile:
