@@ -11,6 +11,7 @@ import json
 import random
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Union
@@ -19,7 +20,10 @@ import pyarrow
 import pyarrow.parquet
 
 from tests.corpus import CORPUS
+from tests.fuzz import messages, odd_stores
 from tests.import_graph import ROOT
+from tfx_graphlets.errors import GraphletsError
+from tfx_graphlets.stores.store import open_store
 
 # A command line, or a check that returns what is wrong.
 Trial = Union[list[str], Callable[[], str]]
@@ -46,8 +50,16 @@ def store(randomness: random.Random, folder: Path) -> Trials:
                 _damage(randomness, connection, randomness.choice(tables))
         connection.commit()
     if randomness.random() < 0.1:
-        _damage_bytes(randomness, target)
-    return _commands(str(target), folder)
+        damage_bytes(randomness, target)
+    return commands(randomness, str(target), folder)
+
+
+def schema(randomness: random.Random, folder: Path) -> Trials:
+    """A SQLite store whose tables, whose rows together or whose file are odd."""
+    target = folder / "metadata.sqlite"
+    shutil.copy(_small_store(), target)
+    odd_stores.damage(randomness, target)
+    return commands(randomness, str(target), folder)
 
 
 def _damage(randomness: random.Random, connection: sqlite3.Connection, table: str) -> None:
@@ -83,8 +95,8 @@ def archive(randomness: random.Random, folder: Path) -> Trials:
         elif kind == "column" and file.suffix == ".parquet":
             _damage_column(randomness, file)
         else:
-            _damage_bytes(randomness, file)
-    return _commands(str(target), folder)
+            damage_bytes(randomness, file)
+    return commands(randomness, str(target), folder)
 
 
 def _damage_column(randomness: random.Random, file: Path) -> None:
@@ -113,7 +125,7 @@ def _damage_column(randomness: random.Random, file: Path) -> None:
 def waste_model(randomness: random.Random, folder: Path) -> Trials:
     """A waste model with damaged bytes, an odd manifest, lost files."""
     target = folder / "model"
-    shutil.copytree(_trained(), target)
+    shutil.copytree(trained(), target)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     kind = randomness.choice(("bytes", "manifest", "manifest", "lost"))
     file = randomness.choice(files)
@@ -122,7 +134,7 @@ def waste_model(randomness: random.Random, folder: Path) -> Trials:
     elif kind == "lost":
         file.unlink()
     else:
-        _damage_bytes(randomness, file)
+        damage_bytes(randomness, file)
     history = str(min(HISTORY.glob("*/archive")))
     pipeline = Path(history).parent.name
     return [
@@ -132,9 +144,8 @@ def waste_model(randomness: random.Random, folder: Path) -> Trials:
 
 
 @functools.lru_cache(maxsize=1)
-def _trained() -> Path:
-    import tempfile
-
+def trained() -> Path:
+    """A sound waste model."""
     from tests.components.waste_models import saved
 
     return Path(saved(Path(tempfile.mkdtemp()) / "model"))
@@ -142,6 +153,17 @@ def _trained() -> Path:
 
 def payload(randomness: random.Random, folder: Path) -> Trials:
     """A real run whose statistics, anomalies, schemas and metrics are damaged; else an archive."""
+    return _damaged_run(randomness, folder, damage_bytes)
+
+
+def message(randomness: random.Random, folder: Path) -> Trials:
+    """The same with files that are sound in form, and say odd things."""
+    return _damaged_run(randomness, folder, messages.damage)
+
+
+def _damaged_run(
+    randomness: random.Random, folder: Path, damage: Callable[[random.Random, Path], None]
+) -> Trials:
     runs = sorted((CORPUS / "real_runs").glob("*/metadata.sqlite"))
     if not runs:
         return archive(randomness, folder)
@@ -151,38 +173,9 @@ def payload(randomness: random.Random, folder: Path) -> Trials:
         path.chmod(0o755 if path.is_dir() else 0o644)
     files = sorted(path for path in (target / "root").rglob("*") if path.is_file())
     for file in randomness.sample(files, min(len(files), 200)):
-        _damage_bytes(randomness, file)
+        damage(randomness, file)
     place = str(target / "metadata.sqlite")
     return [["features", place, "--stage", "validation", "--output", str(folder / "f.parquet")]]
-
-
-def uri(randomness: random.Random, folder: Path) -> Trials:
-    """A URI with a password in it, of a known or unknown scheme, somehow misspelt."""
-    del folder
-    scheme = randomness.choice(
-        ("mysql", "postgresql", "grpc", "kfp+http", "mysql+mlmd", "ftp", "mysql:", "")
-    )
-    text = f"{scheme}://user:{PASSWORD}@127.0.0.1:1/db?x=%zz"
-    letters = list(text)
-    for _ in range(randomness.choice((0, 1, 1, 2, 3))):
-        at = randomness.randrange(len(letters))
-        if text.find(PASSWORD) <= at < text.find(PASSWORD) + len(PASSWORD):
-            continue  # a password that is another one is no secret of ours
-        letters[at] = randomness.choice(("", "/", ":", "@", "?", "#", "%", "\0", "é", " ", "//"))
-    misspelt = "".join(letters)
-    if f":{PASSWORD}" not in misspelt and f"{PASSWORD}@" not in misspelt:
-        misspelt = misspelt.replace(PASSWORD, "")  # nothing tells it from the name of a host
-    return [["segment", misspelt]]
-
-
-PASSWORD: Final = "s3cretPassw0rd"  # noqa: S105 - looked for in everything that is printed
-KINDS: Final[dict[str, Callable[[random.Random, Path], Trials]]] = {
-    "store": store,
-    "archive": archive,
-    "model": waste_model,
-    "payload": payload,
-    "uri": uri,
-}
 
 
 @functools.lru_cache(maxsize=1)
@@ -196,9 +189,12 @@ def stores() -> tuple[Path, ...]:
     return (*found, _own_store())
 
 
-def _own_store() -> Path:
-    import tempfile
+def _small_store() -> Path:
+    return odd_stores.write_sound_store(Path(tempfile.mkdtemp()) / "metadata.sqlite")
 
+
+@functools.lru_cache(maxsize=1)
+def _own_store() -> Path:
     from tests.benchmarks.synthetic import StoreParameters, write_store
 
     target = Path(tempfile.mkdtemp()) / "metadata.sqlite"
@@ -206,7 +202,18 @@ def _own_store() -> Path:
     return target
 
 
-def _commands(place: str, folder: Path) -> Trials:
+def commands(randomness: random.Random, place: str, folder: Path) -> Trials:
+    """What reads a store, and one that is dear."""
+    further: Trials = [
+        ["train", place, "--output", str(folder / "trained")],
+        ["evaluate", str(trained()), place],
+        ["backtest", place, "--format", "json"],
+        ["segment", place, "--format", "dot"],
+        ["monitor", place, "--format", "prometheus"],
+        ["report", place, "--output", str(folder / "report.html")],
+        ["archive", place, "--output", str(folder / "redacted"), "--redact", "--no-payloads"],
+        ["gate", place, "--pipeline", _a_pipeline(place), "--model", str(trained())],
+    ]
     return [
         ["segment", place, "--format", "json"],
         ["features", place, "--stage", "validation", "--processes", "1",
@@ -214,10 +221,21 @@ def _commands(place: str, folder: Path) -> Trials:
         ["archive", place, "--output", str(folder / "kept")],
         ["monitor", place],
         ["report", place, "--no-replay", "--format", "json"],
+        randomness.choice(further),
     ]  # fmt: skip
 
 
-def _damage_bytes(randomness: random.Random, file: Path) -> None:
+def _a_pipeline(place: str) -> str:
+    """The name of a pipeline of the store, where it can be told."""
+    try:
+        with open_store(place) as store:
+            return min(store.pipelines(), default="p")
+    except GraphletsError:
+        return "p"
+
+
+def damage_bytes(randomness: random.Random, file: Path) -> None:
+    """Some bytes of the file are others; at times its end is lost."""
     content = bytearray(file.read_bytes())
     if not content:
         return
@@ -235,15 +253,19 @@ def _damage_json(randomness: random.Random, file: Path) -> None:
         document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:  # damaged already
         return
-    everywhere = list(places(document))
-    holder, key = randomness.choice(everywhere)
+    damage_document(randomness, document)
+    file.write_text(json.dumps(document), encoding="utf-8", errors="replace")
+
+
+def damage_document(randomness: random.Random, document: Any) -> None:
+    """One place of a JSON document gets an odd value, or is lost."""
+    holder, key = randomness.choice(list(places(document)))
     kind = randomness.choice(("odd", "lost", "nested"))
     if kind == "lost":
         del holder[key]
     else:
         odd = randomness.choice([one for one in ODD if not isinstance(one, bytes)])
         holder[key] = [[[odd]]] if kind == "nested" else odd
-    file.write_text(json.dumps(document), encoding="utf-8", errors="replace")
 
 
 def places(value: object) -> Iterator[tuple[Any, Any]]:

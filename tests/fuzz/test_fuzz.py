@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fuzz.__main__ import fuzz
-from tests.fuzz.inputs import KINDS
+from tests.fuzz.kinds import KINDS
 
 pytest.importorskip("tfx")
 

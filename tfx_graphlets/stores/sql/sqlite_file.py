@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ TABLES: Final = (
     "Association",
     "Attribution",
 )
+_READ: Final = frozenset({*TABLES, "MLMDEnv", "ParentContext"})
+_STORED: Final = re.compile(r"\s*CREATE\s+TABLE\b", re.IGNORECASE)
 # Columns that are read, and the first schema version that has them (ml-metadata,
 # metadata_source_query_config.cc); all others are as old as version 4.
 _SINCE: Final = {
@@ -237,7 +240,8 @@ def _decoded(text: bytes) -> str:
 
 
 def _check_schema(connection: sqlite3.Connection, name: str) -> None:
-    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    schema = connection.execute("SELECT name, type, sql FROM sqlite_master").fetchall()
+    found = {name for name, _, _ in schema}
     missing = [table for table in TABLES if table not in found]
     if len(missing) == len(TABLES):
         raise NotAMetadataStoreError(
@@ -245,6 +249,12 @@ def _check_schema(connection: sqlite3.Connection, name: str) -> None:
             "is a SQLite database without the tables of ML Metadata; name the file that TFX "
             "or ml-metadata wrote",
         )
+    for table, kind, sql in schema:
+        if table in _READ and (kind == "view" or (kind == "table" and not _STORED.match(sql))):
+            raise _computed(name, f"has a view, or a virtual table, by the name {table}")
+    for table in sorted(_READ & found):
+        if any(row[6] for row in connection.execute(f"PRAGMA table_xinfo({table})")):
+            raise _computed(name, f"has a generated column in its table {table}")
     version = schema_version(connection) if "MLMDEnv" in found else 0
     # A schema to come may have other tables: its version is looked at first.
     oldest, newest = vocabulary.OLDEST_SCHEMA_VERSION, vocabulary.NEWEST_SCHEMA_VERSION
@@ -268,3 +278,10 @@ def _check_schema(connection: sqlite3.Connection, name: str) -> None:
             "let ml-metadata upgrade a copy (enable_upgrade_migration) and name that",
         )
     check_columns(name, version, {table: columns(connection, table) for table in _SINCE})
+
+
+def _computed(name: str, problem: str) -> NotAMetadataStoreError:
+    """An error about what is computed when it is read, which may take for ever or all memory."""
+    return NotAMetadataStoreError(
+        name, f"{problem}, which ML Metadata never makes; name the file that it wrote"
+    )
