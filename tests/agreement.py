@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.reference import Reference
 from tests.reference_rows import rows_of_raw
-from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets import outcome, roles
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder, Value
@@ -55,7 +55,7 @@ def assert_same(graphlets: Graphlets, reference: Reference) -> None:
     assert set(graphlets.trainer_id[graphlets.useful].tolist()) == reference.useful
     needed_ms = [None if moment == NEVER else moment for moment in graphlets.needed_ms.tolist()]
     assert dict(zip(graphlets.trainer_id.tolist(), needed_ms)) == reference.needed_ms
-    overhead = outcome.overhead_executions(graphlets)
+    overhead = roles.own_executions(graphlets.trace)
     assert set(graphlets.trace.executions.id[overhead].tolist()) == reference.overhead
     for start in range(3):
         skipped = np.arange(len(graphlets)) % 3 == start

@@ -14,7 +14,7 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.features.user_code import GraphletCodes
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.graphlets.timeline import Timeline, finished_ms, shares_run
+from tfx_graphlets.graphlets.timeline import Timeline, finished_ms
 from tfx_graphlets.trace.adjacency import Adjacency
 from tfx_graphlets.trace.assembly import assemble
 from tfx_graphlets.trace.rows import RowBuilder, Rows
@@ -140,7 +140,7 @@ def _inputs_there(graphlets: Graphlets, number: int, done: BoolArray, moment_ms:
     in_run = dict(
         zip(
             members.tolist(),
-            shares_run(trace, members, np.full(len(members), trainer, np.int64)).tolist(),
+            edges.shares_run(members, np.full(len(members), trainer, np.int64)).tolist(),
         )
     )
     entered = ~trace.artifacts_of_types(vocabulary.NOT_ENTERED_UPSTREAM)

@@ -291,7 +291,7 @@ def skips_of(name: str, dataset: Dataset, freshness: float = 0.8) -> list[bool]:
     """What a rule skips."""
     rule = {b.name: b for b in baselines()}[name].skips
     assert rule is not None
-    skips = rule(dataset, freshness, 0)
+    skips = rule(dataset, freshness)
     assert skips is not None
     return skips.tolist()
 

@@ -90,7 +90,7 @@ def test_the_oracle_skips_no_base_model_of_a_run_that_pushes() -> None:
     dataset = chained(6)
     [oracle] = [one for one in baselines() if one.name == "oracle"]
     assert oracle.skips is not None
-    chosen = oracle.skips(dataset, 1.0, 0)
+    chosen = oracle.skips(dataset, 1.0)
     assert chosen is not None
     assert np.flatnonzero(chosen).tolist() == [0, 1, 4, 5, 8, 9]
     assert not dataset.missed_pushes(chosen).any()

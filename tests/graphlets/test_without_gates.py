@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.agreement import both
-from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets import outcome, roles
 from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
@@ -56,7 +56,7 @@ def test_what_gates_cost_is_reported_apart() -> None:
     gated_run(build, "r1", gated=True)
     build.execution("acme.tfx_graphlets.Reporter", run="r1")
     graphlets = segment(build.trace())
-    overhead = outcome.overhead_executions(graphlets)
+    overhead = roles.own_executions(graphlets.trace)
     assert graphlets.trace.executions.id[overhead].tolist() == [2, 3, 4]
     assert outcome.cost_of(graphlets, overhead) == 3_000.0
 

@@ -22,9 +22,8 @@ from tfx_graphlets.policy.decision import NodeDecision
 from tfx_graphlets.report import rows as report_rows
 from tfx_graphlets.report import source as report_source
 from tfx_graphlets.report.graph import Graphs
-from tfx_graphlets.report.report import Report
+from tfx_graphlets.report.report import Report, summary
 from tfx_graphlets.report.source import ReportSource
-from tfx_graphlets.report.summary import summary
 from tfx_graphlets.report.view import view_of
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.testing import TraceBuilder

@@ -160,24 +160,17 @@ class Account:
             pipelines=tuple(name for one in accounts for name in one.pipelines),
         )
 
-    def of_pipeline(self, number: int) -> BoolArray:
-        """Executions of one pipeline, bool [n]."""
-        return self.pipeline == number
+    def total(self) -> float:
+        """Cost of all executions, milliseconds."""
+        return float(self.cost_ms.sum())
 
-    def total(self, among: BoolArray | slice = slice(None)) -> float:
-        """Cost of some executions, milliseconds."""
-        return float(self.cost_ms[among].sum())
+    def waste(self) -> float:
+        """Cost of the wasted ones, milliseconds."""
+        return float(self.cost_ms[self.wasted].sum())
 
-    def waste(self, among: BoolArray | slice = slice(None)) -> float:
-        """Cost of the wasted ones among some executions, milliseconds."""
-        return float(self.cost_ms[among][self.wasted[among]].sum())
-
-    def amount(self, among: BoolArray | slice = slice(None), *, wasted: bool = False) -> Cell:
-        """Money of some executions, or of the wasted ones among them.
-
-        None where there is no price, or no execution.
-        """
-        money = self.money[among] * self.wasted[among] if wasted else self.money[among]
+    def amount(self, *, wasted: bool = False) -> Cell:
+        """Money of all executions, or of the wasted; None without a price, or an execution."""
+        money = self.money * self.wasted if wasted else self.money
         return known(float(money.sum())) if len(money) else None
 
 

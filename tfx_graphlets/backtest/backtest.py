@@ -244,7 +244,7 @@ def _baseline_skips(
     seed: int,
 ) -> BoolArray | None:
     if baseline.skips is not None:
-        return baseline.skips(dataset, policy.freshness, seed)
+        return baseline.skips(dataset, policy.freshness)
     if baseline.scores is None:
         return None
     scores = baseline.scores(dataset, seed)

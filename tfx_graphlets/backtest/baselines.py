@@ -35,39 +35,33 @@ class Baseline:
 
     Attributes:
       name: its name in tables.
-      what: what it does, in a few words.
       scores: scores of a dataset's rows, float64 [n], given a seed; NaN where
         it has none; None if this is a rule.
-      skips: rows that it skips, bool [n], given freshness and seed; None if
-        this is scored.
+      skips: rows that it skips, bool [n], given a freshness; None if this is
+        scored.
     """
 
     name: str
-    what: str
     scores: Callable[[Dataset, int], FloatArray | None] | None = None
-    skips: Callable[[Dataset, float, int], BoolArray | None] | None = None
+    skips: Callable[[Dataset, float], BoolArray | None] | None = None
 
 
 def baselines() -> tuple[Baseline, ...]:
     """All baselines; one that lacks its features returns None for them."""
     return (
-        Baseline("always_run", "skip nothing", skips=_nothing),
-        Baseline("random", "a score drawn at random", scores=_random),
-        Baseline("every_kth", "skip every k-th run, k = 1 / (1 - freshness)", skips=_every_kth),
-        Baseline("repeat_last", "what became of the run before", scores=_repeat_last),
-        Baseline(
-            "repeat_last_rule", "skip after a run that was not pushed", skips=_repeat_last_rule
-        ),
-        Baseline("push_rate", f"share of pushes in the last {_WINDOW} runs", scores=_push_rate),
-        Baseline("majority", "skip if most runs so far were not pushed", skips=_majority),
-        Baseline("model_type", "share of pushes of this model type so far", scores=_model_type),
-        Baseline("same_spans", "are the spans those of the run before", scores=_same_spans),
-        Baseline("same_spans_rule", "skip if the spans are the same", skips=_same_spans_rule),
-        Baseline("drift", "how far the statistics moved since the run before", scores=_drift),
-        Baseline(
-            "drift_last_push", "how far they moved since the last push", scores=_drift_last_push
-        ),
-        Baseline("oracle", "skip exactly what is not needed", skips=_oracle),
+        Baseline("always_run", skips=_nothing),
+        Baseline("random", scores=_random),
+        Baseline("every_kth", skips=_every_kth),
+        Baseline("repeat_last", scores=_repeat_last),
+        Baseline("repeat_last_rule", skips=_repeat_last_rule),
+        Baseline("push_rate", scores=_push_rate),
+        Baseline("majority", skips=_majority),
+        Baseline("model_type", scores=_model_type),
+        Baseline("same_spans", scores=_same_spans),
+        Baseline("same_spans_rule", skips=_same_spans_rule),
+        Baseline("drift", scores=_drift),
+        Baseline("drift_last_push", scores=_drift_last_push),
+        Baseline("oracle", skips=_oracle),
     )
 
 
@@ -78,8 +72,8 @@ DRIFT_LAST_PUSH: Final = "input_data.similarity_pushed"
 MODEL_TYPE: Final = "model.trainer_type"
 
 
-def _nothing(dataset: Dataset, freshness: float, seed: int) -> BoolArray:
-    del freshness, seed
+def _nothing(dataset: Dataset, _freshness: float) -> BoolArray:
+    """Skips nothing."""
     return np.zeros(len(dataset), bool)
 
 
@@ -87,8 +81,8 @@ def _random(dataset: Dataset, seed: int) -> FloatArray:
     return np.random.default_rng(seed).random(len(dataset))
 
 
-def _every_kth(dataset: Dataset, freshness: float, seed: int) -> BoolArray:
-    del seed
+def _every_kth(dataset: Dataset, freshness: float) -> BoolArray:
+    """Skips every k-th run, k = 1 / (1 - freshness)."""
     skips = np.zeros(len(dataset), bool)
     if freshness < 1:
         every = max(math.ceil(1 / (1 - freshness) - 1e-9), 1)
@@ -99,24 +93,27 @@ def _every_kth(dataset: Dataset, freshness: float, seed: int) -> BoolArray:
 
 
 def _repeat_last(dataset: Dataset, seed: int) -> FloatArray:
+    """What became of the run before."""
     return _untied(_recent_push_rate(dataset, 1), seed)
 
 
-def _repeat_last_rule(dataset: Dataset, freshness: float, seed: int) -> BoolArray:
-    del freshness, seed
+def _repeat_last_rule(dataset: Dataset, _freshness: float) -> BoolArray:
+    """Skips after a run that was not pushed."""
     return np.asarray(_recent_push_rate(dataset, 1) == 0)
 
 
 def _push_rate(dataset: Dataset, seed: int) -> FloatArray:
+    """Share of pushes in the last runs."""
     return _untied(_recent_push_rate(dataset, _WINDOW), seed)
 
 
-def _majority(dataset: Dataset, freshness: float, seed: int) -> BoolArray:
-    del freshness, seed
+def _majority(dataset: Dataset, _freshness: float) -> BoolArray:
+    """Skips if most runs so far were not pushed."""
     return np.asarray(_recent_push_rate(dataset, len(dataset)) < 0.5)
 
 
 def _model_type(dataset: Dataset, seed: int) -> FloatArray | None:
+    """Share of pushes of this model type so far."""
     types = dataset.table.columns.get(MODEL_TYPE)
     if not isinstance(types, tuple):
         return None
@@ -130,28 +127,31 @@ def _model_type(dataset: Dataset, seed: int) -> FloatArray | None:
 
 
 def _same_spans(dataset: Dataset, seed: int) -> FloatArray | None:
+    """Are the spans those of the run before?"""
     similarity = _number(dataset, SAME_SPANS)
     return None if similarity is None else _untied(np.where(similarity >= 1.0, 0.0, 1.0), seed)
 
 
-def _same_spans_rule(dataset: Dataset, freshness: float, seed: int) -> BoolArray | None:
-    del freshness, seed
+def _same_spans_rule(dataset: Dataset, _freshness: float) -> BoolArray | None:
+    """Skips if the spans are those of the run before."""
     similarity = _number(dataset, SAME_SPANS)
     return None if similarity is None else np.asarray(similarity >= 1.0)
 
 
 def _drift(dataset: Dataset, seed: int) -> FloatArray | None:
+    """How far the statistics moved since the run before."""
     similarity = _number(dataset, DRIFT)
     return None if similarity is None else _untied(np.clip(1.0 - similarity, 0, 1), seed)
 
 
 def _drift_last_push(dataset: Dataset, seed: int) -> FloatArray | None:
+    """How far the statistics moved since the last push."""
     similarity = _number(dataset, DRIFT_LAST_PUSH)
     return None if similarity is None else _untied(np.clip(1.0 - similarity, 0, 1), seed)
 
 
-def _oracle(dataset: Dataset, freshness: float, seed: int) -> BoolArray:
-    del freshness, seed
+def _oracle(dataset: Dataset, _freshness: float) -> BoolArray:
+    """Skips exactly what is not needed."""
     return np.asarray(dataset.labelled & ~dataset.needed)
 
 
@@ -178,17 +178,17 @@ def _recent_push_rate(dataset: Dataset, window: int) -> FloatArray:
     group, labelled = dataset.lane, dataset.labelled
     for number in np.unique(group):
         mine = np.flatnonzero(group == number)
-        told = mine[labelled[mine]]
-        told = told[np.argsort(dataset.known_ms[told], kind="stable")]
-        pushes = np.concatenate([[0], np.cumsum(dataset.needed[told])])
-        count = np.searchsorted(dataset.known_ms[told], dataset.decision_ms[mine], side="left")
+        known = mine[labelled[mine]]
+        known = known[np.argsort(dataset.known_ms[known], kind="stable")]
+        pushes = np.concatenate([[0], np.cumsum(dataset.needed[known])])
+        count = np.searchsorted(dataset.known_ms[known], dataset.decision_ms[mine], side="left")
         first = np.maximum(count - window, 0)
         seen = count > 0
         among = pushes[count] - pushes[first]
-        late = dataset.since_needed_ms[told] > dataset.known_ms[told]
-        for at in np.flatnonzero(dataset.needed[told] & late):  # known as unneeded at first
+        late = dataset.since_needed_ms[known] > dataset.known_ms[known]
+        for at in np.flatnonzero(dataset.needed[known] & late):  # known as unneeded at first
             held = (first <= at) & (at < count)
-            among -= held & (dataset.decision_ms[mine] <= dataset.since_needed_ms[told[at]])
+            among -= held & (dataset.decision_ms[mine] <= dataset.since_needed_ms[known[at]])
         rates[mine[seen]] = among[seen] / (count - first)[seen]
     return rates
 

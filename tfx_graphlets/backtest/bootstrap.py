@@ -190,7 +190,6 @@ def paired_bootstrap(
     other: BoolArray,
     meter: WasteMeter,
     *,
-    blocks: int = BLOCKS,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> PairedDifference:
@@ -205,7 +204,7 @@ def paired_bootstrap(
       skipped: rows that the first skips, bool [n], for example the gate.
       other: rows that the second skips, bool [n], for example a baseline.
       meter: counts waste over all stores of the replay.
-      blocks, draws, seed: see ``bootstrap``.
+      draws, seed: see ``bootstrap``.
 
     Raises:
       InvalidArgumentError: an argument is out of range.
@@ -222,7 +221,7 @@ def paired_bootstrap(
         ],
         axis=1,
     ).astype(np.float64)
-    sums, _, cells = _resampled(dataset, values, blocks, draws, seed)
+    sums, _, cells = _resampled(dataset, values, BLOCKS, draws, seed)
     more_removed = _ratio(sums[:, 3], sums[:, 2] + parts.elsewhere_ms)
     more_kept = _ratio(sums[:, 1], sums[:, 0])
     known = more_removed[~np.isnan(more_removed)]

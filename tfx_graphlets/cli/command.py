@@ -16,11 +16,10 @@ import numpy as np
 
 from tfx_graphlets.analysis.corpus import describe_store
 from tfx_graphlets.cli import selection
-from tfx_graphlets.cli.render import Result, table
-from tfx_graphlets.cli.table_file import write_table
+from tfx_graphlets.cli.render import Result, table, write_table
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.files import replaced_file
-from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets import outcome, roles
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.policy.decide import GatePolicy
@@ -371,7 +370,7 @@ def _summary(graphlets: Graphlets, numbers: IntArray) -> str:
     share = f" ({waste / cost:.0%})" if cost else ""
     text = f"{cost / 1000:.1f} s of compute, {waste / 1000:.1f} s wasted{share}"
     text = f"{graphlets.counted(numbers)}; {text}"
-    overhead = outcome.cost_of(graphlets, outcome.overhead_executions(graphlets))
+    overhead = outcome.cost_of(graphlets, roles.own_executions(graphlets.trace))
     return f"{text}; gates and rehearsals {overhead / 1000:.1f} s" if overhead else text
 
 

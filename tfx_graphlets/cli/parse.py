@@ -105,15 +105,7 @@ def parser() -> argparse.ArgumentParser:
         commands, "study", "compare learners, features, stages and amounts of data, offline"
     )
     study.add_argument("stores", metavar="STORE", nargs="+", help=STORE_HELP)
-    study.add_argument(
-        "--stage",
-        type=Stage,
-        choices=list(Stage),
-        nargs="+",
-        action="extend",
-        metavar="input|pre|trainer|validation",
-        help="stages to study (default: all)",
-    )
+    _add_stage(study, "stages to study (default: all)", nargs="+", action="extend")
     _add_seed(study)
     study.add_argument(
         "--output",
@@ -130,13 +122,13 @@ def parser() -> argparse.ArgumentParser:
     )
     archive.add_argument("store", metavar="STORE", help=STORE_HELP)
     archive.add_argument("--output", required=True, metavar="DIR", help="the archive's directory")
-    for flag, told in (
+    for flag, help_text in (
         ("--no-payloads", "leave out statistics, anomalies, schemas and metrics"),
         ("--replace", "write the archive anew; what the store no longer holds is lost"),
         ("--compact", "merge the files of earlier writes afterwards"),
         ("--redact", "fingerprints for URIs and texts; key: TFX_GRAPHLETS_REDACT_KEY; no files"),
     ):
-        archive.add_argument(flag, action="store_true", help=told)
+        archive.add_argument(flag, action="store_true", help=help_text)
     _add_roles(archive)
     _add_selection(archive)
 
@@ -150,11 +142,8 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument("--pipeline", required=True, help="name of the pipeline to be launched")
     gate.add_argument("--model", required=True, metavar="DIR", help="a waste model's directory")
     gate.add_argument("--run", help="a run that has begun: its outputs so far are the inputs")
-    gate.add_argument(
-        "--freshness",
-        type=values.number(0, 1),
-        metavar="F",
-        help="share of pushes to keep, 0 to 1 (default: what the model was trained for)",
+    _add_freshness(
+        gate, "share of pushes to keep, 0 to 1 (default: what the model was trained for)"
     )
     gate.add_argument(
         "--threshold",
@@ -200,21 +189,10 @@ def parser() -> argparse.ArgumentParser:
         help="what an hour of compute costs, for example 0.35/h or trainer=2.48/h",
     )
     report.add_argument("--currency", default="USD", help="of the prices (default: USD)")
-    report.add_argument(
-        "--freshness",
-        type=values.number(0, 1),
-        metavar="F",
-        default=0.95,
-        help="share of pushes that the gate would keep, 0 to 1 (default: 0.95)",
+    _add_freshness(
+        report, "share of pushes that the gate would keep, 0 to 1 (default: 0.95)", default=0.95
     )
-    report.add_argument(
-        "--stage",
-        type=Stage,
-        choices=list(Stage),
-        default=Stage.PRE,
-        metavar="input|pre|trainer|validation",
-        help="where the gate would stand (default: pre)",
-    )
+    _add_stage(report, "where the gate would stand (default: pre)", default=Stage.PRE)
     report.add_argument(
         "--no-replay",
         action="store_true",
@@ -233,13 +211,7 @@ def parser() -> argparse.ArgumentParser:
     )
     monitor.add_argument("store", metavar="STORE", help=STORE_HELP)
     monitor.add_argument("--pipeline", help="only the gates of this pipeline")
-    monitor.add_argument(
-        "--stage",
-        type=Stage,
-        choices=list(Stage),
-        metavar="input|pre|trainer|validation",
-        help="only gates at this stage",
-    )
+    _add_stage(monitor, "only gates at this stage")
     monitor.add_argument("--gate", metavar="ID", help="only gates of this node id")
     monitor.add_argument("--node", metavar="ID", help="only what is about this Trainer node")
     monitor.add_argument(
@@ -248,12 +220,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="H",
         help="only decisions of the last so many hours (default: all)",
     )
-    monitor.add_argument(
-        "--freshness",
-        type=values.number(0, 1),
-        metavar="F",
-        help="share of pushes that must be kept (default: what the gate promised)",
-    )
+    _add_freshness(monitor, "share of pushes that must be kept (default: what the gate promised)")
     _add_cost_weights(monitor)
     _add_roles(monitor)
     return top
@@ -288,24 +255,26 @@ def _command(
     return one
 
 
-def _add_stage(one: argparse.ArgumentParser) -> None:
+def _add_stage(one: argparse.ArgumentParser, said: str = "", **more: Any) -> None:
     one.add_argument(
         "--stage",
-        required=True,
+        required=not said,
         type=Stage,
         choices=list(Stage),
         metavar="input|pre|trainer|validation",
-        help="where the gate stands, and so what it may know",
+        help=said or "where the gate stands, and so what it may know",
+        **more,
     )
 
 
-def _add_freshness(one: argparse.ArgumentParser) -> None:
+def _add_freshness(one: argparse.ArgumentParser, said: str = "", **more: Any) -> None:
     one.add_argument(
         "--freshness",
-        required=True,
+        required=not said,
         type=values.number(0, 1),
         metavar="F",
-        help="share of pushes that must be kept, 0 to 1, for example 0.95",
+        help=said or "share of pushes that must be kept, 0 to 1, for example 0.95",
+        **more,
     )
 
 

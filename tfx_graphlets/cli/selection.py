@@ -25,40 +25,19 @@ from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 
-def pipeline_of(store: Store, options: argparse.Namespace) -> str | None:
-    """The pipeline that is asked for; of an archive of one pipeline, that one."""
-    return _asked_or_archived(options.pipeline, store, "selection")
-
-
-def node_of(store: Store, options: argparse.Namespace) -> str | None:
-    """The Trainer node that is asked for; of an archive of one node, that one."""
-    return _asked_or_archived(options.node, store, "node")
-
-
-def _asked_or_archived(asked: str | None, store: Store, attribute: str) -> str | None:
-    found = asked
-    if found is None:
-        found = getattr(getattr(store, "manifest", None), attribute, None)
-    return None if found is None else str(found)
+def _asked(store: Store, options: argparse.Namespace) -> dict[str, str | None]:
+    """The pipeline and the Trainer node that are asked for; of an archive of one, that one."""
+    archived = getattr(store, "manifest", None)
+    return {
+        asked: getattr(archived, kept, None) if value is None else value
+        for asked, kept in (("pipeline", "selection"), ("node", "node"))
+        for value in [getattr(options, asked)]
+    }
 
 
 def selected(graphlets: Graphlets, store: Store, options: argparse.Namespace) -> IntArray:
     """Numbers of the graphlets that ``--pipeline`` and ``--node`` select, int64 [k]."""
-    return graphlets.of(pipeline=pipeline_of(store, options), node=node_of(store, options))
-
-
-def selected_or_none(
-    graphlets: Graphlets,
-    store: Store,
-    options: argparse.Namespace,
-    lacking: list[TraceNotFoundError],
-) -> IntArray:
-    """As ``selected``; where the store lacks what is named none, and ``lacking`` has the error."""
-    try:
-        return selected(graphlets, store, options)
-    except TraceNotFoundError as error:
-        lacking.append(error)
-        return np.zeros(0, np.int64)
+    return graphlets.of(**_asked(store, options))
 
 
 def hint(graphlets: Graphlets) -> None:
@@ -71,20 +50,6 @@ def hint(graphlets: Graphlets) -> None:
 def declared(options: argparse.Namespace) -> roles.Declared:
     """What ``--role`` and ``--pusher`` say."""
     return roles.Declared.of(dict(options.role), getattr(options, "pusher", None) or None)
-
-
-def declared_or_of(model: roles.Declared, options: argparse.Namespace) -> roles.Declared:
-    """What ``--role`` and ``--pusher`` say; where none is given, what a waste model says.
-
-    Raises:
-      GraphletsError: others are given than the model was trained with.
-    """
-    from tfx_graphlets.gate.run import check_declared
-
-    given = declared(options)
-    if given:
-        check_declared(model, given)
-    return model
 
 
 def cut(trace: Trace, store: Store, options: argparse.Namespace) -> Graphlets:
@@ -107,8 +72,7 @@ def cut(trace: Trace, store: Store, options: argparse.Namespace) -> Graphlets:
 def features_of_selected(store: Store, options: argparse.Namespace) -> FeatureTable | None:
     """Features of the graphlets that the options select; None where they select all."""
     pushers = declared_by(store, declared(options)).pushers
-    chosen = pipeline_of(store, options), node_of(store, options)
-    if chosen == (None, None) and pushers is None:
+    if {*_asked(store, options).values(), pushers} == {None}:
         return None
     options.progress.step(f"reading {store.name}")
     graphlets = cut(without_gates(store.read_trace()), store, options)
@@ -135,12 +99,20 @@ def dataset(
       keep_open: takes the stores, which stay open.
       model: the roles and pushers of the waste model that the rows are for, which count where
         the options say nothing.
+
+    Raises:
+      GraphletsError: others are given than the model was trained with.
     """
     from tfx_graphlets.gate.latest_runs import segment_present
     from tfx_graphlets.gate.record import past_decisions
+    from tfx_graphlets.gate.run import check_declared
     from tfx_graphlets.gate.snapshot import without_cut_short
 
-    given = declared(options) if model is None else declared_or_of(model, options)
+    given = declared(options)
+    if model is not None:
+        if given:
+            check_declared(model, given)
+        given = model
     strict = len(stores) == 1 and model is None
     datasets, unknown = [], {*given.role_of_type, *(given.pushers or ())}
     lacking: list[TraceNotFoundError] = []
@@ -156,7 +128,11 @@ def dataset(
             known = graphlets.declared
             unknown -= {*known.role_of_type, *(known.pushers or ())}
             hint(graphlets)
-            rows = selected_or_none(graphlets, store, options, lacking)
+            try:
+                rows = selected(graphlets, store, options)
+            except TraceNotFoundError as error:
+                lacking.append(error)
+                rows = np.zeros(0, np.int64)
             described = Dataset.describe(graphlets, stage, store.payloads, store.name)
             # What a gate behind the Trainer has cut short has no outcome to learn from.
             described = without_cut_short(described, past_decisions(trace))

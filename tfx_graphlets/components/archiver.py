@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Final, Union
+from typing import ClassVar, Final
 
 from absl import logging
 from tfx import v1 as tfx
@@ -27,11 +27,10 @@ from tfx_graphlets.components.artifacts import (
     write_files,
 )
 from tfx_graphlets.components.drivers import FreshDriver
+from tfx_graphlets.components.executors import Fields, unusable
 from tfx_graphlets.errors import (
     ArchiveError,
     InvalidArgumentError,
-    fault_of,
-    in_one_line,
 )
 from tfx_graphlets.files import scratch_directory
 from tfx_graphlets.gate import keys
@@ -41,11 +40,9 @@ from tfx_graphlets.stores.archive.archive import ArchiveUpdate, update_archive
 from tfx_graphlets.stores.archive.format import MANIFEST
 from tfx_graphlets.stores.mlmd.store import MlmdStore
 from tfx_graphlets.stores.store import Store, open_store
-from tfx_graphlets.supervision.defence import defended, safely, set_properties, tell
+from tfx_graphlets.supervision.defence import defended, safely, set_properties
 
 SUMMARY_FILE: Final = "summary.json"
-
-Properties = dict[str, Union[int, float, str]]
 
 
 class ArchiverSpec(component_spec.ComponentSpec):
@@ -74,12 +71,12 @@ class ArchiverExecutor(base_executor.BaseExecutor):
         artifact = output_dict[keys.ARCHIVE][0]
         store, directory = exec_properties.get(keys.STORE), str(exec_properties[keys.DIRECTORY])
 
-        def archive() -> Properties:
+        def archive() -> Fields:
             if not store:
                 return _report_in(artifact.uri, directory)
-            told = archive_and_report(lambda: open_store(str(store)), directory, _now_ms())
-            _try_to_write(artifact.uri, told)
-            return told
+            summary = archive_and_report(lambda: open_store(str(store)), directory, _now_ms())
+            _try_to_write(artifact.uri, summary)
+            return summary
 
         set_properties(artifact, defended(archive, lambda error: _failed(directory, error)))
 
@@ -96,14 +93,14 @@ class ArchiverDriver(FreshDriver):
     def _archive(self, execution_info: ExecutionInfo) -> None:
         directory = str(execution_info.exec_properties[keys.DIRECTORY])
         with self._mlmd_connection as handle:
-            told = archive_and_report(
+            summary = archive_and_report(
                 lambda: MlmdStore.from_store(
                     handle.store, "the runner's metadata store", payload_root=os.curdir
                 ),
                 directory,
                 _now_ms(),
             )
-        _try_to_write(execution_info.output_dict[keys.ARCHIVE][0].uri, told)
+        _try_to_write(execution_info.output_dict[keys.ARCHIVE][0].uri, summary)
 
 
 class Archiver(tfx.types.BaseComponent):
@@ -160,7 +157,7 @@ class Archiver(tfx.types.BaseComponent):
         super().__init__(spec=spec)
 
 
-def archive_and_report(open_it: Callable[[], Store], directory: str, now_ms: int) -> Properties:
+def archive_and_report(open_it: Callable[[], Store], directory: str, now_ms: int) -> Fields:
     """Archives a store; says what was done, or what went wrong. Never raises.
 
     Args:
@@ -172,7 +169,7 @@ def archive_and_report(open_it: Callable[[], Store], directory: str, now_ms: int
       Custom properties of an Archive artifact, by key.
     """
 
-    def archive() -> Properties:
+    def archive() -> Fields:
         with open_it() as store:
             update = update_anywhere(store, store.payloads, directory, now_ms)
         logging.info("Archiver: %s: %s", directory, update)
@@ -187,14 +184,8 @@ def archive_and_report(open_it: Callable[[], Store], directory: str, now_ms: int
     return defended(archive, lambda error: _failed(directory, error))
 
 
-def _failed(directory: str, error: BaseException) -> Properties:
-    tell("Archiver could not archive", error)
-    return {
-        keys.DIRECTORY: directory,
-        keys.USABLE: 0,
-        keys.PROBLEM: in_one_line(error),
-        keys.FAULT: str(fault_of(error)),
-    }
+def _failed(directory: str, error: BaseException) -> Fields:
+    return {keys.DIRECTORY: directory, **unusable("Archiver could not archive", error)}
 
 
 def update_anywhere(store: Store, payloads: Payloads, directory: str, now_ms: int) -> ArchiveUpdate:
@@ -240,11 +231,11 @@ def _local_archive(directory: str, *, there: bool) -> Iterator[Path]:
         yield Path(folder, "archive")
 
 
-def _report_in(uri: str, directory: str) -> Properties:
+def _report_in(uri: str, directory: str) -> Fields:
     found = read_files(uri, [SUMMARY_FILE])
     if found:
-        told: Properties = json.loads(found[SUMMARY_FILE])
-        return told
+        summary: Fields = json.loads(found[SUMMARY_FILE])
+        return summary
     problem = (
         "there is no metadata store to archive: this runner runs no drivers, so give Archiver a "
         "store, for example store='grpc://host:port'"
@@ -253,8 +244,8 @@ def _report_in(uri: str, directory: str) -> Properties:
     return {keys.DIRECTORY: directory, keys.USABLE: 0, keys.PROBLEM: problem}
 
 
-def _try_to_write(uri: str, told: Properties) -> None:
-    document = json.dumps(told, indent=1, sort_keys=True) + "\n"
+def _try_to_write(uri: str, summary: Fields) -> None:
+    document = json.dumps(summary, indent=1, sort_keys=True) + "\n"
     # What was archived is archived.
     safely(
         f"Archiver cannot write to {uri}",

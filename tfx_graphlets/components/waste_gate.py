@@ -25,40 +25,41 @@ from tfx_graphlets.gate.request import (
 from tfx_graphlets.supervision.parent import limits_given
 from tfx_graphlets.vocabulary import Role, Stage
 
-_FLOATS = (
-    "freshness",
-    "delay",
-    "threshold",
-    "max_staleness_hours",
-    "max_hours_without_attempt",
-    "exploration",
-)
+# What a gate need not be set to, by type.
+_SETTINGS = {
+    "freshness": float,
+    "promise": str,
+    "delay": float,
+    "threshold": float,
+    "min_labelled": int,
+    "min_pushes": int,
+    "max_consecutive_skips": int,
+    "max_staleness_hours": float,
+    "max_hours_without_attempt": float,
+    "exploration": float,
+    "exploration_seed": int,
+}
+_OPTIONAL = _SETTINGS | {
+    keys.MODEL_DIRECTORY: str,
+    keys.ROLE_OF_TYPE: str,
+    keys.TRAINERS: str,
+    keys.TIME_LIMIT: float,
+    keys.MEMORY_LIMIT: int,
+    keys.ON_ERROR: str,
+}
 
 
 class WasteGateSpec(component_spec.ComponentSpec):
     """Interface of WasteGate."""
 
     PARAMETERS: ClassVar[Mapping[str, component_spec.ExecutionParameter]] = {
-        "stage": component_spec.ExecutionParameter(type=str),
-        "model_directory": component_spec.ExecutionParameter(type=str, optional=True),
-        "freshness": component_spec.ExecutionParameter(type=float, optional=True),
-        "promise": component_spec.ExecutionParameter(type=str, optional=True),
-        "delay": component_spec.ExecutionParameter(type=float, optional=True),
-        "threshold": component_spec.ExecutionParameter(type=float, optional=True),
-        "min_labelled": component_spec.ExecutionParameter(type=int, optional=True),
-        "min_pushes": component_spec.ExecutionParameter(type=int, optional=True),
-        "max_consecutive_skips": component_spec.ExecutionParameter(type=int, optional=True),
-        "max_staleness_hours": component_spec.ExecutionParameter(type=float, optional=True),
-        "max_hours_without_attempt": component_spec.ExecutionParameter(type=float, optional=True),
-        "exploration": component_spec.ExecutionParameter(type=float, optional=True),
-        "exploration_seed": component_spec.ExecutionParameter(type=int, optional=True),
-        "force_run": component_spec.ExecutionParameter(type=int),
-        "shadow": component_spec.ExecutionParameter(type=int),
-        keys.ROLE_OF_TYPE: component_spec.ExecutionParameter(type=str, optional=True),
-        keys.TRAINERS: component_spec.ExecutionParameter(type=str, optional=True),
-        keys.TIME_LIMIT: component_spec.ExecutionParameter(type=float, optional=True),
-        keys.MEMORY_LIMIT: component_spec.ExecutionParameter(type=int, optional=True),
-        keys.ON_ERROR: component_spec.ExecutionParameter(type=str, optional=True),
+        keys.STAGE: component_spec.ExecutionParameter(type=str),
+        keys.FORCE_RUN: component_spec.ExecutionParameter(type=int),
+        keys.SHADOW: component_spec.ExecutionParameter(type=int),
+        **{
+            name: component_spec.ExecutionParameter(type=kind, optional=True)
+            for name, kind in _OPTIONAL.items()
+        },
     }
     INPUTS: ClassVar[Mapping[str, component_spec.ChannelParameter]] = {
         keys.GRAPHLETS: component_spec.ChannelParameter(type=artifacts.Graphlets),
@@ -214,9 +215,9 @@ class WasteGate(tfx.types.BaseComponent):
             "exploration": exploration,
             "exploration_seed": exploration_seed or None,
         }
-        for name in _FLOATS:
-            if isinstance(options[name], int) and not isinstance(options[name], bool):
-                options[name] = float(options[name])  # type: ignore[arg-type]
+        for name, value in options.items():
+            if _SETTINGS[name] is float and type(value) is int:
+                options[name] = float(value)
         if on_error not in (None, executors.RUN, executors.SKIP, executors.FAIL):
             raise InvalidArgumentError("on_error", on_error, "must be run, skip or fail")
         known = {

@@ -17,8 +17,8 @@ import numpy as np
 
 from tfx_graphlets.features.spans import UNSEEN, Checks, SpanContents, Spans
 from tfx_graphlets.graphlets import roles
-from tfx_graphlets.graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.graphlets.timeline import NEVER, Lanes, Timeline
+from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets, Part
+from tfx_graphlets.graphlets.timeline import Lanes, Timeline
 from tfx_graphlets.graphlets.verdicts import Verdicts
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads

@@ -16,20 +16,6 @@ from tfx_graphlets.policy.freshness import ThresholdChoice
 from tfx_graphlets.stores.uris import PASSWORD_VARIABLE, may_hold_password, redacted
 from tfx_graphlets.vocabulary import Role, Stage
 
-# Settings that are GatePolicy's, by its names for them.
-_LIMITS = (
-    "freshness",
-    "promise",
-    "delay",
-    "threshold",
-    "min_labelled",
-    "min_pushes",
-    "max_consecutive_skips",
-    "max_staleness_hours",
-    "max_hours_without_attempt",
-    "exploration",
-)
-
 
 def check_stage(stage: Stage | str) -> Stage:
     """The stage of that name.
@@ -295,7 +281,8 @@ class GateSettings:
         Raises:
           InvalidArgumentError: a setting is outside its range.
         """
-        chosen = {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
+        names = (field.name for field in dataclasses.fields(GatePolicy))
+        chosen = {name: value for name in names if (value := getattr(self, name)) is not None}
         if choice is not None and self.threshold is None:
             chosen.update(freshness=choice.freshness, threshold=choice.threshold)
-        return GatePolicy(**chosen, shadow=self.shadow, force_run=self.force_run)
+        return GatePolicy(**chosen)

@@ -13,7 +13,6 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets, Membership, Part
 from tfx_graphlets.graphlets.timeline import lane_of
@@ -279,15 +278,6 @@ def cost_of(graphlets: Graphlets, executions: BoolArray) -> float:
       executions: bool [num_executions], the set.
     """
     return float(graphlets.cost[executions].sum())
-
-
-def overhead_executions(graphlets: Graphlets) -> BoolArray:
-    """Gates, rehearsals and other nodes of this project, bool [num_executions].
-
-    They belong to no graphlet; what they cost is the price of having a gate:
-    ``cost_of(graphlets, overhead_executions(graphlets))``.
-    """
-    return roles.own_executions(graphlets.trace)
 
 
 def total_waste(graphlets: Graphlets) -> float:

@@ -41,7 +41,7 @@ def segment(
     """Cuts a trace into graphlets, one for every Trainer that is not CACHED.
 
     Nodes of this project itself (types ``tfx_graphlets.*``: gates, rehearsals) belong to no
-    graphlet, and no walk passes through them; see ``outcome.overhead_executions``.
+    graphlet, and no walk passes through them; see ``roles.own_executions``.
 
     >>> from tfx_graphlets.testing import TraceBuilder
     >>> build = TraceBuilder()

@@ -30,17 +30,6 @@ from tfx_graphlets.trace.adjacency import Adjacency
 from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
 
-__all__ = [
-    "NEVER",
-    "Edges",
-    "Lanes",
-    "Timeline",
-    "decision_moment",
-    "finished_ms",
-    "lane_of",
-    "shares_run",
-]
-
 # Graphlets that are walked together, so that their entries stay in the cache.
 _BLOCK = 4096
 
@@ -164,17 +153,6 @@ def finished_ms(trace: Trace) -> IntArray:
     finished = np.maximum(executions.update_ms, executions.create_ms)
     finished[np.isin(executions.state, _UNFINISHED)] = NEVER
     return finished
-
-
-def shares_run(trace: Trace, left: IntArray, right: IntArray) -> BoolArray:
-    """True where two executions stand in the same run context, pairwise.
-
-    Args:
-      left, right: int64 [n], positions of executions.
-
-    Returns: bool [n].
-    """
-    return Edges(trace, np.zeros(len(trace.executions), np.int8)).shares_run(left, right)
 
 
 class _Walk:

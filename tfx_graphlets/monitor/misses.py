@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from tfx_graphlets.monitor.intervals import binomial_interval, finite_interval
 from tfx_graphlets.monitor.observed import Observation, pushed_runs
 
+_LEVEL = 0.95  # of the intervals
+
 
 @dataclasses.dataclass(frozen=True)
 class MissEstimate:
@@ -61,7 +63,7 @@ class Freshness:
     exact: bool = False
 
 
-def estimate_misses(observations: Sequence[Observation], level: float = 0.95) -> MissEstimate:
+def estimate_misses(observations: Sequence[Observation]) -> MissEstimate:
     """What exploration tells of the skipped.
 
     Runs that were explored at one share are a random sample of those predicted
@@ -71,7 +73,6 @@ def estimate_misses(observations: Sequence[Observation], level: float = 0.95) ->
     Args:
       observations: of one gate or of several; those in shadow mode and those
         that followed an earlier gate are left out.
-      level: of the interval.
     """
     live = [one for one in observations if not one.decision.shadow]
     skips = Counter(one.decision.exploration for one in live if one.skipped)
@@ -81,7 +82,7 @@ def estimate_misses(observations: Sequence[Observation], level: float = 0.95) ->
     low = high = 0
     for share, count in skips.items():
         population = count + explored[share]
-        at = 1 - (1 - level) / len(skips)
+        at = 1 - (1 - _LEVEL) / len(skips)
         fewest, most = finite_interval(pushed[share], explored[share], population, at)
         low, high = low + fewest - pushed[share], high + most - pushed[share]
     stands_for = sum(count / share for share, count in explored.items() if share > 0)
@@ -120,7 +121,7 @@ def live_freshness(observations: Sequence[Observation], misses: MissEstimate) ->
     )
 
 
-def shadow_freshness(observations: Sequence[Observation], level: float = 0.95) -> Freshness | None:
+def shadow_freshness(observations: Sequence[Observation]) -> Freshness | None:
     """Freshness that the gate would have had where it was in shadow mode.
 
     Every run goes on there, so the pushes that would have been missed are
@@ -131,7 +132,7 @@ def shadow_freshness(observations: Sequence[Observation], level: float = 0.95) -
         return None
     missed = len(pushed_runs([one for one in shadow if one.decision.would_skip]))
     pushed = len(pushed_runs(shadow))
-    low, high = binomial_interval(pushed - missed, pushed, level)
+    low, high = binomial_interval(pushed - missed, pushed, _LEVEL)
     return Freshness(pushed - missed, missed, _share(pushed - missed, missed), low, high, True)
 
 

@@ -48,12 +48,11 @@ class _Place:
         return _MARGIN + self.layer * (_HEIGHT + _GAP_DOWN)
 
 
-def to_svg(graph: Graph, price: Mapping[str, str] | None = None) -> str:
+def to_svg(graph: Graph) -> str:
     """The drawing of a graph as an ``<svg>`` element.
 
     Args:
       graph: many nodes of one kind are drawn as one (``merge_alike``).
-      price: text per key of a node, shown in place of its cost in time.
 
     Returns:
       Text of an element that can stand in HTML; every name in it is escaped.
@@ -73,7 +72,7 @@ def to_svg(graph: Graph, price: Mapping[str, str] | None = None) -> str:
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     lines = [f'<svg class="graph" {size} role="img" aria-label="{html.escape(title)}">']
     lines += [_path(chain, edge) for edge, chain in chains]
-    lines += [_box(place, price or {}) for place in places.values() if place.node]
+    lines += [_box(place) for place in places.values() if place.node]
     return "\n".join([*lines, "</svg>"])
 
 
@@ -199,13 +198,13 @@ def _path(chain: Sequence[_Place], edge: Edge) -> str:
     return f'<path class="edge{kind}" d="{"".join(steps)}">{title}</path>'
 
 
-def _box(place: _Place, price: Mapping[str, str]) -> str:
+def _box(place: _Place) -> str:
     node = cast("Node", place.node)  # a place without one is not drawn
     classes = [node.kind, node.state, node.role if node.role == "trainer" else ""]
     classes.append("shared" if node.shared > 0 else "")
     x, y = place.x - place.width / 2, place.y
     radius = {"execution": 5, "artifact": _HEIGHT // 2, "gate": 0}[node.kind]
-    cost = price.get(node.key) or (hours(node.cost_ms) if node.kind == "execution" else "")
+    cost = hours(node.cost_ms) if node.kind == "execution" else ""
     below = [
         node.detail,
         node.state if node.state in ("failed", "cached", "running", "canceled") else cost,

@@ -231,10 +231,10 @@ class Graphs:
         return nodes
 
 
-def merge_alike(graph: Graph, most: int = MAX_ALIKE) -> Graph:
+def merge_alike(graph: Graph) -> Graph:
     """The graph with many nodes of one type and the same neighbours' types drawn as one.
 
-    A window of 60 spans has 60 ExampleGens; ``most`` of them stay, and the last
+    A window of 60 spans has 60 ExampleGens; MAX_ALIKE of them stay, and the last
     of these stands for the others (``Node.alike``).
     """
     of_key = {node.key: node for node in graph.nodes}
@@ -250,8 +250,8 @@ def merge_alike(graph: Graph, most: int = MAX_ALIKE) -> Graph:
     stands_for: dict[str, str] = {}
     merged: dict[str, Node] = {}
     for group in groups.values():
-        last = group[min(most, len(group)) - 1]
-        rest = group[most:]
+        last = group[min(MAX_ALIKE, len(group)) - 1]
+        rest = group[MAX_ALIKE:]
         stands_for.update({node.key: last.key for node in rest})
         merged[last.key] = dataclasses.replace(
             last, alike=len(rest), cost_ms=last.cost_ms + sum(node.cost_ms for node in rest)

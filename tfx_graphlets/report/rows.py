@@ -18,6 +18,11 @@ from tfx_graphlets.vocabulary import Outcome
 
 MOST_ENTRIES: Final = 20_000  # graphlets shown one by one, over all pipelines
 MOST_DECISIONS: Final = 200  # shown of one pipeline, the latest
+# Of a decision.
+_SHOWN: Final = (
+    *("run", "time_ms", "stage", "gate", "proceed", "would_skip", "explored", "failed_open"),
+    *("probability", "threshold", "reason"),
+)
 MOST_GRAPHS: Final = 12  # graphlets of one pipeline that may be drawn
 
 
@@ -155,11 +160,11 @@ def _of_graphlets(one: ReportSource, numbers: IntArray) -> dict[str, Any]:
     outcome = one.graphlets.outcome[numbers]
     pushed = int((outcome == Outcome.PUSHED).sum())
     labelled = pushed + int((outcome == Outcome.UNPUSHED).sum())
-    start, end = (times[numbers] for times in one.span_ms)
+    start, end = one.graphlets.start_ms[numbers], one.graphlets.end_ms[numbers]
     return {
         "graphlets": len(numbers),
         "outcomes": _outcomes(outcome),
-        "useful": int((one.needed[numbers] & (outcome != Outcome.PUSHED)).sum()),
+        "useful": int((one.graphlets.needed[numbers] & (outcome != Outcome.PUSHED)).sum()),
         "push_rate": share(pushed, labelled),
         "from_ms": _moment(start[start > 0].min() if (start > 0).any() else 0),
         "to_ms": _moment(end.max() if len(end) else 0),
@@ -209,7 +214,7 @@ def _entry(
         "start_ms": _moment(graphlet.start_ms),
         "end_ms": _moment(graphlet.end_ms),
         "outcome": str(graphlet.outcome),
-        "needed": bool(one.needed[number]),
+        "needed": bool(one.graphlets.needed[number]),
         "cost_ms": float(one.graphlets.cost[members].sum()),
         "wasted_ms": float(one.graphlets.cost[members[one.wasted[members]]].sum()),
         "money": None if money is None else known(float(money[members].sum())),
@@ -219,19 +224,7 @@ def _entry(
 
 
 def _decision(found: PastDecision) -> dict[str, Any]:
-    return {
-        "run": found.run,
-        "time_ms": found.time_ms,
-        "stage": found.stage,
-        "gate": found.gate,
-        "proceed": found.proceed,
-        "would_skip": found.would_skip,
-        "explored": found.explored,
-        "failed_open": found.failed_open,
-        "probability": found.probability,
-        "threshold": found.threshold,
-        "reason": found.reason,
-    }
+    return {name: getattr(found, name) for name in _SHOWN}
 
 
 def _outcomes(outcome: SmallArray) -> dict[str, int]:

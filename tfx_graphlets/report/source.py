@@ -22,7 +22,7 @@ from tfx_graphlets.policy.decision import PastDecision
 from tfx_graphlets.stores.declared import declared_in
 from tfx_graphlets.stores.selection import Columns
 from tfx_graphlets.stores.store import Store
-from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
+from tfx_graphlets.trace.trace import BoolArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, Stage
 
 _URIS_READ = frozenset((*READ_TYPES, ArtifactType.TRANSFORM_CACHE, ArtifactType.TRANSFORM_GRAPH))
@@ -47,16 +47,6 @@ class ReportSource:
     def graphlets(self) -> Graphlets:
         """The graphlets."""
         return self.described.graphlets
-
-    @functools.cached_property
-    def needed(self) -> BoolArray:
-        """Graphlets that are pushed or useful, bool [num_graphlets]."""
-        return self.graphlets.needed
-
-    @functools.cached_property
-    def span_ms(self) -> tuple[IntArray, IntArray]:
-        """Start and end of every graphlet, two of int64 [num_graphlets], see ``Graphlets``."""
-        return self.graphlets.start_ms, self.graphlets.end_ms
 
     @functools.cached_property
     def wasted(self) -> BoolArray:
@@ -134,15 +124,8 @@ class ReportSource:
             )
         else:
             table = describe(graphlets, Stage.VALIDATION, payloads=payloads)
-        own = roles.own_executions(plain)
         return cls(
-            Described(
-                name,
-                graphlets,
-                table,
-                payloads,
-                own,
-            ),
+            Described(name, graphlets, table, payloads, roles.own_executions(plain)),
             tuple(past_decisions(trace)),
             notes,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,11 +57,17 @@ def summary(study: Study) -> str:
     return "\n".join(lines)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, first column to the left, the others to the right."""
-    ruler = ["---", *["---:"] * (len(head) - 1)]
-    lines = ["| " + " | ".join(cells) + " |" for cells in [head, ruler, *rows]]
-    return "\n".join(lines)
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """A Markdown table of cells by column; the first column to the left, the others to the right.
+
+    >>> print(table([{"stage": "input", "AUC": "0.81"}]))
+    | stage | AUC |
+    | --- | ---: |
+    | input | 0.81 |
+    """
+    ruler = ["---", *["---:"] * (len(rows[0]) - 1)]
+    cells = [list(rows[0]), ruler, *(list(row.values()) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def number(value: float) -> str:
@@ -91,26 +97,18 @@ def _head(study: Study) -> str:
 
 
 def _staged(study: Study) -> str:
-    head = (
-        "stage",
-        "features",
-        "AUC",
-        "balanced accuracy",
-        "feature cost",
-        "removable",
-        "removed at 0.95",
-        "removed at 0.99",
-    )
+    if not study.staged:
+        return ""
     rows = [
-        (
-            one.stage,
-            str(one.features),
-            *_main(one.measures),
-            percent(one.relative_feature_cost),
-            percent(one.waste_removable),
-            percent(one.removed_at_95),
-            percent(one.removed_at_99),
-        )
+        {
+            "stage": one.stage,
+            "features": str(one.features),
+            **_main(one.measures),
+            "feature cost": percent(one.relative_feature_cost),
+            "removable": percent(one.waste_removable),
+            "removed at 0.95": percent(one.removed_at_95),
+            "removed at 0.99": percent(one.removed_at_99),
+        }
         for one in study.staged
     ]
     how = " and ".join(dict.fromkeys(WAY_NAMES[one.way] for one in study.staged))
@@ -118,135 +116,126 @@ def _staged(study: Study) -> str:
         f"## Staged models\n\nLearnt from {how}. Feature cost: share of a graphlet's compute that "
         "is spent when the gate decides. Removable: waste that an oracle at the stage removes, a "
         "share of all waste; removed: by the scores, at the highest threshold that keeps 0.95 or "
-        f"0.99 of the pushes, seen afterwards. Plot: staged.png.\n\n{table(head, rows)}"
+        f"0.99 of the pushes, seen afterwards. Plot: staged.png.\n\n{table(rows)}"
     )
 
 
 def _learners(study: Study) -> str:
     if not study.comparison:
         return ""
-    head = (
-        "stage, learner",
-        "learnt from",
-        "AUC",
-        "AUC within pipelines",
-        "balanced accuracy",
-        "Brier",
-        "log loss",
-        "log loss after Platt",
-        "AUC gain",
-    )
     rows = []
     for one in study.comparison:
-        measures = one.measures
-        auc, accuracy = _main(measures)
-        first = one.learner == study.settings.learners[0]
+        measures, first = one.measures, one.learner == study.settings.learners[0]
+        main = _main(measures)
         rows.append(
-            (
-                f"{one.stage}, {one.learner}",
-                one.way,
-                auc,
-                number(measures.auc_within),
-                accuracy,
-                number(measures.brier),
-                number(measures.log_loss),
-                number(measures.log_loss_calibrated),
-                "" if first else with_interval(one.auc_gain, one.auc_gain_interval),
-            )
+            {
+                "stage, learner": f"{one.stage}, {one.learner}",
+                "learnt from": one.way,
+                "AUC": main["AUC"],
+                "AUC within pipelines": number(measures.auc_within),
+                "balanced accuracy": main["balanced accuracy"],
+                "Brier": number(measures.brier),
+                "log loss": number(measures.log_loss),
+                "log loss after Platt": number(measures.log_loss_calibrated),
+                "AUC gain": "" if first else with_interval(one.auc_gain, one.auc_gain_interval),
+            }
         )
     ways = "; ".join(f"`{way}`: {name}" for way, name in WAY_NAMES.items())
     return (
         f"## Learners\n\nLearnt from {ways}. All on the same "
         f"{study.comparison[0].measures.graphlets} graphlets of each stage. AUC gain: over "
-        f"{study.settings.learners[0]} in the same way. Plot: learners.png.\n\n{table(head, rows)}"
+        f"{study.settings.learners[0]} in the same way. Plot: learners.png.\n\n{table(rows)}"
     )
 
 
 def _reliability(study: Study) -> str:
-    head = ("stage, learner", "learnt from", "error before", "error after Platt", "if perfect")
+    if not study.reliability:
+        return ""
     rows = [
-        (
-            f"{raw.stage}, {raw.learner}",
-            raw.way,
-            number(raw.expected_calibration_error),
-            number(after.expected_calibration_error),
-            number(after.error_if_perfect),
-        )
+        {
+            "stage, learner": f"{raw.stage}, {raw.learner}",
+            "learnt from": raw.way,
+            "error before": number(raw.expected_calibration_error),
+            "error after Platt": number(after.expected_calibration_error),
+            "if perfect": number(after.error_if_perfect),
+        }
         for raw, after in zip(study.reliability[::2], study.reliability[1::2])
     ]
     return (
         "## Calibration\n\nExpected calibration error over bins of equally many graphlets. If "
         "perfect: the error that probabilities which are exactly right would show on average in "
-        f"so small a sample. Plot: reliability.png.\n\n{table(head, rows)}"
+        f"so small a sample. Plot: reliability.png.\n\n{table(rows)}"
     )
 
 
 def _ablation(one: Ablation) -> str:
-    head = (
-        "left out",
-        "features",
-        "AUC",
-        "balanced accuracy",
-        "AUC lost",
-        "AUC alone",
-        "balanced accuracy alone",
-    )
     total = sum(group.features for group in one.groups)
-    rows = [("nothing", str(total), *_main(one.everything), "", "", "")]
-    for group in one.groups:
-        without = _main(group.without) if group.without else ("-", "-")
-        alone = (number(group.alone.auc), number(group.alone.balanced_accuracy))
-        lost = with_interval(group.auc_loss, group.auc_loss_interval)
-        rows.append((group.group, str(group.features), *without, lost, *alone))
+    rows = [
+        {
+            "left out": "nothing",
+            "features": str(total),
+            **_main(one.everything),
+            **dict.fromkeys(("AUC lost", "AUC alone", "balanced accuracy alone"), ""),
+        }
+    ]
+    rows += [
+        {
+            "left out": group.group,
+            "features": str(group.features),
+            **_main(group.without),
+            "AUC lost": with_interval(group.auc_loss, group.auc_loss_interval),
+            "AUC alone": number(group.alone.auc),
+            "balanced accuracy alone": number(group.alone.balanced_accuracy),
+        }
+        for group in one.groups
+    ]
     return (
         f"## Groups of features at stage {one.stage}, learnt from {WAY_NAMES[one.way]}\n\n"
         "AUC lost: by leaving the group out. Alone: with this group and nothing else. "
-        f"Plot: ablation.png.\n\n{table(head, rows)}"
+        f"Plot: ablation.png.\n\n{table(rows)}"
     )
 
 
 def _learning_curve(study: Study) -> str:
     if not study.learning_curve:
         return ""
-    head = ("stage, learnt from", "size", "AUC", "spread", "removed at 0.95", "spread")
     rows = [
-        (
-            f"{one.stage}, {one.of}",
-            str(one.size),
-            number(one.auc),
-            number(one.auc_spread),
-            number(one.waste_removed),
-            number(one.waste_removed_spread),
-        )
+        {
+            "stage, learnt from": f"{one.stage}, {one.of}",
+            "size": str(one.size),
+            "AUC": number(one.auc),
+            "spread of AUC": number(one.auc_spread),
+            "removed at 0.95": number(one.waste_removed),
+            "spread of removed": number(one.waste_removed_spread),
+        }
         for one in study.learning_curve
     ]
     return (
         "## What more data bring\n\nEach pipeline is scored by what was learnt from a random "
         f"choice of the others; {study.settings.repeats} choices a size. Plot: "
-        f"learning_curve.png.\n\n{table(head, rows)}"
+        f"learning_curve.png.\n\n{table(rows)}"
     )
 
 
 def _shuffled(study: Study) -> str:
     if not study.shuffled_labels:
         return ""
-    head = ("stage", "learnt from", "balanced accuracy", "deviation", "AUC", "deviation")
     rows = [
-        (
-            one.stage,
-            one.way,
-            number(one.balanced_accuracy),
-            number(one.balanced_accuracy_spread),
-            number(one.auc),
-            number(one.auc_spread),
-        )
+        {
+            "stage": one.stage,
+            "learnt from": one.way,
+            "balanced accuracy": number(one.balanced_accuracy),
+            "its deviation": number(one.balanced_accuracy_spread),
+            "AUC": number(one.auc),
+            "deviation of AUC": number(one.auc_spread),
+        }
         for one in study.shuffled_labels
     ]
     return (
         f"## Shuffled labels\n\nThe same harness, labels permuted within each pipeline "
         f"{study.settings.permutations} times: 0.5 is guessing; within a pipeline a little less, "
         "since labels that came early are missing later. Means over pipelines, and the "
-        f"standard deviation over permutations.\n\n{table(head, rows)}"
+        f"standard deviation over permutations.\n\n{table(rows)}"
     )
 
 
@@ -256,11 +245,14 @@ def _notes(study: Study) -> str:
     return "## Notes\n\n" + "\n".join(lines)
 
 
-def _main(measures: Measures) -> tuple[str, str]:
-    return (
-        with_interval(measures.auc, measures.auc_interval),
-        with_interval(measures.balanced_accuracy, measures.balanced_accuracy_interval),
-    )
+def _main(measures: Measures | None) -> dict[str, str]:
+    if measures is None:
+        return {"AUC": "-", "balanced accuracy": "-"}
+    accuracy = with_interval(measures.balanced_accuracy, measures.balanced_accuracy_interval)
+    return {
+        "AUC": with_interval(measures.auc, measures.auc_interval),
+        "balanced accuracy": accuracy,
+    }
 
 
 JSON_FILE: Final = "study.json"

@@ -68,9 +68,7 @@ def reliability(
     return tuple(result)
 
 
-def equal_count_bins(
-    probability: FloatArray, pushed: BoolArray, bins: int = BINS
-) -> tuple[ReliabilityBin, ...]:
+def equal_count_bins(probability: FloatArray, pushed: BoolArray) -> tuple[ReliabilityBin, ...]:
     """Bins that hold equally many graphlets, give or take one.
 
     ``low`` and ``high`` are the least and the greatest probability of a bin.
@@ -84,7 +82,7 @@ def equal_count_bins(
             mean_probability=float(probability[part].mean()),
             push_rate=float(pushed[part].mean()),
         )
-        for part in np.array_split(order, bins)
+        for part in np.array_split(order, BINS)
         if len(part)
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.graphlets import outcome
+from tfx_graphlets.graphlets import outcome, roles
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.trace.trace import BoolArray, FloatArray
 from tfx_graphlets.vocabulary import Stage
@@ -145,7 +145,7 @@ class WasteMeter:
         }
         self.total_ms = sum(float(graphlets.cost.sum()) for graphlets in sources.values())
         self.overhead_ms = sum(
-            outcome.cost_of(graphlets, outcome.overhead_executions(graphlets))
+            outcome.cost_of(graphlets, roles.own_executions(graphlets.trace))
             for graphlets in sources.values()
         )
         self.waste_ms = sum(

@@ -13,7 +13,7 @@ from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.features.look_back import Rows, at
 from tfx_graphlets.features.table import numbers
 from tfx_graphlets.features.wording import WITHHELD, Wording, flag
-from tfx_graphlets.graphlets.timeline import NEVER
+from tfx_graphlets.graphlets.graphlet import NEVER
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import Outcome, Stage
 
