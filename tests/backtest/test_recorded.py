@@ -16,7 +16,7 @@ from tests.backtest.recorded import (
 from tests.components import waste_models
 from tests.gate.test_snapshot import GATE, FixedStore, Wired
 from tfx_graphlets.gate.request import GateSettings, Request, TrainerWanted
-from tfx_graphlets.gate.run import custom_properties, run_gate
+from tfx_graphlets.gate.run import decision_properties, run_gate
 from tfx_graphlets.gate.snapshot import collect
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy
 from tfx_graphlets.testing import TraceBuilder
@@ -97,7 +97,7 @@ class GatedRuns:
         return model
 
     def record(self, run: str, decision: GateDecision, settings: GateSettings) -> None:
-        written = custom_properties(
+        written = decision_properties(
             decision, gate=settings.gate, shadow=settings.shadow, failed_open=False, seconds=0.0
         )
         artifact = self.build.artifact("tfx_graphlets.GateDecision", **written)

@@ -429,7 +429,7 @@ _PUBLISHING: Final = {
     "components.executors.read_files": None,
     "components.executors.run_task": None,
     "components.drivers.run_task": None,
-    "components.executors.snapshot.custom_properties": None,
+    "components.executors.snapshot.graphlets_properties": None,
     "components.drivers.WasteGateDriver._verdict": DECIDES,
     "components.drivers.collecting_arguments": None,
 }

@@ -16,7 +16,7 @@ from tfx_graphlets.gate.record import (
     seen_scores,
     skipped_runs,
 )
-from tfx_graphlets.gate.run import custom_properties
+from tfx_graphlets.gate.run import decision_properties
 from tfx_graphlets.policy.account import NodeAccount, SeenScore
 from tfx_graphlets.policy.decide import GateDecision
 from tfx_graphlets.policy.decision import PastDecision
@@ -77,7 +77,9 @@ def test_all_that_a_decision_says_of_exploration_and_risk_is_read() -> None:
         proceed=True, would_skip=True, probability=0.125, threshold=0.25, reason="Runs.",
         stage="pre", explored=True, exploration=0.05, risk=0.0475, freshness=0.95,
     )  # fmt: skip
-    written = custom_properties(made, gate="WasteGate", shadow=False, failed_open=True, seconds=0.1)
+    written = decision_properties(
+        made, gate="WasteGate", shadow=False, failed_open=True, seconds=0.1
+    )
     build = TraceBuilder()
     artifact = build.artifact("tfx_graphlets.GateDecision", create_ms=7, **written)
     build.execution(GATE, outputs={"decision": [artifact]}, run="r1")

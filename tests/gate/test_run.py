@@ -319,7 +319,7 @@ def test_failing_open_proceeds_with_one_sentence() -> None:
 def test_properties_leave_out_what_is_not_known() -> None:
     """A gate that broke writes no probability, threshold, model or gate id."""
     decision = gate_run.failed_open("pre", GraphletsError("broken"))
-    written = gate_run.custom_properties(
+    written = gate_run.decision_properties(
         decision, gate="", shadow=False, failed_open=True, seconds=0.5
     )
     assert set(written) == {
@@ -332,7 +332,7 @@ def test_properties_leave_out_what_is_not_known() -> None:
 def test_properties_hold_the_whole_decision() -> None:
     """Flags are int, probabilities float, features JSON text: what Cond and MLMD accept."""
     decision = run_gate(pipeline_history(), lambda: FixedModel(0.05), SETTINGS)
-    written = gate_run.custom_properties(
+    written = gate_run.decision_properties(
         decision, gate="WasteGate", shadow=False, failed_open=False, seconds=1.25
     )
     assert written["proceed"] == 0

@@ -104,7 +104,7 @@ def test_too_many_features_are_no_statistics(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_of_many_bad_files_one_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """The others of its kind are logged as information."""
-    bounds._told.clear()
+    bounds._warned_of.clear()
     bad = [f"/s{number}" for number in range(140)]
     payloads = MemoryPayloads({(uri, "schema.pbtxt"): b"\xff" + uri.encode() for uri in bad})
     with caplog.at_level(logging.INFO):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.features.table import Feature, FeatureColumn, FeatureKind, FeatureTable
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
@@ -87,7 +87,7 @@ def table_of(
     rare = draw.normal(size=count)
     rare[draw.random(count) < 0.7] = np.nan
     kinds = ("dnn", "linear", None)
-    columns: dict[str, Column] = {
+    columns: dict[str, FeatureColumn] = {
         "made.signal": strength * np.asarray(pushed, float) + draw.normal(size=count),
         "made.noise": draw.normal(size=count),
         "made.rare": rare,

@@ -22,7 +22,7 @@ import numpy as np
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import all_features, describe, properties_read
 from tfx_graphlets.features.executions import READ_TYPES
-from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.features.table import Feature, FeatureColumn, FeatureKind, FeatureTable
 from tfx_graphlets.graphlets import verdicts
 from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
@@ -205,7 +205,7 @@ class _Names:
     """The categories of one shard: their rows in the table, and the values by feature."""
 
     rows: IntArray
-    values: Mapping[str, Column]
+    values: Mapping[str, FeatureColumn]
 
 
 class _Work:
@@ -279,7 +279,7 @@ class _Work:
 
     def table(self) -> FeatureTable:
         """The table, once all shards are in it."""
-        columns: dict[str, Column] = {f.name: self.column(f) for f in self.numbers}
+        columns: dict[str, FeatureColumn] = {f.name: self.column(f) for f in self.numbers}
         columns.update({name: tuple(values) for name, values in self.names.items()})
         trainer_id = self.shards.trace.executions.id[self.trainer]
         return FeatureTable(self.stage, trainer_id, self.features, columns)

@@ -100,15 +100,15 @@ class World:
 
         Strictly before: an outcome of the very moment may be the row's own.
         """
-        told = []
+        known = []
         while self._becoming_known and self._becoming_known[0][0] < moment_ms:
-            told.append(heapq.heappop(self._becoming_known)[1])
+            known.append(heapq.heappop(self._becoming_known)[1])
         self._not_yet_needed += [
             row
-            for row in told
+            for row in known
             if self._dataset.needed[row] and not self.needed_before(row, moment_ms)
         ]
-        return told
+        return known
 
     def needed_before(self, row: int, moment_ms: int) -> bool:
         """Whether a row whose outcome is known was known to be needed before a moment."""

@@ -80,7 +80,7 @@ def _insisting() -> Iterator[None]:
         yield
         return
 
-    told, shown_uncaught = sys.unraisablehook, sys.excepthook
+    on_unraisable, on_uncaught = sys.unraisablehook, sys.excepthook
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         signal.signal(signal.SIGALRM, interrupt)
@@ -89,13 +89,13 @@ def _insisting() -> Iterator[None]:
 
     def swallowed(found: sys.UnraisableHookArgs) -> None:
         if not issubclass(found.exc_type, KeyboardInterrupt):  # that comes again
-            told(found)
+            on_unraisable(found)
 
     def printed(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         if not issubclass(kind, KeyboardInterrupt):  # Cython prints what it swallows
-            shown_uncaught(kind, error, trace)
+            on_uncaught(kind, error, trace)
 
     signal.signal(signal.SIGINT, interrupt)
     sys.unraisablehook, sys.excepthook = swallowed, printed
@@ -104,7 +104,7 @@ def _insisting() -> Iterator[None]:
     finally:
         if signal.getsignal(signal.SIGALRM) is interrupt:  # swallowed, and the command is done
             _insist_no_more()
-        sys.unraisablehook, sys.excepthook = told, shown_uncaught
+        sys.unraisablehook, sys.excepthook = on_unraisable, on_uncaught
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

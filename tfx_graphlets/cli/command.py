@@ -165,9 +165,9 @@ def evaluate(options: argparse.Namespace) -> Result:
     return Result(evaluation.to_dict(), str(evaluation))
 
 
-def backtest(options: argparse.Namespace) -> Result:
+def backtest_stores(options: argparse.Namespace) -> Result:
     """``backtest STORE...``: what a gate would have done, and what it had saved."""
-    from tfx_graphlets.backtest.backtest import backtest as replay
+    from tfx_graphlets.backtest.backtest import backtest
 
     policy = dataclasses.replace(GatePolicy(freshness=options.freshness), **_limits(options))
     with contextlib.ExitStack() as stores:  # a censored replay reads on
@@ -178,7 +178,7 @@ def backtest(options: argparse.Namespace) -> Result:
             whole = argparse.Namespace(**{**vars(options), "pipeline": None, "node": None})
             history = selection.dataset(options.history, options.stage, whole, stores)
         options.progress.step("replaying decisions,")
-        result = replay(
+        result = backtest(
             dataset,
             policy,
             history=history,
@@ -352,7 +352,7 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
     "features": write_features,
     "train": train,
     "evaluate": evaluate,
-    "backtest": backtest,
+    "backtest": backtest_stores,
     "study": study,
     "archive": archive,
     "gate": gate,

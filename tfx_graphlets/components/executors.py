@@ -26,11 +26,11 @@ from tfx_graphlets.components.artifacts import (
 )
 from tfx_graphlets.errors import Fault, GraphletsError, fault_of, in_one_line
 from tfx_graphlets.gate import graphlets_file, keys, snapshot
-from tfx_graphlets.gate import run as gate_run
 from tfx_graphlets.gate.request import Request
+from tfx_graphlets.gate.run import decision_properties, failed_closed, failed_open, skipped_before
 from tfx_graphlets.policy.decide import GateDecision
-from tfx_graphlets.rehearsal import record as rehearsal_record
-from tfx_graphlets.supervision.defence import Value, defended, safely, set_properties, tell
+from tfx_graphlets.rehearsal.record import MARGINS, REHEARSED
+from tfx_graphlets.supervision.defence import Value, defended, safely, set_properties, warn
 from tfx_graphlets.supervision.parent import Limits, in_thread, run_task
 from tfx_graphlets.vocabulary import PropertyName
 
@@ -49,8 +49,8 @@ class GateError(GraphletsError):
     """A gate could not decide, and its author prefers to stop then (``on_error="fail"``)."""
 
 
-class _ToldError(GraphletsError):
-    """What GraphletGen has told already, in one WARNING of its own."""
+class _LoggedError(GraphletsError):
+    """What GraphletGen has logged already, in one WARNING of its own."""
 
 
 class GraphletGenExecutor(base_executor.BaseExecutor):
@@ -76,7 +76,7 @@ class GraphletGenExecutor(base_executor.BaseExecutor):
                 pipeline, run = _pipeline(self._context), _run(self._context)
                 files = _collected(input_dict, exec_properties, pipeline, run, limits)
                 in_thread(lambda: write_files(artifact.uri, files), limits)
-                return snapshot.custom_properties(files[graphlets_file.SUMMARY_FILE])
+                return snapshot.graphlets_properties(files[graphlets_file.SUMMARY_FILE])
             return _left_by_driver(artifact.uri, exec_properties, limits)
 
         properties = defended(
@@ -129,9 +129,9 @@ class WasteGateExecutor(base_executor.BaseExecutor):
         properties = defended(lambda: _decide(input_dict, exec_properties, gate, limits), failed)
         properties[keys.SECONDS] = round(limits.seconds - limits.left, 3)
         proceed = properties[keys.PROCEED] != 0
-        if failure and not isinstance(failure[0], _ToldError):
+        if failure and not isinstance(failure[0], _LoggedError):
             goes_on = "the run proceeds" if proceed else "the run is skipped"
-            tell(f"{gate or 'WasteGate'} could not decide, {goes_on}", failure[0])
+            warn(f"{gate or 'WasteGate'} could not decide, {goes_on}", failure[0])
         artifact = output_dict[keys.DECISION][0]
         set_properties(artifact, properties)
         pipeline = _pipeline(self._context)
@@ -150,8 +150,8 @@ def _code(exec_properties: ExecProperties, run: str) -> Fields:
 
 
 def unusable(what: str, error: BaseException) -> Fields:
-    """Tells what went wrong; returns it as properties of an artifact."""
-    tell(what, error)
+    """Logs what went wrong; returns it as properties of an artifact."""
+    warn(what, error)
     return {keys.USABLE: 0, keys.PROBLEM: in_one_line(error), keys.FAULT: str(fault_of(error))}
 
 
@@ -162,7 +162,7 @@ def last_resort(
 
     def put() -> None:
         if error is not None:
-            tell("the last resort", error)
+            warn("the last resort", error)
         for artifact in output_dict.get(key) or ():
             written = artifact.mlmd_artifact.custom_properties
             for name, value in fields.items():
@@ -199,7 +199,7 @@ def on_error_of(exec_properties: ExecProperties) -> str:
 def _undecided(error: BaseException, exec_properties: ExecProperties, gate: str) -> Fields:
     skip = on_error_of(exec_properties) == SKIP
     stage = str(exec_properties.get(keys.STAGE) or "")
-    decision = (gate_run.failed_closed if skip else gate_run.failed_open)(stage, error)
+    decision = (failed_closed if skip else failed_open)(stage, error)
     return _fields(decision, exec_properties, gate, str(fault_of(error)))
 
 
@@ -217,7 +217,7 @@ def _bare(error: BaseException) -> Fields:
 def _fields(
     decision: GateDecision, exec_properties: ExecProperties, gate: str, fault: str = ""
 ) -> Fields:
-    return gate_run.custom_properties(
+    return decision_properties(
         decision,
         gate=gate,
         shadow=bool(exec_properties.get(keys.SHADOW)),
@@ -264,7 +264,7 @@ def _left_by_driver(uri: str, exec_properties: ExecProperties, limits: Limits) -
             "there is no metadata store to read: this runner runs no drivers, so give GraphletGen "
             "a store, for example store='grpc://host:port'"
         )
-    return snapshot.custom_properties(files[graphlets_file.SUMMARY_FILE])
+    return snapshot.graphlets_properties(files[graphlets_file.SUMMARY_FILE])
 
 
 def _collected(
@@ -325,13 +325,13 @@ def _decide(
             keys.PROCEED
         ):
             name = outer.get_string_custom_property(keys.GATE)
-            skipped = gate_run.skipped_before(str(exec_properties.get(keys.STAGE) or ""), name)
+            skipped = skipped_before(str(exec_properties.get(keys.STAGE) or ""), name)
             return _fields(skipped, exec_properties, gate)
     [graphlets] = input_dict[keys.GRAPHLETS]
     problem = graphlets.get_string_custom_property(keys.PROBLEM)
     if problem:
         fault = graphlets.get_string_custom_property(keys.FAULT) or Fault.BUG
-        raise _ToldError(problem).with_fault(Fault(fault))
+        raise _LoggedError(problem).with_fault(Fault(fault))
     model = str(exec_properties.get(keys.MODEL_DIRECTORY) or "") or _wired_model(input_dict)
     with local_place(graphlets.uri, limits) as folder, local_place(model, limits) as place:
         arguments = {
@@ -360,10 +360,10 @@ def _wired_model(input_dict: Artifacts) -> str:
 def _margins(input_dict: Artifacts) -> dict[str, float] | None:
     """What a rehearsal has measured, by name; None where there was none."""
     for artifact in input_dict.get(keys.REHEARSAL) or ():
-        if artifact.get_int_custom_property(rehearsal_record.REHEARSED) == 1:
+        if artifact.get_int_custom_property(REHEARSED) == 1:
             return {
                 name: artifact.get_float_custom_property(name)
-                for name in rehearsal_record.MARGINS
+                for name in MARGINS
                 if artifact.has_custom_property(name)
             }
     return None

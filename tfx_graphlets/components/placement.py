@@ -35,9 +35,8 @@ from tfx.types.channel import BaseChannel
 from tfx_graphlets.components.artifacts import GateDecision, GateVerdict
 from tfx_graphlets.components.conditions import check_gated, proceed
 from tfx_graphlets.components.graphlet_gen import GraphletGen, channels_before
-from tfx_graphlets.components.rehearsal import wiring as rehearsing
 from tfx_graphlets.components.rehearsal.component import check_mode
-from tfx_graphlets.components.rehearsal.wiring import halved
+from tfx_graphlets.components.rehearsal.wiring import halved, rehearsal_nodes, rehearsal_problems
 from tfx_graphlets.components.trainers import Wiring, is_gate, parents_of, unions
 from tfx_graphlets.components.waste_gate import WasteGate
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError
@@ -287,7 +286,7 @@ def gate_pipeline(
         *(
             problem
             for group in (groups if mode is not Mode.OFF else ())
-            for problem in rehearsing.problems_of(wiring, group, stage)
+            for problem in rehearsal_problems(wiring, group, stage)
         ),
     ]
     if problems:
@@ -318,7 +317,7 @@ def gate_pipeline(
             tried: tuple[BaseNode, ...] = ()
             cascade: dict[str, BaseChannel] = {}
             if mode is not Mode.OFF:
-                tried = first, rehearsed = rehearsing.rehearsal_nodes(
+                tried = first, rehearsed = rehearsal_nodes(
                     wiring, group[0], stage, generator, mode, asked, of
                 )
                 cascade = {

@@ -20,8 +20,8 @@ from tfx_graphlets.features.executions import Entries
 from tfx_graphlets.features.groups import GROUPS
 from tfx_graphlets.features.look_back import pieces
 from tfx_graphlets.features.table import (
-    Column,
     Feature,
+    FeatureColumn,
     FeatureGroup,
     FeatureKind,
     FeatureTable,
@@ -153,8 +153,8 @@ class Describer:
         trainer = self.graphlets.trainer_id[numbers]
         return FeatureTable(self.stage, trainer, self.features, columns)
 
-    def _columns(self, numbers: IntArray, moment_ms: IntArray) -> dict[str, Column]:
-        columns: dict[str, Column] = {}
+    def _columns(self, numbers: IntArray, moment_ms: IntArray) -> dict[str, FeatureColumn]:
+        columns: dict[str, FeatureColumn] = {}
         names: dict[str, list[str | None]] = {}
         for feature in self.features:
             if feature.kind is FeatureKind.CATEGORY:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # A number column, float64 [n], or a category column.
 Value = Union[float, str, None]  # one, None where missing
 Values = Union[FloatArray, Sequence[Union[str, None]]]
-Column = Union[FloatArray, tuple[Union[str, None], ...]]
+FeatureColumn = Union[FloatArray, tuple[Union[str, None], ...]]
 
 _OF_WHICH: Final = {
     " 1": " (against the last trained run)",
@@ -94,7 +94,7 @@ class Feature:
             return (
                 self.wording.text.format(value) if self.wording else f"{self._in_words} is {value}"
             )
-        return self.wording.tell(float(value)) if self.wording else self._by_unit(float(value))
+        return self.wording.phrase(float(value)) if self.wording else self._by_unit(float(value))
 
     @property
     def _in_words(self) -> str:
@@ -225,7 +225,7 @@ class FeatureTable:
     stage: Stage
     trainer: IntArray
     features: tuple[Feature, ...]
-    columns: Mapping[str, Column]
+    columns: Mapping[str, FeatureColumn]
 
     def __post_init__(self) -> None:
         for feature in self.features:
@@ -245,7 +245,7 @@ class FeatureTable:
 
     def take(self, rows: IntArray) -> FeatureTable:
         """The rows at the given positions, in the given order."""
-        taken: dict[str, Column] = {}
+        taken: dict[str, FeatureColumn] = {}
         for feature in self.features:
             column = self.columns[feature.name]
             if isinstance(column, tuple):
@@ -272,7 +272,7 @@ class FeatureTable:
                     str(table.stage),
                     f"all must have stage {first.stage} and its features",
                 )
-        columns: dict[str, Column] = {}
+        columns: dict[str, FeatureColumn] = {}
         for feature in first.features:
             parts = [table.columns[feature.name] for table in tables]
             if feature.kind is FeatureKind.CATEGORY:

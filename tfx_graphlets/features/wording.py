@@ -167,7 +167,7 @@ class Wording:
     rank: int = 0
     advice: Advice | None = None
 
-    def tell(self, value: float) -> str:
+    def phrase(self, value: float) -> str:
         """The half sentence of a value."""
         if value in self.special:
             return self.special[value]

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tfx_graphlets.errors import Fault, GraphletsError
-from tfx_graphlets.features.table import Column, Feature, FeatureKind, FeatureTable
+from tfx_graphlets.features.table import Feature, FeatureColumn, FeatureKind, FeatureTable
 from tfx_graphlets.gate.rehearsals import RehearsalPast
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.policy.decision import NodeDecision, PastDecision
@@ -279,7 +279,7 @@ def _from_parquet(content: bytes) -> pa.Table:
 
 
 def _feature_table(rows: pa.Table, stage: Stage, features: tuple[Feature, ...]) -> FeatureTable:
-    columns: dict[str, Column] = {}
+    columns: dict[str, FeatureColumn] = {}
     for feature in features:
         values = rows.column(feature.name)
         if feature.kind is FeatureKind.NUMBER:

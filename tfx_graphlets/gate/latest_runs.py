@@ -25,11 +25,11 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.features.look_back import LOOK_BACK
+from tfx_graphlets.graphlets import verdicts
 from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
 from tfx_graphlets.graphlets.roles import Declared, present, roles_of_executions
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.timeline import Lanes
-from tfx_graphlets.graphlets.verdicts import present as present_pushers
 from tfx_graphlets.stores.lookups import lookups_of
 from tfx_graphlets.stores.neighbourhood import read_neighbourhood
 from tfx_graphlets.stores.store import Store
@@ -164,7 +164,7 @@ def latest_trainer_nodes(
 def segment_present(trace: Trace, declared: Declared) -> Graphlets:
     """``segment``, with those of the declared names that the trace holds."""
     kinds = present(trace, declared.role_of_type)
-    counting = present_pushers(trace, roles_of_executions(trace, kinds), declared.pushers)
+    counting = verdicts.present(trace, roles_of_executions(trace, kinds), declared.pushers)
     return segment(trace, role_of_type=kinds, pushers=counting)
 
 

@@ -26,7 +26,7 @@ _SHARES = (keys.EXPLORATION, keys.RISK, keys.PROBABILITY, keys.THRESHOLD, keys.F
 _FIGURES = (*_SHARES, keys.SECONDS)
 
 # Properties of artifacts that ``past_decisions`` reads.
-PROPERTIES_READ = frozenset((*_FLAGS, *_TEXTS, *_SHARES))
+DECISION_PROPERTIES = frozenset((*_FLAGS, *_TEXTS, *_SHARES))
 
 
 def past_decisions(trace: Trace) -> tuple[PastDecision, ...]:

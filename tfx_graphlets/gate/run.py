@@ -187,7 +187,7 @@ def _unjudged(stage: str, proceed: bool, reason: str) -> GateDecision:
     )
 
 
-def custom_properties(
+def decision_properties(
     decision: GateDecision,
     *,
     gate: str,

@@ -374,7 +374,7 @@ def last_described(trace: Trace, request: Request, payloads: Payloads) -> Datase
     return None
 
 
-def custom_properties(summary: bytes) -> dict[str, int | float | str]:
+def graphlets_properties(summary: bytes) -> dict[str, int | float | str]:
     """What is written on the Graphlets artifact, by key; see ``keys``.
 
     Args:

@@ -13,10 +13,9 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import TraceNotFoundError
-from tfx_graphlets.graphlets import roles, segmentation
+from tfx_graphlets.graphlets import roles, segmentation, verdicts
 from tfx_graphlets.graphlets.graphlet import Graphlet
 from tfx_graphlets.graphlets.pending import DEFAULT_TRAINER_TYPE, with_pending_trainer
-from tfx_graphlets.graphlets.verdicts import present as present_pushers
 from tfx_graphlets.trace.trace import IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, EventType, ExecutionState, Role, Stage
 
@@ -110,7 +109,7 @@ def current_graphlet(
     graphlets = segmentation.segment(
         extended,
         role_of_type=kinds,
-        pushers=present_pushers(extended, roles.roles_of_executions(extended, kinds), pushers),
+        pushers=verdicts.present(extended, roles.roles_of_executions(extended, kinds), pushers),
     )
     return graphlets.of_trainer(int(extended.executions.id[-1]))
 
@@ -125,7 +124,7 @@ def _trained_graphlet(
 ) -> Graphlet:
     """The graphlet that holds an artifact, else that of the latest Trainer of a run."""
     kinds = roles.present(trace, role_of_type)
-    counting = present_pushers(trace, roles.roles_of_executions(trace, kinds), pushers)
+    counting = verdicts.present(trace, roles.roles_of_executions(trace, kinds), pushers)
     graphlets = segmentation.segment(trace, role_of_type=kinds, pushers=counting)
     members = _members_of_run(trace, run) if run is not None else np.zeros(0, np.int64)
     found = np.flatnonzero(np.isin(graphlets.trainer, members))

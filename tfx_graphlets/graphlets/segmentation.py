@@ -12,10 +12,16 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from tfx_graphlets.graphlets import outcome as outcomes
 from tfx_graphlets.graphlets import roles, verdicts
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.graphlet import Graphlets, Membership, Part
+from tfx_graphlets.graphlets.outcome import (
+    execution_cost,
+    needed_since,
+    next_attempts,
+    outcomes,
+    pushed_since,
+)
 from tfx_graphlets.trace.adjacency import PairSet, first_of_runs
 from tfx_graphlets.trace.trace import CodeArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role
@@ -77,7 +83,7 @@ def segment(
     """
     classes = verdicts.Classes.of(trace, role_of_type) if classes is None else classes
     role = classes.roles_in(trace)
-    cost = outcomes.execution_cost(trace, role, cost_weight_of_role, cost_weight_of_type)
+    cost = execution_cost(trace, role, cost_weight_of_role, cost_weight_of_type)
     edges = Edges(trace, role)
     executions = trace.executions
     trains = (role == Role.TRAINER) & (executions.state != ExecutionState.CACHED)
@@ -96,9 +102,9 @@ def segment(
     )
     pusher = verdicts.counted(trace, role, pushers)
     pushes = verdicts.pushing(edges, pusher, classes)
-    pushed_ms = outcomes.pushed_since(edges, pushes, executions_of, parts)
-    retry = outcomes.next_attempts(edges, trainer)
-    outcome = outcomes.outcomes(edges, trainer, pushed_ms, retry)
+    pushed_ms = pushed_since(edges, pushes, executions_of, parts)
+    retry = next_attempts(edges, trainer)
+    outcome = outcomes(edges, trainer, pushed_ms, retry)
     return Graphlets(
         trace=trace,
         role=role,
@@ -111,7 +117,7 @@ def segment(
         pushes=pushes,
         retry=retry,
         outcome=outcome,
-        needed_ms=outcomes.needed_since(edges, trainer, warm_start, outcome, pushed_ms),
+        needed_ms=needed_since(edges, trainer, warm_start, outcome, pushed_ms),
         cost=cost,
         edges=edges,
         declared=roles.Declared.of(role_of_type, pushers),

@@ -26,7 +26,7 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 _STEP: Final = np.zeros(256, np.int8)  # levels that a byte opens or closes
 _STEP[np.frombuffer(b"{[<", np.uint8)] = 1
 _STEP[np.frombuffer(b"}]>", np.uint8)] = -1
-_told: set[tuple[str, str]] = set()
+_warned_of: set[tuple[str, str]] = set()
 
 
 def decompressed(content: bytes, most: int = MAX_DECOMPRESSED) -> bytes:
@@ -131,9 +131,9 @@ def left_out(what: str, uri: str, error: Exception) -> None:
       error: why.
     """
     kind = (what.rpartition("/")[2], type(error).__name__)
-    level = logging.INFO if kind in _told else logging.WARNING
-    more = "" if kind in _told else " (further ones of this kind are logged as information)"
-    _told.add(kind)
+    level = logging.INFO if kind in _warned_of else logging.WARNING
+    more = "" if kind in _warned_of else " (further ones of this kind are logged as information)"
+    _warned_of.add(kind)
     _LOG.log(level, "%s of %.200r is left out: %.200s%s", what, uri, error, more)
 
 

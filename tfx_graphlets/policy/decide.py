@@ -23,9 +23,9 @@ from tfx_graphlets.policy.decision import (
     Contribution,
     NodeDecision,
     SimilarGraphlet,
-    told_advice,
-    told_contributions,
-    told_similar,
+    advice_in_words,
+    contributions_in_words,
+    similar_in_words,
 )
 from tfx_graphlets.policy.freshness import check_delay, check_freshness
 
@@ -246,18 +246,21 @@ def decide(
     elif must_run is not None:
         sentences = [f"Runs because {must_run}"]
         if policy.threshold is not None and score is not None and score >= policy.threshold:
-            speaks_for = told_contributions(contributions, speak_for=True)
-            sentences = [sentences[0] + (speaks_for and f": {speaks_for}"), told_similar(similar)]
+            speaks_for = contributions_in_words(contributions, speak_for=True)
+            sentences = [
+                sentences[0] + (speaks_for and f": {speaks_for}"),
+                similar_in_words(similar),
+            ]
     else:
         verdict = "Runs in shadow mode, would be skipped" if policy.shadow else "Skipped"
         if explored:
             verdict = f"Runs to explore ({policy.exploration:.0%} of skips do), would be skipped"
-        against = told_contributions(contributions, speak_for=False)
+        against = contributions_in_words(contributions, speak_for=False)
         sentences = [
             f"{verdict} because a push is unlikely ({_figures(policy, score)})"
             + (against and f": {against}"),
-            told_similar(similar),
-            told_advice(contributions) or _FORCE,
+            similar_in_words(similar),
+            advice_in_words(contributions) or _FORCE,
         ]
     return GateDecision(
         proceed=not would_skip or spared or explored,

@@ -11,8 +11,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
-# So many are told, none that rounds to nothing or is small beside the strongest.
-_MOST_TOLD: Final = 3
+# So many are named, none that rounds to nothing or is small beside the strongest.
+_MOST_NAMED: Final = 3
 _LEAST_EFFECT: Final = 0.005
 _LEAST_SHARE: Final = 0.1
 
@@ -82,26 +82,26 @@ class Judgement:
     similar: tuple[SimilarGraphlet, ...]
 
 
-def told_contributions(contributions: Sequence[Contribution], *, speak_for: bool) -> str:
+def contributions_in_words(contributions: Sequence[Contribution], *, speak_for: bool) -> str:
     """What speaks for the run, or against it, the strongest first; "" if nothing does."""
-    return ", ".join(map(str, _worth_telling(contributions, 1 if speak_for else -1)))
+    return ", ".join(map(str, _worth_naming(contributions, 1 if speak_for else -1)))
 
 
-def told_advice(contributions: Sequence[Contribution]) -> str:
+def advice_in_words(contributions: Sequence[Contribution]) -> str:
     """What a person can do, of the strongest that speaks against the run; "" if nothing."""
-    return next((c.advice for c in _worth_telling(contributions, -1) if c.advice), "")
+    return next((c.advice for c in _worth_naming(contributions, -1) if c.advice), "")
 
 
-def _worth_telling(contributions: Sequence[Contribution], sign: int) -> list[Contribution]:
+def _worth_naming(contributions: Sequence[Contribution], sign: int) -> list[Contribution]:
     strongest = max((sign * contribution.effect for contribution in contributions), default=0.0)
     least = max(_LEAST_EFFECT, _LEAST_SHARE * strongest)
-    return [c for c in contributions if sign * c.effect >= least][:_MOST_TOLD]
+    return [c for c in contributions if sign * c.effect >= least][:_MOST_NAMED]
 
 
-def told_similar(similar: Sequence[SimilarGraphlet]) -> str:
+def similar_in_words(similar: Sequence[SimilarGraphlet]) -> str:
     """What became of the most similar graphlets, a sentence without a full stop; "" for none.
 
-    >>> told_similar([SimilarGraphlet(7, "r1", 0, False, 0.9)])
+    >>> similar_in_words([SimilarGraphlet(7, "r1", 0, False, 0.9)])
     'The most similar past graphlet was not pushed (run r1)'
     """
     if not similar:

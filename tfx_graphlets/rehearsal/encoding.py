@@ -15,7 +15,7 @@ from tfx_graphlets.trace.trace import FloatArray
 # Values of a column by example: float64 [n] or [n, k], NaN where missing; or text, dtype
 # object [n], None where missing.
 Array = npt.NDArray[Union[np.float64, np.object_]]
-Columns = Mapping[str, Array]
+ExampleColumns = Mapping[str, Array]
 
 MOST_CATEGORIES = 128
 
@@ -34,7 +34,7 @@ class Encoding:
     categories: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, columns: Columns) -> Encoding:
+    def of(cls, columns: ExampleColumns) -> Encoding:
         """The encoding of a window.
 
         Numbers are scaled. Text, and whole numbers of at most MOST_CATEGORIES
@@ -52,7 +52,7 @@ class Encoding:
                 categories[name] = _most_frequent(_as_text(matrix[:, 0]))
         return cls(numbers, categories)
 
-    def matrix(self, columns: Columns) -> FloatArray:
+    def matrix(self, columns: ExampleColumns) -> FloatArray:
         """The matrix of some examples, float64 [n, width]; a missing value is all zeros.
 
         Raises:

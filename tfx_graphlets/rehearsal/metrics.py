@@ -22,7 +22,7 @@ from tfx_graphlets.trace.trace import FloatArray
 # What Keras clips a probability to before it takes a logarithm.
 _EPSILON: Final = 1e-7
 Config = Mapping[str, object]
-Measure = Callable[[FloatArray, FloatArray, Config], float]
+MetricFunction = Callable[[FloatArray, FloatArray, Config], float]
 
 
 class Task(enum.Enum):
@@ -51,7 +51,7 @@ class Measured:
     """
 
     task: Task | None
-    value: Measure
+    value: MetricFunction
     options: frozenset[str] = frozenset()
 
 

@@ -17,7 +17,7 @@ from tfx_graphlets.payloads.evaluation import (
     value_margin,
 )
 from tfx_graphlets.rehearsal.demand import Demand, NotCoveredError
-from tfx_graphlets.rehearsal.encoding import Array, Columns
+from tfx_graphlets.rehearsal.encoding import Array, ExampleColumns
 from tfx_graphlets.rehearsal.metrics import Task, measure
 from tfx_graphlets.rehearsal.scouts import Scout, train_scout
 from tfx_graphlets.trace.trace import FloatArray
@@ -35,7 +35,7 @@ class Split:
       label: float64 [n], NaN where missing.
     """
 
-    columns: Columns
+    columns: ExampleColumns
     label: FloatArray
 
     def __len__(self) -> int:
@@ -66,12 +66,12 @@ def without_label(split: Split, label: str) -> tuple[Split, frozenset[str]]:
     dropped = frozenset(
         name
         for name, values in known.columns.items()
-        if name == label or _tells(values, known.label)
+        if name == label or _gives_away(values, known.label)
     )
     return split.without(dropped), dropped
 
 
-def _tells(values: Array, label: FloatArray) -> bool:
+def _gives_away(values: Array, label: FloatArray) -> bool:
     if len(label) < _LEAST_EXAMPLES or len(np.unique(label)) < 2:
         return False
     if values.dtype == object:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from tfx_graphlets.errors import GraphletsError, InvalidArgumentError, MissingDependencyError
-from tfx_graphlets.rehearsal.encoding import Columns, Encoding
+from tfx_graphlets.rehearsal.encoding import Encoding, ExampleColumns
 from tfx_graphlets.rehearsal.metrics import Task
 from tfx_graphlets.trace.trace import FloatArray
 
@@ -42,7 +42,7 @@ class Scout:
     weights: FloatArray
     bias: FloatArray
 
-    def predict(self, columns: Columns) -> FloatArray:
+    def predict(self, columns: ExampleColumns) -> FloatArray:
         """What it predicts of examples; see Task for shape and unit.
 
         Raises:
@@ -93,7 +93,7 @@ class Scout:
 
 def train_scout(
     task: Task,
-    columns: Columns,
+    columns: ExampleColumns,
     label: FloatArray,
     *,
     classes: int = 0,

@@ -9,8 +9,7 @@ from tfx_graphlets.analysis.corpus import describe_trace
 from tfx_graphlets.analysis.described import Described
 from tfx_graphlets.features import describe, properties_read
 from tfx_graphlets.features.executions import READ_TYPES
-from tfx_graphlets.gate.record import PROPERTIES_READ as DECISION_PROPERTIES
-from tfx_graphlets.gate.record import past_decisions
+from tfx_graphlets.gate.record import DECISION_PROPERTIES, past_decisions
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.outcome import wasted_executions

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 Value = Union[int, float, str]
 
 
-class Properties(Protocol):
+class HasProperties(Protocol):
     """What is asked of a TFX artifact."""
 
     def set_string_custom_property(self, key: str, value: str) -> None:
@@ -47,10 +47,10 @@ def defended(work: Callable[[], _T], otherwise: Callable[[BaseException], _T]) -
 
 
 def safely(what: str, work: Callable[[], object]) -> bool:
-    """Does what the pipeline can do without; true if it was done, else one WARNING tells."""
+    """Does what the pipeline can do without; true if it was done, else there is one WARNING."""
 
     def failed(error: BaseException) -> bool:
-        tell(what, error)
+        warn(what, error)
         return False
 
     def done() -> bool:
@@ -60,7 +60,7 @@ def safely(what: str, work: Callable[[], object]) -> bool:
     return defended(done, failed)
 
 
-def tell(what: str, error: BaseException) -> None:
+def warn(what: str, error: BaseException) -> None:
     """One WARNING; of what nobody foresaw where it was, at INFO. Raises nothing."""
     with contextlib.suppress(Exception):
         _LOGGER.warning("%s: %s", what, in_one_line(error))
@@ -71,8 +71,8 @@ def tell(what: str, error: BaseException) -> None:
             _LOGGER.info("%s", what, exc_info=error)
 
 
-def set_properties(artifact: Properties, properties: Mapping[str, Value]) -> None:
-    """Sets each custom property that can be set; those that cannot are told."""
+def set_properties(artifact: HasProperties, properties: Mapping[str, Value]) -> None:
+    """Sets each custom property that can be set; of each that cannot there is a WARNING."""
 
     def put(key: str, value: Value) -> None:
         if isinstance(value, str):

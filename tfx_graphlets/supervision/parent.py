@@ -89,8 +89,8 @@ class Limits:
 
     def passed(self, where: str = "") -> TaskError:
         """The error of a limit of time that has passed."""
-        told = f" ({where})" if where else ""
-        return TaskError(f"the time limit of {self.seconds:g} s has passed{told}", Fault.TIMEOUT)
+        place = f" ({where})" if where else ""
+        return TaskError(f"the time limit of {self.seconds:g} s has passed{place}", Fault.TIMEOUT)
 
     @classmethod
     def of(cls, seconds: object = None, memory_mb: object = None) -> Limits:

@@ -16,7 +16,7 @@ from tfx_graphlets.errors import Fault, GraphletsError, InvalidArgumentError
 from tfx_graphlets.gate import graphlets_file, keys
 from tfx_graphlets.gate.rehearsals import with_rehearsal
 from tfx_graphlets.gate.request import GateSettings, Request, TrainerWanted, check_stage
-from tfx_graphlets.gate.run import check_declared, custom_properties, run_gate
+from tfx_graphlets.gate.run import check_declared, decision_properties, run_gate
 from tfx_graphlets.gate.snapshot import NO_PAYLOADS, collect
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.payloads.statistics import Payloads
@@ -112,7 +112,7 @@ def decide(arguments: Mapping[str, Any]) -> dict[str, bytes]:
         current = with_rehearsal(found.current, arguments["margins"], found.rehearsals)
         found = dataclasses.replace(found, current=current)
     decision = run_gate(found, lambda: load_waste_model(arguments["model"]), settings)
-    properties = custom_properties(
+    properties = decision_properties(
         decision, gate=settings.gate, shadow=settings.shadow, failed_open=False, seconds=0.0
     )
     return {DECISION_FILE: json.dumps(properties).encode()}

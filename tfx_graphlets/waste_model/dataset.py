@@ -17,8 +17,8 @@ import numpy as np
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features import Describer
 from tfx_graphlets.features.table import FeatureKind, FeatureTable
-from tfx_graphlets.graphlets import outcome as outcomes
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
+from tfx_graphlets.graphlets.outcome import missed_pushes
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.timeline import decision_moment
 from tfx_graphlets.payloads.statistics import Payloads
@@ -337,7 +337,7 @@ class Dataset:
         names = np.asarray(self.store, object)
         for name, chosen in self.skips_by_store(skipped).items():
             graphlets = self.sources[name]
-            lost = graphlets.trainer_id[outcomes.missed_pushes(graphlets, chosen)]
+            lost = graphlets.trainer_id[missed_pushes(graphlets, chosen)]
             missed |= (names == name) & self.pushed & np.isin(self.table.trainer, lost)
         return missed
 

@@ -22,8 +22,8 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.features.table import (
-    Column,
     Feature,
+    FeatureColumn,
     FeatureKind,
     FeatureTable,
     Value,
@@ -185,7 +185,7 @@ def _variants(
     for at, names in enumerate(variants):
         for name in names:
             changed.setdefault(name, np.zeros(count, bool))[at] = True
-    columns: dict[str, Column] = {}
+    columns: dict[str, FeatureColumn] = {}
     for feature in features:
         own, usual = values[feature.name], usual_values[feature.name]
         usual_at = changed.get(feature.name)

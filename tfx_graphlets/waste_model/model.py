@@ -29,11 +29,16 @@ from tfx_graphlets.policy.freshness import Ledger, ThresholdChoice
 from tfx_graphlets.trace.trace import FloatArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model import explanation
-from tfx_graphlets.waste_model import manifest as manifests
 from tfx_graphlets.waste_model.dataset import Dataset
 from tfx_graphlets.waste_model.explanation import compared, most_similar, nearest
 from tfx_graphlets.waste_model.learner import Forest, LearnerSettings, library_versions
-from tfx_graphlets.waste_model.manifest import Manifest
+from tfx_graphlets.waste_model.manifest import (
+    KIND,
+    Manifest,
+    TrainingRecord,
+    checksums,
+    stated_checksums,
+)
 from tfx_graphlets.waste_model.prior import with_prior
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -87,7 +92,7 @@ class WasteModel:
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of manifest and forest files, hexadecimal."""
-        return self.manifest.fingerprint(manifests.checksums(self.forest.files))
+        return self.manifest.fingerprint(checksums(self.forest.files))
 
     def threshold_for(
         self,
@@ -235,7 +240,7 @@ class WasteModel:
             (draft / FOREST_DIRECTORY).mkdir()
             for name, content in self.forest.files.items():
                 (draft / FOREST_DIRECTORY / name).write_bytes(content)
-            document = self.manifest.to_dict(manifests.checksums(self.forest.files))
+            document = self.manifest.to_dict(checksums(self.forest.files))
             text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
             (draft / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -248,7 +253,7 @@ def check_replaceable(directory: str | os.PathLike[str]) -> Path:
         nothing of this project ever removes what it did not write.
     """
     target = Path(directory)
-    if target.exists() and not is_replaceable(target, MANIFEST_FILE, manifests.KIND):
+    if target.exists() and not is_replaceable(target, MANIFEST_FILE, KIND):
         raise InvalidArgumentError(
             "directory", str(target), "holds something that is no waste model; name another"
         )
@@ -294,7 +299,7 @@ def load_waste_model(
         )
     features = _known(manifest, _registered() if known_features is None else known_features, place)
     files = {}
-    for name, expected in manifests.stated_checksums(document, str(place)).items():
+    for name, expected in stated_checksums(document, str(place)).items():
         try:
             files[name] = (place / FOREST_DIRECTORY / name).read_bytes()
         except OSError as error:
@@ -305,7 +310,7 @@ def load_waste_model(
             raise ModelFormatError(
                 str(place), f"{FOREST_DIRECTORY}/{name} is not the file that the manifest names"
             )
-    if document.get("fingerprint") != manifest.fingerprint(manifests.checksums(files)):
+    if document.get("fingerprint") != manifest.fingerprint(checksums(files)):
         raise ModelFormatError(
             str(place), f"{MANIFEST_FILE} was changed after it was written; train the model anew"
         )
@@ -320,7 +325,7 @@ def new_model(
     forest: Forest,
     table: FeatureTable,
     *,
-    training: manifests.TrainingRecord,
+    training: TrainingRecord,
     settings: LearnerSettings,
     seed: int,
     freshness: float,

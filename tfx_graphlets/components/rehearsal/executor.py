@@ -29,7 +29,7 @@ from tfx_graphlets.rehearsal import (
     without_label,
     worth_of,
 )
-from tfx_graphlets.supervision.defence import defended, safely, set_properties, tell
+from tfx_graphlets.supervision.defence import defended, safely, set_properties, warn
 
 SCOUT_FILE = "scout.json"
 REHEARSAL_FILE = "rehearsal.json"
@@ -81,7 +81,7 @@ class RehearsalExecutor(base_executor.BaseExecutor):
 def _failed(error: BaseException) -> _Outcome:
     if isinstance(error, NotCoveredError):
         return _Outcome(Mode.OFF, "Nothing is covered.", left_out=error.problems)
-    tell("Rehearsal could not rehearse, the gate decides without", error)
+    warn("Rehearsal could not rehearse, the gate decides without", error)
     return _Outcome(Mode.OFF, f"Could not rehearse: {in_one_line(error)}.")
 
 
@@ -128,7 +128,7 @@ def _measure(
 
     def attempt(what: str, make: Callable[[], _Found]) -> _Found | None:
         def leave(error: BaseException) -> None:
-            tell(f"Rehearsal leaves out {what}", error)
+            warn(f"Rehearsal leaves out {what}", error)
             left_out.append(f"Left out is {what}: {in_one_line(error)}.")
 
         # The rest is measured all the same; the user's code may call sys.exit.

@@ -46,7 +46,7 @@ def halved(gate: Mapping[str, Any]) -> dict[str, Any]:
     return {**gate, "freshness": 1.0 - (1.0 - float(freshness)) / 2.0}
 
 
-def problems_of(wiring: Wiring, group: Sequence[str], stage: Stage) -> list[str]:
+def rehearsal_problems(wiring: Wiring, group: Sequence[str], stage: Stage) -> list[str]:
     """Why some Trainers cannot be rehearsed; empty where they can."""
     if stage not in (Stage.INPUT, Stage.PRE):
         return [f"A rehearsal stands before the Trainer, at input or pre, not at {stage.value}."]
@@ -75,7 +75,7 @@ def rehearsal_nodes(
 
     Args:
       wiring: of the pipeline.
-      trainer: node id of the Trainer, one of which ``problems_of`` says nothing.
+      trainer: node id of the Trainer, one of which ``rehearsal_problems`` says nothing.
       stage: input or pre.
       generator: whose snapshot both read.
       mode: of the rehearsal.

@@ -37,8 +37,8 @@ _SOURCES = {
 _OF_HISTORY = "MLMD Trainer.module_path of the preceding graphlets"
 _CODE = Topic("code", "how the code compares with that of earlier runs, and how it fared")
 _FIX = "Push a fix of the code: its last model missed the value threshold"
-# How it is told, and from which rank on.
-_TOLD = {
+# What each is called, and from which rank on it is named.
+_PHRASES = {
     "trainer": ("the Trainer's code", 0),
     "transform": ("the code", 4),
     "previous": (f"the code of {TRAINED}", 8),
@@ -46,7 +46,7 @@ _TOLD = {
 
 
 def _declared(whose: str, stage: Stage, source: str) -> tuple[Feature, ...]:
-    code, rank = _TOLD[whose]
+    code, rank = _PHRASES[whose]
     other = "the trained run before it" if whose == "previous" else TRAINED
     declared = {
         "same_1": (
@@ -104,7 +104,7 @@ def _declared(whose: str, stage: Stage, source: str) -> tuple[Feature, ...]:
 
 
 def _declared_margins(whose: str, stage: Stage, source: str) -> tuple[Feature, ...]:
-    rank = _TOLD[whose][1]
+    rank = _PHRASES[whose][1]
     passed, missed = (
         f"the last model of this code {verb} the value threshold" for verb in ("passed", "missed")
     )

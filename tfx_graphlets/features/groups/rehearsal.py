@@ -60,7 +60,7 @@ _TOPIC = Topic("rehearsal", "what a rehearsal finds")
 _PAIR = "the small model of this run {} that of the last blessed one by {{}}"
 _AFTER = "after its rehearsal the model should {} the change threshold by {{}}"
 _WHO = {"scout": "a small model that was rehearsed", "probe": "the code, rehearsed with few steps,"}
-# Of what was found the first is told.
+# Of what was found the first is named.
 _RANKED = (
     "chance", "expected_change", "pair_change_margin", "serving_value_margin",
     "scout_change_margin", "scout_value_margin", "probe_change_margin", "probe_value_margin",
@@ -72,16 +72,16 @@ _RANKED = (
 def _of_margin(name: str) -> Wording:
     who, kind, _ = name.split("_")
     if who == "pair":
-        told = Wording(_TOPIC, _PAIR.format("passes"), negative=_PAIR.format("misses"))
+        wording = Wording(_TOPIC, _PAIR.format("passes"), negative=_PAIR.format("misses"))
     else:
-        told = margin(_TOPIC, _WHO.get(who, "the serving model, rehearsed,"), kind)
-    return told.ranked(_RANKED.index(name))
+        wording = margin(_TOPIC, _WHO.get(who, "the serving model, rehearsed,"), kind)
+    return wording.ranked(_RANKED.index(name))
 
 
 def _of_chance(name: str) -> Wording:
     who, kind, _ = name.split("_")
-    told = f"the rehearsal's {who} gives a chance of {{}} to meet the {kind} threshold"
-    return Wording(_TOPIC, told, percent, rank=_RANKED.index(name))
+    text = f"the rehearsal's {who} gives a chance of {{}} to meet the {kind} threshold"
+    return Wording(_TOPIC, text, percent, rank=_RANKED.index(name))
 
 
 _at_input = functools.partial(numbers, "rehearsal", Stage.INPUT)

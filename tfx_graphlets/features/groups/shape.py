@@ -52,16 +52,16 @@ def _declared(role: Role, stage: Stage, after: bool = False) -> tuple[Feature, .
         "in": Wording(_SHAPE, f"{nodes} took in {{}} on average", artifacts),
         "out": Wording(_SHAPE, f"{nodes} put out {{}} on average", artifacts),
     }
-    told = {f"{name}_{what}": wording.ranked(1 + role) for what, wording in words.items()}
-    executions, taken, put = told
+    wordings = {f"{name}_{what}": wording.ranked(1 + role) for what, wording in words.items()}
+    executions, taken, put = wordings
     return (
-        *numbers("shape", stage, "never", _EVENTS, **{executions: ("count", told[executions])}),
+        *numbers("shape", stage, "never", _EVENTS, **{executions: ("count", wordings[executions])}),
         *numbers(
             "shape",
             stage,
             _NO_EXECUTION,
             _EVENTS,
-            **{one: (mean, told[one]) for one in (taken, put)},
+            **{one: (mean, wordings[one]) for one in (taken, put)},
         ),
     )
 
