@@ -10,6 +10,10 @@ import enum
 from collections.abc import Mapping
 from typing import Final
 
+# Times are milliseconds.
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+
 
 class ExecutionState(enum.IntEnum):
     """MLMD ``Execution.State``."""

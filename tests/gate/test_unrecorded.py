@@ -15,7 +15,7 @@ from tfx_graphlets.features import describe
 from tfx_graphlets.features.user_code import GraphletCodes
 from tfx_graphlets.gate import keys
 from tfx_graphlets.gate.snapshot import Request, collect
-from tfx_graphlets.gate.unrecorded import RUN, LivePayloads, with_unrecorded_run
+from tfx_graphlets.gate.unrecorded import UNRECORDED_RUN, LivePayloads, with_unrecorded_run
 from tfx_graphlets.graphlets.current import current_graphlet
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.timeline import Timeline
@@ -140,7 +140,11 @@ def test_an_unrecorded_run_is_described_as_it_will_be_once_it_is_recorded(
             recorded.before(trainer), recorded.wired(trainer), pipeline=None, moment_ms=moment
         )
         current = current_graphlet(
-            trace, moment_ms=moment, run=RUN, input_artifacts=inputs, code=codes.known(number)
+            trace,
+            moment_ms=moment,
+            run=UNRECORDED_RUN,
+            input_artifacts=inputs,
+            code=codes.known(number),
         )
         seen = describe(
             current.graphlets,
@@ -167,7 +171,7 @@ def test_what_is_assumed_is_taken_from_the_run_before() -> None:
     [examples] = inputs["examples"]
     executions = trace.executions
     assert executions.type_names[executions.type[-1]] == "CsvExampleGen"
-    assert trace.context_name(int(trace.run_of_execution[-1])) == RUN
+    assert trace.context_name(int(trace.run_of_execution[-1])) == UNRECORDED_RUN
     assert int(executions.update_ms[-1] - executions.create_ms[-1]) == 1000
     last = trace.events.execution == len(executions) - 1
     assert trace.artifacts.id[trace.events.artifact[last]].tolist() == [examples]

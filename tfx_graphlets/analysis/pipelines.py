@@ -24,10 +24,8 @@ from tfx_graphlets.analysis.tables import (
     stretches,
 )
 from tfx_graphlets.trace.trace import IntArray
-from tfx_graphlets.vocabulary import Outcome
+from tfx_graphlets.vocabulary import DAY_MS, HOUR_MS, Outcome
 
-_HOUR_MS: Final = 3_600_000
-_DAY_MS: Final = 86_400_000
 _SHOWN: Final = (
     Outcome.PUSHED,
     Outcome.UNPUSHED,
@@ -69,18 +67,18 @@ class _Life:
         graphlets = one.graphlets
         start = graphlets.trace.executions.create_ms[graphlets.trainer[numbers]]
         start = start[start > 0]
-        days = float(start.max() - start.min()) / _DAY_MS if len(start) else math.nan
+        days = float(start.max() - start.min()) / DAY_MS if len(start) else math.nan
         pushed = np.flatnonzero(graphlets.pushed[numbers])
         labelled = int(graphlets.labelled[numbers].sum())
         between = np.diff(pushed)
-        hours = np.diff(one.end_ms[numbers[pushed]]) / _HOUR_MS
+        hours = np.diff(one.end_ms[numbers[pushed]]) / HOUR_MS
         return cls(
             store=one.store,
             pipeline=name,
             graphlets=len(numbers),
             lifespan_days=days,
             models_per_day=len(numbers) / days if days >= 1 else math.nan,
-            active_days=len(np.unique(start // _DAY_MS)),
+            active_days=len(np.unique(start // DAY_MS)),
             pushes=len(pushed),
             push_rate=len(pushed) / labelled if labelled else math.nan,
             graphlets_between=float(np.median(between)) if len(between) else math.nan,

@@ -13,9 +13,8 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.trace.trace import FloatArray
-from tfx_graphlets.vocabulary import Role
+from tfx_graphlets.vocabulary import HOUR_MS, Role
 
-MS_PER_HOUR = 3_600_000.0
 _PRICE = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<amount>[0-9.eE+-]+)/h")
 
 
@@ -97,7 +96,7 @@ class Prices:
             amount = self.of_type.get(name, self.of_type.get(vocabulary.base_name(name), math.nan))
             if not math.isnan(amount):
                 price[executions.type == code] = amount
-        return graphlets.cost * price / MS_PER_HOUR
+        return graphlets.cost * price / HOUR_MS
 
     def to_dict(self) -> dict[str, float]:
         """Price per hour by name; ``""`` for the rest."""

@@ -10,10 +10,10 @@ from typing import Final, Literal, Union
 import numpy as np
 
 from tfx_graphlets.trace.trace import FloatArray, IntArray
+from tfx_graphlets.vocabulary import DAY_MS
 
 Cell = Union[str, float, int, bool, None]
 
-_DAY_MS: Final = 86_400_000
 _MOST_DAYS: Final = 92  # beyond, time is told in months
 
 
@@ -181,7 +181,7 @@ def stretches(times_ms: IntArray) -> tuple[IntArray, list[str], str]:
     """
     there = times_ms > 0
     span = int(times_ms[there].max() - times_ms[there].min()) if there.any() else 0
-    unit: Literal["D", "M"] = "D" if span <= _MOST_DAYS * _DAY_MS else "M"
+    unit: Literal["D", "M"] = "D" if span <= _MOST_DAYS * DAY_MS else "M"
     stretch = times_ms.astype("datetime64[ms]").astype(f"datetime64[{unit}]").astype(np.int64)
     missing = np.iinfo(np.int64).min
     found, number = np.unique(np.where(there, stretch, missing), return_inverse=True)

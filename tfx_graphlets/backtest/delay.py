@@ -8,9 +8,8 @@ import numpy as np
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
+from tfx_graphlets.vocabulary import HOUR_MS
 from tfx_graphlets.waste_model.dataset import Dataset
-
-_MS_PER_HOUR = 3_600_000.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,7 +99,7 @@ def push_delays(dataset: Dataset, skipped: BoolArray) -> PushDelays:
     came, later = came[same], later[same]
     runs[came] = later - missed[came]
     apart = dataset.known_ms[order[later]] - dataset.known_ms[order[missed[came]]]
-    hours[came] = np.maximum(apart, 0) / _MS_PER_HOUR
+    hours[came] = np.maximum(apart, 0) / HOUR_MS
     return PushDelays(order[missed], runs, hours)
 
 

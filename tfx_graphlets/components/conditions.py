@@ -17,11 +17,7 @@ from tfx.types import channel_utils
 from tfx.types.channel import BaseChannel
 
 from tfx_graphlets.components.artifacts import GateDecision, GateVerdict
-from tfx_graphlets.components.graphlet_gen import (
-    DescriptionError,
-    GraphletGen,
-    description_problems,
-)
+from tfx_graphlets.components.graphlet_gen import DescriptionError, GraphletGen, wiring_problems
 from tfx_graphlets.components.trainers import (
     Wiring,
     channels_of,
@@ -376,7 +372,7 @@ def _implied_by_outer(
 def _described_otherwise(
     pipeline: tfx.dsl.Pipeline, conditions: Mapping[str, Sequence[_Condition]]
 ) -> Iterator[str]:
-    """See ``graphlet_gen.description_problems``, for every gate."""
+    """See ``graphlet_gen.wiring_problems``, for every gate."""
     wiring = Wiring(pipeline)
     gates = {node.id: node for node in pipeline.components if is_gate(node)}
     for gate in gates.values():
@@ -389,7 +385,7 @@ def _described_otherwise(
             for name, found in conditions.items()
             if any(asked & set(condition.gates.split(" and ")) for condition in found)
         )
-        yield from description_problems(wiring, gate, behind)
+        yield from wiring_problems(wiring, gate, behind)
 
 
 def _warn_of_idle_gates(

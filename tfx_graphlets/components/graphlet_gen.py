@@ -1,6 +1,6 @@
 """GraphletGen: reads the metadata store at the start of a run, for the gate behind it.
 
-``description_problems`` says whether a gate describes the graphlet that it stops, as far as the
+``wiring_problems`` says whether a gate describes the graphlet that it stops, as far as the
 wiring shows. A waste model learns from graphlets as they were when gates at its stage had to
 decide. What has not run by then, or is not wired to GraphletGen, makes the
 current graphlet one of a kind that the model has never seen.
@@ -238,7 +238,7 @@ class DescriptionError(GraphletsError):
         super().__init__(f"pipeline {pipeline_name!r}: {' '.join(problems)}")
 
 
-def description_problems(wiring: Wiring, gate: BaseNode, behind: frozenset[str]) -> Iterator[str]:
+def wiring_problems(wiring: Wiring, gate: BaseNode, behind: frozenset[str]) -> Iterator[str]:
     """What a gate's GraphletGen lacks, and what should have run before it.
 
     Args:

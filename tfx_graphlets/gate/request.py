@@ -103,7 +103,11 @@ def check_store(store: str | None) -> str | None:
 
 
 class InputArtifact(Protocol):
-    """What is asked of a TFX artifact."""
+    """What is asked of a TFX artifact that is wired to GraphletGen.
+
+    It also brings its properties (see ``unrecorded.properties_of``), if it wraps an MLMD
+    message as ``mlmd_artifact`` or has them as plain ``known_properties``.
+    """
 
     id: int
     uri: str

@@ -1,4 +1,4 @@
-"""The run that is going on, told to a store that has not recorded it.
+"""The run that is going on, added to what a store has recorded.
 
 On Vertex AI, and wherever GraphletGen reads an archive, the store ends with an
 earlier run. What is known of the present one is what is wired to GraphletGen:
@@ -14,22 +14,24 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from google.protobuf import json_format
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.gate import keys
+from tfx_graphlets.gate.request import InputArtifact
+from tfx_graphlets.graphlets.current import latest_trainer
 from tfx_graphlets.graphlets.pending import EXECUTION_PREFIX
 from tfx_graphlets.graphlets.roles import roles_of_executions
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.trace.assembly import assemble
 from tfx_graphlets.trace.rows import TABLES, RowBuilder, Rows, take
 from tfx_graphlets.trace.trace import NO_KEY, IntArray, PropertyKind, Trace
-from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role
+from tfx_graphlets.vocabulary import ExecutionState, PropertyName
 
-RUN: Final = "(the run that is going on)"
+UNRECORDED_RUN: Final = "(the run that is going on)"
 _LIVE: Final = 2  # MLMD Artifact.State
 # What an ExampleGen's execution says of its own data, and a copy of it must not.
 _OF_THE_DATA: Final = (
@@ -43,18 +45,6 @@ _KINDS: Final = {  # of MLMD's message Value
     "double_value": PropertyKind.DOUBLE,
     "string_value": PropertyKind.STRING,
 }
-
-
-class Wired(Protocol):
-    """What is asked of a TFX artifact.
-
-    It also brings its properties (see ``properties_of``), if it wraps an MLMD message
-    as ``mlmd_artifact`` or has them as plain ``properties_told``.
-    """
-
-    id: int
-    uri: str
-    type_name: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +71,7 @@ class LivePayloads:
 
 def with_unrecorded_run(
     trace: Trace,
-    inputs: Mapping[str, Sequence[Wired]],
+    inputs: Mapping[str, Sequence[InputArtifact]],
     *,
     pipeline: str | None,
     moment_ms: int,
@@ -96,7 +86,7 @@ def with_unrecorded_run(
       moment_ms: now, milliseconds since the epoch.
 
     Returns:
-      A trace whose last executions are those of the run ``RUN``: COMPLETE, or
+      A trace whose last executions are those of the run ``UNRECORDED_RUN``: COMPLETE, or
       CACHED where all that they put out is recorded already, each as long
       before the moment as its original was before the latest Trainer. And the
       ids of what the Trainer will take in, by its keys. An artifact that the
@@ -107,7 +97,7 @@ def with_unrecorded_run(
     wired = _Wiring(trace, build, moment_ms)
     ids = {key: tuple(map(wired.id_of, found)) for key, found in inputs.items() if found}
     rows = Rows.of(trace)
-    example = _latest_trainer(trace, pipeline)
+    example = latest_trainer(trace, roles_of_executions(trace), pipeline)
     if example is not None:
         copies = _copy_run(trace, build, example, wired, ids, moment_ms)
         _copy_properties(rows, copies)
@@ -132,7 +122,7 @@ class _Wiring:
         self._of_uri = dict(zip(artifacts.uri, artifacts.id.tolist()))
         self._last_id = int(artifacts.id.max(initial=0))
 
-    def id_of(self, artifact: Wired) -> int:
+    def id_of(self, artifact: InputArtifact) -> int:
         found = self._of_uri.get(artifact.uri)
         if found is None:
             found = self.make(artifact.type_name, artifact.uri)
@@ -156,17 +146,6 @@ class _Wiring:
         found = self.of_type.get(vocabulary.base_name(type_name), [])
         fresh = [artifact for artifact in found if artifact in self.new]
         return fresh[-1] if fresh else max(found, default=None)
-
-
-def _latest_trainer(trace: Trace, pipeline: str | None) -> int | None:
-    """The Trainer that was created last, of the pipeline if it is named."""
-    found = np.flatnonzero(roles_of_executions(trace) == Role.TRAINER)
-    if pipeline is not None:
-        of = trace.pipeline_of_execution[found]
-        found = found[[trace.context_name(int(position)) == pipeline for position in of]]
-    if not len(found):
-        return None
-    return int(found[np.lexsort((found, trace.executions.create_ms[found]))[-1]])
 
 
 def _copy_run(
@@ -268,7 +247,7 @@ def _new_context(trace: Trace, build: RowBuilder, example: int, moment_ms: int) 
     position = int(trace.run_of_execution[example])
     like = contexts.type_names[contexts.type[position]] if position >= 0 else None
     kind = like or vocabulary.ContextType.PIPELINE_RUN
-    build.extend("Context", [(new_id, kind, RUN, moment_ms)])
+    build.extend("Context", [(new_id, kind, UNRECORDED_RUN, moment_ms)])
     return new_id
 
 
@@ -281,11 +260,11 @@ def _copy_properties(rows: Rows, copies: Mapping[int, int]) -> None:
     rows.append("ExecutionProperty", {**copied, "owner": owner})
 
 
-def properties_of(artifact: Wired) -> list[tuple[str, bool, int, int | float | str]]:
+def properties_of(artifact: InputArtifact) -> list[tuple[str, bool, int, int | float | str]]:
     """Name, whether it is custom, PropertyKind and value of what an artifact brings along."""
-    told = getattr(artifact, "properties_told", None)
-    if told is not None:
-        return list(told)
+    known = getattr(artifact, "known_properties", None)
+    if known is not None:
+        return list(known)
     message = getattr(artifact, "mlmd_artifact", None)
     if message is None:
         return []

@@ -88,7 +88,7 @@ def current_graphlet(
         found = trace.pipeline_of_execution[members]
         known = found[found >= 0]
         pipeline = trace.context_name(int(known[0])) if len(known) else None
-    example = _latest_trainer(trace, role, pipeline, np.zeros(0, np.int64), node)
+    example = latest_trainer(trace, role, pipeline, node)
     if example is not None:
         if trainer_type is None:
             trainer_type = trace.executions.type_names[trace.executions.type[example]]
@@ -173,7 +173,7 @@ def inputs_from_run(
     found = trace.pipeline_of_execution[members]
     pipeline = trace.context_name(int(found.max())) if (found >= 0).any() else None
     result: dict[str, set[int]] = {}
-    example = _latest_trainer(trace, role, pipeline, members, node)
+    example = latest_trainer(trace, role, pipeline, node, members)
     if example is not None and pipeline is not None:
         result = _by_example(trace, example, members)
     if not result:
@@ -262,12 +262,17 @@ def _node(trace: Trace, execution: int) -> tuple[int, int]:
     return int(trace.node_of_execution[execution]), int(trace.executions.type[execution])
 
 
-def _latest_trainer(
-    trace: Trace, role: SmallArray, pipeline: str | None, but: IntArray, node: str | None = None
+def latest_trainer(
+    trace: Trace,
+    role: SmallArray,
+    pipeline: str | None = None,
+    node: str | None = None,
+    but: IntArray | None = None,
 ) -> int | None:
     """The Trainer that was created last, of a pipeline and a node if given, not one of ``but``."""
     is_trainer = role == Role.TRAINER
-    is_trainer[but] = False
+    if but is not None:
+        is_trainer[but] = False
     found = np.flatnonzero(is_trainer)
     if pipeline is not None:
         names = trace.contexts.name

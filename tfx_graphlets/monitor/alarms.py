@@ -13,11 +13,10 @@ from tfx_graphlets.monitor.misses import Freshness, MissEstimate
 from tfx_graphlets.monitor.observed import Observation
 from tfx_graphlets.monitor.probabilities import CalibrationDrift
 from tfx_graphlets.trace.trace import IntArray, Trace
-from tfx_graphlets.vocabulary import ExecutionState
+from tfx_graphlets.vocabulary import HOUR_MS, ExecutionState
 
 ALARM: Final = "alarm"
 INFO: Final = "info"
-_MS_PER_HOUR = 3_600_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,8 +184,8 @@ def silence_alarm(push_ms: IntArray, now_ms: int, rules: AlarmRules) -> list[Ala
     if usual <= 0 or silent <= rules.silence_factor * usual:
         return []
     message = (
-        f"The last push was {silent / _MS_PER_HOUR:.1f} hours ago, and pushes are usually "
-        f"{usual / _MS_PER_HOUR:.1f} hours apart. Look whether the pipeline runs at all; if it "
+        f"The last push was {silent / HOUR_MS:.1f} hours ago, and pushes are usually "
+        f"{usual / HOUR_MS:.1f} hours apart. Look whether the pipeline runs at all; if it "
         "does, force a run (force_run) and set max_staleness_hours."
     )
     return [Alarm("no_push", ALARM, message)]
@@ -208,7 +207,7 @@ def left_running(trace: Trace, now_ms: int, rules: AlarmRules) -> list[Alarm]:
     np.minimum.at(begun, run_of[known], executions.create_ms[known])
     latest = np.zeros(len(trace.contexts.name), np.int64)
     np.maximum.at(latest, pipeline_of[known], begun[run_of[known]])
-    silent_since = now_ms - int(rules.running_hours * _MS_PER_HOUR)
+    silent_since = now_ms - int(rules.running_hours * HOUR_MS)
     found = known & (executions.state == ExecutionState.RUNNING)
     found &= executions.update_ms < silent_since
     found[found] = begun[run_of[found]] < latest[pipeline_of[found]]
@@ -219,7 +218,7 @@ def left_running(trace: Trace, now_ms: int, rules: AlarmRules) -> list[Alarm]:
     alarms = []
     for name, rows in sorted(by_pipeline.items()):
         newest = rows[-1]
-        hours = (now_ms - int(executions.update_ms[newest])) / _MS_PER_HOUR
+        hours = (now_ms - int(executions.update_ms[newest])) / HOUR_MS
         node = trace.node_id(newest) or executions.type_names[int(executions.type[newest])]
         run = trace.context_name(int(trace.run_of_execution[newest]))
         message = (

@@ -29,8 +29,8 @@ from tfx_graphlets.policy.freshness import (
     choose_threshold,
     guarded,
 )
+from tfx_graphlets.vocabulary import HOUR_MS
 
-_MS_PER_HOUR: Final = 3_600_000.0
 _LEAST_SHARE: Final = 1e-6
 
 
@@ -327,4 +327,4 @@ def _reason_of_all(names: Sequence[str], found: Sequence[GateDecision]) -> str:
 
 
 def _hours(since_ms: int | None, moment_ms: int) -> float | None:
-    return None if since_ms is None else (moment_ms - since_ms) / _MS_PER_HOUR
+    return None if since_ms is None else (moment_ms - since_ms) / HOUR_MS

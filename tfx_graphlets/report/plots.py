@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-_MS_PER_HOUR: Final = 3_600_000
+from tfx_graphlets.vocabulary import HOUR_MS
+
 # Told apart in light and dark, and by people who see no red or green.
 COLOURS: Final[Mapping[str, str]] = {
     "pushed": "#3b8eea",
@@ -197,6 +198,6 @@ def _colour(field: str, names: list[str]) -> dict[str, Any]:
 
 
 def _unit(most_ms: float) -> tuple[str, float]:
-    if most_ms >= _MS_PER_HOUR:
-        return "h", float(_MS_PER_HOUR)
+    if most_ms >= HOUR_MS:
+        return "h", float(HOUR_MS)
     return ("min", 60_000.0) if most_ms >= 60_000 else ("s", 1000.0)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tfx_graphlets import notebook
-from tfx_graphlets.analysis.prices import MS_PER_HOUR
 from tfx_graphlets.files import replaced_file
 from tfx_graphlets.report import words
 from tfx_graphlets.report.source import ReportSource
+from tfx_graphlets.vocabulary import HOUR_MS
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ def summary(view: Mapping[str, Any]) -> str:
 
 
 def _cost(cost_ms: float, money: float | None, currency: str | None) -> str:
-    hours = f"{cost_ms / MS_PER_HOUR:,.2f} h"
+    hours = f"{cost_ms / HOUR_MS:,.2f} h"
     return hours if money is None or currency is None else f"{hours} ({money:,.2f} {currency})"
 
 

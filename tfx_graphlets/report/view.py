@@ -19,13 +19,13 @@ from tfx_graphlets.analysis.gates import gates_table
 from tfx_graphlets.analysis.graphlets import graphlet_tables
 from tfx_graphlets.analysis.operators import operator_tables
 from tfx_graphlets.analysis.pipelines import pipeline_tables
-from tfx_graphlets.analysis.prices import MS_PER_HOUR, Prices
+from tfx_graphlets.analysis.prices import Prices
 from tfx_graphlets.analysis.tables import share
 from tfx_graphlets.errors import InvalidArgumentError, TraceNotFoundError
 from tfx_graphlets.monitor import MonitorReport, monitor
 from tfx_graphlets.report.rows import rows_of
 from tfx_graphlets.report.source import ReportSource
-from tfx_graphlets.vocabulary import Outcome, Stage
+from tfx_graphlets.vocabulary import HOUR_MS, Outcome, Stage
 from tfx_graphlets.waste_model.dataset import Dataset
 
 VERSION: Final = 1
@@ -283,7 +283,7 @@ def _priced(cost_ms: float, account: Account) -> float | None:
     money, total = account.amount(), account.total()
     if not isinstance(money, float) or total <= 0:
         return None
-    return cost_ms / MS_PER_HOUR * (money / (total / MS_PER_HOUR))
+    return cost_ms / HOUR_MS * (money / (total / HOUR_MS))
 
 
 def _gates(report: MonitorReport) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ class Wired:
     id: int
     uri: str
     type_name: str
-    properties_told: Sequence[tuple[str, bool, int, int | float | str]] = ()
+    known_properties: Sequence[tuple[str, bool, int, int | float | str]] = ()
 
 
 def collect_graphlets(arguments: Mapping[str, Any]) -> dict[str, bytes]:

@@ -119,7 +119,7 @@ class OddRows:
 
     def __str__(self) -> str:
         parts = [
-            _told(rows, why)
+            _in_words(rows, why)
             for rows, why in (
                 (self.odd, f"with values that {self.writer} does not write"),
                 (self.gone, "naming what is not there"),
@@ -141,7 +141,7 @@ def _add(rows: dict[str, tuple[int, list[str]]], table: str, names: list[str], c
         rows[table] = before + count, [*first, *names][:_SHOWN]
 
 
-def _told(rows: Mapping[str, tuple[int, list[str]]], why: str) -> str:
+def _in_words(rows: Mapping[str, tuple[int, list[str]]], why: str) -> str:
     tables = "; ".join(
         f"{table} {count} ({', '.join(first)}{', ...' if count > _SHOWN else ''})"
         for table, (count, first) in sorted(rows.items())

@@ -15,12 +15,12 @@ from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from tfx_graphlets.files import scratch_directory
+from tfx_graphlets.gate import keys
 from tfx_graphlets.rehearsal import Demand, NotCoveredError
 from tfx_graphlets.trace.trace import FloatArray
 
 # Outputs that hold probabilities or numbers, where a signature has several.
 _OUTPUTS = ("predictions", "probabilities", "scores")
-_TRAINER_KEYS = ("examples", "transform_graph", "schema", "hyperparameters", "base_model")
 
 
 def predict(model_uri: str, content: Sequence[bytes], demand: Demand) -> FloatArray:
@@ -99,6 +99,6 @@ def probe(
             artifact = kind()
             artifact.uri = f"{folder}/{key}"
             outputs[key] = [artifact]
-        wired = {key: list(inputs[key]) for key in _TRAINER_KEYS if inputs.get(key)}
+        wired = {key: list(inputs[key]) for key in keys.TRAINER_INPUTS if inputs.get(key)}
         trainer_executor.GenericExecutor().Do(wired, outputs, properties)
         return predict(outputs["model"][0].uri, content, demand)

@@ -20,7 +20,6 @@ from tfx_graphlets.rehearsal import Mode
 from tfx_graphlets.vocabulary import Role, Stage
 
 _CODE: Final = ("module_path", "module_file", "run_fn", "train_args", "eval_args", "custom_config")
-_TRAINER_INPUTS: Final = ("transform_graph", "schema", "hyperparameters", "base_model")
 
 
 def halved(gate: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +91,7 @@ def rehearsal_nodes(
     wired = {
         key: channel
         for key, channel in node.inputs.items()
-        if key in _TRAINER_INPUTS and not wiring.sources(channel) & gated
+        if key in keys.TRAINER_INPUTS[1:] and not wiring.sources(channel) & gated
     }
     model = evaluator.inputs.get("baseline_model")
     if model is not None and not wiring.sources(model) & gated:

@@ -36,9 +36,8 @@ from tfx_graphlets.features.wording import (
 )
 from tfx_graphlets.trace.ragged import medians
 from tfx_graphlets.trace.trace import FloatArray, IntArray
-from tfx_graphlets.vocabulary import Outcome, PropertyName, Stage
+from tfx_graphlets.vocabulary import HOUR_MS, Outcome, PropertyName, Stage
 
-_HOUR_MS = 3_600_000
 _NONE_YET = "no such earlier graphlet, or its outcome not known yet"
 _NO_PUSH = "no push among the preceding graphlets"
 _OUTCOMES = "outcomes of the preceding graphlets, as of the moment"
@@ -296,7 +295,7 @@ def _since_push(rows: Rows) -> Mapping[str, FloatArray]:
     pushed_ms[some] = window.seen("pushed_ms", last[some])
     # A time of 0 is a missing time.
     timed = some & (pushed_ms > 0) & (rows.moment_ms > 0)
-    hours = np.where(timed, (rows.moment_ms - pushed_ms) / _HOUR_MS, np.nan)
+    hours = np.where(timed, (rows.moment_ms - pushed_ms) / HOUR_MS, np.nan)
     pushes, first = window.count(window.pushed), window.first(window.pushed)
     # The gap that would end if this graphlet were pushed, against those that ended.
     gap = ratio((last - first).astype(float), np.where(pushes > 1, pushes - 1, 0))
@@ -328,7 +327,7 @@ def _rhythm(rows: Rows) -> Mapping[str, FloatArray]:
 
 def _hours(times_ms: IntArray) -> FloatArray:
     """Hours since the epoch; NaN where the time is missing."""
-    return np.where(times_ms > 0, times_ms / _HOUR_MS, np.nan)
+    return np.where(times_ms > 0, times_ms / HOUR_MS, np.nan)
 
 
 def _same_spans(rows: Rows) -> Mapping[str, FloatArray]:

@@ -15,11 +15,9 @@ from tfx_graphlets.features.table import numbers
 from tfx_graphlets.features.wording import WITHHELD, Wording, flag
 from tfx_graphlets.graphlets.graphlet import NEVER
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
-from tfx_graphlets.vocabulary import Outcome, Stage
+from tfx_graphlets.vocabulary import DAY_MS, HOUR_MS, Outcome, Stage
 
-_HOUR_MS = 3_600_000
-_DAY_MS = 24 * _HOUR_MS
-_WEEK_MS = 7 * _DAY_MS
+_WEEK_MS = 7 * DAY_MS
 LEAST_HELD = 2  # blessed models that were held back at such a moment: then the next will be
 _NEAR_HOURS = 1.0  # hours of the day that count as the same
 LEAST_DAYS = 3  # on which there were graphlets: then the hours of a pipeline are its schedule's
@@ -111,7 +109,7 @@ def by_schedule(rows: Rows) -> tuple[BoolArray, BoolArray]:
     """
     window = rows.window
     create_ms = rows.entries.lanes.create_ms[window.graphlet]
-    day = create_ms // _DAY_MS
+    day = create_ms // DAY_MS
     # The places of a row are in the order of time: a day is new where it is not the last one's.
     new = np.ones(len(day), bool)
     new[1:] = (day[1:] != day[:-1]) | (window.row[1:] != window.row[:-1])
@@ -170,10 +168,10 @@ class _Runs:
 
 def _day_of_week(moment_ms: IntArray) -> IntArray:
     """0 Monday to 6 Sunday, UTC."""
-    return (moment_ms // _DAY_MS + 3) % 7  # 1970-01-01 was a Thursday
+    return (moment_ms // DAY_MS + 3) % 7  # 1970-01-01 was a Thursday
 
 
 def _hours_apart(left_ms: IntArray, right_ms: IntArray) -> FloatArray:
     """How far two times of the day are apart, 0..12 hours."""
-    apart: FloatArray = np.abs(left_ms - right_ms) / _HOUR_MS % 24
+    apart: FloatArray = np.abs(left_ms - right_ms) / HOUR_MS % 24
     return np.minimum(apart, 24 - apart)

@@ -190,7 +190,7 @@ def update_archive(
             )
             given = declared_by(archive, declared)
             manifest = dataclasses.replace(archive.manifest, updated_ms=created_ms, declared=given)
-        write.tell(f"reading {store.name}")
+        write.step(f"reading {store.name}")
         trace = store.read_trace()
         if archive is None:
             check_names(trace, declared)
@@ -225,7 +225,7 @@ def compact_archive(
     with write.begun(), ArchiveStore(write.target, name=write.shown) as archive:
         manifest = archive.manifest
         if len(manifest.tables["payload_contents"]) > 1:
-            write.tell("payloads")
+            write.step("payloads")
             file = archive_files.write_contents(write.target, all_contents(archive.tables))
             tables = {**manifest.tables, "payload_contents": (file,)}
             manifest = dataclasses.replace(manifest, tables=tables)
@@ -266,7 +266,7 @@ class _Write:
             self.found = archive_files.manifest_bytes(self.folder)
             yield
 
-    def tell(self, what: str) -> None:
+    def step(self, what: str) -> None:
         """One more step is begun."""
         self._progress(self._steps, len(TABLES) + 2, what)
         self._steps += 1
@@ -305,7 +305,7 @@ class _Write:
           payloads: where the files of its artifacts are read.
           manifest: the new one, but for its tables, pipelines and dropped events.
         """
-        self.tell("texts")
+        self.step("texts")
         tables = tables_of(trace, self.rewrite)
         there = None
         if archive is not None:
@@ -315,7 +315,7 @@ class _Write:
         files = dict(manifest.tables)
         if merged.is_new or archive is None:
             for name, rows in merged.tables.items():
-                self.tell(name)
+                self.step(name)
                 files[name] = (archive_files.write_table(self.folder, name, rows),)
             self._write_payloads(archive, trace, payloads, merged, files)
         new = dataclasses.replace(
@@ -348,7 +348,7 @@ class _Write:
         files: dict[str, tuple[ArchiveFile, ...]],
     ) -> None:
         """Writes the files of new and changed artifacts; ``files`` is brought up to date."""
-        self.tell("payloads")
+        self.step("payloads")
         listing = Listing() if archive is None else Listing.of(archive.tables)
         chosen = np.isin(trace.artifacts.id, merged.artifacts)
         kept = kept_files(trace, chosen, payloads, self._keep, self.rewrite)

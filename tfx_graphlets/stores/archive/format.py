@@ -187,8 +187,8 @@ class Manifest:
             )
         elif (self.redaction is None) != (redaction is None):
             kinds = ("not redacted", "redacted")
-            told = kinds[self.redaction is not None], kinds[redaction is not None]
-            problem = f"is {told[0]}, and asked to be {told[1]}"
+            kept, asked = kinds[self.redaction is not None], kinds[redaction is not None]
+            problem = f"is {kept}, and asked to be {asked}"
         elif self.redaction != redaction:
             problem = "is redacted with another key than that in TFX_GRAPHLETS_REDACT_KEY"
         if problem:

@@ -116,11 +116,11 @@ def _with_structs(values: Any) -> tuple[Any, NDArray[np.bool_]]:
         rows = np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist()
     else:
         rows = list(range(len(values)))
-    told: Mapping[int, str | None] = {row: struct_to_json(values[row]) for row in rows}
-    if not any(text is not None for text in told.values()):
+    documents: Mapping[int, str | None] = {row: struct_to_json(values[row]) for row in rows}
+    if not any(text is not None for text in documents.values()):
         return values, is_struct
     texts = list(values)
-    for row, text in told.items():
+    for row, text in documents.items():
         if text is not None:
             texts[row], is_struct[row] = text, True
     return (Texts.of(texts) if isinstance(values, Texts) else tuple(texts)), is_struct
