@@ -204,10 +204,11 @@ def _own_store() -> Path:
 
 def commands(randomness: random.Random, place: str, folder: Path) -> Trials:
     """What reads a store, and one that is dear."""
+    learning = ("--stage", "pre", "--freshness", "0.9")
     further: Trials = [
-        ["train", place, "--output", str(folder / "trained")],
+        ["train", place, "--output", str(folder / "trained"), *learning],
         ["evaluate", str(trained()), place],
-        ["backtest", place, "--format", "json"],
+        ["backtest", place, "--format", "json", *learning],
         ["segment", place, "--format", "dot"],
         ["monitor", place, "--format", "prometheus"],
         ["report", place, "--output", str(folder / "report.html")],

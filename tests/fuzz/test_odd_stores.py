@@ -47,9 +47,12 @@ def test_no_command_falls(name: str, sound: Path, tmp_path: Path) -> None:
     """All of them, for people and for programs."""
     place, model = odd_store(name, sound, tmp_path / "odd"), str(trained())
     output = {end: str(tmp_path / f"out{end}") for end in ("", ".parquet", ".html")}
+    stage = ("--stage", "pre")
+    learning = (*stage, "--freshness", "0.9")
     commands = (
-        ["segment", place], ["features", place, "--processes", "1", "--output", output[".parquet"]],
-        ["train", place, "--output", output[""]], ["evaluate", model, place], ["backtest", place],
+        ["segment", place], ["features", place, *stage, "--output", output[".parquet"]],
+        ["train", place, "--output", output[""], *learning], ["evaluate", model, place],
+        ["backtest", place, *learning],
         ["archive", place, "--output", f"{output['']}-archive"], ["monitor", place],
         ["gate", place, "--pipeline", "pipeline-0000", "--model", model],
         ["report", place, "--output", output[".html"]],

@@ -263,11 +263,13 @@ def test_a_store_with_models_and_no_trainer_names_the_classes_that_make_them() -
             name, inputs={"dataset": [data]}, outputs={"model": [build.artifact("Model")]}
         )
     build.execution("Importer", outputs={"result": [build.artifact("Model")]})
+    build.execution("", outputs={"model": [build.artifact("Model")]})  # its type is gone
     trace = build.trace()
     hint = no_trainer_hint(trace, roles_of_executions(trace))
     assert hint is not None
     for part in ("steps.fit", "--role refit=trainer", "--role other.fit=trainer"):
         assert part in hint
     assert "Importer" not in hint
+    assert "--role =" not in hint
     declared = roles_of_executions(trace, {"refit": Role.TRAINER})
     assert no_trainer_hint(trace, declared) is None

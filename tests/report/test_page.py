@@ -106,6 +106,9 @@ def test_names_of_a_store_become_text(made: tuple[dict[str, Any], str]) -> None:
         assert "<script>window" not in one
     assert len(text) < 6_000_000, "long names are cut"
     assert words.clipped(HOSTILE[4], 60).endswith("\N{HORIZONTAL ELLIPSIS}")
+    begin_and_end = words.clean(f"begin{'x' * 5_000_000}end")
+    assert len(begin_and_end) == 2_000
+    assert (begin_and_end[:5], begin_and_end[-3:]) == ("begin", "end")
 
 
 def test_a_report_without_money_gate_or_waste_is_a_page() -> None:

@@ -44,7 +44,7 @@ def hint(graphlets: Graphlets) -> None:
     """Says what to do about a store that holds Models and no Trainer."""
     message = roles.no_trainer_hint(graphlets.trace, graphlets.role)
     if message is not None:
-        warn(message, sys.stderr)
+        warn(f"note: {message}", sys.stderr)
 
 
 def declared(options: argparse.Namespace) -> roles.Declared:
@@ -144,5 +144,7 @@ def dataset(
         raise InvalidArgumentError("role or pusher", name, "none of the stores knows this name")
     if unknown:
         names = ", ".join(sorted(unknown))
-        warn(f"the waste model was trained with {names}, which no store here knows", sys.stderr)
+        warn(
+            f"note: the waste model was trained with {names}, which no store here knows", sys.stderr
+        )
     return Dataset.concatenate(datasets)

@@ -167,8 +167,9 @@ def no_trainer_hint(trace: Trace, role: SmallArray) -> str | None:
     makes = is_output_edge(trace, role) & is_model[events.artifact]
     types = np.unique(trace.executions.type[events.execution[makes]])
     names = [trace.executions.type_names[code] for code in types.tolist()]
-    # A Tuner is known to be none.
-    names = [one for one in names if vocabulary.base_name(one) not in vocabulary.ROLE_OF_CLASS]
+    # A Tuner is known to be none, and a type that is not there has no name.
+    known = {"", *vocabulary.ROLE_OF_CLASS}
+    names = [one for one in names if vocabulary.base_name(one) not in known]
     if not names:
         return None
     bases = [vocabulary.base_name(name) for name in names]

@@ -13,14 +13,22 @@ from typing import Any, Final
 
 UNKNOWN: Final = "\N{EN DASH}"
 LONGEST = 200  # characters of a name that a page shows
+_MOST = 2_000  # characters of any text that a page holds
 
 
 def clean(text: str) -> str:
-    """The text without what no page may hold: controls and lone surrogates become U+FFFD.
+    """The text as a page may hold it: controls and lone surrogates become U+FFFD.
+
+    Of one of more than 2,000 characters (a name in a hostile store may have millions) the middle
+    is left out.
 
     >>> clean("a" + chr(27) + "[31m")
     'a\N{REPLACEMENT CHARACTER}[31m'
     """
+    if len(text) > _MOST:
+        text = f"{text[: _MOST // 2]}\u2026{text[1 - _MOST // 2 :]}"
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
