@@ -32,7 +32,6 @@ from tfx_graphlets.gate.latest_runs import (
 from tfx_graphlets.gate.record import past_decisions, skipped_runs
 from tfx_graphlets.gate.rehearsals import rehearsal_past
 from tfx_graphlets.gate.request import InputArtifact, Request, TrainerWanted
-from tfx_graphlets.gate.unrecorded import UNRECORDED_RUN, LivePayloads, with_unrecorded_run
 from tfx_graphlets.graphlets.current import current_graphlet
 from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
 from tfx_graphlets.graphlets.pending import without_gates
@@ -113,6 +112,8 @@ def collect(
     payloads = kept
     inputs: dict[str, tuple[int, ...]] | None
     if is_unrecorded(trace, request):
+        from tfx_graphlets.gate.unrecorded import UNRECORDED_RUN, LivePayloads, with_unrecorded_run
+
         trace, inputs = with_unrecorded_run(
             trace, request.inputs, pipeline=request.pipeline or None, moment_ms=now_ms
         )

@@ -135,18 +135,13 @@ FEATURES = (
             "share 0..1 of the last 5",
             share(_MARGINS, "last 5 evaluated models", "below the value threshold"),
         ),
-        change_margin_1=(
-            "metric, latest",
-            margin(_MARGINS, "the last evaluated model", "change").ranked(2),
-        ),
-        change_margin_2=(
-            "metric, second latest",
-            margin(_MARGINS, "the second last evaluated model", "change").ranked(2),
-        ),
-        change_margin_3=(
-            "metric, third latest",
-            margin(_MARGINS, "the third last evaluated model", "change").ranked(2),
-        ),
+        **{
+            f"change_margin_{place}": (
+                f"metric, {nth}latest",
+                margin(_MARGINS, f"the {nth}last evaluated model", "change").ranked(2),
+            )
+            for place, nth in ((1, ""), (2, "second "), (3, "third "))
+        },
         change_margin_mean=(
             "metric, mean of the last 5",
             margin(_MARGINS, "on average the last 5 evaluated models", "change").ranked(1),

@@ -90,18 +90,13 @@ FEATURES = (
         _NONE_YET,
         _OUTCOMES,
         push_rate=("share 0..1", share(OUTCOMES, "trained runs", "pushed")),
-        push_rate_5=(
-            "share 0..1 of the last 5 labelled",
-            share(OUTCOMES, "last 5 trained runs", "pushed").ranked(2),
-        ),
-        push_rate_10=(
-            "share 0..1 of the last 10 labelled",
-            share(OUTCOMES, "last 10 trained runs", "pushed").ranked(2),
-        ),
-        push_rate_20=(
-            "share 0..1 of the last 20 labelled",
-            share(OUTCOMES, "last 20 trained runs", "pushed").ranked(2),
-        ),
+        **{
+            f"push_rate_{count}": (
+                f"share 0..1 of the last {count} labelled",
+                share(OUTCOMES, f"last {count} trained runs", "pushed").ranked(2),
+            )
+            for count in (5, 10, 20)
+        },
     ),
     *_at_input(
         "never",

@@ -7,8 +7,7 @@ import functools
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,17 +18,15 @@ from tfx_graphlets.stores import rows, system_types
 from tfx_graphlets.stores.archive.format import TABLE_OF_ROWS
 from tfx_graphlets.stores.archive.payloads import ArchivePayloads
 from tfx_graphlets.stores.archive.tables import ArchiveTables
-from tfx_graphlets.stores.belonging import belonging_to
-from tfx_graphlets.stores.selection import Columns, Selection
+from tfx_graphlets.stores.base import BaseStore
+from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.trace.rows import TABLES, Rows, Table
 from tfx_graphlets.trace.strings import Coded, Texts
 from tfx_graphlets.trace.trace import Trace
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from tfx_graphlets.vocabulary import Role
 
 
-class ArchiveStore:
+class ArchiveStore(BaseStore):
     """An archive directory, open for reading.
 
     Every file is held against its sha256: small ones when the archive is
@@ -68,27 +65,18 @@ class ArchiveStore:
     @property
     def payloads(self) -> Payloads:
         """The files that the archive keeps."""
-        return self._payloads
+        return self._kept
 
-    def read_trace(
-        self,
-        *,
-        pipeline: str | None = None,
-        pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None,
-        columns: Columns = Columns.ALL,
-    ) -> Trace:
-        """Reads the archive; see ``Store.read_trace``.
+    @property
+    def _role_of_type(self) -> Mapping[str, Role]:
+        return self.manifest.declared.role_of_type
+
+    def _read(self, selection: Selection) -> Trace:
+        """The rows that are selected.
 
         Of files that are sorted by pipeline only those portions are read that
         hold one of ``pipelines``.
         """
-        selection = Selection.of(
-            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
-        )
-        if pipeline is not None:
-            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
-            return belonging_to(whole, pipeline, self.name, self.manifest.declared.role_of_type)
         self._check_open()
         trace = rows.finish(self._rows(selection), self._name, selection)
         if selection.pipelines is not None:
@@ -113,22 +101,11 @@ class ArchiveStore:
     def close(self) -> None:
         """Lets go of what was read."""
         self._closed = True
-        self.__dict__.pop("_payloads", None)
+        self.__dict__.pop("_kept", None)
         self.tables.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self.close()
-
     @functools.cached_property
-    def _payloads(self) -> Payloads:
+    def _kept(self) -> Payloads:
         self._check_open()
         return ArchivePayloads(self.tables, self._check_open)
 

@@ -16,21 +16,19 @@ import logging
 import os
 import time
 import urllib.parse
-from collections.abc import Collection, Iterable, Mapping
-from types import TracebackType
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Final
 
 from tfx_graphlets.errors import StoreError
-from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows
-from tfx_graphlets.stores.belonging import belonging_to
+from tfx_graphlets.stores.base import BaseStore
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.kubeflow import spec as kfp_spec
 from tfx_graphlets.stores.kubeflow.address import Address, parse_address
 from tfx_graphlets.stores.kubeflow.client import TIMEOUT_SECONDS, Client, NotThereError
 from tfx_graphlets.stores.kubeflow.objects import WRITER, Objects
 from tfx_graphlets.stores.kubeflow.rows import rows_of
-from tfx_graphlets.stores.selection import Columns, Selection
+from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.stores.system_types import in_words_of_tfx
 from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.trace import Trace
@@ -44,7 +42,7 @@ _RUNS_PER_CALL: Final = 25  # their ids stand in the URL
 _logger = logging.getLogger(__name__)
 
 
-class KfpStore:
+class KfpStore(BaseStore):
     """The runs of a Kubeflow Pipelines API server, open for reading.
 
     Archived runs count like any others; deleted ones are gone. Ids are made
@@ -88,35 +86,14 @@ class KfpStore:
         """The server as the user named it, without credentials."""
         return self._address.name
 
-    @property
-    def payloads(self) -> Payloads:
-        """The files below the artifacts' URIs."""
-        return self._payloads
-
-    def read_trace(
-        self,
-        *,
-        pipeline: str | None = None,
-        pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None,
-        columns: Columns = Columns.ALL,
-    ) -> Trace:
-        """Reads the server; see ``Store.read_trace``.
-
-        Of ``pipelines`` only the runs are asked for their tasks.
-        """
-        selection = Selection.of(
-            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
-        )
-        if pipeline is not None:
-            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
-            return belonging_to(whole, pipeline, self.name)
-        objects = self._read(selection)
+    def _read(self, selection: Selection) -> Trace:
+        """What is selected: of ``pipelines`` only the runs are asked for their tasks."""
+        objects = self._ask(selection)
         return rows.finish(rows_of(objects), self.name, selection, objects.odd)
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
-        objects = self._read(Selection())
+        objects = self._ask(Selection())
         found = in_words_of_tfx(rows_of(objects))
         executions: dict[str, set[int]] = {}
         name_of = dict(zip(found["Context"]["id"].tolist(), found["Context"]["name"]))
@@ -131,23 +108,12 @@ class KfpStore:
         """Lets go of the server."""
         self._client = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _calls(self) -> Client:
         if self._client is None:
             raise StoreError(self.name, "is closed; open it again")
         return self._client
 
-    def _read(self, selection: Selection) -> Objects:
+    def _ask(self, selection: Selection) -> Objects:
         client, objects = self._calls(), Objects(odd=OddRows(self.name, WRITER))
         for run in client.pages("/runs", "runs", client.scope()):
             identifier = objects.run_id(run)

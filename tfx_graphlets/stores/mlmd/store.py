@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from tfx_graphlets import vocabulary
@@ -18,6 +17,7 @@ from tfx_graphlets.errors import (
     UnsupportedSchemaError,
 )
 from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.stores.base import BaseStore
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.mlmd.client import (
@@ -27,7 +27,7 @@ from tfx_graphlets.stores.mlmd.client import (
     ml_metadata,
     without_secrets,
 )
-from tfx_graphlets.stores.selection import Columns, Selection
+from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.stores.sql import sqlite_file
 from tfx_graphlets.stores.uris import Server
 from tfx_graphlets.trace.trace import Trace
@@ -42,7 +42,7 @@ _LOGGER = logging.getLogger(__name__)
 _GRPC_MESSAGE_BYTES: Final = 2**31 - 1  # the most; gRPC accepts 4 MB by default
 
 
-class MlmdStore:
+class MlmdStore(BaseStore):
     """A metadata store behind the ML Metadata API, open for reading.
 
     The API knows no transaction over several calls: what is written while
@@ -199,32 +199,12 @@ class MlmdStore:
         """The store as the user named it, without credentials."""
         return self._name
 
-    @property
-    def payloads(self) -> Payloads:
-        """The files below the artifacts' URIs."""
-        return self._payloads
-
-    def read_trace(
-        self,
-        *,
-        pipeline: str | None = None,
-        pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None,
-        columns: Columns = Columns.ALL,
-    ) -> Trace:
-        """Reads the store; see ``Store.read_trace``."""
-        selection = Selection.of(
-            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
-        )
+    def _read(self, selection: Selection) -> Trace:
         from tfx_graphlets.stores import rows
-        from tfx_graphlets.stores.belonging import belonging_to
         from tfx_graphlets.stores.mlmd.reader import Reader
 
-        if pipeline is not None:
-            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
-            return belonging_to(whole, pipeline, self.name)
         with self._open() as api:
-            reader = Reader(api, columns)
+            reader = Reader(api, selection.columns)
             chosen = selection.pipelines
             raw = reader.whole() if chosen is None else reader.of_pipelines(chosen)
         return rows.finish(raw, self._name, selection)
@@ -272,17 +252,6 @@ class MlmdStore:
     def close(self) -> None:
         """Lets go of the connection, and closes it if nobody else holds it."""
         self._store = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[metadata_store.MetadataStore]:

@@ -12,8 +12,7 @@ import math
 import socket
 import urllib.parse
 from collections.abc import Collection, Iterator, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -25,12 +24,11 @@ from tfx_graphlets.errors import (
     StoreNotFoundError,
     UnsupportedSchemaError,
 )
-from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows
-from tfx_graphlets.stores.belonging import belonging_to
+from tfx_graphlets.stores.base import BaseStore
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.lookups import Lookups
-from tfx_graphlets.stores.selection import Columns, Selection
+from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.stores.sql import dialects, driver
 from tfx_graphlets.stores.sql import queries as queries_module
 from tfx_graphlets.stores.sql.fetched import Fetched, QueryColumns
@@ -41,9 +39,6 @@ from tfx_graphlets.stores.uris import Server
 from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.strings import Texts
 from tfx_graphlets.trace.trace import Trace
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _LOGGER = logging.getLogger(__name__)
 _DIALECTS: Final = {"mysql": dialects.MYSQL, "postgresql": dialects.POSTGRESQL}
@@ -57,7 +52,7 @@ def is_installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("connectorx", "pyarrow"))
 
 
-class ServerStore:
+class ServerStore(BaseStore):
     """A metadata database in MySQL or PostgreSQL, open for reading; schema versions 4 to 10.
 
     Nothing is written to it. Every reading asks over several connections, which
@@ -94,28 +89,9 @@ class ServerStore:
         """Where it answers."""
         return self._server
 
-    @property
-    def payloads(self) -> Payloads:
-        """The files below the artifacts' URIs."""
-        return self._payloads
-
-    def read_trace(
-        self,
-        *,
-        pipeline: str | None = None,
-        pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None,
-        columns: Columns = Columns.ALL,
-    ) -> Trace:
-        """Reads the store; see ``Store.read_trace``."""
-        selection = Selection.of(
-            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
-        )
-        if pipeline is not None:
-            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
-            return belonging_to(whole, pipeline, self.name)
+    def _read(self, selection: Selection) -> Trace:
         queries = self._queries(
-            columns=columns,
+            columns=selection.columns,
             properties=selection.properties,
             chosen=None if selection.pipelines is None else self._chosen(selection),
             bounds=self._bounds(),
@@ -148,17 +124,6 @@ class ServerStore:
     def close(self) -> None:
         """Lets go of the store; connections last no longer than a query."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _queries(self, **arguments: Any) -> Queries:
         return Queries(_DIALECTS[self._server.backend], known=self._known, **arguments)

@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from tfx_graphlets.payloads.statistics import Payloads
+from tfx_graphlets.stores.base import BaseStore
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.lookups import Lookups
-from tfx_graphlets.stores.selection import Columns, Selection
+from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.stores.sql import sqlite_file
 from tfx_graphlets.trace.trace import Trace
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 # From this size on, what reading in bulk saves is more than what it costs to begin.
 BULK_BYTES: Final = 32 * 2**20
 
 
-class SqliteStore:
+class SqliteStore(BaseStore):
     """An MLMD SQLite file, open for reading; never written, never migrated.
 
     A relative artifact URI is relative to the folder of the file.
@@ -70,32 +66,12 @@ class SqliteStore:
         """The file as the user named it."""
         return self._name
 
-    @property
-    def payloads(self) -> Payloads:
-        """The files below the artifacts' URIs."""
-        return self._payloads
-
-    def read_trace(
-        self,
-        *,
-        pipeline: str | None = None,
-        pipelines: Collection[str] | None = None,
-        properties: Collection[str] | None = None,
-        columns: Columns = Columns.ALL,
-    ) -> Trace:
-        """Reads the store; see ``Store.read_trace``.
+    def _read(self, selection: Selection) -> Trace:
+        """The rows that are selected.
 
         All is read in one transaction: a program that writes to the file waits
         until the rows are in memory.
         """
-        selection = Selection.of(
-            pipeline=pipeline, pipelines=pipelines, properties=properties, columns=columns
-        )
-        if pipeline is not None:
-            from tfx_graphlets.stores.belonging import belonging_to
-
-            whole = self.read_trace(properties=properties, columns=columns.for_belonging())
-            return belonging_to(whole, pipeline, self.name)
         from tfx_graphlets.stores.sql import sqlite_tables
 
         file = sqlite_tables.OpenFile(self._connection, self._path, self._name)
@@ -137,14 +113,3 @@ class SqliteStore:
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self.close()
