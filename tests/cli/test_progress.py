@@ -97,6 +97,7 @@ def test_nobody_is_told_where_nobody_looks_on(tmp_path: Path) -> None:
 def test_a_line_says_how_much_is_done() -> None:
     """The time, the step, its part of the whole; no escape sequence of a name."""
     progress = Progress()
+    assert str(progress) == "0:00 opening"
     progress.step("reading \x1b[31mstore")
     assert str(progress) == r"0:00 reading \x1b[31mstore"
     assert list(progress.over("abc", 3)) == ["a", "b", "c"]

@@ -241,6 +241,18 @@ def test_whatever_is_misspelt_the_password_is_nowhere(text: str) -> None:
         assert HIDDEN not in " ".join(said)
 
 
+@pytest.mark.parametrize("scheme", ["mysql://", "postgresql+mlmd://", "mysql:/", "my?sql://", ""])
+@pytest.mark.parametrize("password", ["se:c@HIDDEN", "s@e:c@HIDDEN", "@:HIDDEN", "s@HIDDEN:x"])
+@pytest.mark.parametrize("mark", ["@", "/", "%", "#", "?", " ", "@@", "@:", "/@"])
+def test_a_password_with_marks_of_a_uri_is_not_shown(scheme: str, password: str, mark: str) -> None:
+    """However the at sign behind it is misspelt: which of them ends the password nobody knows."""
+    text = f"{scheme}me:{password}{mark}host:1/db"
+    assert "HIDDEN" not in uris.redacted(text)
+    with pytest.raises((GraphletsError, OSError)) as caught:
+        open_store(text)
+    assert "HIDDEN" not in "".join(f"{one} {one!r}" for one in _causes(caught.value))
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

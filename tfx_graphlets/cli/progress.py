@@ -32,7 +32,7 @@ class Progress:
     """The line of one command; it says nothing before ``with``, and where nobody looks on."""
 
     def __init__(self) -> None:
-        self._step, self._done, self._total = "", 0, 0
+        self._step, self._done, self._total = "opening", 0, 0
         self._thread: threading.Thread | None = None
         self._is_over = threading.Event()
         self._start = time.monotonic()

@@ -58,6 +58,7 @@ def cut(trace: Trace, store: Store, options: argparse.Namespace) -> Graphlets:
     Roles, pushers and weights are those of the options; roles and pushers also those that an
     archive declares.
     """
+    options.progress.step(f"cutting {store.name} into graphlets")
     given = declared_in(trace, store, declared(options))
     weights: list[tuple[str | Role, float]] = getattr(options, "cost_weight", [])
     return segment(
@@ -121,7 +122,6 @@ def dataset(
             store = (keep_open or own).enter_context(open_store(uri))
             options.progress.step(f"reading {store.name}")
             trace = store.read_trace()
-            options.progress.step(f"describing {store.name}")
             plain = without_gates(trace)
             here = declared_by(store, given)
             graphlets = cut(plain, store, options) if strict else segment_present(plain, here)
@@ -133,6 +133,7 @@ def dataset(
             except TraceNotFoundError as error:
                 lacking.append(error)
                 rows = np.zeros(0, np.int64)
+            options.progress.step(f"describing {store.name}")
             described = Dataset.describe(graphlets, stage, store.payloads, store.name)
             # What a gate behind the Trainer has cut short has no outcome to learn from.
             described = without_cut_short(described, past_decisions(trace))

@@ -100,12 +100,16 @@ class Server:
 
 
 # A URI as it must be: nothing in it but user and password can hide a password.
-_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\]]+)"
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)"
 _PLACE: Final = rf"(?:{_HOST}(?::\d{{1,5}})?)?(?:/[^\s@:/?#]*)*"
 _SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
 _WHOLE: Final = re.compile(
     rf"(?P<scheme>{_SCHEME})(?:(?P<login>[^/?#]*)@)?(?P<place>{_PLACE})(?:[?#][^@]*)?"
 )
+# What may stand before and after the at sign: of more colons or at signs some are the password's,
+# and so may be what looks like the host.
+_LOGIN: Final = re.compile("[^?#@:]*(?::[^?#@:]*)?")
+_DATABASE: Final = re.compile(rf"{_HOST}(?::\d{{1,5}})?(?:/[^\s@:/?#]*)?")
 _SERVER_WORD: Final = re.compile(r"\W*(?:mysql|maria|postgres|grpc|kfp)", re.IGNORECASE)
 # A colon between two digits and two digits stands in a time of day, as in the names of runs.
 _MARK: Final = re.compile(r"[?#]|:(?!(?<=\d\d:)\d\d(?!\w))")
@@ -116,25 +120,35 @@ def redacted(uri: str) -> str:
 
     A password follows a colon or stands before an at sign. In a text that is no
     whole URI nothing after the one (but for that of ``://``) or before the other
-    is shown; what is shown of a path are names that hold neither.
+    is shown; what is shown of a path are names that hold neither. Where there is more before
+    the last at sign than a user and a password, or more behind it than a server and a database,
+    that sign may be the password's own, and nothing behind it is shown either.
 
     >>> redacted("mysql://me:secret@host:3306/db"), redacted("mysql:/me:secret@host/db")
     ('mysql://host:3306/db', '***@host/db')
     >>> redacted("postgresql://me:secret.host:1/db"), redacted("grpc://host:8080")
     ('postgresql://me***', 'grpc://host:8080')
+    >>> redacted("mysql://me:se:c@ret/host/db"), redacted("mysql://me:s@c:r@et%host/db")
+    ('mysql://***', '***')
     >>> redacted("my?sql://me:secret@host"), redacted("runs/2026-01-02T10:30:00/metadata.sqlite")
     ('***@host', 'runs/2026-01-02T10:30:00/metadata.sqlite')
     """
     whole = _WHOLE.fullmatch(uri)
     if whole is not None:
-        return whole["scheme"] + whole["place"]
-    _, at, last = uri.rpartition("@")
+        login, place = whole["login"], whole["place"]
+        return whole["scheme"] + (place if login is None or _hides(login, place) else "***")
+    before, at, last = uri.rpartition("@")
     if at:
-        return f"***@{last}" if last and re.fullmatch(_PLACE, last) else "***"
+        return f"***@{last}" if _hides(re.sub("^.*?:/+", "", before), last) else "***"
     scheme = re.match(_SCHEME, uri)
     begin = scheme.end() if scheme else 0
     mark = _MARK.search(uri, begin)
     return uri if mark is None else f"{uri[: mark.start()]}***"
+
+
+def _hides(login: str, place: str) -> bool:
+    """Whether the at sign between the two ends the password for certain."""
+    return None not in (_LOGIN.fullmatch(login), _DATABASE.fullmatch(place))
 
 
 def is_server_like(text: str) -> bool:
