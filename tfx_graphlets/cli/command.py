@@ -43,7 +43,8 @@ def segment_store(options: argparse.Namespace) -> Result:
     selection.hint(graphlets)
     if options.trainer:
         numbers = np.array([graphlets.of_trainer(one).number for one in options.trainer], np.int64)
-    chosen = [graphlets[number] for number in numbers.tolist()]
+    counted = options.progress.over(numbers.tolist(), len(numbers))
+    chosen = [graphlets[number] for number in counted]
     rows = [graphlet.to_dict() for graphlet in chosen]
     if options.format == "dot":
         return Result(rows, _drawn(graphlets, numbers.tolist()))
