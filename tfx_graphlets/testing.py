@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Final, Union
+from typing import Union
 
 from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.properties import property_value
 from tfx_graphlets.trace.rows import RowBuilder
-from tfx_graphlets.trace.trace import PropertyKind, Trace
+from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.vocabulary import ContextType, EventType, ExecutionState
 
 Value = Union[int, float, str, bool]
-_KINDS: Final = ((bool, PropertyKind.BOOL), (int, PropertyKind.INT), (float, PropertyKind.DOUBLE))
 
 
 @dataclasses.dataclass
@@ -132,6 +132,4 @@ class TraceBuilder:
 
     def _add_properties(self, table: str, owner: int, values: Mapping[str, Value]) -> None:
         for name, value in values.items():
-            found = (kind for one, kind in _KINDS if isinstance(value, one))
-            kind = next(found, PropertyKind.STRING)
-            self._rows.add_property(table, owner, name, True, kind, value)
+            self._rows.add_property(table, owner, name, True, *property_value(value))

@@ -11,13 +11,13 @@ import pytest
 from tfx_graphlets.errors import EmptyStoreError
 from tfx_graphlets.stores.archive.archive import write_archive
 from tfx_graphlets.stores.archive.store import ArchiveStore
-from tfx_graphlets.stores.sql import sqlite_bulk
+from tfx_graphlets.stores.sql import sqlite_tables
 from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
 from tfx_graphlets.stores.store import Store, open_store
 from tfx_graphlets.testing import TraceBuilder
 
 needs_bulk = pytest.mark.skipif(
-    not sqlite_bulk.is_installed(), reason="adbc-driver-sqlite is not installed"
+    not sqlite_tables.is_installed(), reason="adbc-driver-sqlite is not installed"
 )
 Reader = Callable[[Path], Store]
 

@@ -29,7 +29,7 @@ from tfx_graphlets.stores.archive.archive import update_archive
 from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.lookups import lookups_of
 from tfx_graphlets.stores.neighbourhood import read_neighbourhood
-from tfx_graphlets.stores.sql import sqlite_bulk
+from tfx_graphlets.stores.sql import sqlite_tables
 from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import assemble
@@ -153,7 +153,7 @@ def test_an_odd_value_costs_no_more_than_its_row(
             where = "" if everywhere else f" WHERE rowid = {row + 1}"
             connection.execute(f"UPDATE {table} SET {column} = ?{where}", (value,))
         found, said = read(path, lambda path: SqliteStore(path, bulk=False))
-        if sqlite_bulk.is_installed():
+        if sqlite_tables.is_installed():
             other, same = read(path, by_bulk)
             assert said == same
             if isinstance(found, Trace) and isinstance(other, Trace):

@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from google.protobuf import json_format
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.gate import keys
@@ -27,6 +26,7 @@ from tfx_graphlets.graphlets.pending import EXECUTION_PREFIX
 from tfx_graphlets.graphlets.roles import roles_of_executions
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.properties import property_of_message, property_value
 from tfx_graphlets.trace.rows import TABLES, RowBuilder, Rows, take
 from tfx_graphlets.trace.trace import NO_KEY, IntArray, PropertyKind, Trace
 from tfx_graphlets.vocabulary import ExecutionState, PropertyName
@@ -40,11 +40,6 @@ _OF_THE_DATA: Final = (
     PropertyName.INPUT_FINGERPRINT,
 )
 _WRAPPED: Final = "__value__"  # how TFX on Kubeflow wraps a custom property that is no object
-_KINDS: Final = {  # of MLMD's message Value
-    "int_value": PropertyKind.INT,
-    "double_value": PropertyKind.DOUBLE,
-    "string_value": PropertyKind.STRING,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,24 +264,19 @@ def properties_of(artifact: InputArtifact) -> list[tuple[str, bool, int, int | f
     if message is None:
         return []
     return [
-        (name, is_custom, int(kind), value)
+        (name, is_custom, *found)
         for is_custom, values in ((False, message.properties), (True, message.custom_properties))
         for name in sorted(values)
-        for kind, value in (_plain(values[name]),)
-        if kind is not None
+        if (found := _unwrapped(values[name])) is not None
     ]
 
 
-def _plain(message: Any) -> tuple[int | None, int | float | str]:
-    """PropertyKind and value of an MLMD Value; None and "" for what a trace leaves out."""
-    kind = message.WhichOneof("value")
-    if kind == "struct_value":
-        document = json_format.MessageToDict(message.struct_value)
-        value = document.get(_WRAPPED) if document.keys() == {_WRAPPED} else None
-        if isinstance(value, str):
-            return PropertyKind.STRING, value
-        if isinstance(value, float):  # every number is one on Kubeflow
-            whole = value.is_integer()
-            return (PropertyKind.INT, int(value)) if whole else (PropertyKind.DOUBLE, value)
-        return PropertyKind.STRUCT, json.dumps(document, sort_keys=True)
-    return (_KINDS[kind], getattr(message, kind)) if kind in _KINDS else (None, "")
+def _unwrapped(message: Any) -> tuple[int, float | str] | None:
+    """Kind and value of an MLMD Value as a trace has them; None for what it leaves out."""
+    found = property_of_message(message)
+    if found is None or found[0] != PropertyKind.STRUCT:
+        return found
+    document = json.loads(str(found[1]))
+    value = document.get(_WRAPPED) if document.keys() == {_WRAPPED} else None
+    # Every number is one on Kubeflow: a whole one has come as an integer.
+    return property_value(value) if isinstance(value, (str, int, float)) else found

@@ -7,12 +7,9 @@ decision).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import EmptyStoreError
@@ -22,8 +19,9 @@ from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.graphlets.verdicts import Classes
 from tfx_graphlets.stores.rows import no_such_pipeline
 from tfx_graphlets.stores.selection import WHERE_CONTEXTS
-from tfx_graphlets.trace.properties import Properties
-from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
+from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.rows import Rows
+from tfx_graphlets.trace.trace import BoolArray, Trace
 from tfx_graphlets.vocabulary import Role
 
 
@@ -126,7 +124,7 @@ def _with_followers(graphlets: Graphlets, wanted: BoolArray) -> BoolArray:
 def _part(trace: Trace, kept: BoolArray, pipeline: str | None) -> Trace:
     """The trace of some executions, and of what their events and contexts name."""
     events, contexts = trace.events, trace.contexts
-    event = np.flatnonzero(kept[events.execution])
+    event = kept[events.execution]
     artifact = np.zeros(len(trace.artifacts), bool)
     artifact[events.artifact[event]] = True
     association = kept[contexts.association_execution]
@@ -135,92 +133,19 @@ def _part(trace: Trace, kept: BoolArray, pipeline: str | None) -> Trace:
     held &= contexts.of_types(WHERE_CONTEXTS)
     named = contexts.of_types(vocabulary.PIPELINE_CONTEXTS)
     held |= named & np.array([name == pipeline for name in contexts.name], bool)
-    association &= held[contexts.association_context]
-    attribution = artifact[contexts.attribution_artifact] & held[contexts.attribution_context]
-    to_execution, to_artifact, to_context = map(_new_positions, (kept, artifact, held))
-
-    executions, artifacts = trace.executions, trace.artifacts
-    types, type_names = _codes(executions.type[kept], executions.type_names)
-    artifact_types, artifact_type_names = _codes(artifacts.type[artifact], artifacts.type_names)
-    context_types, context_type_names = _codes(contexts.type[held], contexts.type_names)
-    keys, key_names = _codes(events.key[event], events.keys)
-    uris = [artifacts.uri[at] for at in np.flatnonzero(artifact).tolist()]
-    return Trace(
-        executions=dataclasses.replace(
-            executions,
-            id=executions.id[kept],
-            type=types,
-            state=executions.state[kept],
-            create_ms=executions.create_ms[kept],
-            update_ms=executions.update_ms[kept],
-            type_names=type_names,
-            properties=_properties(executions.properties, to_execution),
+    rows = Rows.of(trace)
+    for table, chosen in (
+        ("Execution", kept),
+        ("Artifact", artifact),
+        ("Event", event),
+        ("Context", held),
+        ("Association", association & held[contexts.association_context]),
+        (
+            "Attribution",
+            artifact[contexts.attribution_artifact] & held[contexts.attribution_context],
         ),
-        artifacts=dataclasses.replace(
-            artifacts,
-            id=artifacts.id[artifact],
-            type=artifact_types,
-            state=artifacts.state[artifact],
-            create_ms=artifacts.create_ms[artifact],
-            update_ms=artifacts.update_ms[artifact],
-            uri=tuple(uris),
-            type_names=artifact_type_names,
-            properties=_properties(artifacts.properties, to_artifact),
-        ),
-        events=dataclasses.replace(
-            events,
-            execution=to_execution[events.execution[event]],
-            artifact=to_artifact[events.artifact[event]],
-            type=events.type[event],
-            key=keys,
-            time_ms=events.time_ms[event],
-            keys=key_names,
-            dropped=0,
-        ),
-        contexts=dataclasses.replace(
-            contexts,
-            id=contexts.id[held],
-            type=context_types,
-            name=tuple(contexts.name[at] for at in np.flatnonzero(held).tolist()),
-            create_ms=contexts.create_ms[held],
-            type_names=context_type_names,
-            association_context=to_context[contexts.association_context[association]],
-            association_execution=to_execution[contexts.association_execution[association]],
-            attribution_context=to_context[contexts.attribution_context[attribution]],
-            attribution_artifact=to_artifact[contexts.attribution_artifact[attribution]],
-        ),
-    )
-
-
-def _new_positions(kept: BoolArray) -> IntArray:
-    """Position of each row among those that are kept, -1 for others, int64 [n]."""
-    return np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int64)
-
-
-def _codes(code: NDArray[Any], names: tuple[str, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Codes of the names that are left, and those; -1 stays."""
-    left = np.unique(code[code >= 0])
-    place = np.full(len(names) + 1, -1, code.dtype)
-    place[left] = np.arange(len(left))
-    return place[code], tuple(names[at] for at in left.tolist())
-
-
-def _properties(properties: Properties, to: IntArray) -> Properties:
-    """Rows of the owners that are kept."""
-    rows = np.flatnonzero(to[properties.owner] >= 0)
-    name, names = _codes(properties.name[rows], properties.names)
-    code = properties.string_code[rows]
-    left = np.unique(code[code >= 0])
-    place = np.searchsorted(left, code)
-    return dataclasses.replace(
-        properties,
-        owner=to[properties.owner[rows]],
-        name=name,
-        is_custom=properties.is_custom[rows],
-        kind=properties.kind[rows],
-        int_value=properties.int_value[rows],
-        double_value=properties.double_value[rows],
-        string_code=np.where(code >= 0, place, code).astype(properties.string_code.dtype),
-        names=names,
-        strings=tuple(properties.strings[at] for at in left.tolist()),
-    )
+        ("ExecutionProperty", kept[trace.executions.properties.owner]),
+        ("ArtifactProperty", artifact[trace.artifacts.properties.owner]),
+    ):
+        rows.keep(table, chosen)
+    return assemble(rows, consume=True)

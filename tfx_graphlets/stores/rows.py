@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from tfx_graphlets.trace.odd_rows import OddRows, leave_out_odd_rows
 from tfx_graphlets.trace.ordering import positions_of
 from tfx_graphlets.trace.rows import Rows
 from tfx_graphlets.trace.strings import Coded, Texts
-from tfx_graphlets.trace.trace import IntArray, Trace
+from tfx_graphlets.trace.trace import Trace
 
 _NAMES_SHOWN: Final = 5
 
@@ -85,35 +85,23 @@ def check_pipelines(store: str, selection: Selection, known: Collection[str]) ->
             raise no_such_pipeline(store, name, known)
 
 
-def pipeline_sizes(
-    context_id: IntArray,
-    context_type: Sequence[str],
-    context_name: Sequence[str],
-    member_context: IntArray,
-    member_execution: IntArray,
-    execution_id: IntArray,
-) -> dict[str, int]:
-    """Number of executions in the pipeline contexts of each name, by name.
-
-    Args:
-      context_id, context_type, context_name: the contexts.
-      member_context, member_execution: ids of the associations.
-      execution_id: ids of the executions there are.
-    """
+def pipeline_sizes(rows: Rows) -> dict[str, int]:
+    """Number of executions in the pipeline contexts of each name, by name."""
+    contexts, members = rows["Context"], rows["Association"]
     code_of_name: dict[str, int] = {}
     code_of_context = {
-        int(number): code_of_name.setdefault(name, len(code_of_name))
-        for number, kind, name in zip(context_id, context_type, context_name)
+        number: code_of_name.setdefault(name, len(code_of_name))
+        for number, kind, name in zip(
+            contexts["id"].tolist(), contexts["type"].rows(), contexts["name"]
+        )
         if kind in vocabulary.PIPELINE_CONTEXTS
     }
     ids = np.array(sorted(code_of_context), np.int64)
     codes = np.array([code_of_context[number] for number in ids.tolist()], np.int64)
-    place = positions_of(ids, member_context)
-    known = (place >= 0) & np.isin(member_execution, execution_id)
-    members = np.unique(
-        np.column_stack((codes[place[known]], member_execution[known])).reshape(-1, 2), axis=0
-    )
-    sizes = np.bincount(members[:, 0], minlength=len(code_of_name))
+    place = positions_of(ids, members["context"])
+    known = (place >= 0) & np.isin(members["execution"], rows["Execution"]["id"])
+    pairs = np.column_stack((codes[place[known]], members["execution"][known])).reshape(-1, 2)
+    sizes = np.bincount(np.unique(pairs, axis=0)[:, 0], minlength=len(code_of_name))
     return {name: int(sizes[code_of_name[name]]) for name in sorted(code_of_name)}
 
 

@@ -31,8 +31,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
-import math
 import re
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -42,6 +40,7 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.graphlets import pending
 from tfx_graphlets.payloads.bounds import parsed_json
+from tfx_graphlets.trace.properties import property_value
 from tfx_graphlets.trace.rows import RowBuilder, Rows, Table, property_values, take
 from tfx_graphlets.trace.strings import Coded
 from tfx_graphlets.trace.trace import PropertyKind
@@ -263,27 +262,3 @@ def _name_plainly(table: Table) -> None:
     for row in np.flatnonzero(name.among({*_PLAIN_NAME.values()})).tolist():
         is_custom[row] &= (int(owner[row]), plain[name.code[row]]) not in taken
     table["is_custom"], table["name"] = is_custom, Coded(name.code, plain)
-
-
-def property_value(content: object) -> tuple[int, float | str]:
-    """Kind and value of the property that holds a JSON value which is not null.
-
-    A whole number is an INT, as ``assembly.struct_message_to_json`` writes it, and
-    one of more than 64 bits a DOUBLE; an object is a STRUCT; a list is a STRING of
-    JSON. In a text, halves of pairs are replaced.
-    """
-    if isinstance(content, bool):
-        return PropertyKind.BOOL, int(content)
-    if isinstance(content, int):
-        if -(2**63) <= content < 2**63:
-            return PropertyKind.INT, content
-        try:
-            return PropertyKind.DOUBLE, float(content)
-        except OverflowError:
-            return PropertyKind.DOUBLE, math.inf if content > 0 else -math.inf
-    if isinstance(content, float):
-        return PropertyKind.DOUBLE, content
-    if isinstance(content, str):
-        return PropertyKind.STRING, content.encode("utf-8", "replace").decode()
-    kind = PropertyKind.STRUCT if isinstance(content, dict) else PropertyKind.STRING
-    return kind, json.dumps(content, sort_keys=True)

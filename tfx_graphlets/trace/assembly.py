@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tfx_graphlets import vocabulary
 from tfx_graphlets.trace.odd_rows import Missing, OddRows
 from tfx_graphlets.trace.ordering import order_of, positions_of, sort_rows
-from tfx_graphlets.trace.rows import Rows, Table, take
+from tfx_graphlets.trace.rows import Rows, Table, take, taken
 from tfx_graphlets.trace.strings import Texts
 from tfx_graphlets.trace.trace import (
     Artifacts,
@@ -27,6 +27,7 @@ from tfx_graphlets.trace.trace import (
     IntArray,
     Properties,
     PropertyKind,
+    SmallArray,
     Trace,
 )
 
@@ -67,7 +68,7 @@ def assemble(
     order = order_of([table["id"]])
     uris = table.pop("uri")
     if order is not None:
-        uris = uris.take(order) if isinstance(uris, Texts) else [uris[row] for row in order]
+        uris = taken(uris, order)
     uris = uris if isinstance(uris, Texts) else tuple(uris)
     artifacts = _nodes(rows, "Artifact", odd, functools.partial(Artifacts, uri=uris))
     contexts = _contexts(rows, executions.id, artifacts.id, odd, all_contexts=all_contexts)
@@ -95,24 +96,32 @@ def _nodes(rows: Rows, name: str, odd: OddRows | None, made: Callable[..., _Node
 def fill_states(rows: Rows) -> None:
     """Fills the column of states from the property ``state`` where it has none.
 
-    MLMD's schema 4 keeps the state there; a custom property counts before a declared one.
+    MLMD's schema 4 keeps the state there.
     """
-    executions, table = rows["Execution"], rows["ExecutionProperty"]
-    is_state = table["name"].among((vocabulary.PropertyName.STATE,))
-    is_state &= table["kind"] == PropertyKind.STRING
-    if not bool(is_state.any()) or bool(executions["state"].all()):
+    executions = rows["Execution"]
+    owner, found = states_in(rows["ExecutionProperty"])
+    if not len(owner) or bool(executions["state"].all()):
         return
-    states = take(table, is_state)
-    states = take(states, np.argsort(states["is_custom"], kind="stable"))  # the last one stays
+    order = np.argsort(executions["id"], kind="stable")
+    place = positions_of(executions["id"][order].astype(np.int64), owner)
+    known = place >= 0
+    state = np.zeros(len(order), np.int8)
+    state[order[place[known]]] = found[known]
+    executions["state"] = np.where(executions["state"] == 0, state, executions["state"])
+
+
+def states_in(table: Table) -> tuple[IntArray, SmallArray]:
+    """Ids of executions and the states that properties ``state`` give them, each [n].
+
+    Of an execution the last one counts: a custom property before a declared one.
+    """
+    is_state = table["name"].among({vocabulary.PropertyName.STATE})
+    states = take(table, is_state & (table["kind"] == PropertyKind.STRING))
+    states = take(states, np.argsort(states["is_custom"], kind="stable"))
     text = states["string_value"]
     codes, place_of_code = np.unique(text.code, return_inverse=True)
     of_code = [vocabulary.state_of_text(text.values[code]) for code in codes.tolist()]
-    order = np.argsort(executions["id"], kind="stable")
-    place = positions_of(executions["id"][order].astype(np.int64), states["owner"])
-    known = place >= 0
-    state = np.zeros(len(order), np.int8)
-    state[order[place[known]]] = np.array(of_code, np.int8)[place_of_code][known]
-    executions["state"] = np.where(executions["state"] == 0, state, executions["state"])
+    return states["owner"], np.array(of_code, np.int8)[place_of_code]
 
 
 def _ints(table: Table, name: str, order: IntArray | None) -> IntArray:
@@ -234,7 +243,7 @@ def _contexts(
     return Contexts(
         id=ids,
         type=types,
-        name=names if order is None else tuple(names[row] for row in order),
+        name=names if order is None else taken(names, order),
         create_ms=_ints(table, "create_ms", order),
         type_names=type_names,
         association_context=in_context,

@@ -15,7 +15,8 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.trace.strings import Texts, places_in
+from tfx_graphlets.trace.rows import taken
+from tfx_graphlets.trace.strings import places_in
 from tfx_graphlets.trace.trace import (
     BoolArray,
     CodeArray,
@@ -120,7 +121,7 @@ class Shards:
                 state=artifacts.state[artifact],
                 create_ms=artifacts.create_ms[artifact],
                 update_ms=artifacts.update_ms[artifact],
-                uri=_taken(artifacts.uri, artifact),
+                uri=taken(artifacts.uri, artifact),
                 properties=_properties(
                     artifacts.properties,
                     self._artifact_property.of_shard(number),
@@ -154,7 +155,7 @@ class Shards:
         return Contexts(
             id=contexts.id[kept],
             type=contexts.type[kept],
-            name=tuple(contexts.name[one] for one in kept.tolist()),
+            name=taken(contexts.name, kept),
             create_ms=contexts.create_ms[kept],
             type_names=contexts.type_names,
             association_context=place[: len(of_execution)],
@@ -272,12 +273,6 @@ class _Order:
         rows = self.row[self.start[0] :]
         result[rows] = np.arange(self.start[0], len(self.row)) - first
         return result
-
-
-def _taken(uris: Sequence[str], rows: IntArray) -> Sequence[str]:
-    if isinstance(uris, Texts):
-        return uris.take(rows)
-    return tuple(uris[row] for row in rows.tolist())
 
 
 def _properties(properties: Properties, rows: IntArray, place: CodeArray) -> Properties:

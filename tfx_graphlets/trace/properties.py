@@ -8,8 +8,9 @@ import bisect
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,14 @@ class PropertyKind:
     STRING = 3
     STRUCT = 4  # JSON text with sorted keys, in the string column
     BOOL = 5  # 0 or 1, in the int column
+
+
+_KIND_OF_FIELD: Final = {  # of MLMD's message Value
+    "int_value": PropertyKind.INT,
+    "double_value": PropertyKind.DOUBLE,
+    "string_value": PropertyKind.STRING,
+    "bool_value": PropertyKind.BOOL,
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -178,6 +187,50 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+# -- Values of a property, whatever they came as ------------------------------------------
+
+
+def property_value(content: object) -> tuple[int, float | str]:
+    """Kind and value of the property that holds a JSON value which is not null.
+
+    A whole number is an INT, as ``struct_message_to_json`` writes it, and one of more
+    than 64 bits a DOUBLE; an object is a STRUCT; a list is a STRING of
+    JSON. In a text, halves of pairs are replaced.
+    """
+    if isinstance(content, bool):
+        return PropertyKind.BOOL, int(content)
+    if isinstance(content, int):
+        if -(2**63) <= content < 2**63:
+            return PropertyKind.INT, content
+        try:
+            return PropertyKind.DOUBLE, float(content)
+        except OverflowError:
+            return PropertyKind.DOUBLE, math.inf if content > 0 else -math.inf
+    if isinstance(content, float):
+        return PropertyKind.DOUBLE, content
+    if isinstance(content, str):
+        return PropertyKind.STRING, content.encode("utf-8", "replace").decode()
+    kind = PropertyKind.STRUCT if isinstance(content, dict) else PropertyKind.STRING
+    return kind, json.dumps(content, sort_keys=True)
+
+
+def property_of_message(value: Any) -> tuple[int, float | str] | None:
+    """Kind and value of what MLMD's API hands out, a Struct as its JSON text.
+
+    Args:
+      value: MLMD's message ``Value``.
+
+    Returns: None for what a Trace leaves out: a proto, or nothing.
+    """
+    field = value.WhichOneof("value")
+    if field == "struct_value":
+        return PropertyKind.STRUCT, struct_message_to_json(value.struct_value)
+    if field not in _KIND_OF_FIELD:
+        return None
+    content = getattr(value, field)
+    return _KIND_OF_FIELD[field], int(content) if field == "bool_value" else content
 
 
 # -- Structs as JSON text: the same whatever way they were read ---------------------------

@@ -108,22 +108,19 @@ class Rows:
         """The rows that ``assemble`` makes a trace of; events that were dropped are gone."""
         executions, artifacts = trace.executions, trace.artifacts
         events, contexts = trace.events, trace.contexts
+        tables: dict[str, Any] = {
+            "Execution": executions,
+            "Artifact": artifacts,
+            "Context": contexts,
+        }
         return cls(
             {
-                "Execution": {
-                    "id": executions.id,
-                    "type": Coded(executions.type, executions.type_names),
-                    "state": executions.state,
-                    "create_ms": executions.create_ms,
-                    "update_ms": executions.update_ms,
-                },
-                "Artifact": {
-                    "id": artifacts.id,
-                    "type": Coded(artifacts.type, artifacts.type_names),
-                    "state": artifacts.state,
-                    "create_ms": artifacts.create_ms,
-                    "update_ms": artifacts.update_ms,
-                    "uri": artifacts.uri,
+                **{
+                    name: {
+                        **{column: getattr(table, column) for column in TABLES[name]},
+                        "type": Coded(table.type, table.type_names),
+                    }
+                    for name, table in tables.items()
                 },
                 "Event": {
                     "execution": executions.id[events.execution],
@@ -131,12 +128,6 @@ class Rows:
                     "type": events.type,
                     "key": Coded(events.key, events.keys),
                     "time_ms": events.time_ms,
-                },
-                "Context": {
-                    "id": contexts.id,
-                    "type": Coded(contexts.type, contexts.type_names),
-                    "name": contexts.name,
-                    "create_ms": contexts.create_ms,
                 },
                 "Association": {
                     "context": contexts.id[contexts.association_context],
@@ -222,14 +213,16 @@ class RowBuilder:
 def take(table: Table, chosen: IntArray | BoolArray) -> Table:
     """The chosen rows of a table: numbers, or bool [n]."""
     rows: IntArray = np.flatnonzero(chosen) if chosen.dtype == bool else np.asarray(chosen)
-    return {
-        name: column[rows]
-        if isinstance(column, np.ndarray)
-        else column.take(rows)
-        if isinstance(column, (Coded, Texts))
-        else [column[row] for row in rows.tolist()]
-        for name, column in table.items()
-    }
+    return {name: taken(column, rows) for name, column in table.items()}
+
+
+def taken(column: Any, rows: IntArray) -> Any:
+    """A column's values in these rows; strings of a list or tuple as a tuple."""
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    if isinstance(column, (Coded, Texts)):
+        return column.take(rows)
+    return tuple(column[row] for row in rows.tolist())
 
 
 def property_values(table: Table) -> list[int | float | str]:

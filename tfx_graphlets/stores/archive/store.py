@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +87,14 @@ class ArchiveStore(BaseStore):
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
         self._check_open()
-        contexts = self.tables.read("contexts", ["id", "type", "name"])
-        association = self.tables.read("associations", ["context", "execution"])
         return rows.pipeline_sizes(
-            _ints(contexts, "id"),
-            contexts.column("type").to_pylist(),
-            contexts.column("name").to_pylist(),
-            _ints(association, "context"),
-            _ints(association, "execution"),
-            _ints(self.tables.read("executions", ["id"]), "id"),
+            Rows(
+                {
+                    "Execution": self._table("executions", ["id"]),
+                    "Context": self._table("contexts", ["id", "type", "name"]),
+                    "Association": self._table("associations", ["context", "execution"]),
+                }
+            )
         )
 
     def close(self) -> None:
@@ -124,14 +123,15 @@ class ArchiveStore(BaseStore):
         for table, name in TABLE_OF_ROWS.items():
             if name == "Attribution" and not what.attributions:
                 continue
-            found = self.tables.read(
-                table,
-                [column for column in TABLES[name] if not left_out.get(column)],
-                pipelines=wanted,
-                names=names if name.endswith("Property") else None,
-            )
-            tables[name] = {one: _values(found.column(one)) for one in found.column_names}
+            columns = [column for column in TABLES[name] if not left_out.get(column)]
+            of_names = names if name.endswith("Property") else None
+            tables[name] = self._table(table, columns, pipelines=wanted, names=of_names)
         return Rows(tables)
+
+    def _table(self, table: str, columns: Sequence[str], **selected: Any) -> Table:
+        """Columns as Rows have them."""
+        found = self.tables.read(table, columns, **selected)
+        return {name: _values(found.column(name)) for name in columns}
 
     def _ordinals(self, pipelines: Collection[str] | None) -> Collection[int] | None:
         """Positions of the pipelines in the manifest; None where all is to be read."""
@@ -139,11 +139,6 @@ class ArchiveStore(BaseStore):
         if pipelines is None or not place.keys() >= {*pipelines}:
             return None  # the error names all there are, in the words of every reader
         return [place[name] for name in pipelines]
-
-
-def _ints(table: Any, column: str) -> Any:
-    """A column of numbers as a numpy array."""
-    return table.column(column).to_numpy()
 
 
 def _values(column: Any) -> Any:

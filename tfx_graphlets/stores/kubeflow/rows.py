@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from tfx_graphlets.stores.kubeflow.objects import Link, Objects, milliseconds
-from tfx_graphlets.stores.system_types import property_value
+from tfx_graphlets.trace.properties import property_value
 from tfx_graphlets.trace.rows import RowBuilder, Rows
 from tfx_graphlets.trace.trace import PropertyKind
 from tfx_graphlets.vocabulary import (

@@ -93,16 +93,7 @@ class KfpStore(BaseStore):
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
-        objects = self._ask(Selection())
-        found = in_words_of_tfx(rows_of(objects))
-        executions: dict[str, set[int]] = {}
-        name_of = dict(zip(found["Context"]["id"].tolist(), found["Context"]["name"]))
-        known = set(objects.pipeline_of_run.values())
-        members = found["Association"]
-        for context, execution in zip(members["context"].tolist(), members["execution"].tolist()):
-            if name_of[context] in known:
-                executions.setdefault(name_of[context], set()).add(execution)
-        return {name: len(ids) for name, ids in sorted(executions.items())}
+        return rows.pipeline_sizes(in_words_of_tfx(rows_of(self._ask(Selection()))))
 
     def close(self) -> None:
         """Lets go of the server."""

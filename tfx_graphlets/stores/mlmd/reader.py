@@ -14,23 +14,14 @@ from typing import TYPE_CHECKING, Any, Callable, Final
 from tfx_graphlets import vocabulary
 from tfx_graphlets.stores.lookups import ArtifactRow, ContextRow, EventRow, ExecutionRow
 from tfx_graphlets.stores.selection import WHERE_CONTEXTS, Columns
-from tfx_graphlets.trace.properties import struct_message_to_json
+from tfx_graphlets.trace.properties import property_of_message
 from tfx_graphlets.trace.rows import RowBuilder, Rows
-from tfx_graphlets.trace.trace import PropertyKind
 
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import metadata_store
 
 # Longer lists of ids turn SQLite's plan into a full scan.
 _IDS_PER_CALL: Final = 1_000
-
-_KIND_OF_FIELD: Final = {
-    "int_value": PropertyKind.INT,
-    "double_value": PropertyKind.DOUBLE,
-    "string_value": PropertyKind.STRING,
-    "struct_value": PropertyKind.STRUCT,
-    "bool_value": PropertyKind.BOOL,
-}
 
 
 class Reader:
@@ -233,10 +224,6 @@ def add_properties(
     for node in nodes:
         for is_custom, values in ((False, node.properties), (True, node.custom_properties)):
             for name, value in values.items():
-                field = value.WhichOneof("value")
-                if field not in _KIND_OF_FIELD or (names is not None and name not in names):
-                    continue
-                content = getattr(value, field)
-                if field == "struct_value":
-                    content = struct_message_to_json(content)
-                build.add_property(table, node.id, name, is_custom, _KIND_OF_FIELD[field], content)
+                found = property_of_message(value)
+                if found is not None and (names is None or name in names):
+                    build.add_property(table, node.id, name, is_custom, *found)

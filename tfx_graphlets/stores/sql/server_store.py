@@ -31,9 +31,8 @@ from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.stores.sql import dialects, driver
 from tfx_graphlets.stores.sql import queries as queries_module
-from tfx_graphlets.stores.sql.fetched import Fetched, QueryColumns
 from tfx_graphlets.stores.sql.queries import Kind, Queries, Query
-from tfx_graphlets.stores.sql.rows import rows_of
+from tfx_graphlets.stores.sql.rows import Fetched, QueryColumns, rows_of
 from tfx_graphlets.stores.sql.sqlite_file import TABLES, check_columns
 from tfx_graphlets.stores.uris import Server
 from tfx_graphlets.trace.odd_rows import OddRows

@@ -17,9 +17,9 @@ from tfx_graphlets.stores.lookups import (
 )
 from tfx_graphlets.stores.sql import sqlite_file
 from tfx_graphlets.stores.sql.dialects import SQLITE
-from tfx_graphlets.stores.sql.fetched import QueryColumns
 from tfx_graphlets.stores.sql.queries import Queries
-from tfx_graphlets.stores.sql.rows import property_rows
+from tfx_graphlets.stores.sql.rows import QueryColumns, property_rows
+from tfx_graphlets.trace.assembly import states_in
 from tfx_graphlets.trace.odd_rows import ODD, OddRows
 from tfx_graphlets.trace.rows import TABLES, Table, take
 from tfx_graphlets.vocabulary import ExecutionState
@@ -176,15 +176,7 @@ class SqliteLookups:
     def _states_in_properties(self, ids: Sequence[int]) -> dict[int, int]:
         """States that executions hold in the property ``state``; a custom one counts first."""
         found = self._properties("Execution", ids, (vocabulary.PropertyName.STATE,))
-        if not found:
-            return {}
-        rows = [*zip(found["owner"].tolist(), found["is_custom"], found["string_value"].rows())]
-        return {
-            owner: vocabulary.state_of_text(text)
-            for wanted in (False, True)
-            for owner, is_custom, text in rows
-            if text is not None and is_custom == wanted
-        }
+        return dict(zip(*(column.tolist() for column in states_in(found)))) if found else {}
 
     def artifacts(self, ids: Sequence[int]) -> list[ArtifactRow]:
         """By id."""

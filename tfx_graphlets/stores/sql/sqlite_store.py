@@ -80,10 +80,10 @@ class SqliteStore(BaseStore):
     def _in_bulk(self) -> bool:
         if self._bulk is not None:
             return self._bulk
-        from tfx_graphlets.stores.sql import sqlite_bulk
+        from tfx_graphlets.stores.sql import sqlite_tables
 
         with contextlib.suppress(OSError):
-            return self._path.stat().st_size >= BULK_BYTES and sqlite_bulk.is_installed()
+            return self._path.stat().st_size >= BULK_BYTES and sqlite_tables.is_installed()
         return False
 
     def pipelines(self) -> Mapping[str, int]:
