@@ -148,7 +148,7 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_manifest_says_what_is_inside(tmp_path: Path) -> None:
     """Format, library, time, counts and the name of the source without path and password."""
-    directory = write_small(tmp_path / "archive", source="mysql://me:pw@host/folder/mlmd")
+    directory = write_small(tmp_path / "archive", source="mysql://me:pw@host/mlmd")
     content = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     assert content["format_version"] == archive_format.FORMAT_VERSION
     assert content["created_ms"] == 1_700_000_000_000
