@@ -292,7 +292,7 @@ def report(options: argparse.Namespace) -> Result:
             options.progress.step(f"reading {store.name}")
             sources.append(ReportSource.read(store, selection.declared(options)))
             selection.hint(sources[-1].graphlets)
-        options.progress.step("replaying decisions,")
+        options.progress.step("adding up" if options.no_replay else "replaying decisions,")
         view = view_of(
             sources,
             prices=prices,
