@@ -166,7 +166,11 @@ def test_the_trained_graphlet_is_that_of_the_whole_store(raw: RowBuilder) -> Non
 @deterministic
 @given(raw=pipeline_rows(), runs=st.integers(1, 4))
 def test_the_latest_runs_have_the_graphlets_of_the_whole_store(raw: RowBuilder, runs: int) -> None:
-    """Every graphlet of a run that was read is the same as in the whole store."""
+    """Every graphlet of a run that was read is the same as in the whole store.
+
+    But for what runs that were not read say of it: one of them may have warm-started from its
+    Model, and need it.
+    """
     whole = assemble(raw.rows())
     in_whole = {one.trainer: one for one in segment(whole)}
     with tempfile.TemporaryDirectory() as folder:
@@ -181,7 +185,9 @@ def test_the_latest_runs_have_the_graphlets_of_the_whole_store(raw: RowBuilder, 
             read = {run, *found.runs}
             for graphlet in graphlets:
                 if graphlet.run in read:
-                    assert graphlet.to_dict() == in_whole[graphlet.trainer].to_dict()
+                    here, there = graphlet.to_dict(), in_whole[graphlet.trainer].to_dict()
+                    assert {**here, "needed": None} == {**there, "needed": None}
+                    assert there["needed"] or not here["needed"]
             assert {one.trainer for one in graphlets} >= {
                 number for number, one in in_whole.items() if one.run in read
             }
