@@ -117,7 +117,13 @@ class ArchiveTables:
         for file in self.manifest.tables[table]:
             self.check(file, None if pipelines is None else _CHECKED_FOR_SOME)
             with self.naming(table):
-                parts.append(self._rows(table, file, chosen, wanted).cast(schema))
+                part = self._rows(table, file, chosen, wanted).cast(schema)
+                for name in chosen:
+                    if pa.types.is_primitive(part.schema.field(name).type) and (
+                        part.column(name).null_count
+                    ):
+                        raise pa.ArrowInvalid(f"column {name!r} lacks values")
+                parts.append(part)
         return pa.concat_tables(parts)
 
     def parquet(self, table: str, file: ArchiveFile) -> Any:
