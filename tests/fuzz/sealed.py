@@ -44,7 +44,7 @@ def changed(randomness: random.Random, folder: Path) -> inputs.Trials:
     files = sorted(path for path in target.rglob("*") if path.is_file())
     manifest = target / archive_format.MANIFEST
     file = manifest if randomness.random() < 0.6 else randomness.choice(files)
-    content = bytearray(file.read_bytes())
+    content = bytearray(file.read_bytes() or b"x")
     for _ in range(randomness.choice((1, 1, 1, 5))):
         at = randomness.randrange(len(content))
         if file == manifest and chr(content[at]).isdigit():

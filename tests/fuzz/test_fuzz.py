@@ -13,6 +13,7 @@ pytest.importorskip("tfx")
 KEPT = {
     "archive": (1_000_481,),
     "sealed_archive": (9_000_113, 10_000_069),
+    "sealed_model": (9_000_016,),
     "uri": (1, 389, 1_002_809),
     "payload": (18, 100_008, 500_011, 500_279, 500_331, 500_343),
 }

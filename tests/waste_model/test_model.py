@@ -232,6 +232,7 @@ def test_a_damaged_file_is_refused(saved: Path) -> None:
         (lambda d: d["calibration"]["pushed_scores"].pop(), "was changed"),
         (lambda d: d.update(surprise=1), "surprise"),
         (lambda d: d.pop("seed"), "seed"),
+        (lambda d: d["training"].update(rows=[[1]]), "training.rows"),
         (lambda d: d.update(stage="lunch"), "damaged"),
         (lambda d: d["learner"].update(name="oracle"), "damaged"),
         (lambda d: d["learner"].update(trees="many"), "damaged"),

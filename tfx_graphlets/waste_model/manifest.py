@@ -219,6 +219,8 @@ def _parse(document: Mapping[str, object]) -> Manifest:
         libraries=dict(cast("dict[str, str]", document["libraries"])),
         declared=Declared.from_dict(declared.get("role_of_type"), declared.get("pushers")),
     )
+    if not all(isinstance(row, str) for row in rows):
+        raise ValueError("training.rows: not all are texts")
     if set(manifest.usual_values) != {name for name, _ in manifest.features}:
         raise ValueError("usual_values: not one per feature")
     return manifest

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -384,4 +386,25 @@ def test_a_table_with_other_columns_is_damage(tmp_path: Path) -> None:
 
     _change_manifest(directory, change)
     with open_store(directory) as store, pytest.raises(ArchiveError, match="events cannot be read"):
+        store.read_trace()
+
+
+@pytest.mark.parametrize(("table", "column"), [("events", "artifact"), ("executions", "create_ms")])
+def test_a_number_that_is_missing_is_damage(table: str, column: str, tmp_path: Path) -> None:
+    """NULLs in a Parquet file that fits its checksum are an ArchiveError, too."""
+    directory = write_small(tmp_path / "archive")
+    file = file_of(directory, table)
+    rows = pq.read_table(file)
+    place = rows.column_names.index(column)
+    none = pa.nulls(rows.num_rows, rows.column(column).type)
+    pq.write_table(rows.set_column(place, column, none), file)
+
+    def change(content: dict[str, object]) -> None:
+        content["tables"][table][0].update(  # type: ignore[index]
+            sha256=archive_format.sha256_of(file), size=file.stat().st_size
+        )
+
+    _change_manifest(directory, change)
+    problem = f"its {table} cannot be read .column '{column}' lacks values"
+    with open_store(directory) as store, pytest.raises(ArchiveError, match=problem):
         store.read_trace()
