@@ -351,7 +351,7 @@ _PLACES: Final = {
         "tfx_graphlets.waste_model.model:WasteModel.judge",
         "tfx_graphlets.supervision.tasks:decide",
         "tfx_graphlets.policy.decide:decide",
-        "tfx_graphlets.gate.run:custom_properties",
+        "tfx_graphlets.gate.run:decision_properties",
     ),
     COMMAND: (
         "tfx_graphlets.supervision.tasks:decide_before_launch",

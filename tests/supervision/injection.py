@@ -6,6 +6,8 @@ is there. Nothing of this is in the package.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 from pathlib import Path
 
@@ -85,6 +87,9 @@ def inject(patch: pytest.MonkeyPatch, folder: Path, place: str, fault: str) -> N
       place: ``module:function`` or ``module:Class.method``.
       fault: one of FAULTS.
     """
+    module, _, name = place.partition(":")
+    # What is not there would never be broken.
+    functools.reduce(getattr, name.split("."), importlib.import_module(module))
     folder.mkdir(parents=True, exist_ok=True)
     site = _SITE.format(variable=_VARIABLE)
     (folder / "sitecustomize.py").write_text(site, encoding="utf-8")

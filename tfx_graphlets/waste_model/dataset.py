@@ -261,11 +261,13 @@ class Dataset:
     @property
     def lane(self) -> IntArray:
         """Number of the row's Trainer node, int64 [n]; nodes of two pipelines differ."""
-        return self._numbered([f"{one}\0{node}" for one, node in zip(self.pipeline, self.node)])
+        return self._numbered(self.pipeline, self.node)
 
-    def _numbered(self, names: Sequence[str]) -> IntArray:
-        keys = [f"{rank:08d}\0{name}" for rank, name in zip(self._store_rank, names)]
-        return np.unique(np.asarray(keys, object), return_inverse=True)[1].astype(np.int64)
+    def _numbered(self, *names: Sequence[str]) -> IntArray:
+        # Tuples, not joined texts: a name may be long, and each is one object.
+        keys = list(zip(list(self._store_rank), *names))
+        number = {key: place for place, key in enumerate(sorted(set(keys)))}
+        return np.array([number[key] for key in keys], np.int64)
 
     @property
     def time_order(self) -> IntArray:
