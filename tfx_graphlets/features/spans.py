@@ -36,7 +36,8 @@ class SpanContents:
         Equal for artifacts with the same ``input_fingerprint`` (number, bytes
         and times of the input files), span and version. An artifact without a
         fingerprint is like no other.
-      number: float64 [num_artifacts], MLMD property ``span``; NaN where none.
+      number: float64 [num_artifacts], MLMD property ``span``; NaN where none, or
+        no finite one.
       bytes: float64 [num_artifacts], size of the input files by
         ``input_fingerprint``; NaN where none.
     """
@@ -56,6 +57,7 @@ class SpanContents:
         trace = graphlets.trace
         properties, num_artifacts = trace.artifacts.properties, len(trace.artifacts)
         number = properties.numbers(PropertyName.SPAN, num_artifacts)
+        number[np.isinf(number)] = np.nan
         version = properties.numbers(PropertyName.VERSION, num_artifacts)
         code, sizes = _fingerprints(graphlets, outputs)
         identity = np.arange(num_artifacts, dtype=np.int64)

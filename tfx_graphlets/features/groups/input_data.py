@@ -246,7 +246,7 @@ def _new_bytes_share(rows: Rows, places: IntArray) -> FloatArray:
 def _days(own: Spans) -> tuple[FloatArray, FloatArray]:
     """Newest span modulo 7, and gaps within the window."""
     row, number = own.ragged.rows, own.contents.number[own.ragged.value]
-    known = np.isfinite(number)
+    known = ~np.isnan(number)
     row, number = row[known], number[known]
     order = np.lexsort((number, row))
     row, number = row[order], number[order]
