@@ -256,6 +256,10 @@ class Manifest:
     def _of(cls, content: Mapping[str, Any]) -> Manifest:
         if content["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format_version {content['format_version']!r}")
+        known = {"format", "format_version", "counts", _CHECKSUM}
+        unknown = content.keys() - known - {field.name for field in dataclasses.fields(cls)}
+        if unknown:  # a checksum by another name would check nothing
+            raise ValueError(f"nothing is known of {min(unknown)!r}")
         content = {"node": None, **content}  # the first archives were never of one node
         given = {field.name: content[field.name] for field in dataclasses.fields(cls)}
         texts = ("library_version", "source")
