@@ -54,7 +54,7 @@ def test_an_interrupted_command_says_so(
     assert process.stdout.readline() == "ready\n"
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=60)
     if process.returncode == 0:  # it was done before
         assert seconds
         return
@@ -83,7 +83,7 @@ os.fork = interrupted
     words = ["features", str(store), "--stage", "pre", "--processes", "2"]
     ended = subprocess.run(
         [sys.executable, "-c", amid + _PROGRAM, *words, "--output", str(tmp_path / "f.parquet")],
-        capture_output=True, text=True, cwd=ROOT, timeout=120, check=False,
+        capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ended.returncode == 130, ended.stderr[-2000:]
@@ -109,7 +109,7 @@ command.COMMANDS["segment"] = segment
     ends += ("assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)",)
     ended = subprocess.run(
         [sys.executable, "-c", swallows + "\n".join(ends), "segment", str(store)],
-        capture_output=True, text=True, cwd=ROOT, timeout=120, check=False,
+        capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-2000:]
