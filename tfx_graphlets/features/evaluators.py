@@ -75,6 +75,10 @@ class Evaluators:
         bare = np.array([not bounds for bounds in thresholds] or [True])[place]
         self._says: SmallArray = np.where(self._measures & bare, _ASK, says[place]).astype(np.int8)
         self._margin: dict[int, float] = {}
+        self._needs_baseline = {
+            code: not bounds or any(bound.change_relative is not None for bound in bounds)
+            for code, bounds in self._config.items()
+        }
         self._found: list[Evaluation] = []
         self._number = np.where(self._measures, _NOT_READ, UNSEEN)
 
@@ -262,14 +266,15 @@ class Evaluators:
         return self.entries.decoded.metrics(self.entries.uri(found[0])) if found else None
 
     def _clone_margin(self, execution: int) -> float:
-        if execution not in self._margin:
-            bounds = self._config[int(self._code[execution])]
-            needed = not bounds or any(bound.change_relative is not None for bound in bounds)
+        code = int(self._code[execution])
+        needed = self._needs_baseline[code]
+        key = execution if needed else -1 - code  # the config alone decides about the others
+        if key not in self._margin:
             metrics = self._first_metrics(execution) if needed else None
-            self._margin[execution] = clone_margin(
+            self._margin[key] = clone_margin(
                 metrics.baseline if metrics else {}, self._thresholds(execution, metrics)
             )
-        return self._margin[execution]
+        return self._margin[key]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

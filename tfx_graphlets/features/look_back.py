@@ -93,6 +93,11 @@ class Rows:
         """What is known of each graphlet itself; the outcome is not."""
         return self.entries.shown(self.own_row, self.own_entry, len(self))
 
+    @functools.cached_property
+    def same_spans(self) -> BoolArray:
+        """True at graphlets before each that were trained on exactly its spans, bool [places]."""
+        return self.window.digest == self.own.spans.digest[self.window.row]
+
     @property
     def own_execution(self) -> IntArray:
         """Position of the execution of each ``own_entry``, int64 [m]."""
@@ -217,12 +222,7 @@ class Window:
 
     def last(self, flag: BoolArray) -> IntArray:
         """The latest place with a flag, int64 [rows]; -1 where there is none."""
-        latest = np.maximum.accumulate(np.where(flag, np.arange(len(flag)), -1))
-        result = np.full(self.num_rows, -1, np.int64)
-        some = self.start[1:] > self.start[:-1]
-        result[some] = latest[self.start[1:][some] - 1]
-        result[result < self.start[:-1]] = -1
-        return result
+        return self.nth_flagged(flag, 1)
 
     def first(self, flag: BoolArray) -> IntArray:
         """The earliest place with a flag, int64 [rows]; -1 where there is none."""
@@ -251,7 +251,7 @@ class Window:
 
     def in_last(self, n: int) -> BoolArray:
         """True at the latest n places of each row, bool [places]."""
-        return np.arange(len(self.row)) >= self.start[1:][self.row] - n
+        return np.arange(len(self.row)) >= (self.start[1:] - n)[self.row]
 
     def in_last_flagged(self, flag: BoolArray, n: int) -> BoolArray:
         """True at the latest n places with a flag of each row, bool [places]."""

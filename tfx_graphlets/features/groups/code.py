@@ -162,7 +162,7 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
     latest = window.nth(1)
     own = np.where(latest >= 0, trainers[latest], UNSEEN) if len(trainers) else latest
     second = window.nth(2)
-    previous = _compared(window, own, trainers)
+    previous = _compared(window, own, trainers, trainers == own[window.row])
     previous["same_1"] = np.where(own >= 0, _equal(own, trainers, second), np.nan)
     values = {f"previous_{name}": value for name, value in previous.items()}
     for whose, code in (("transform", codes.transform), ("trainer", codes.trainer)):
@@ -171,11 +171,12 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
 
 
 def _named(whose: str, rows: Rows, own: IntArray, hashes: IntArray) -> Mapping[str, FloatArray]:
-    window, spans = rows.window, rows.own.spans
-    values = _compared(window, own, hashes)
-    values.update(_margins(rows, hashes == own[window.row], own >= 0))
-    same = (hashes == own[window.row]) & (window.digest == spans.digest[window.row])
-    some = (own >= 0) & (spans.counts > 0)
+    window = rows.window
+    same = hashes == own[window.row]
+    values = _compared(window, own, hashes, same)
+    values.update(_margins(rows, same, own >= 0))
+    same &= rows.same_spans
+    some = (own >= 0) & (rows.own.spans.counts > 0)
     values["same_spans"] = np.where(some, window.count(same), np.nan)
     values["rerun_expected"] = np.where(some, rerun_expected(rows, same), np.nan)
     return {f"{whose}_{name}": value for name, value in values.items()}
@@ -198,15 +199,17 @@ def _margins(rows: Rows, same: BoolArray, known: BoolArray) -> Mapping[str, Floa
     }
 
 
-def _compared(window: Window, own: IntArray, hashes: IntArray) -> dict[str, FloatArray]:
+def _compared(
+    window: Window, own: IntArray, hashes: IntArray, same: BoolArray
+) -> dict[str, FloatArray]:
     """How a code compares with those of the graphlets in the window.
 
     Args:
       window: the graphlets.
       own: int64 [rows], number of each row's code, UNSEEN where none is known.
       hashes: int64 [places], of the graphlets'.
+      same: bool [places], whether both are the same.
     """
-    same: BoolArray = hashes == own[window.row]
     fates = same & window.labelled
     labelled, pushes = window.count(fates), window.count(fates & window.pushed)
     values = {

@@ -304,7 +304,7 @@ def _since_push(rows: Rows) -> Mapping[str, FloatArray]:
 def _rhythm(rows: Rows) -> Mapping[str, FloatArray]:
     window = rows.window
     hours = _hours(rows.moment_ms)
-    created = _hours(rows.entries.lanes.create_ms[window.graphlet])
+    created = _hours(rows.entries.lanes.create_ms)[window.graphlet]
     since = hours - at(created, window.nth(1))
     recent = np.flatnonzero(window.in_last(11))
     # Gaps between neighbours in the same window.
@@ -326,9 +326,7 @@ def _hours(times_ms: IntArray) -> FloatArray:
 
 
 def _same_spans(rows: Rows) -> Mapping[str, FloatArray]:
-    window, spans = rows.window, rows.own.spans
-    same = window.digest == spans.digest[window.row]
-    some = spans.counts > 0
+    window, same, some = rows.window, rows.same_spans, rows.own.spans.counts > 0
     counts = {
         "same_spans_runs": same,
         "same_spans_unpushed": same & (window.outcome == Outcome.UNPUSHED),

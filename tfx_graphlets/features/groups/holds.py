@@ -19,7 +19,7 @@ from tfx_graphlets.vocabulary import DAY_MS, HOUR_MS, Outcome, Stage
 
 _WEEK_MS = 7 * DAY_MS
 LEAST_HELD = 2  # blessed models that were held back at such a moment: then the next will be
-_NEAR_HOURS = 1.0  # hours of the day that count as the same
+_NEAR_MS = HOUR_MS  # times of the day that are no further apart count as the same
 LEAST_DAYS = 3  # on which there were graphlets: then the hours of a pipeline are its schedule's
 NO_SCHEDULE = (
     f"earlier graphlets on fewer than {LEAST_DAYS} days, or, of a week day, none a week old"
@@ -85,13 +85,14 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
         gap = start[window.graphlet] - end[before]
         own = present - at(end, latest)
         shortest = np.full(len(rows), np.inf)
-        np.minimum.at(shortest, row[pushes], gap[pushes])
+        np.minimum.at(shortest, row[pushes], gap[pushes].astype(float))
         alike = follows & (gap >= own[row]) & (gap < shortest[row])
         values[f"held_by_{name}"] = window.count(held & alike) >= LEAST_HELD
-    then = began[window.graphlet]
+    # Of each graphlet and row once, not at every place.
+    apart = np.abs((began % DAY_MS)[window.graphlet] - (now % DAY_MS)[row])
     times = {
-        "hour": _hours_apart(then, now[row]) <= _NEAR_HOURS,
-        "weekday": _day_of_week(then) == _day_of_week(now[row]),
+        "hour": (apart <= _NEAR_MS) | (apart >= DAY_MS - _NEAR_MS),
+        "weekday": _day_of_week(began)[window.graphlet] == _day_of_week(now)[row],
     }
     for (name, alike), scheduled in zip(times.items(), by_schedule(rows)):
         none_pushed = window.count(window.pushed & alike) == 0
@@ -108,8 +109,8 @@ def by_schedule(rows: Rows) -> tuple[BoolArray, BoolArray]:
     LEAST_DAYS days, and days of the week once, besides, the first of these lies a week back.
     """
     window = rows.window
-    create_ms = rows.entries.lanes.create_ms[window.graphlet]
-    day = create_ms // DAY_MS
+    of_graphlet = rows.entries.lanes.create_ms
+    create_ms, day = of_graphlet[window.graphlet], (of_graphlet // DAY_MS)[window.graphlet]
     # The places of a row are in the order of time: a day is new where it is not the last one's.
     new = np.ones(len(day), bool)
     new[1:] = (day[1:] != day[:-1]) | (window.row[1:] != window.row[:-1])
@@ -169,9 +170,3 @@ class _Runs:
 def _day_of_week(moment_ms: IntArray) -> IntArray:
     """0 Monday to 6 Sunday, UTC."""
     return (moment_ms // DAY_MS + 3) % 7  # 1970-01-01 was a Thursday
-
-
-def _hours_apart(left_ms: IntArray, right_ms: IntArray) -> FloatArray:
-    """How far two times of the day are apart, 0..12 hours."""
-    apart: FloatArray = np.abs(left_ms - right_ms) / HOUR_MS % 24
-    return np.minimum(apart, 24 - apart)

@@ -334,21 +334,23 @@ def property_rows(table: Table) -> Table:
 def _with_structs(values: Any) -> tuple[Any, NDArray[np.bool_]]:
     """The strings, those of Structs as their JSON text, and which these are."""
     is_struct = np.zeros(len(values), bool)
+    rows = range(len(values))
     if isinstance(values, Texts):
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         found = pc.starts_with(values.to_arrow(), vocabulary.STRUCT_PREFIX)
         rows = np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist()
-    else:
-        rows = list(range(len(values)))
-    documents: Mapping[int, str | None] = {row: struct_to_json(values[row]) for row in rows}
-    if not any(text is not None for text in documents.values()):
+    read = ((row, struct_to_json(values[row])) for row in rows)
+    documents = {row: text for row, text in read if text is not None}
+    is_struct[list(documents)] = True
+    if not documents:
         return values, is_struct
-    texts = list(values)
-    for row, text in documents.items():
-        if text is not None:
-            texts[row], is_struct[row] = text, True
-    return (Texts.of(texts) if isinstance(values, Texts) else tuple(texts)), is_struct
+    if isinstance(values, Texts):
+        texts = Texts.of(documents.values()).to_arrow()
+        changed = pc.replace_with_mask(values.to_arrow(), pa.array(is_struct), texts)
+        return Texts.from_arrow(changed), is_struct
+    return tuple(documents.get(row, text) for row, text in enumerate(values)), is_struct
 
 
 def _as_mlmd(values: NDArray[np.float64]) -> NDArray[np.float64]:
