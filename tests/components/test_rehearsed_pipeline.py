@@ -91,10 +91,10 @@ def test_what_the_first_gate_skips_is_not_rehearsed(tmp_path: Path) -> None:
     assert [one["proceed"] for one in read.decisions()] == [0, 0]
 
 
-def test_the_rehearsal_takes_what_trainer_and_evaluator_take() -> None:
+def test_the_rehearsal_takes_what_trainer_and_evaluator_take(tmp_path: Path) -> None:
     """Examples and eval_config of the Evaluator, inputs and code of the Trainer, in one line."""
     made = gate_pipeline(
-        pipeline.create_pipeline("folder"), model_directory="model", rehearsal="auto",
+        pipeline.create_pipeline(str(tmp_path)), model_directory="model", rehearsal="auto",
         freshness=0.9,
     )  # fmt: skip
     assert wired(made, "Rehearsal") == {
@@ -129,15 +129,15 @@ def test_the_rehearsal_measures_as_the_evaluator_that_the_pusher_listens_to() ->
     assert rehearsal.exec_properties["eval_config"] != lenient.exec_properties["eval_config"]
 
 
-def test_two_gates_need_a_freshness_to_share() -> None:
+def test_two_gates_need_a_freshness_to_share(tmp_path: Path) -> None:
     """Without a number nothing can be halved: the error says so, and the pipeline is as it was."""
-    plain = pipeline.create_pipeline("folder")
+    plain = pipeline.create_pipeline(str(tmp_path))
     with pytest.raises(InvalidArgumentError, match="two gates share"):
         gate_pipeline(plain, model_directory="model", rehearsal="scout")
     assert "Rehearsal" not in {node.id for node in plain.components}
 
 
-def test_what_cannot_be_rehearsed_is_named() -> None:
+def test_what_cannot_be_rehearsed_is_named(tmp_path: Path) -> None:
     """No eval_config, two Trainers under one gate, a gate behind the Trainer: each is a problem."""
     light = Light()
     with pytest.raises(PlacementError, match="nothing to measure by"):
@@ -146,7 +146,7 @@ def test_what_cannot_be_rehearsed_is_named() -> None:
         )
     with pytest.raises(PlacementError, match="before the Trainer"):
         gate_pipeline(
-            pipeline.create_pipeline("folder"), model_directory="m", stage="validation",
+            pipeline.create_pipeline(str(tmp_path)), model_directory="m", stage="validation",
             rehearsal="scout", freshness=0.9,
         )  # fmt: skip
     pair = Light()
@@ -159,8 +159,10 @@ def test_what_cannot_be_rehearsed_is_named() -> None:
         )  # fmt: skip
 
 
-def test_off_is_the_gate_alone() -> None:
+def test_off_is_the_gate_alone(tmp_path: Path) -> None:
     """rehearsal="off", the default: one gate, and nothing else."""
-    made = gate_pipeline(pipeline.create_pipeline("folder"), model_directory="m", rehearsal="off")
+    made = gate_pipeline(
+        pipeline.create_pipeline(str(tmp_path)), model_directory="m", rehearsal="off"
+    )
     names = {node.id for node in made.components}
     assert not {"Rehearsal", "FirstWasteGate"} & names

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import logging
+import struct
 import tracemalloc
 
 import pytest
@@ -22,6 +24,7 @@ from tfx_graphlets.payloads.statistics import (
     training_statistics,
 )
 from tfx_graphlets.payloads.thresholds import thresholds_of_config
+from tfx_graphlets.trace.properties import struct_to_json
 
 DEEP = "feature { " * 5_000 + "}" * 5_000
 MIB = 2**20
@@ -112,3 +115,35 @@ def test_of_many_bad_files_one_is_a_warning(caplog: pytest.LogCaptureFixture) ->
     levels = [record.levelno for record in caplog.records]
     assert levels.count(logging.WARNING) == 1
     assert levels.count(logging.INFO) == 139
+
+
+TIP = b"ti\xffp"
+
+
+def field(number: int, *parts: bytes) -> bytes:
+    """A field of a message, or of bytes."""
+    content = b"".join(parts)
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def test_text_that_is_no_utf8_prints_nothing(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Statistics, anomalies, metrics, a Struct: each is missing, and our own log says so once."""
+    pytest.importorskip("tensorflow_metadata.proto.v0.statistics_pb2")
+    bounds._warned_of.clear()
+    metric = b"\x9a\x03" + field(1, field(1, field(1, TIP)), b"\x12\x0b\x0a\x09\x09" + bytes(8))[1:]
+    record = struct.pack("<QI", len(metric), 0) + metric + bytes(4)
+    payloads = MemoryPayloads({
+        ("/s", "Split-train/FeatureStats.pb"): field(1, field(3, field(1, TIP))),
+        ("/a", "Split-train/SchemaDiff.pb"): field(2, field(1, TIP), field(2)),
+        ("/m", "metrics"): record,
+    })  # fmt: skip
+    with caplog.at_level(logging.WARNING):
+        assert training_statistics(payloads, "/s") is None
+        assert anomalies(payloads, "/a") is None
+        assert evaluation_metrics(payloads, "/m") is None
+    assert len(caplog.records) == 3
+    text = base64.b64encode(field(1, field(1, TIP), field(2))).decode()
+    assert struct_to_json(f"mlmd-struct::{text}") is None
+    assert capfd.readouterr() == ("", "")

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from tfx_graphlets.trace.properties import with_bytes
+
 MAX_DECOMPRESSED: Final = 256 * 2**20  # bytes of one file, once it is unpacked
 MAX_NESTING: Final = 100  # levels of a JSON or a text-format message; real ones have ten
 MAX_FEATURES: Final = 20_000  # of one dataset
@@ -94,16 +96,19 @@ def parsed_json(text: object) -> object:
 
 
 def as_text(value: str | bytes) -> str:
-    r"""A string field of a message: protobuf 3 gives bytes where they are no UTF-8.
+    r"""A string field of a message.
 
-    >>> ascii(as_text(b"ti\xffp"))
-    "'ti\\ufffdp'"
+    Raises:
+      ValueError: it is no UTF-8.
+
+    >>> as_text(b"tip"), as_text("tip")
+    ('tip', 'tip')
     """
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
 def as_message(kind: Any, content: bytes) -> Any:
-    """A message of a protobuf class from its bytes.
+    """A message of a protobuf class, with ``bytes`` for its strings, see ``with_bytes``.
 
     Raises:
       DecodeError: they are none.
@@ -112,7 +117,7 @@ def as_message(kind: Any, content: bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            return kind.FromString(content)
+            return with_bytes(kind).FromString(content)
         except (SystemError, RuntimeWarning) as error:  # the warning, raised in native code
             raise ValueError(f"not all of it is a {kind.__name__}") from error
 

@@ -13,8 +13,8 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfx_graphlets.payloads.bounds import as_message, as_text, left_out, tfrecords
 from tfx_graphlets.payloads.statistics import Payloads
@@ -23,10 +23,12 @@ from tfx_graphlets.payloads.thresholds import (
     baseline_names_of_config,
     thresholds_of_config,
 )
+from tfx_graphlets.trace.properties import message_classes
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+_T = TypeVar("_T")
 _CONFIG_FILE = "eval_config.json"
 _PACKAGE = "tfx_graphlets_tfma"
 _BASELINE_NAME = "baseline"
@@ -72,27 +74,14 @@ def evaluation_metrics(payloads: Payloads, uri: str) -> EvaluationMetrics | None
         baseline_names |= baseline_names_of_config(text)
         thresholds = thresholds_of_config(text)
     values: dict[str, dict[str, float]] = {"candidate": {}, "baseline": {}, "change": {}}
-    for record in _records(payloads, uri, names, "metrics", "MetricsForSlice"):
-        if not _is_overall(record):
-            continue
-        for kind, name, value in _metrics(record, baseline_names):
+    metrics = functools.partial(_metrics, baseline_names=baseline_names)
+    for found in _records(payloads, uri, names, "metrics", "MetricsForSlice", metrics):
+        for kind, name, value in found:
             values[kind].setdefault(name, value)
     if not values["candidate"]:
         return None
-    validation_ok: bool | None = None
-    failed: tuple[str, ...] = ()
-    for record in _records(payloads, uri, names, "validations", "ValidationResult"):
-        validation_ok = bool(record.validation_ok)  # type: ignore[attr-defined]
-        failed = tuple(
-            sorted(
-                {
-                    as_text(failure.metric_key.name)
-                    for validation in record.metric_validations_per_slice  # type: ignore[attr-defined]
-                    if _is_overall(validation)
-                    for failure in validation.failures
-                }
-            )
-        )
+    said = _records(payloads, uri, names, "validations", "ValidationResult", _validation)
+    validation_ok, failed = [(None, ()), *said][-1]
     return EvaluationMetrics(
         candidate=values["candidate"],
         baseline=values["baseline"],
@@ -222,9 +211,14 @@ def _smallest(margins: Sequence[float]) -> float:
 
 
 def _records(
-    payloads: Payloads, uri: str, names: Sequence[str], stem: str, message_name: str
-) -> Iterator[Message]:
-    """Messages of every shard of the file ``stem``; unreadable ones are left out."""
+    payloads: Payloads,
+    uri: str,
+    names: Sequence[str],
+    stem: str,
+    message_name: str,
+    said_by: Callable[[Message], _T],
+) -> Iterator[_T]:
+    """What messages of every shard of the file ``stem`` say; unreadable ones are left out."""
     from google.protobuf import message
 
     shard = re.compile(rf"{stem}(-\d+-of-\d+)?(\.tfrecord)?(\.gz)?")
@@ -234,22 +228,25 @@ def _records(
             continue
         try:
             for record in tfrecords(content):
-                yield as_message(_message_classes()[message_name], record)
+                yield said_by(as_message(_message_classes()[message_name], record))
         except (message.DecodeError, ValueError) as error:
             left_out(name, uri, error)
 
 
-def _is_overall(record: Message) -> bool:
+def _is_overall(record: Any) -> bool:
     """True for the slice of all examples, of no cross slice."""
-    return not record.HasField("cross_slice_key") and not record.slice_key.single_slice_keys  # type: ignore[attr-defined]
+    return not record.HasField("cross_slice_key") and not record.slice_key.single_slice_keys
 
 
-def _metrics(record: Message, baseline_names: set[str]) -> Iterator[tuple[str, str, float]]:
-    """Kind, name and value of the metrics of a slice, plain keys first."""
+def _metrics(record: Any, baseline_names: set[str]) -> list[tuple[str, str, float]]:
+    """Kind, name and value of the metrics of the overall slice, plain keys first; else none."""
+    if not _is_overall(record):
+        return []
     pairs = [
         (bool(pair.key.output_name) or pair.key.HasField("sub_key"), index, pair)
-        for index, pair in enumerate(record.metric_keys_and_values)  # type: ignore[attr-defined]
+        for index, pair in enumerate(record.metric_keys_and_values)
     ]
+    found = []
     for _, _, pair in sorted(pairs, key=lambda item: item[:2]):
         value = pair.value
         if value.HasField("double_value"):
@@ -258,8 +255,21 @@ def _metrics(record: Message, baseline_names: set[str]) -> Iterator[tuple[str, s
             number = value.bounded_value.value.value
         else:
             continue
-        kind = "baseline" if pair.key.model_name in baseline_names else "candidate"
-        yield ("change" if pair.key.is_diff else kind), as_text(pair.key.name), float(number)
+        kind = "baseline" if as_text(pair.key.model_name) in baseline_names else "candidate"
+        kind = "change" if pair.key.is_diff else kind
+        found.append((kind, as_text(pair.key.name), float(number)))
+    return found
+
+
+def _validation(record: Any) -> tuple[bool, tuple[str, ...]]:
+    """Whether all thresholds were met, and the metrics of the overall slice that missed one."""
+    failed = {
+        as_text(failure.metric_key.name)
+        for validation in record.metric_validations_per_slice
+        if _is_overall(validation)
+        for failure in validation.failures
+    }
+    return bool(record.validation_ok), tuple(sorted(failed))
 
 
 # Message: field name -> (number, type); types in capitals are scalars, ``*`` repeats.
@@ -298,7 +308,7 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
 @functools.lru_cache(maxsize=1)
 def _message_classes() -> Mapping[str, type[Message]]:
     """Classes of the messages above, in a descriptor pool of their own."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    from google.protobuf import descriptor_pb2, descriptor_pool
 
     file = descriptor_pb2.FileDescriptorProto(
         name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3"
@@ -319,9 +329,5 @@ def _message_classes() -> Mapping[str, type[Message]]:
                 field.type_name = f".{_PACKAGE}.{kind}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    descriptors = {n: pool.FindMessageTypeByName(f"{_PACKAGE}.{n}") for n in _MESSAGES}
-    if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
-        return {n: message_factory.GetMessageClass(d) for n, d in descriptors.items()}
-    factory = message_factory.MessageFactory(pool)
-    prototype = getattr(factory, "GetPrototype")  # noqa: B009  # newer stubs have it no more
-    return {n: prototype(d) for n, d in descriptors.items()}
+    found = message_classes(pool, [f"{_PACKAGE}.{name}" for name in _MESSAGES])
+    return {name: found[f"{_PACKAGE}.{name}"] for name in _MESSAGES}

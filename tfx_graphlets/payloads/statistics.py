@@ -14,7 +14,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,10 +28,11 @@ from tfx_graphlets.payloads.bounds import (
     left_out,
     tfrecords,
 )
+from tfx_graphlets.trace.properties import with_bytes
 from tfx_graphlets.trace.trace import FloatArray
 
 if TYPE_CHECKING:
-    from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+    from tensorflow_metadata.proto.v0 import statistics_pb2
 
 _SPLIT_PREFIX = "Split-"
 _STATISTICS_FILES = ("FeatureStats.pb", "stats_tfrecord")
@@ -228,7 +229,7 @@ def anomalies(payloads: Payloads, uri: str) -> dict[str, SplitAnomalies] | None:
         try:
             if name.endswith(".pbtxt"):
                 check_nesting(content)
-                found = anomalies_pb2.Anomalies()
+                found = with_bytes(anomalies_pb2.Anomalies)()
                 text_format.Parse(content, found, allow_unknown_field=True)
             else:
                 found = as_message(anomalies_pb2.Anomalies, content)
@@ -377,13 +378,12 @@ def _top_values(
     return tuple((value, count / total) for value, count in counts) if total else ()
 
 
-def _anomalies(found: anomalies_pb2.Anomalies) -> SplitAnomalies:
-    reasons = {
-        as_text(name): tuple(sorted({enum_name(type(info).Type, one.type) for one in info.reason}))
-        for name, info in found.anomaly_info.items()
-    }
+def _anomalies(found: Any) -> SplitAnomalies:
+    reasons = {as_text(entry.key): _reasons(entry.value) for entry in found.anomaly_info}
     if found.HasField("dataset_anomaly_info"):
-        info = found.dataset_anomaly_info
-        kinds = {enum_name(type(info).Type, one.type) for one in info.reason}
-        reasons[""] = tuple(sorted(kinds))
+        reasons[""] = _reasons(found.dataset_anomaly_info)
     return SplitAnomalies(len(reasons), dict(sorted(reasons.items())))
+
+
+def _reasons(info: Any) -> tuple[str, ...]:
+    return tuple(sorted({enum_name(type(info).Type, one.type) for one in info.reason}))

@@ -22,7 +22,8 @@ class Report:
 
     Attributes:
       view: the document of ``view_of``.
-      sources: the stores that it was made from, for the page's graphs; they may be closed.
+      sources: what was read of the stores, for the page's graphs. The stores may be closed once
+        ``view_of`` has returned; it reads payloads, so that it needs them open.
     """
 
     view: Mapping[str, Any]

@@ -73,7 +73,7 @@ def view_of(
     """The document of a report.
 
     Args:
-      sources: the stores, at least one.
+      sources: of stores that are still open, at least one; payloads are read from them.
       prices: of an hour of compute; none by default.
       freshness: share of pushes that the gate of ``would_save`` promises, 0..1.
       stage: where that gate stands.

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,6 +20,10 @@ from tfx_graphlets.trace.strings import Texts
 
 if TYPE_CHECKING:
     from google.protobuf import struct_pb2
+    from google.protobuf.descriptor import FileDescriptor
+    from google.protobuf.descriptor_pb2 import DescriptorProto
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import Message
 
 IntArray = NDArray[np.int64]
 CodeArray = NDArray[np.int32]
@@ -251,8 +255,9 @@ def struct_to_json(text: str) -> str | None:
 
     try:
         payload = base64.b64decode(text[len(vocabulary.STRUCT_PREFIX) :], validate=True)
+        _check_texts(with_bytes(struct_pb2.Struct).FromString(payload))
         struct = struct_pb2.Struct.FromString(payload)
-    except (binascii.Error, message.DecodeError):
+    except (binascii.Error, message.DecodeError, UnicodeDecodeError):
         return None
     return struct_message_to_json(struct)
 
@@ -284,3 +289,73 @@ def _plain_value(value: struct_pb2.Value) -> object:
     if kind == "list_value":
         return [_plain_value(item) for item in value.list_value.values]
     return None
+
+
+# -- messages of others, whose texts may be none --------------------------------------------
+
+
+def with_bytes(kind: type[Message]) -> type[Message]:
+    r"""The message class with ``bytes`` for every string, and with lists of entries for maps.
+
+    Before release 4, protobuf prints a line on standard error for each string that is no UTF-8,
+    from C++, where it cannot be kept back without what others print.
+
+    >>> from google.protobuf.struct_pb2 import Value
+    >>> with_bytes(Value).FromString(b"\x1a\x02\xff\xfe").string_value
+    b'\xff\xfe'
+    """
+    return _with_bytes(kind.DESCRIPTOR.file)[kind.DESCRIPTOR.full_name]
+
+
+@functools.lru_cache(maxsize=16)
+def _with_bytes(file: FileDescriptor) -> Mapping[str, type[Message]]:
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    pool, added = descriptor_pool.DescriptorPool(), set()
+
+    def add(one: FileDescriptor) -> None:
+        if one.name in added:
+            return
+        added.add(one.name)
+        for needed in one.dependencies:
+            add(needed)
+        copy = descriptor_pb2.FileDescriptorProto()
+        one.CopyToProto(copy)
+        for message in copy.message_type:
+            _without_strings(message)
+        pool.Add(copy)
+
+    add(file)
+    names = [message.full_name for message in file.message_types_by_name.values()]
+    return message_classes(pool, names)
+
+
+def _without_strings(message: DescriptorProto) -> None:
+    message.options.ClearField("map_entry")  # the key of a map cannot be of bytes
+    for field in message.field:
+        if field.type == field.TYPE_STRING:
+            field.type = field.TYPE_BYTES
+    for nested in message.nested_type:
+        _without_strings(nested)
+
+
+def message_classes(pool: DescriptorPool, names: Sequence[str]) -> Mapping[str, type[Message]]:
+    """Classes of the messages of these full names, by name."""
+    from google.protobuf import message_factory
+
+    descriptors = {name: pool.FindMessageTypeByName(name) for name in names}
+    if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
+        return {name: message_factory.GetMessageClass(one) for name, one in descriptors.items()}
+    factory = message_factory.MessageFactory(pool)
+    prototype = getattr(factory, "GetPrototype")  # noqa: B009  # newer stubs have it no more
+    return {name: prototype(one) for name, one in descriptors.items()}
+
+
+def _check_texts(message: Message) -> None:
+    """Raises UnicodeDecodeError where ``bytes`` anywhere in the message are no UTF-8."""
+    for _, value in message.ListFields():
+        for one in value if hasattr(value, "__len__") and not isinstance(value, bytes) else [value]:
+            if isinstance(one, bytes):
+                one.decode("utf-8")
+            elif hasattr(one, "ListFields"):
+                _check_texts(one)
