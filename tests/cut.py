@@ -15,8 +15,8 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.features.user_code import GraphletCodes
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.timeline import Timeline, finished_ms
-from tfx_graphlets.trace.adjacency import Adjacency
 from tfx_graphlets.trace.assembly import assemble
+from tfx_graphlets.trace.ragged import Adjacency
 from tfx_graphlets.trace.rows import RowBuilder, Rows
 from tfx_graphlets.trace.trace import BoolArray, PropertyKind, Trace
 from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role, Stage

@@ -34,7 +34,7 @@ from tfx_graphlets.payloads.evaluation import EvaluationMetrics, evaluation_metr
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.rehearsal import NotCoveredError, Scout, Split, demand_of, record, rehearse
 from tfx_graphlets.rehearsal.encoding import Array
-from tfx_graphlets.trace.adjacency import Adjacency
+from tfx_graphlets.trace.ragged import Adjacency
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 

@@ -75,7 +75,7 @@ def latest_runs(path: str, count: int) -> list[tuple[str, str]]:
 
 def current(path: str) -> Mapping[str, float]:
     """Step ``current``."""
-    from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+    from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 
     with SqliteStore(path) as store, store.lookups() as lookups:
         return _current(path, lookups)

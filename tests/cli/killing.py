@@ -39,7 +39,7 @@ _IMPORTED: Final = (
     "tfx_graphlets.report.report",
     "tfx_graphlets.report.view",
     "tfx_graphlets.stores.archive.archive",
-    "tfx_graphlets.stores.sql.sqlite_store",
+    "tfx_graphlets.stores.sql.sqlite_file",
     "tfx_graphlets.study.document",
     "tfx_graphlets.waste_model.training",
 )

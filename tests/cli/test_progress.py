@@ -22,7 +22,7 @@ from tfx_graphlets.testing import TraceBuilder
 # A command whose store answers after a while, in a process of its own.
 SLOW = """
 import sys, time
-from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 read = SqliteStore.read_trace
 def slowly(*arguments, **more):
     time.sleep(4)

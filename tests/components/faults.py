@@ -343,7 +343,7 @@ _PLACES: Final = {
         "tfx_graphlets.gate.latest_runs:read_recent",
         "tfx_graphlets.graphlets.current:current_graphlet",
         "tfx_graphlets.gate.graphlets_file:to_files",
-        "tfx_graphlets.stores.sql.sqlite_store:SqliteStore.__init__",
+        "tfx_graphlets.stores.sql.sqlite_file:SqliteStore.__init__",
         "tfx_graphlets.gate.request:Request.of",
     ),
     GATE: (

@@ -33,6 +33,7 @@ class FixedStore:
     trace: Trace
     payloads: Payloads = dataclasses.field(default_factory=NoPayloads)
     name: str = "the store"
+    declared: Declared = dataclasses.field(default_factory=Declared)
 
     def read_trace(
         self, *, pipeline: str | None = None, properties: Collection[str] | None = None

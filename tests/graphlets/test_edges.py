@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tfx_graphlets import segment
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.trace.adjacency import Adjacency, PairSet
+from tfx_graphlets.trace.ragged import Adjacency, PairSet
 from tfx_graphlets.vocabulary import ContextType, ExecutionState
 
 pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=30)

@@ -12,7 +12,7 @@ from tfx_graphlets.errors import EmptyStoreError
 from tfx_graphlets.stores.archive.archive import write_archive
 from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.sql import sqlite_tables
-from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 from tfx_graphlets.stores.store import Store, open_store
 from tfx_graphlets.testing import TraceBuilder
 

@@ -16,8 +16,7 @@ from tfx_graphlets.gate.snapshot import collect
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.stores.archive.archive import update_archive
 from tfx_graphlets.stores.archive.format import Manifest
-from tfx_graphlets.stores.declared import declared_by
-from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.stores.store import declared_by, open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.vocabulary import Role, Stage
 

@@ -30,7 +30,7 @@ from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.lookups import lookups_of
 from tfx_graphlets.stores.neighbourhood import read_neighbourhood
 from tfx_graphlets.stores.sql import sqlite_tables
-from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import assemble
 from tfx_graphlets.trace.odd_rows import OddRows, leave_out_odd_rows

@@ -21,7 +21,7 @@ from tfx_graphlets.errors import (
     StoreNotFoundError,
 )
 from tfx_graphlets.stores import uris
-from tfx_graphlets.stores.kubeflow.address import parse_address
+from tfx_graphlets.stores.kubeflow.client import parse_address
 from tfx_graphlets.stores.sql import server_store
 from tfx_graphlets.stores.store import open_store
 from tfx_graphlets.stores.uris import (

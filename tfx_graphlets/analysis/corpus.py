@@ -224,6 +224,7 @@ class _Work:
         self.classes, self.counting, self.trainer = classes, counting, trainer
         self.features = all_features(stage)
         self.numbers = [f for f in self.features if f.kind is FeatureKind.NUMBER]
+        self._place = {feature.name: at for at, feature in enumerate(self.numbers)}
         size = max(len(self.numbers) * len(trainer), 1)
         self.cells: FloatArray = np.frombuffer(mmap.mmap(-1, size * 8), np.float64)
         self.names: dict[str, list[str | None]] = {
@@ -255,7 +256,7 @@ class _Work:
 
     def column(self, feature: Feature) -> FloatArray:
         """The column of a number."""
-        at, count = self.numbers.index(feature), len(self.trainer)
+        at, count = self._place[feature.name], len(self.trainer)
         return self.cells[at * count : (at + 1) * count]
 
     def describe(self, number: int) -> _Names:

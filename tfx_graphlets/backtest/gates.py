@@ -15,7 +15,7 @@ import numpy as np
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets import outcome
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets
-from tfx_graphlets.trace.adjacency import PairSet
+from tfx_graphlets.trace.ragged import PairSet
 from tfx_graphlets.trace.trace import BoolArray, IntArray
 from tfx_graphlets.vocabulary import Stage
 from tfx_graphlets.waste_model.dataset import Dataset

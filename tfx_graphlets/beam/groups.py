@@ -16,10 +16,9 @@ from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.verdicts import Classes, counted
 from tfx_graphlets.stores import uris
-from tfx_graphlets.stores.declared import declared_by, declared_in
 from tfx_graphlets.stores.rows import no_such_pipeline
 from tfx_graphlets.stores.selection import PROPERTIES_FOR_PARTS, Columns
-from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.stores.store import declared_by, declared_in, open_store
 from tfx_graphlets.trace.partition import parts_of
 from tfx_graphlets.vocabulary import Role
 

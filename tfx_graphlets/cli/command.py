@@ -24,8 +24,7 @@ from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.policy.decide import GatePolicy
 from tfx_graphlets.stores.belonging import belonging_to
-from tfx_graphlets.stores.declared import declared_by
-from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.stores.store import declared_by, open_store
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import Stage
 

@@ -18,8 +18,7 @@ from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.graphlets.pending import without_gates
 from tfx_graphlets.graphlets.segmentation import segment
-from tfx_graphlets.stores.declared import declared_by, declared_in
-from tfx_graphlets.stores.store import Store, open_store
+from tfx_graphlets.stores.store import Store, declared_by, declared_in, open_store
 from tfx_graphlets.trace.trace import IntArray, Trace
 from tfx_graphlets.vocabulary import Role, Stage
 from tfx_graphlets.waste_model.dataset import Dataset

@@ -23,8 +23,7 @@ from tfx_graphlets.graphlets.verdicts import Verdicts
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads
 from tfx_graphlets.rehearsal.record import RUN
-from tfx_graphlets.trace.adjacency import Adjacency
-from tfx_graphlets.trace.ragged import within
+from tfx_graphlets.trace.ragged import Adjacency, within
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import RUN_CONTEXTS, ArtifactType, ExecutionState, Outcome, Role
 

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from tfx_graphlets.graphlets.graphlet import Graphlets
 from tfx_graphlets.payloads.decoded import DecodedPayloads
-from tfx_graphlets.trace.adjacency import Adjacency
-from tfx_graphlets.trace.ragged import Ragged, of_distinct
+from tfx_graphlets.trace.ragged import Adjacency, Ragged, of_distinct
 from tfx_graphlets.trace.strings import Texts
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role

@@ -39,8 +39,7 @@ from tfx_graphlets.graphlets.roles import no_trainer_hint, present, roles_of_exe
 from tfx_graphlets.payloads.decoded import DecodedPayloads
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
-from tfx_graphlets.stores.declared import declared_by
-from tfx_graphlets.stores.store import Store
+from tfx_graphlets.stores.store import Store, declared_by
 from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.version import __version__
 from tfx_graphlets.vocabulary import Outcome, Stage

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.graphlets import roles
-from tfx_graphlets.trace.adjacency import Adjacency, first_of_runs
+from tfx_graphlets.trace.ragged import Adjacency, first_of_runs
 from tfx_graphlets.trace.trace import BoolArray, CodeArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, Role
 

@@ -16,7 +16,7 @@ import numpy as np
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.roles import Declared
-from tfx_graphlets.trace.adjacency import PairSet
+from tfx_graphlets.trace.ragged import PairSet
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import Outcome, Role
 

@@ -16,7 +16,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets, Membership, Part
 from tfx_graphlets.graphlets.timeline import lane_of
-from tfx_graphlets.trace.adjacency import Adjacency, PairSet
+from tfx_graphlets.trace.ragged import Adjacency, PairSet
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import (
     ArtifactType,

@@ -22,7 +22,7 @@ from tfx_graphlets.graphlets.outcome import (
     outcomes,
     pushed_since,
 )
-from tfx_graphlets.trace.adjacency import PairSet, first_of_runs
+from tfx_graphlets.trace.ragged import PairSet, first_of_runs
 from tfx_graphlets.trace.trace import CodeArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role
 

@@ -26,7 +26,7 @@ from tfx_graphlets import vocabulary
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets, Part
-from tfx_graphlets.trace.adjacency import Adjacency
+from tfx_graphlets.trace.ragged import Adjacency
 from tfx_graphlets.trace.trace import BoolArray, IntArray, Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
 

@@ -18,7 +18,7 @@ from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
-from tfx_graphlets.trace.adjacency import Adjacency
+from tfx_graphlets.trace.ragged import Adjacency
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, ExecutionState, PropertyName, Role
 

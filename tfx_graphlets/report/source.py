@@ -18,9 +18,8 @@ from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.payloads.statistics import NoPayloads, Payloads
 from tfx_graphlets.policy.decision import PastDecision
-from tfx_graphlets.stores.declared import declared_in
 from tfx_graphlets.stores.selection import Columns
-from tfx_graphlets.stores.store import Store
+from tfx_graphlets.stores.store import Store, declared_in
 from tfx_graphlets.trace.trace import BoolArray, Trace
 from tfx_graphlets.vocabulary import ArtifactType, Stage
 

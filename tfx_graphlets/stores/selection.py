@@ -97,8 +97,6 @@ class Selection:
     @classmethod
     def of(
         cls,
-        *,
-        pipeline: str | None,
         pipelines: Collection[str] | None,
         properties: Collection[str] | None,
         columns: Columns,
@@ -106,23 +104,17 @@ class Selection:
         """From the arguments of ``Store.read_trace``.
 
         Raises:
-          InvalidArgumentError: ``pipeline`` and ``pipelines`` are both given,
-            or names are given as one string, or ``pipelines`` names none.
+          InvalidArgumentError: names are given as one string, or ``pipelines`` names none.
         """
         for argument, names in (("pipelines", pipelines), ("properties", properties)):
             if isinstance(names, str):
                 raise InvalidArgumentError(argument, names, "give several names, as in [name]")
-        if pipelines is not None and pipeline is not None:
-            raise InvalidArgumentError(
-                "pipeline", pipeline, "either pipeline or pipelines can be given; leave one out"
-            )
         if pipelines is not None and not pipelines:
             raise InvalidArgumentError(
                 "pipelines", pipelines, "name at least one, or leave it out for the whole store"
             )
-        wanted = None if pipelines is None else frozenset(pipelines)
         return cls(
-            frozenset({pipeline}) if pipeline is not None else wanted,
+            None if pipelines is None else frozenset(pipelines),
             None if properties is None else frozenset(properties),
             columns,
         )

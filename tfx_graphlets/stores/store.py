@@ -1,18 +1,21 @@
-"""open_store: from the name of a metadata store to something that reads it."""
+"""Store: what every reader of a metadata store answers; and open_store, which finds the reader."""
 
 from __future__ import annotations
 
+import abc
 import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tfx_graphlets.errors import InvalidArgumentError, NotAMetadataStoreError
+from tfx_graphlets.graphlets import roles, verdicts
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import uris
-from tfx_graphlets.stores.selection import Columns
+from tfx_graphlets.stores.selection import Columns, Selection
 from tfx_graphlets.trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -25,23 +28,25 @@ ACCEPTED = (
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
 
-class Store(Protocol):
-    """A metadata store that is open for reading.
+class Store(abc.ABC):
+    """A metadata store that is open for reading; what all of them do in the same way."""
 
-    Attributes:
-      name: the store as the user named it, without credentials.
-      payloads: the files that its artifacts' URIs point to.
-    """
+    _payloads: Payloads
 
     @property
+    @abc.abstractmethod
     def name(self) -> str:
         """The store as the user named it, without credentials."""
-        ...
 
     @property
     def payloads(self) -> Payloads:
-        """The files that its artifacts' URIs point to."""
-        ...
+        """The files below the artifacts' URIs, or those that an archive keeps."""
+        return self._payloads
+
+    @property
+    def declared(self) -> Declared:
+        """Roles and pushers that the store declares of itself: an archive may, others do not."""
+        return Declared()
 
     def read_trace(
         self,
@@ -79,8 +84,22 @@ class Store(Protocol):
             or ``pipelines`` is empty.
           StoreError: the store cannot be read (see its children).
         """
-        ...
+        if pipeline is None:
+            return self._read(Selection.of(pipelines, properties, columns))
+        if pipelines is not None:
+            raise InvalidArgumentError(
+                "pipeline", pipeline, "either pipeline or pipelines can be given; leave one out"
+            )
+        from tfx_graphlets.stores.belonging import belonging_to
 
+        whole = self.read_trace(properties=properties, columns=columns.for_belonging())
+        return belonging_to(whole, pipeline, self.name, self.declared.role_of_type)
+
+    @abc.abstractmethod
+    def _read(self, selection: Selection) -> Trace:
+        """The rows that are selected."""
+
+    @abc.abstractmethod
     def pipelines(self) -> Mapping[str, int]:
         """The store's pipelines and their sizes.
 
@@ -91,20 +110,21 @@ class Store(Protocol):
         Raises:
           StoreError: the store cannot be read (see its children).
         """
-        ...
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Lets go of the store; it cannot be read afterwards."""
-        ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         where: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 def open_store(uri: str | os.PathLike[str]) -> Store:
@@ -167,9 +187,10 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
         plain = f"{scheme}://{rest}" if by_api else text
         return _open_server(uris.parse_server(plain, os.environ), by_api=by_api)
     if scheme in uris.KFP_SCHEMES:
+        from tfx_graphlets.stores.kubeflow.client import parse_address
         from tfx_graphlets.stores.kubeflow.store import KfpStore
 
-        return KfpStore.open(text)
+        return KfpStore(parse_address(text, os.environ))
     raise InvalidArgumentError("uri", uris.redacted(text), ACCEPTED)
 
 
@@ -209,7 +230,7 @@ def _open_path(path: str, name: str) -> Store:
     _check_no_server(path, name)
     place = _expanded(path)
     if not place.is_dir():
-        from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+        from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 
         return SqliteStore(place, name=name)
     if (place / MANIFEST).is_file():
@@ -221,3 +242,62 @@ def _open_path(path: str, name: str) -> Store:
         f"this directory is no archive (it has no {MANIFEST}); name the SQLite file in it, "
         f"for example {place / 'metadata.sqlite'}",
     )
+
+
+_WAY_OUT = "leave it out, or declare it anew by `tfx-graphlets archive --replace`"
+
+
+def declared_by(store: Store, given: Declared) -> Declared:
+    """Roles and pushers for a store: its own, and those that the user gives besides.
+
+    Args:
+      store: an archive, or any other store, which declares nothing.
+      given: what the user gives.
+
+    Raises:
+      InvalidArgumentError: the user contradicts what the store declares.
+    """
+    own = store.declared
+    for name in sorted(given.role_of_type.keys() & own.role_of_type.keys()):
+        role, mine = (one.role_of_type[name].name.lower() for one in (given, own))
+        if role != mine:
+            rule = f"the archive {store.name} declares {name}={mine}; {_WAY_OUT}"
+            raise InvalidArgumentError("role_of_type", f"{name}={role}", rule)
+    if given.pushers is not None and own.pushers not in (None, given.pushers):
+        rule = f"the archive {store.name} declares {', '.join(own.pushers)}; {_WAY_OUT}"
+        raise InvalidArgumentError("pushers", list(given.pushers), rule)
+    return Declared(
+        {**own.role_of_type, **given.role_of_type},
+        own.pushers if given.pushers is None else given.pushers,
+    )
+
+
+def declared_in(trace: Trace, store: Store, given: Declared) -> Declared:
+    """``declared_by``, for ``segment``: of what the store declares, that which the trace holds.
+
+    What the user gives stays, so that a slip of the pen is told.
+
+    Args:
+      trace: what was read of the store.
+      store, given: as for ``declared_by``.
+
+    Raises:
+      InvalidArgumentError: as ``declared_by``.
+    """
+    merged = declared_by(store, given)
+    there = roles.present(trace, merged.role_of_type)
+    counting = given.pushers
+    if counting is None:
+        role = roles.roles_of_executions(trace, there)
+        counting = verdicts.present(trace, role, merged.pushers)
+    return Declared.of({**there, **given.role_of_type}, counting)
+
+
+def check_names(trace: Trace, given: Declared) -> None:
+    """Refuses roles and pushers whose names a store does not hold.
+
+    Raises:
+      InvalidArgumentError: no execution has the type, or no pusher the name.
+    """
+    role = roles.roles_of_executions(trace, given.role_of_type)
+    verdicts.counted(trace, role, given.pushers)

@@ -70,7 +70,7 @@ def _opened(arguments: Mapping[str, Any]) -> Iterator[Store]:
     if connection is None:
         opened = open_store(arguments["store"])
     elif connection["file"]:
-        from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+        from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 
         opened = SqliteStore(connection["file"], name=_RUNNERS_STORE, payload_root=os.curdir)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfx_graphlets.graphlets.graphlet import Graphlets
-from tfx_graphlets.stores.kubeflow.address import parse_address
+from tfx_graphlets.stores.kubeflow.client import parse_address
 from tfx_graphlets.stores.kubeflow.store import KfpStore
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.rows import RowBuilder

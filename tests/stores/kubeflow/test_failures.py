@@ -23,7 +23,7 @@ from tfx_graphlets.errors import (
     StoreError,
     StoreNotFoundError,
 )
-from tfx_graphlets.stores.kubeflow.address import Address, parse_address
+from tfx_graphlets.stores.kubeflow.client import Address, parse_address
 from tfx_graphlets.stores.kubeflow.store import KfpStore
 from tfx_graphlets.stores.store import Store, open_store
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tfx_graphlets.stores.kubeflow import rows as kfp_rows
-from tfx_graphlets.stores.kubeflow.objects import Objects
+from tfx_graphlets.stores.kubeflow.objects import Objects, name_of, output_titles
 from tfx_graphlets.stores.kubeflow.rows import rows_of, stable_ids
-from tfx_graphlets.stores.kubeflow.spec import name_of, output_titles
 
 
 def compiled_by_tfx(name: str) -> dict[str, object]:

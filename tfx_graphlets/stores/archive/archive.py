@@ -29,8 +29,7 @@ from tfx_graphlets.stores.archive.store import ArchiveStore
 from tfx_graphlets.stores.archive.tables import tables_of
 from tfx_graphlets.stores.archive.texts import Rewriter
 from tfx_graphlets.stores.belonging import belonging_to, roles_lost
-from tfx_graphlets.stores.declared import check_names, declared_by
-from tfx_graphlets.stores.store import Store
+from tfx_graphlets.stores.store import Store, check_names, declared_by
 from tfx_graphlets.trace.trace import Trace
 from tfx_graphlets.version import __version__
 

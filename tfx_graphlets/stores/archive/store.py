@@ -13,20 +13,20 @@ import numpy as np
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import ArchiveError, StoreNotFoundError
+from tfx_graphlets.graphlets.roles import Declared
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.stores import rows, system_types
 from tfx_graphlets.stores.archive.format import TABLE_OF_ROWS
 from tfx_graphlets.stores.archive.payloads import ArchivePayloads
 from tfx_graphlets.stores.archive.tables import ArchiveTables
-from tfx_graphlets.stores.base import BaseStore
 from tfx_graphlets.stores.selection import Selection
+from tfx_graphlets.stores.store import Store
 from tfx_graphlets.trace.rows import TABLES, Rows, Table
 from tfx_graphlets.trace.strings import Coded, Texts
 from tfx_graphlets.trace.trace import Trace
-from tfx_graphlets.vocabulary import Role
 
 
-class ArchiveStore(BaseStore):
+class ArchiveStore(Store):
     """An archive directory, open for reading.
 
     Every file is held against its sha256: small ones when the archive is
@@ -68,8 +68,9 @@ class ArchiveStore(BaseStore):
         return self._kept
 
     @property
-    def _role_of_type(self) -> Mapping[str, Role]:
-        return self.manifest.declared.role_of_type
+    def declared(self) -> Declared:
+        """Roles and pushers that the archive declares."""
+        return self.manifest.declared
 
     def _read(self, selection: Selection) -> Trace:
         """The rows that are selected.

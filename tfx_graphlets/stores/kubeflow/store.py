@@ -13,28 +13,27 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
-import os
 import time
 import urllib.parse
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Callable, Final
+from typing import Any, Callable, Final
 
 from tfx_graphlets.errors import StoreError
 from tfx_graphlets.stores import rows
-from tfx_graphlets.stores.base import BaseStore
 from tfx_graphlets.stores.files import FilePayloads
-from tfx_graphlets.stores.kubeflow import spec as kfp_spec
-from tfx_graphlets.stores.kubeflow.address import Address, parse_address
-from tfx_graphlets.stores.kubeflow.client import TIMEOUT_SECONDS, Client, NotThereError
-from tfx_graphlets.stores.kubeflow.objects import WRITER, Objects
+from tfx_graphlets.stores.kubeflow.client import (
+    TIMEOUT_SECONDS,
+    Address,
+    Client,
+    NotThereError,
+)
+from tfx_graphlets.stores.kubeflow.objects import WRITER, Objects, as_text, name_of, output_titles
 from tfx_graphlets.stores.kubeflow.rows import rows_of
 from tfx_graphlets.stores.selection import Selection
+from tfx_graphlets.stores.store import Store
 from tfx_graphlets.stores.system_types import in_words_of_tfx
 from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.trace import Trace
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _CALLS_AT_ONCE: Final = 4
 _RUNS_PER_CALL: Final = 25  # their ids stand in the URL
@@ -42,7 +41,7 @@ _RUNS_PER_CALL: Final = 25  # their ids stand in the URL
 _logger = logging.getLogger(__name__)
 
 
-class KfpStore(BaseStore):
+class KfpStore(Store):
     """The runs of a Kubeflow Pipelines API server, open for reading.
 
     Archived runs count like any others; deleted ones are gone. Ids are made
@@ -75,11 +74,6 @@ class KfpStore(BaseStore):
         self._way: Callable[[Client, str], list[Any]] | None = None
         self._specs: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
         self._client.api_version()
-
-    @classmethod
-    def open(cls, uri: str, *, environment: Mapping[str, str] = os.environ) -> Self:
-        """Opens the server of a URI; see ``kubeflow.address.parse_address``."""
-        return cls(parse_address(uri, environment))
 
     @property
     def name(self) -> str:
@@ -114,7 +108,7 @@ class KfpStore(BaseStore):
             objects.pipeline_of_run[identifier] = pipeline
             if selection.pipelines is None or pipeline in selection.pipelines:
                 objects.runs[identifier] = run
-                objects.titles_of_run[identifier] = kfp_spec.output_titles(spec)
+                objects.titles_of_run[identifier] = output_titles(spec)
         rows.check_pipelines(self.name, selection, {*objects.pipeline_of_run.values()} - {""})
         objects.pipeline_of_run = {run: objects.pipeline_of_run[run] for run in objects.runs}
         with concurrent.futures.ThreadPoolExecutor(_CALLS_AT_ONCE) as calls:
@@ -170,7 +164,7 @@ class KfpStore(BaseStore):
         """Name of a run's pipeline, empty for none, and its spec."""
         spec = run.get("pipeline_spec")
         if isinstance(spec, Mapping) and spec:
-            return kfp_spec.name_of(spec) or str(run.get("experiment_id") or ""), spec
+            return name_of(spec) or str(run.get("experiment_id") or ""), spec
         reference = run.get("pipeline_version_reference") or run.get("pipeline_reference") or {}
         pipeline = str(reference.get("pipeline_id") or "")
         version = str(reference.get("pipeline_version_id") or run.get("pipeline_version_id") or "")
@@ -186,11 +180,11 @@ class KfpStore(BaseStore):
         if version:
             content = self._there(f"{path}/versions/{urllib.parse.quote(version, safe='')}")
             spec = content.get("pipeline_spec")
-            if isinstance(spec, Mapping) and kfp_spec.name_of(spec):
-                return kfp_spec.name_of(spec), spec
+            if isinstance(spec, Mapping) and name_of(spec):
+                return name_of(spec), spec
         content = self._there(path)
         name = content.get("name") or content.get("display_name") or pipeline
-        return kfp_spec.as_text(name), {}
+        return as_text(name), {}
 
     def _there(self, path: str) -> dict[str, Any]:
         """The object at a path; empty if there is none."""

@@ -17,7 +17,6 @@ from tfx_graphlets.errors import (
     UnsupportedSchemaError,
 )
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.stores.base import BaseStore
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.mlmd.client import (
@@ -29,6 +28,7 @@ from tfx_graphlets.stores.mlmd.client import (
 )
 from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.stores.sql import sqlite_file
+from tfx_graphlets.stores.store import Store
 from tfx_graphlets.stores.uris import Server
 from tfx_graphlets.trace.trace import Trace
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from ml_metadata.metadata_store import metadata_store
     from typing_extensions import Self
 
-    from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+    from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 
 _LOGGER = logging.getLogger(__name__)
 _GRPC_MESSAGE_BYTES: Final = 2**31 - 1  # the most; gRPC accepts 4 MB by default
 
 
-class MlmdStore(BaseStore):
+class MlmdStore(Store):
     """A metadata store behind the ML Metadata API, open for reading.
 
     The API knows no transaction over several calls: what is written while
@@ -95,7 +95,7 @@ class MlmdStore(BaseStore):
           StoreError, MissingDependencyError: as ``open_store``.
         """
         shown = os.fspath(path) if name is None else name
-        from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+        from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 
         place = Path(path).absolute()
         # The API would make its tables in an empty file.
@@ -241,7 +241,7 @@ class MlmdStore(BaseStore):
         file = None if self._store is None else _sqlite_file(self._store)
         if file is None:
             return None
-        from tfx_graphlets.stores.sql.sqlite_store import SqliteStore
+        from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 
         try:
             return SqliteStore(file, name=self._name)

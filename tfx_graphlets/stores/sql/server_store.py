@@ -25,7 +25,6 @@ from tfx_graphlets.errors import (
     UnsupportedSchemaError,
 )
 from tfx_graphlets.stores import rows
-from tfx_graphlets.stores.base import BaseStore
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.selection import Selection
@@ -34,6 +33,7 @@ from tfx_graphlets.stores.sql import queries as queries_module
 from tfx_graphlets.stores.sql.queries import Kind, Queries, Query
 from tfx_graphlets.stores.sql.rows import Fetched, QueryColumns, rows_of
 from tfx_graphlets.stores.sql.sqlite_file import TABLES, check_columns
+from tfx_graphlets.stores.store import Store
 from tfx_graphlets.stores.uris import Server
 from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.strings import Texts
@@ -51,7 +51,7 @@ def is_installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("connectorx", "pyarrow"))
 
 
-class ServerStore(BaseStore):
+class ServerStore(Store):
     """A metadata database in MySQL or PostgreSQL, open for reading; schema versions 4 to 10.
 
     Nothing is written to it. Every reading asks over several connections, which
