@@ -272,3 +272,13 @@ class Outcome(enum.IntEnum):
 def base_name(type_name: str) -> str:
     """Last dotted part of a type's name: ``a.b.Trainer`` gives ``Trainer``."""
     return type_name.rpartition(".")[2]
+
+
+def role_of_class(type_name: str) -> Role | None:
+    """The role that a type's name gives its class; None for one that TFX does not know.
+
+    >>> role_of_class("tfx.components.Trainer"), role_of_class("CsvExampleGen").name
+    (<Role.TRAINER: 8>, 'EXAMPLE_GEN')
+    """
+    base = base_name(type_name)
+    return ROLE_OF_CLASS.get(base, Role.EXAMPLE_GEN if base.endswith(EXAMPLE_GEN_SUFFIX) else None)

@@ -27,7 +27,7 @@ from tfx_graphlets.graphlets import roles
 from tfx_graphlets.graphlets.current import current_graphlet, inputs_from_run
 from tfx_graphlets.graphlets.graphlet import Graphlet, Graphlets
 from tfx_graphlets.graphlets.segmentation import segment
-from tfx_graphlets.stores import walk
+from tfx_graphlets.stores import neighbourhood
 from tfx_graphlets.stores.neighbourhood import Neighbourhood, read_neighbourhood
 from tfx_graphlets.stores.sql import sqlite_file
 from tfx_graphlets.stores.sql.sqlite_lookups import SqliteLookups
@@ -307,7 +307,7 @@ def test_what_every_run_shares_is_not_followed_without_end(
     ask: Callable[..., Neighbourhood | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Data of all runs bring in the latest few statistics; a schema brings in its producer only."""
-    monkeypatch.setattr(walk, "MOST_JOINED", 5)
+    monkeypatch.setattr(neighbourhood, "MOST_JOINED", 5)
     build = TraceBuilder()
     schema, shared = build.artifact("Schema"), build.artifact("Examples")
     for number in range(30):

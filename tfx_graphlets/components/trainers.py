@@ -213,11 +213,9 @@ def role_of_node(node: BaseNode, role_of_type: Mapping[str, Role] | None = None)
     """
     chosen = role_of_type or {}
     base = vocabulary.base_name(node.type)
-    found = chosen.get(node.type, chosen.get(base, vocabulary.ROLE_OF_CLASS.get(base)))
+    found = chosen.get(node.type, chosen.get(base, vocabulary.role_of_class(base)))
     if found is not None:
         return found
-    if base.endswith(vocabulary.EXAMPLE_GEN_SUFFIX):
-        return Role.EXAMPLE_GEN
     return role_of_custom_class(
         frozenset(_type_name(channel) for channel in node.outputs.values()),
         frozenset(_type_name(channel) for channel in node.inputs.values()),

@@ -123,10 +123,8 @@ def roles_of_types(trace: Trace, overrides: Mapping[str, Role] | None = None) ->
             roles[code] = chosen[name]
         elif base in chosen:
             roles[code] = chosen[base]
-        elif base in vocabulary.ROLE_OF_CLASS:
-            roles[code] = vocabulary.ROLE_OF_CLASS[base]
-        elif base.endswith(vocabulary.EXAMPLE_GEN_SUFFIX):
-            roles[code] = Role.EXAMPLE_GEN
+        elif (role := vocabulary.role_of_class(base)) is not None:
+            roles[code] = role
         else:
             custom.append(code)
     if custom:

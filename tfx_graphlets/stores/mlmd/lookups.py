@@ -24,7 +24,6 @@ from tfx_graphlets.stores.lookups import (
     ExecutionRow,
 )
 from tfx_graphlets.stores.mlmd import reader as mlmd_reader
-from tfx_graphlets.stores.walk import role_of_name
 from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.rows import RowBuilder, Table
 from tfx_graphlets.vocabulary import ExecutionState, Role
@@ -317,7 +316,7 @@ class MlmdLookups:
 def _may_train_or_push(type_name: str) -> bool:
     """True for Trainers, Pushers and classes that TFX does not know."""
     own = type_name.startswith(vocabulary.OWN_PREFIX)
-    return not own and role_of_name(type_name) in (Role.TRAINER, Role.PUSHER, None)
+    return not own and vocabulary.role_of_class(type_name) in (Role.TRAINER, Role.PUSHER, None)
 
 
 def _properties(table: str, messages: Sequence[Any], names: Collection[str] | None) -> Table:

@@ -16,9 +16,73 @@ from typing import Final
 
 from tfx_graphlets import vocabulary
 from tfx_graphlets.stores.selection import WHERE_CONTEXTS, Columns
-from tfx_graphlets.stores.sql.dialects import Dialect
 from tfx_graphlets.trace.odd_rows import ODD
 from tfx_graphlets.trace.trace import PropertyKind
+
+
+@dataclasses.dataclass(frozen=True)
+class Dialect:
+    """How one backend writes what the others write in another way.
+
+    Attributes:
+      integer, real, text: an expression of that type of ``{column}``, ``{null}``,
+        0 or empty for NULL, and ODD for what is no number (see ``trace.odd_rows``).
+      is_real: whether ``{column}`` is a number.
+      flag: 1 where ``{column}`` is true, else 0, and ODD for what is neither.
+      unindexed: stands before a column that no index is to be used for.
+      in_row_order: stands behind a table's name to read it row by row, not
+        along an index.
+      order_of_rows: what orders rows as they were written, at the end.
+      escapes: characters that a string literal has to double.
+    """
+
+    integer: str
+    real: str
+    text: str
+    is_real: str = "TRUE"
+    flag: str = "CASE WHEN {column} THEN 1 ELSE 0 END"
+    unindexed: str = ""
+    in_row_order: str = ""
+    order_of_rows: str = ""
+    escapes: str = "'"
+
+    def literal(self, text: str) -> str:
+        """The string in quotes."""
+        for character in self.escapes:
+            text = text.replace(character, 2 * character)
+        return f"'{text}'"
+
+
+SQLITE: Final = Dialect(
+    # A text or a blob is larger than any number.
+    integer=(
+        f"CAST(CASE WHEN {{column}} BETWEEN {-(2**63)} AND {2**63 - 1} THEN {{column}} "
+        f"WHEN {{column}} IS NULL THEN {{null}} ELSE {ODD} END AS INTEGER)"
+    ),
+    real="CAST(coalesce({column}, 0.0) AS REAL)",
+    text="CAST(coalesce({column}, '') AS TEXT)",
+    is_real="typeof({column}) IN ('real', 'integer')",
+    flag=(
+        "CASE WHEN {column} BETWEEN 0 AND 1 THEN CAST({column} AS INTEGER) "
+        f"WHEN {{column}} IS NULL THEN 0 ELSE {ODD} END"
+    ),
+    unindexed="+",
+    in_row_order=" NOT INDEXED",
+    order_of_rows=" ORDER BY EventPath.rowid",
+)
+MYSQL: Final = Dialect(
+    integer="CAST(coalesce({column}, {null}) AS SIGNED)",
+    real="coalesce({column}, 0e0)",
+    text="coalesce({column}, '')",
+    escapes="\\'",
+)
+POSTGRESQL: Final = Dialect(
+    integer="CAST(coalesce({column}, {null}) AS BIGINT)",
+    real="coalesce({column}, CAST(0 AS DOUBLE PRECISION))",
+    text="coalesce({column}, '')",
+    order_of_rows=" ORDER BY EventPath.ctid",
+)
+
 
 ODD_KIND: Final = -1  # of a property whose value is of another type than its column
 
@@ -30,6 +94,9 @@ class Kind(Enum):
     REAL = "real"
     CODE = "code"  # text of which many are the same
     TEXT = "text"
+
+
+_Column = tuple[str, Kind]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,20 +114,6 @@ class Chosen:
     executions: str
     artifacts: str
     contexts: str
-
-
-def chosen_by_ids(contexts: Collection[int]) -> Chosen:
-    """What belongs to the pipeline contexts of these ids."""
-    ids = ", ".join(str(int(number)) for number in contexts)
-    executions = f"SELECT execution_id FROM Association WHERE context_id IN ({ids})"
-    return Chosen(
-        executions=executions,
-        artifacts=f"SELECT artifact_id FROM Event WHERE execution_id IN ({executions})",
-        contexts=(
-            f"SELECT context_id FROM Association WHERE execution_id IN ({executions}) "
-            f"UNION SELECT id FROM Context WHERE id IN ({ids})"
-        ),
-    )
 
 
 class Queries:
@@ -133,7 +186,7 @@ class Queries:
         """Columns name of a pipeline context, number of its executions that exist."""
         types = self._type_ids(vocabulary.PIPELINE_CONTEXTS)
         return Query(
-            f"SELECT {self._text('Context.name').text} AS named, "
+            f"SELECT {self._text('Context.name')[0]} AS named, "
             "count(DISTINCT Execution.id) FROM Context "
             "LEFT JOIN Association ON Association.context_id = Context.id "
             "LEFT JOIN Execution ON Execution.id = Association.execution_id "
@@ -155,11 +208,7 @@ class Queries:
         ]
         if table == "Artifact" and self.columns.uris:
             columns.append(self._uri())
-        conditions = []
-        if self._chosen is not None:
-            ids = self._chosen.executions if table == "Execution" else self._chosen.artifacts
-            conditions.append(f"id IN ({ids})")
-        return self._select(columns, table, conditions, where=where)
+        return self._select(columns, table, self._of_chosen(table, "id"), where=where)
 
     def _uri(self) -> _Column:
         uri, wanted = self._text("uri"), self.columns.uri_types
@@ -171,7 +220,7 @@ class Queries:
             names.append(f"name = {self.dialect.literal(name)}")
             names.append(f"name LIKE {self.dialect.literal('%.' + name)}")
         types = f"SELECT id FROM Type WHERE {' OR '.join(names)}"
-        return _Column(f"CASE WHEN type_id IN ({types}) THEN {uri.text} ELSE '' END", Kind.TEXT)
+        return f"CASE WHEN type_id IN ({types}) THEN {uri[0]} ELSE '' END", Kind.TEXT
 
     def properties(self, table: str, where: str = "") -> Query:
         """Columns owner, name, custom, kind, int, double, string.
@@ -190,10 +239,7 @@ class Queries:
         integer = self._integer("int_value")
         boolean = self.dialect.flag.format(column="bool_value") if has_bool else "0"
         cases = " ".join(f"WHEN {name} IS NOT NULL THEN {kind}" for name, kind in kinds.items())
-        conditions = []
-        if self._chosen is not None:
-            ids = self._chosen.executions if table == "Execution" else self._chosen.artifacts
-            conditions.append(f"{owner} IN ({ids})")
+        conditions = self._of_chosen(table, owner)
         if self._properties is not None and not any("\0" in name for name in self._properties):
             from tfx_graphlets.stores.system_types import PROPERTIES_READ
 
@@ -223,8 +269,7 @@ class Queries:
             columns.insert(0, self._key("id"))
         if self.columns.event_times:
             columns.append(self._integer("milliseconds_since_epoch"))
-        chosen = self._chosen
-        conditions = [] if chosen is None else [f"execution_id IN ({chosen.executions})"]
+        conditions = self._of_chosen("Execution", "execution_id")
         return self._select(columns, "Event", conditions, where=where)
 
     def keys(self, where: str = "") -> Query:
@@ -284,6 +329,12 @@ class Queries:
         columns = (self._key("context_id"), self._key(f"{member}_id"))
         return self._select(columns, table, conditions, in_row_order=not conditions, where=where)
 
+    def _of_chosen(self, table: str, column: str) -> list[str]:
+        if self._chosen is None:
+            return []
+        ids = self._chosen.executions if table == "Execution" else self._chosen.artifacts
+        return [f"{column} IN ({ids})"]
+
     def _of_wanted_types(self, column: str) -> list[str]:
         if self.columns.context_types is None:
             return []
@@ -302,25 +353,25 @@ class Queries:
         conditions: Sequence[str] = (),
         order: str = "",
         *,
-        in_row_order: bool | None = None,
+        in_row_order: bool = True,
         where: str = "",
     ) -> Query:
-        found = [one if isinstance(one, _Column) else _Column(one, Kind.INTEGER) for one in columns]
+        found = [one if isinstance(one, tuple) else (one, Kind.INTEGER) for one in columns]
         if table in self._bounds:
             column = _ID_OF_TABLE.get(table, "id")
             conditions = [*conditions, f"{column} <= {int(self._bounds[table])}"]
-        by_row = self._chosen is None if in_row_order is None else in_row_order
         if where:  # a look-up: by an index
-            conditions, by_row = [*conditions, where], False
+            conditions, in_row_order = [*conditions, where], False
+        by_row = in_row_order and self._chosen is None
         parts = [
             "SELECT",
-            ", ".join(one.text for one in found),
+            ", ".join(text for text, _ in found),
             "FROM",
-            table + (self.dialect.in_row_order if by_row and self._chosen is None else ""),
+            table + (self.dialect.in_row_order if by_row else ""),
         ]
         if conditions:
             parts += ["WHERE", " AND ".join(conditions)]
-        return Query(" ".join(parts) + order, tuple(one.kind for one in found))
+        return Query(" ".join(parts) + order, tuple(kind for _, kind in found))
 
     def _columns_of(self, table: str) -> Collection[str] | None:
         return None if self._known is None else self._known[table]
@@ -332,19 +383,13 @@ class Queries:
         return self.dialect.integer.format(column=column, null=ODD)
 
     def _real(self, column: str) -> _Column:
-        return _Column(self.dialect.real.format(column=column), Kind.REAL)
+        return self.dialect.real.format(column=column), Kind.REAL
 
     def _text(self, column: str) -> _Column:
-        return _Column(self.dialect.text.format(column=column), Kind.TEXT)
+        return self.dialect.text.format(column=column), Kind.TEXT
 
     def _code(self, column: str) -> _Column:
-        return _Column(self.dialect.text.format(column=column), Kind.CODE)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Column:
-    text: str
-    kind: Kind
+        return self.dialect.text.format(column=column), Kind.CODE
 
 
 # Where the rows of a table carry the id of another one's row.

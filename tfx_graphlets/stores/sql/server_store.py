@@ -28,9 +28,8 @@ from tfx_graphlets.stores import rows
 from tfx_graphlets.stores.files import FilePayloads
 from tfx_graphlets.stores.lookups import Lookups
 from tfx_graphlets.stores.selection import Selection
-from tfx_graphlets.stores.sql import dialects, driver
-from tfx_graphlets.stores.sql import queries as queries_module
-from tfx_graphlets.stores.sql.queries import Kind, Queries, Query
+from tfx_graphlets.stores.sql import driver
+from tfx_graphlets.stores.sql.queries import MYSQL, POSTGRESQL, Chosen, Kind, Queries, Query
 from tfx_graphlets.stores.sql.rows import Fetched, QueryColumns, rows_of
 from tfx_graphlets.stores.sql.sqlite_file import TABLES, check_columns
 from tfx_graphlets.stores.store import Store
@@ -40,7 +39,7 @@ from tfx_graphlets.trace.strings import Texts
 from tfx_graphlets.trace.trace import Trace
 
 _LOGGER = logging.getLogger(__name__)
-_DIALECTS: Final = {"mysql": dialects.MYSQL, "postgresql": dialects.POSTGRESQL}
+_DIALECTS: Final = {"mysql": MYSQL, "postgresql": POSTGRESQL}
 _THIS_SCHEMA: Final = {"mysql": "DATABASE()", "postgresql": "current_schema()"}
 _CONNECTIONS: Final = 2
 _ROWS_AT_ONCE: Final = 65_536
@@ -192,11 +191,11 @@ class ServerStore(Store):
             "EventPath": bounds["Event"],
         }
 
-    def _chosen(self, selection: Selection) -> queries_module.Chosen:
+    def _chosen(self, selection: Selection) -> Chosen:
         ids, names = map(_plain, self._fetch(self._queries().pipelines()))
         rows.check_pipelines(self.name, selection, set(names))
         wanted = [number for number, name in zip(ids, names) if name in (selection.pipelines or ())]
-        return queries_module.chosen_by_ids(wanted)
+        return _chosen_by_ids(wanted)
 
     def _fetch_all(self, queries: Mapping[str, Query]) -> dict[str, list[Fetched]]:
         with concurrent.futures.ThreadPoolExecutor(_CONNECTIONS) as pool:
@@ -280,6 +279,20 @@ def _uri(server: Server) -> str:
         if server.tls.certificate:
             options |= {"sslcert": server.tls.certificate, "sslkey": server.tls.key}
     return f"{place}?{urllib.parse.urlencode(options, quote_via=urllib.parse.quote)}"
+
+
+def _chosen_by_ids(contexts: Collection[int]) -> Chosen:
+    """What belongs to the pipeline contexts of these ids."""
+    ids = ", ".join(str(int(number)) for number in contexts)
+    executions = f"SELECT execution_id FROM Association WHERE context_id IN ({ids})"
+    return Chosen(
+        executions=executions,
+        artifacts=f"SELECT artifact_id FROM Event WHERE execution_id IN ({executions})",
+        contexts=(
+            f"SELECT context_id FROM Association WHERE execution_id IN ({executions}) "
+            f"UNION SELECT id FROM Context WHERE id IN ({ids})"
+        ),
+    )
 
 
 def _without_secrets(text: str, server: Server) -> str:

@@ -366,8 +366,7 @@ class SqliteStore(Store):
 
     def pipelines(self) -> Mapping[str, int]:
         """Number of executions of each pipeline; see ``Store.pipelines``."""
-        from tfx_graphlets.stores.sql.dialects import SQLITE
-        from tfx_graphlets.stores.sql.queries import Queries
+        from tfx_graphlets.stores.sql.queries import SQLITE, Queries
 
         with translated(self._name, self._path):
             query = Queries(SQLITE).pipeline_sizes()

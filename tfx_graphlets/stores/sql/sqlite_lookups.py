@@ -16,8 +16,7 @@ from tfx_graphlets.stores.lookups import (
     ExecutionRow,
 )
 from tfx_graphlets.stores.sql import sqlite_file
-from tfx_graphlets.stores.sql.dialects import SQLITE
-from tfx_graphlets.stores.sql.queries import Queries
+from tfx_graphlets.stores.sql.queries import SQLITE, Queries
 from tfx_graphlets.stores.sql.rows import QueryColumns, property_rows
 from tfx_graphlets.trace.assembly import states_in
 from tfx_graphlets.trace.odd_rows import ODD, OddRows

@@ -24,8 +24,7 @@ from typing import Any, Final
 from tfx_graphlets.stores import rows
 from tfx_graphlets.stores.selection import Selection
 from tfx_graphlets.stores.sql import sqlite_file
-from tfx_graphlets.stores.sql.dialects import SQLITE
-from tfx_graphlets.stores.sql.queries import Chosen, Queries, Query
+from tfx_graphlets.stores.sql.queries import SQLITE, Chosen, Queries, Query
 from tfx_graphlets.stores.sql.rows import Fetched, QueryColumns, rows_of
 from tfx_graphlets.trace.odd_rows import OddRows
 from tfx_graphlets.trace.trace import Trace
