@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfx_graphlets.errors import InvalidArgumentError
-from tfx_graphlets.monitor.intervals import binomial_interval, finite_interval
+from tfx_graphlets.monitor.misses import binomial_interval, finite_interval
 
 stats = pytest.importorskip("scipy.stats")
 
