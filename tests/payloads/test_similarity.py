@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
@@ -101,6 +102,14 @@ def test_rare_words_count_as_one() -> None:
     other = of("w", words={"w": {"b": 50}})
     expected = by_scipy([0.5, 0, 0.5], [0, 0.5, 0.5])
     assert alike(listed, other) == pytest.approx(expected)
+
+
+def test_a_word_that_is_listed_twice_counts_with_both_shares() -> None:
+    """Damaged statistics may list a value twice: the order of the shares decides nothing."""
+    whole = of("w", words={"w": {"a": 60, "b": 40}})
+    parts = tuple((value, share / 2) for value, share in whole.top_values for _ in "12")
+    for twice in (parts, parts[::-1]):
+        assert alike(dataclasses.replace(whole, top_values=twice), whole) == pytest.approx(1.0)
 
 
 def test_a_feature_that_one_dataset_lacks_counts_zero() -> None:

@@ -168,14 +168,14 @@ def _cells(left: FeatureStatistics, right: FeatureStatistics) -> tuple[FloatArra
         grid = grid[distinct]
         return _shares_on(grid, left), _shares_on(grid, right)
     if left.top_values or right.top_values:
-        code = {value: number for number, (value, _) in enumerate(left.top_values)}
-        for value, _ in right.top_values:
+        code: dict[str, int] = {}
+        for value, _ in (*left.top_values, *right.top_values):
             code.setdefault(value, len(code))
         cells = []
         for feature in (left, right):
             values = np.zeros(len(code) + 1)
             for value, share in feature.top_values:
-                values[code[value]] = share
+                values[code[value]] += share  # a damaged list may name a value twice
             values[-1] = max(1.0 - values.sum(), 0.0)  # values too rare to be listed
             cells.append(values)
         return cells[0], cells[1]

@@ -22,7 +22,7 @@ from tfx_graphlets.payloads.statistics import NoPayloads
 from tfx_graphlets.stores.archive import format as archive_format
 from tfx_graphlets.stores.archive.archive import write_archive
 from tfx_graphlets.stores.archive.store import ArchiveStore
-from tfx_graphlets.stores.store import open_store
+from tfx_graphlets.stores.store import Store, open_store
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import assemble
 from tfx_graphlets.trace.rows import RowBuilder
@@ -342,6 +342,21 @@ DAMAGES: Mapping[str, tuple[Callable[[Path], object], str]] = {
     "no format": (
         lambda d: _change_manifest(d, lambda c: c.update(format_version=0)), "damaged",
     ),
+    "a list for a node": (
+        lambda d: _change_manifest(d, lambda c: c.update(node=["x"])), r"node \['x'\] is no text",
+    ),
+    "a number for a pipeline": (
+        lambda d: _change_manifest(d, lambda c: c.update(selection=7)), "selection 7 is no text",
+    ),
+    "a text for pipelines": (
+        lambda d: _change_manifest(d, lambda c: c.update(pipelines="abc")), "pipelines no list",
+    ),
+    "a number among pipelines": (
+        lambda d: _change_manifest(d, lambda c: c.update(pipelines=[7])), "pipelines 7 is no text",
+    ),
+    "a text for a truth value": (
+        lambda d: _change_manifest(d, lambda c: c.update(scrubbed="no")), "no truth value",
+    ),
     "an unknown role": (
         lambda d: _change_manifest(d, _declare_a_cook), "damaged.*COOK.*is no role",
     ),
@@ -389,8 +404,25 @@ def test_a_table_with_other_columns_is_damage(tmp_path: Path) -> None:
         store.read_trace()
 
 
-@pytest.mark.parametrize(("table", "column"), [("events", "artifact"), ("executions", "create_ms")])
-def test_a_number_that_is_missing_is_damage(table: str, column: str, tmp_path: Path) -> None:
+def _read_all(store: Store) -> None:
+    for uri in store.read_trace().artifacts.uri:
+        for name in store.payloads.files(uri):
+            store.payloads.read(uri, name)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("events", "artifact"),
+        ("executions", "create_ms"),
+        ("payloads", "uri"),
+        ("payloads", "name"),
+        ("payloads", "sha256"),
+        ("payload_contents", "sha256"),
+        ("payload_contents", "content"),
+    ],
+)
+def test_a_value_that_is_missing_is_damage(table: str, column: str, tmp_path: Path) -> None:
     """NULLs in a Parquet file that fits its checksum are an ArchiveError, too."""
     directory = write_small(tmp_path / "archive")
     file = file_of(directory, table)
@@ -405,6 +437,6 @@ def test_a_number_that_is_missing_is_damage(table: str, column: str, tmp_path: P
         )
 
     _change_manifest(directory, change)
-    problem = f"its {table} cannot be read .column '{column}' lacks values"
+    problem = f"its {table}.* cannot be read .column '{column}' lacks values"
     with open_store(directory) as store, pytest.raises(ArchiveError, match=problem):
-        store.read_trace()
+        _read_all(store)

@@ -262,13 +262,15 @@ class Manifest:
             raise ValueError(f"nothing is known of {min(unknown)!r}")
         content = {"node": None, **content}  # the first archives were never of one node
         given = {field.name: content[field.name] for field in dataclasses.fields(cls)}
-        texts = ("library_version", "source")
-        if not all(isinstance(given[name], str) for name in texts):
-            raise ValueError(f"{' or '.join(texts)} is no text")
+        for name in ("library_version", "source", "selection", "node", "redaction"):
+            if given[name] is not None or name in ("library_version", "source"):
+                _text(name, given[name])
+        if not isinstance(given["scrubbed"], bool) or not isinstance(given["pipelines"], list):
+            raise TypeError("scrubbed is no truth value, or pipelines no list")
         given.update(
             {name: _whole(given[name]) for name in ("created_ms", "updated_ms", "dropped_events")},
             tables={name: tuple(_file_of(one) for one in given["tables"][name]) for name in TABLES},
-            pipelines=tuple(map(str, given["pipelines"])),
+            pipelines=tuple(_text("pipelines", one) for one in given["pipelines"]),
             declared=Declared.from_dict(**given["declared"]),
         )
         return cls(**given)
@@ -281,11 +283,22 @@ def _checksum(content: Mapping[str, Any]) -> str:
 
 
 def _file_of(content: Mapping[str, Any]) -> ArchiveFile:
-    name = str(content["name"])
+    name, sha256 = _text("name", content["name"]), _text("sha256", content["sha256"])
     if Path(name).name != name:
         raise ValueError(f"file {name!r}")
     size, num_rows = _whole(content["size"]), _whole(content["num_rows"])
-    return ArchiveFile(name, size, str(content["sha256"]), num_rows)
+    return ArchiveFile(name, size, sha256, num_rows)
+
+
+def _text(name: str, value: object) -> str:
+    """A text of a manifest.
+
+    Raises:
+      TypeError: it is none.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} {value!r:.60} is no text")
+    return value
 
 
 def _whole(value: object) -> int:

@@ -12,8 +12,8 @@ import numpy as np
 
 from tfx_graphlets.errors import ArchiveError
 from tfx_graphlets.payloads.statistics import Payloads
-from tfx_graphlets.stores.archive.format import RESTORE, ArchiveFile
-from tfx_graphlets.stores.archive.tables import ArchiveTables, arrow_table
+from tfx_graphlets.stores.archive.format import RESTORE, ArchiveFile, arrow_schema
+from tfx_graphlets.stores.archive.tables import ArchiveTables, arrow_table, check_whole
 from tfx_graphlets.stores.archive.texts import Rewriter
 from tfx_graphlets.trace.trace import BoolArray, Trace
 
@@ -171,7 +171,9 @@ def _column(tables: ArchiveTables, portion: Portion, name: str) -> Any:
     file, group = portion
     with tables.naming(file.name):
         rows = tables.parquet("payload_contents", file).read_row_group(group, [name])
-        return rows.column(name).combine_chunks()
+        kind = arrow_schema("payload_contents").field(name).type
+        check_whole("payload_contents", rows)
+        return rows.column(name).cast(kind).combine_chunks()
 
 
 def _rewritten(name: str, content: bytes, rewrite: Rewriter) -> bytes:

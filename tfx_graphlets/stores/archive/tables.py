@@ -118,11 +118,7 @@ class ArchiveTables:
             self.check(file, None if pipelines is None else _CHECKED_FOR_SOME)
             with self.naming(table):
                 part = self._rows(table, file, chosen, wanted).cast(schema)
-                for name in chosen:
-                    if pa.types.is_primitive(part.schema.field(name).type) and (
-                        part.column(name).null_count
-                    ):
-                        raise pa.ArrowInvalid(f"column {name!r} lacks values")
+                check_whole(table, part)
                 parts.append(part)
         return pa.concat_tables(parts)
 
@@ -215,6 +211,19 @@ class ArchiveTables:
             if not pc.all(chosen).as_py():
                 content = content.filter(chosen)
         return content.select([*columns])
+
+
+def check_whole(table: str, part: Any) -> None:
+    """Raises ArrowInvalid where rows of a table lack a value that every row has.
+
+    Only names and texts of a trace may be absent.
+    """
+    import pyarrow as pa
+
+    for name in part.column_names:
+        needed = table not in TABLE_OF_ROWS or pa.types.is_primitive(part.schema.field(name).type)
+        if needed and part.column(name).null_count:
+            raise pa.ArrowInvalid(f"column {name!r} lacks values")
 
 
 def _row_groups(metadata: Any, wanted: Mapping[str, Collection[Any]]) -> list[int]:
