@@ -89,6 +89,18 @@ def test_transfer_scores_are_of_forests_that_saw_other_pipelines_or_earlier_bloc
     assert not np.isnan(alone[16:]).any()
 
 
+@pytest.mark.parametrize(("stores", "forests"), [(1, 9), (3, 16)])
+def test_each_forest_is_told_before_it_is_grown(stores: int, forests: int) -> None:
+    """Eight blocks of one pipeline, five of each of three; and the final forest."""
+    parts = [history(coin_flips(40, seed=at), seed=at, store=f"s{at}") for at in range(stores)]
+    told: list[tuple[int, int]] = []
+    train_waste_model(
+        Dataset.concatenate(parts), Stage.PRE, 0.9, settings=LearnerSettings(trees=2),
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert told == [(number, forests) for number in range(forests)]
+
+
 def test_shuffled_labels_cannot_be_learnt() -> None:
     """With labels that have nothing to do with features, balanced accuracy is 0.5 within noise."""
     accuracies = []

@@ -136,8 +136,15 @@ def train(options: argparse.Namespace) -> Result:
 
     check_replaceable(options.output)  # before the time is spent
     dataset = selection.dataset(options.stores, options.stage, options)
-    options.progress.step(f"training with {len(dataset):,} graphlets")
-    model = train_waste_model(dataset, options.stage, options.freshness, options.seed)
+    options.progress.step(f"growing forests from {len(dataset):,} graphlets,")
+    model = train_waste_model(
+        dataset,
+        options.stage,
+        options.freshness,
+        options.seed,
+        progress=options.progress.report,
+    )
+    options.progress.step(f"writing {options.output}")
     model.save(options.output)
     document = {
         "output": options.output,

@@ -9,8 +9,9 @@ first decision of the block.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -72,6 +73,7 @@ def train_waste_model(
     *,
     settings: LearnerSettings = DEFAULT_SETTINGS,
     chaining: ForwardChaining = DEFAULT_CHAINING,
+    progress: Callable[[int, int], None] | None = None,
 ) -> WasteModel:
     """Trains a waste model and chooses its threshold.
 
@@ -107,6 +109,7 @@ def train_waste_model(
       seed: of all randomness: same arguments, same model, same fingerprint.
       settings: how the forest is grown.
       chaining: how out-of-sample scores of a single pipeline are made.
+      progress: is called before each forest with the number grown so far and of all.
 
     Returns:
       The model, trained on all labelled graphlets. Its calibration scores are
@@ -130,10 +133,13 @@ def train_waste_model(
     # One order of rows, whatever order they came in: the bootstrap depends on it.
     labelled = labelled.take(labelled.time_order)
     pipelines = len(set(labelled.group.tolist()))
+    progress = progress or _without_progress
     if pipelines > 1:
-        scores = transfer_scores(labelled, seed, settings=settings)
+        scores = transfer_scores(labelled, seed, settings=settings, progress=progress)
     else:
-        scores = forward_scores(labelled, seed, settings=settings, chaining=chaining)
+        scores = forward_scores(
+            labelled, seed, settings=settings, chaining=chaining, progress=progress
+        )
     forest = train_forest(labelled.table, labelled.needed, settings, seed)
     scored = ~np.isnan(scores)
     model = new_model(
@@ -159,12 +165,17 @@ def train_waste_model(
     return model
 
 
+def _without_progress(done: int, total: int, /) -> None:
+    """Looks on at no progress."""
+
+
 def forward_scores(
     dataset: Dataset,
     seed: int,
     *,
     settings: LearnerSettings = DEFAULT_SETTINGS,
     chaining: ForwardChaining = DEFAULT_CHAINING,
+    progress: Callable[[int, int], None] = _without_progress,
 ) -> FloatArray:
     """Out-of-sample probabilities of a push, in the order of time.
 
@@ -173,6 +184,7 @@ def forward_scores(
       seed: of the forests.
       settings: how they are grown.
       chaining: how the time is cut.
+      progress: see ``train_waste_model``; of all is one forest more than these.
 
     Returns:
       float64 [n], aligned with the rows; NaN for rows that are not scored:
@@ -181,17 +193,24 @@ def forward_scores(
     """
     scores = np.full(len(dataset), np.nan)
     order = dataset.time_order
-    for block in forward_blocks(len(dataset), chaining):
+    blocks = [*forward_blocks(len(dataset), chaining)]
+    for number, block in enumerate(blocks):
+        progress(number, len(blocks) + 1)
         rows = order[block]
         forest = train_on_known(dataset, int(dataset.decision_ms[rows[0]]), seed, settings)
         if forest is not None:
             table = dataset.table.take(rows)
             scores[rows] = with_prior(forest.predict(table), table)
+    progress(len(blocks), len(blocks) + 1)
     return scores
 
 
 def transfer_scores(
-    dataset: Dataset, seed: int, *, settings: LearnerSettings = DEFAULT_SETTINGS
+    dataset: Dataset,
+    seed: int,
+    *,
+    settings: LearnerSettings = DEFAULT_SETTINGS,
+    progress: Callable[[int, int], None] = _without_progress,
 ) -> FloatArray:
     """Out-of-sample probabilities as a pipeline gets them that joins the others.
 
@@ -204,6 +223,7 @@ def transfer_scores(
       dataset: labelled graphlets.
       seed: of the forests.
       settings: how they are grown.
+      progress: see ``train_waste_model``; of all is one forest more than these.
 
     Returns:
       float64 [n], aligned with the rows; NaN where too little was known.
@@ -215,16 +235,16 @@ def transfer_scores(
     for number in np.unique(group):
         mine = order[group[order] == number]
         block[mine] = np.searchsorted(_TRANSFER_EDGES, np.arange(len(mine)) / len(mine), "right")
-    for held_out in np.unique(fold):
-        for at in range(len(_TRANSFER_EDGES) + 1):
-            rows = order[((fold == held_out) & (block == at))[order]]
-            known = order[((fold != held_out) | (block < at))[order]]
-            if len(rows) and enough(dataset.needed[known]):
-                forest = train_forest(
-                    dataset.table.take(known), dataset.needed[known], settings, seed
-                )
-                table = dataset.table.take(rows)
-                scores[rows] = with_prior(forest.predict(table), table)
+    parts = [*itertools.product(np.unique(fold), range(len(_TRANSFER_EDGES) + 1))]
+    for number, (held_out, at) in enumerate(parts):
+        progress(number, len(parts) + 1)
+        rows = order[((fold == held_out) & (block == at))[order]]
+        known = order[((fold != held_out) | (block < at))[order]]
+        if len(rows) and enough(dataset.needed[known]):
+            forest = train_forest(dataset.table.take(known), dataset.needed[known], settings, seed)
+            table = dataset.table.take(rows)
+            scores[rows] = with_prior(forest.predict(table), table)
+    progress(len(parts), len(parts) + 1)
     return scores
 
 
