@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import gc
 import mmap
 import multiprocessing
 import signal
@@ -33,8 +34,8 @@ from tfx_graphlets.trace.partition import Shards, parts_of
 from tfx_graphlets.trace.trace import FloatArray, IntArray, Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role, Stage
 
-# Arrays of a shard of so many executions take about 150 megabytes.
-MAX_EXECUTIONS: Final = 100_000
+# Arrays of a shard of so many executions take about 200 megabytes.
+MAX_EXECUTIONS: Final = 50_000
 
 # So few are described sooner than a process is forked.
 _FEW_EXECUTIONS: Final = 20_000
@@ -269,7 +270,12 @@ class _Work:
         rows = np.searchsorted(self.trainer, position)
         for feature in self.numbers:
             self.column(feature)[rows] = table.columns[feature.name]
-        return _Names(rows, {name: table.columns[name] for name in self.names})
+        names = _Names(rows, {name: table.columns[name] for name in self.names})
+        # Columns that are worked out once refer to each other: without this the arrays of
+        # several shards wait for Python to find that nobody holds them.
+        del shard, graphlets, table
+        gc.collect()
+        return names
 
     def take_in(self, names: _Names) -> None:
         """Puts the categories of one shard into the table."""

@@ -57,12 +57,12 @@ class Edges:
     def data(self) -> Adjacency:
         """Execution to what it took in of the types that step 1 enters."""
         closed = self.trace.artifacts_of_types(vocabulary.NOT_ENTERED_UPSTREAM)
-        return self._taken.of(~closed[self._taken.artifact]).by_execution()
+        return self._taken.by_execution(~closed[self._taken.artifact])
 
     @functools.cached_property
     def makers(self) -> StepToExecutions:
         """Artifact to its producers, no TRAINER among them (step 1)."""
-        return StepToExecutions.of(self, self._put.of(self._put.role != Role.TRAINER))
+        return StepToExecutions.of(self, self._put, self._put.role != Role.TRAINER)
 
     @functools.cached_property
     def surely_made(self) -> BoolArray:
@@ -73,9 +73,9 @@ class Edges:
     @functools.cached_property
     def models_taken(self) -> Adjacency:
         """TRAINER to the Models that it took in."""
-        taken = self._taken.of(self._taken.role == Role.TRAINER)
         is_model = self.trace.artifacts_of_types([ArtifactType.MODEL])
-        return taken.of(is_model[taken.artifact]).by_execution()
+        by_trainer = self._taken.role == Role.TRAINER
+        return self._taken.by_execution(by_trainer & is_model[self._taken.artifact])
 
     @functools.cached_property
     def analysers(self) -> StepToExecutions:
@@ -86,9 +86,7 @@ class Edges:
         """
         analyses = roles.among(self._taken.role, vocabulary.DATA_ANALYSIS)
         is_schema = self.trace.artifacts_of_types([ArtifactType.SCHEMA])
-        return StepToExecutions.of(
-            self, self._taken.of(analyses & ~is_schema[self._taken.artifact])
-        )
+        return StepToExecutions.of(self, self._taken, analyses & ~is_schema[self._taken.artifact])
 
     def existed_by_the_end(self, execution: IntArray, trainer: IntArray) -> BoolArray:
         """True where an execution was not created after a Trainer had ended, pairwise.
@@ -108,7 +106,7 @@ class Edges:
     def users(self) -> Adjacency:
         """Artifact to consumers of its own of the roles that step 3 enters."""
         closed = roles.among(self._taken.role, vocabulary.NOT_ENTERED_DOWNSTREAM)
-        return self._taken.of(~(closed | self._taken.compares)).by_artifact()
+        return self._taken.by_artifact(~(closed | self._taken.compares))
 
     @functools.cached_property
     def runs(self) -> Adjacency:
@@ -186,21 +184,18 @@ class _Events:
     role: SmallArray
     compares: BoolArray
 
-    def of(self, chosen: BoolArray) -> _Events:
-        rows = np.flatnonzero(chosen)
-        return _Events(
-            self.trace,
-            self.execution[rows],
-            self.artifact[rows],
-            self.role[rows],
-            self.compares[rows],
-        )
+    def by_execution(self, chosen: BoolArray | None = None) -> Adjacency:
+        execution, artifact = self._pairs(chosen)
+        return Adjacency.from_edges(execution, artifact, len(self.trace.executions))
 
-    def by_execution(self) -> Adjacency:
-        return Adjacency.from_edges(self.execution, self.artifact, len(self.trace.executions))
+    def by_artifact(self, chosen: BoolArray | None = None) -> Adjacency:
+        execution, artifact = self._pairs(chosen)
+        return Adjacency.from_edges(artifact, execution, len(self.trace.artifacts))
 
-    def by_artifact(self) -> Adjacency:
-        return Adjacency.from_edges(self.artifact, self.execution, len(self.trace.artifacts))
+    def _pairs(self, chosen: BoolArray | None) -> tuple[CodeArray, CodeArray]:
+        if chosen is None or bool(chosen.all()):
+            return self.execution, self.artifact
+        return self.execution[chosen], self.artifact[chosen]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -226,11 +221,11 @@ class StepToExecutions:
     runs: Adjacency
 
     @classmethod
-    def of(cls, edges: Edges, events: _Events) -> StepToExecutions:
-        """Builds it from the events that may be stepped over."""
+    def of(cls, edges: Edges, events: _Events, chosen: BoolArray) -> StepToExecutions:
+        """Builds it from those events that may be stepped over."""
         num_artifacts = len(edges.trace.artifacts)
-        cached = edges.trace.executions.state[events.execution] == ExecutionState.CACHED
-        others = events.of(~cached).by_artifact() if cached.any() else events.by_artifact()
+        is_cached = edges.trace.executions.state[events.execution] == ExecutionState.CACHED
+        others, cached = events.by_artifact(chosen & ~is_cached), chosen & is_cached
         artifact = events.artifact[cached].astype(np.int64)
         execution = events.execution[cached].astype(np.int64)
         has_cached = np.zeros(num_artifacts, bool)

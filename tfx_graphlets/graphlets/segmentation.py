@@ -259,5 +259,5 @@ def _by_precedence(
 def _joined(blocks: list[_Members]) -> Membership:
     """Rows of all blocks, one after the other."""
     counts = np.concatenate([np.zeros(1, np.int64), *(block.counts for block in blocks)])
-    index = np.concatenate([np.zeros(0, np.int32), *(block.index for block in blocks)])
-    return Membership(np.cumsum(counts), index.astype(np.int64))
+    parts = [np.zeros(0, np.int32), *(block.index for block in blocks)]
+    return Membership(np.cumsum(counts), np.concatenate(parts, dtype=np.int64))

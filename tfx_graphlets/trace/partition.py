@@ -62,20 +62,18 @@ class Shards:
         self.of_execution = _packed(component, max_executions)
         events, contexts = trace.events, trace.contexts
         of_event = self.of_execution[events.execution]
-        self._of_artifact = np.full(len(trace.artifacts), _NOWHERE, np.int32)
-        self._of_artifact[events.artifact] = of_event
+        of_artifact = np.full(len(trace.artifacts), _NOWHERE, np.int32)
+        of_artifact[events.artifact] = of_event
         number = len(self)
         self._execution = _Order.of(self.of_execution, number)
-        self._artifact = _Order.of(self._of_artifact, number)
+        self._artifact = _Order.of(of_artifact, number)
         self._event = _Order.of(of_event, number)
         self._association = _Order.of(self.of_execution[contexts.association_execution], number)
-        self._attribution = _Order.of(self._of_artifact[contexts.attribution_artifact], number)
+        self._attribution = _Order.of(of_artifact[contexts.attribution_artifact], number)
         self._execution_property = _Order.of(
             self.of_execution[trace.executions.properties.owner], number
         )
-        self._artifact_property = _Order.of(
-            self._of_artifact[trace.artifacts.properties.owner], number
-        )
+        self._artifact_property = _Order.of(of_artifact[trace.artifacts.properties.owner], number)
         # Where each row comes to lie within its shard.
         self._execution_place = self._execution.places()
         self._artifact_place = self._artifact.places()
