@@ -23,7 +23,9 @@ pytest.importorskip("jinja2")
 from tests.cli.test_killed import CASES, SUFFIX, is_whole, places, tree
 from tests.import_graph import ROOT
 from tests.limits import fill, needs_root, small_disk
+from tests.stores.mlmd_files import write_store
 from tfx_graphlets.cli import command, main
+from tfx_graphlets.testing import TraceBuilder
 
 __all__ = ["places"]  # a fixture
 SOME = ("append", "train")
@@ -164,6 +166,71 @@ def test_a_full_standard_output(
     assert line == "tfx-graphlets: standard output cannot be written: No space left on device"
     assert tree(target) != old
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+FULL_OUTPUT = "tfx-graphlets: standard output cannot be written: No space left on device\n"
+CLOSED_OUTPUT = "tfx-graphlets: standard output cannot be written: Bad file descriptor\n"
+PROCESS = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["segment", "--help"]])
+def test_help_into_a_full_standard_output(words: list[str]) -> None:
+    """One line, as of any other words."""
+    program = [sys.executable, "-W", "ignore", "-m", "tfx_graphlets", *words]
+    with Path("/dev/full").open("w", encoding="ascii") as full:
+        done = subprocess.run(
+            program, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=PROCESS
+        )
+    assert done.returncode == 1
+    assert done.stderr == FULL_OUTPUT
+
+
+@pytest.mark.parametrize("shown", ["table", "json"])
+@pytest.mark.parametrize(
+    ("closed", "said"),
+    [
+        (">&-", "tfx-graphlets: standard output cannot be written: Bad file descriptor\n"),
+        ("2>&-", ""),
+    ],
+)
+def test_a_closed_stream(closed: str, said: str, shown: str, tmp_path: Path) -> None:
+    """One line where there is somewhere to write it, and the exit code all the same."""
+    store = tmp_path / "store.sqlite"
+    build = TraceBuilder()
+    build.execution("Trainer", run="r")
+    write_store(store, build.raw())
+    program = f"{sys.executable} -W ignore -m tfx_graphlets segment"
+    for place, code in ((store, 1 if said else 0), (tmp_path / "none", 1)):
+        line = f"{program} {place} --format {shown} {closed}"
+        done = subprocess.run(
+            ["bash", "-c", line],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=PROCESS,
+        )
+        assert done.returncode == code
+        assert "Traceback" not in done.stderr
+        if place == store:
+            assert done.stderr == said
+
+
+def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+    """A folder may be called anything: tables and archives are written and read there."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    build = TraceBuilder()
+    build.execution("Trainer", run="r")
+    store = str(write_store(folder / "store.sqlite", build.raw()))
+    kept = str(folder / "kept")
+    for words in (
+        ["features", store, "--stage", "pre", "--output", str(folder / "table.parquet")],
+        ["archive", store, "--output", kept],
+        ["segment", kept],
+        ["archive", store, "--output", kept],
+    ):
+        assert main(words) == 0
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
       The exit code (see the module); a usage error exits with 2 by itself.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    options = parse.parser().parse_args(words)
+    try:
+        options = parse.parser().parse_args(words)
+    except OSError as error:  # --help and --version write
+        return _unwritten(error)
     parse.set_up_logging(options.verbose)
     with _insisting():
         try:
@@ -128,12 +131,9 @@ def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
         return _fail(error, said, options.format)
     try:
         render.show(result, options.format, sys.stdout)
-    except BrokenPipeError:  # what reads us has seen enough
-        _let_go_of_stdout()
-    except OSError as error:  # a full disk behind standard output
-        _let_go_of_stdout()
-        render.warn(f"standard output cannot be written: {error.strerror or error}", sys.stderr)
-        return EXIT_FAILURE
+    except OSError as error:
+        if code := _unwritten(error):
+            return code
     if result.alarm:
         return EXIT_ALARM
     return EXIT_SKIP if result.skip else EXIT_DONE
@@ -150,8 +150,19 @@ def _fail(error: Exception, said: str, output_format: str) -> int:
     return EXIT_FAILURE
 
 
+def _unwritten(error: OSError) -> int:
+    """The exit code where standard output cannot be written: 0 where its reader has seen enough."""
+    _let_go_of_stdout()
+    if isinstance(error, BrokenPipeError):
+        return EXIT_DONE
+    render.warn(f"standard output cannot be written: {error.strerror or error}", sys.stderr)
+    return EXIT_FAILURE
+
+
 def _let_go_of_stdout() -> None:
     """Python flushes standard output once more at its end, which would fail again."""
+    if sys.stdout is None:  # it was closed
+        return
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

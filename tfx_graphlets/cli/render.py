@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
+import errno
 import io
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TextIO
@@ -34,7 +37,7 @@ class Result:
     alarm: bool = False
 
 
-def show(result: Result, output_format: str, stream: TextIO) -> None:
+def show(result: Result, output_format: str, stream: TextIO | None) -> None:
     """Writes a result as JSON (one document) or as text.
 
     What the stream's encoding cannot show is replaced: a terminal that is not UTF-8 gets ``?``.
@@ -46,15 +49,19 @@ def show(result: Result, output_format: str, stream: TextIO) -> None:
         text = json.dumps(_plain(result.document), indent=1, allow_nan=False)
     else:
         text = result.text
+    if stream is None:  # so Python has it where it was closed
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     if text:
         stream.write(_showable(text, stream) + "\n")
     stream.flush()
 
 
-def warn(message: str, stream: TextIO) -> None:
-    """Writes one line of the program's own."""
+def warn(message: str, stream: TextIO | None) -> None:
+    """Writes one line of the program's own, where it can be written."""
     line = shown(" ".join(message.split()))
-    stream.write(_showable(f"tfx-graphlets: {line}\n", stream))
+    if stream is not None:
+        with contextlib.suppress(OSError):
+            stream.write(_showable(f"tfx-graphlets: {line}\n", stream))
 
 
 def _showable(text: str, stream: TextIO) -> str:
@@ -64,7 +71,7 @@ def _showable(text: str, stream: TextIO) -> str:
     return text.encode(encoding, "replace").decode(encoding)
 
 
-def show_error(error: Exception, reason: str, stream: TextIO) -> None:
+def show_error(error: Exception, reason: str, stream: TextIO | None) -> None:
     """Writes a failure as one JSON document."""
     kind = getattr(error, "kind", "") or type(error).__name__
     fault = str(fault_of(error))
@@ -128,7 +135,8 @@ def write_table(features: FeatureTable, target: Path, suffix: str) -> None:
 
         # Hardly a number repeats: dictionaries of them would cost time and space.
         categories = [f.name for f in features.features if f.kind is FeatureKind.CATEGORY]
-        pyarrow.parquet.write_table(features.to_arrow(), target, use_dictionary=categories)
+        with pyarrow.OSFile(os.fsencode(target), "wb") as sink:  # its paths as text must be UTF-8
+            pyarrow.parquet.write_table(features.to_arrow(), sink, use_dictionary=categories)
         return
     columns: list[Sequence[object]] = [features.trainer.tolist()]
     for feature in features.features:

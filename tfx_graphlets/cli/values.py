@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from tfx_graphlets.stores.uris import redacted
 from tfx_graphlets.vocabulary import Role
@@ -21,6 +21,11 @@ class Parser(argparse.ArgumentParser):
         """As argparse does, but for what it remembers."""
         self.words = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(args, namespace)
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:  # type: ignore[override]
+        super()._print_message(message, file)
+        if file is not None:
+            file.flush()  # a full disk shows here, and not when Python ends
 
     def error(self, message: str) -> NoReturn:
         """Prints usage and message, and exits with 2."""

@@ -50,6 +50,7 @@ def write_table(directory: Path, table: str, content: Any) -> ArchiveFile:
     Raises:
       OSError: it cannot be written.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = archive_format.arrow_schema(table)
@@ -57,14 +58,17 @@ def write_table(directory: Path, table: str, content: Any) -> ArchiveFile:
     order = _order(table, content)
 
     def write(draft: Path) -> int:
-        with pq.ParquetWriter(
-            draft,
-            schema,
-            compression="zstd",
-            compression_level=_TABLE_LEVEL,
-            use_dictionary=[name for name in schema.names if name in (*_ALIKE, *_VALUES)],
-            write_statistics=[name for name in _LOOKED_UP if name in schema.names],
-        ) as writer:
+        with (
+            pa.OSFile(os.fsencode(draft), "wb") as sink,
+            pq.ParquetWriter(
+                sink,
+                schema,
+                compression="zstd",
+                compression_level=_TABLE_LEVEL,
+                use_dictionary=[name for name in schema.names if name in (*_ALIKE, *_VALUES)],
+                write_statistics=[name for name in _LOOKED_UP if name in schema.names],
+            ) as writer,
+        ):
             for start in range(0, len(content), _ROWS_AT_ONCE):
                 rows = (
                     content.slice(start, _ROWS_AT_ONCE)
@@ -90,15 +94,18 @@ def write_contents(directory: Path, contents: Iterable[tuple[bytes, bytes]]) -> 
 
     def write(draft: Path) -> int:
         num_rows = 0
-        with pq.ParquetWriter(
-            draft,
-            schema,
-            compression="zstd",
-            compression_level=_CONTENT_LEVEL,
-            use_dictionary=False,
-            data_page_size=CONTENT_PAGE_BYTES,
-            write_statistics=False,
-        ) as writer:
+        with (
+            pa.OSFile(os.fsencode(draft), "wb") as sink,
+            pq.ParquetWriter(
+                sink,
+                schema,
+                compression="zstd",
+                compression_level=_CONTENT_LEVEL,
+                use_dictionary=False,
+                data_page_size=CONTENT_PAGE_BYTES,
+                write_statistics=False,
+            ) as writer,
+        ):
             for portion in _portions(contents):
                 columns = dict(zip(schema.names, map(list, zip(*portion))))
                 writer.write_table(pa.table(columns, schema=schema))

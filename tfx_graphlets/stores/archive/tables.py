@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -175,7 +176,7 @@ class ArchiveTables:
         import pyarrow as pa
 
         with self.naming(name):
-            return pa.OSFile(str(self.directory / name), "rb")
+            return pa.OSFile(os.fsencode(self.directory / name), "rb")
 
     def _damaged(self, file: ArchiveFile) -> ArchiveError:
         return ArchiveError(
