@@ -26,8 +26,6 @@ CHANGES: Mapping[str, str] = {
     "--without holds": "nothing says what holds pushes back",
     "--without pair": "no scout of the last blessed model",
     "--without scout": "no scout of this window",
-    "--halving-skips 1": "each skip in a row halves the threshold",
-    "--halving-skips inf": "no skip lowers the threshold",
     "--min-labelled 3": "the first 3 labelled runs let through, not 5",
     "--min-labelled 10": "the first 10",
     "--pipelines 5": "5 other pipelines are known",

@@ -5,10 +5,9 @@ over each variant; three are held out together, the others are known from the st
 stage and target: without a rehearsal, with one in every run (`all`), with one where it pays
 (`auto`); under it the same by push rate. `--hold-out task` learns from other tasks alone, `--judge
 STORE...` replays stores of other people with all variants known, `--without code holds pair scout
-rehearsal` leaves features out, `--pipelines N` knows N others alone, `--halving-skips N` halves a
-threshold after N skips in a row (`inf`: never), `--min-labelled N` lets the first N labelled runs
-through, `--variants` adds a table by variant, and
-`--causes` what a gate could remove that knew the cause of every run but not its outcome.
+rehearsal` leaves features out, `--pipelines N` knows N others alone, `--min-labelled N` lets the
+first N labelled runs through, `--variants` adds a table by variant, and `--causes` what a gate
+could remove that knew the cause of every run but not its outcome.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ from pipelines.flights.replays import ABLATIONS, REHEARSAL_SECONDS, Job, Results
 from tfx_graphlets import GatePolicy, Stage
 from tfx_graphlets.backtest.figures import Figures
 from tfx_graphlets.backtest.result import BacktestResult
-from tfx_graphlets.policy.freshness import HALVING_SKIPS
 from tfx_graphlets.rehearsal import Mode, worth_of
 from tfx_graphlets.waste_model import Dataset
 from tfx_graphlets.waste_model.metrics import WasteMeter, promise_kept, wilson_interval
@@ -321,7 +319,6 @@ def parser() -> argparse.ArgumentParser:
     add("--judge", nargs="+", default=[], metavar="STORE", help="stores to replay; no rehearsal")
     add("--without", nargs="+", choices=sorted(ABLATIONS), default=[])
     add("--pipelines", type=int, help="how many others are known; all by default")
-    add("--halving-skips", type=float, default=HALVING_SKIPS, metavar="N")
     add("--min-labelled", type=int, default=GatePolicy.min_labelled, metavar="N")
     add("--variants", action="store_true", help="a table by variant below each line")
     add("--causes", action="store_true", help="what knowing every cause would remove")
@@ -335,7 +332,7 @@ def jobs_of(options: argparse.Namespace) -> list[Job]:
     return [
         Job(
             stage, rehearsed, tuple(options.freshness), options.hold_out, not options.uncensored,
-            tuple(options.without), options.pipelines, tuple(options.judge), options.halving_skips,
+            tuple(options.without), options.pipelines, tuple(options.judge),
             options.min_labelled,
         )
         for rehearsed in both[::-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ from tfx_graphlets.backtest.backtest import backtest
 from tfx_graphlets.backtest.result import BacktestResult
 from tfx_graphlets.features.table import FeatureTable
 from tfx_graphlets.graphlets.outcome import after_the_gate
-from tfx_graphlets.policy import freshness
 from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.waste_model import Dataset
 from tfx_graphlets.waste_model.dataset import Redescribes
@@ -51,7 +49,6 @@ class Job:
       without: names of ABLATIONS.
       pipelines: how many others are known, the first after the held out ones; None: all.
       judged: stores to replay with all variants known; empty: the variants.
-      halving_skips: skips in a row that halve a threshold; infinite: none does.
       min_labelled: outcomes of its own that a pipeline must have shown before it is gated.
     """
 
@@ -63,7 +60,6 @@ class Job:
     without: tuple[str, ...] = ()
     pipelines: int | None = None
     judged: tuple[str, ...] = ()
-    halving_skips: float = freshness.HALVING_SKIPS
     min_labelled: int = GatePolicy.min_labelled
 
 
@@ -114,16 +110,6 @@ def held_out(names: Sequence[str], by: str) -> Iterator[tuple[str, ...]]:
         yield tuple(names[fold::folds])
 
 
-@contextlib.contextmanager
-def halving(skips: float) -> Iterator[None]:
-    """So many skips in a row halve a threshold meanwhile; for an ablation, in this process."""
-    before, freshness.HALVING_SKIPS = freshness.HALVING_SKIPS, skips
-    try:
-        yield
-    finally:
-        freshness.HALVING_SKIPS = before
-
-
 def run(job: Job) -> tuple[dict[float, Results], dict[str, tuple[float, ...]]]:
     """Replays of a job, by target; and what stands behind the gate costs, seconds [graphlets]."""
     found = history.datasets(job.stage, rehearsed=job.rehearsed)
@@ -142,17 +128,16 @@ def run(job: Job) -> tuple[dict[float, Results], dict[str, tuple[float, ...]]]:
         scores = transfer_scores(past, 0, settings=SETTINGS)
         for name in group:
             for target in job.targets:
-                with halving(job.halving_skips):
-                    results[target][name] = backtest(
-                        judged[name],
-                        GatePolicy(freshness=target, min_labelled=job.min_labelled),
-                        history=past,
-                        history_scores=scores,
-                        censored=job.censored,
-                        retrain_every=RETRAIN_EVERY,
-                        settings=SETTINGS,
-                        draws=0,
-                    )
+                results[target][name] = backtest(
+                    judged[name],
+                    GatePolicy(freshness=target, min_labelled=job.min_labelled),
+                    history=past,
+                    history_scores=scores,
+                    censored=job.censored,
+                    retrain_every=RETRAIN_EVERY,
+                    settings=SETTINGS,
+                    draws=0,
+                )
     return results, {name: _behind_seconds(dataset) for name, dataset in judged.items()}
 
 

@@ -131,7 +131,7 @@ def test_a_replay_takes_the_recorded_decisions(shadow: bool, shared: bool) -> No
 
     A gate before both lets both run, or none, and what each would have come to alone counts.
     """
-    limits = {"freshness": 0.6, "exploration": 0.3, "max_consecutive_skips": 2, "min_labelled": 3}
+    limits = {"freshness": 0.85, "exploration": 0.3, "max_consecutive_skips": 2, "min_labelled": 3}
     settings = GateSettings(Stage.PRE, shadow=shadow, exploration_seed=4, **limits)  # type: ignore[arg-type]
     runs = GatedRuns(settings, shared)
     for number, letters in enumerate(HISTORY):
@@ -154,7 +154,9 @@ def test_a_replay_takes_the_recorded_decisions(shadow: bool, shared: bool) -> No
         assert len(mine) == len(HISTORY)
         assert {one.proceed for one in mine} == {True, shadow}
         assert any(one.explored for one in mine) != shadow
-        assert len({one.threshold for one in mine}) > 2
+        assert len({one.threshold for one in mine}) > 1
+    # In shadow mode nothing is spent: a threshold comes with the pushes, and stays.
+    assert len({one.threshold for one in live.values()}) > (1 if shadow else 2)
     if shared:
         reasons = {one.reason.partition(".")[0] for one in live.values()}
         assert reasons >= {"For left and right alike"}

@@ -18,12 +18,7 @@ from tfx_graphlets.policy.decide import (
     decide,
     exploration_draw,
 )
-from tfx_graphlets.policy.freshness import (
-    FreshnessLedger,
-    ThresholdChoice,
-    choose_threshold,
-    guarded,
-)
+from tfx_graphlets.policy.freshness import FreshnessLedger, ThresholdChoice, choose_threshold
 from tfx_graphlets.waste_model.dataset import Dataset
 
 # A score that is hardly one, and one that is nearly certain, stand for so much of a push.
@@ -66,7 +61,7 @@ class Reference:
         ]
         return sorted(rows, key=lambda row: (known[row], row))
 
-    def choice(self, learnt: list[int], mine: list[int], skips: int) -> ThresholdChoice:
+    def choice(self, learnt: list[int], mine: list[int]) -> ThresholdChoice:
         """The threshold for a row of a pipeline whose known rows are ``mine``."""
         ledger = FreshnessLedger(self.policy.freshness)
         for other in mine:
@@ -83,11 +78,9 @@ class Reference:
         pushed = [*self.past_pushed, *self.pushed[scored], *[True] * len(skipped)]
         shares = [min(max(self.scores[other], LEAST), MOST) * max(worth, 1) for other in skipped]
         weights = [1.0] * (len(scores) - len(skipped)) + shares
-        choice = choose_threshold(
+        return choose_threshold(
             scores, pushed, self.policy.freshness, weights=weights, ledger=ledger
         )
-        own = [self.scores[other] for other in mine if self.pushed[other]]
-        return guarded(choice, own, ledger, skips)
 
     def decision(self, row: int) -> GateDecision:
         """The decision about a row."""
@@ -101,7 +94,7 @@ class Reference:
         attempts = [int(dataset.decision_ms[earlier[at]]) for at in ran]
         policy, choice = self.policy, None
         if policy.threshold is None:
-            choice = self.choice(learnt, mine, skips)
+            choice = self.choice(learnt, mine)
             policy = dataclasses.replace(policy, threshold=choice.threshold)
         names = dataset.pipeline[row], dataset.run[row], "pre"
         state = GateState(

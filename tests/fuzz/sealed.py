@@ -112,7 +112,9 @@ def archive(randomness: random.Random, folder: Path) -> inputs.Trials:
     manifest = target / archive_format.MANIFEST
     document = json.loads(manifest.read_text(encoding="utf-8"))
     for _ in range(randomness.choice((1, 1, 3))):
-        with contextlib.suppress(pa.ArrowException, TypeError, ValueError, OverflowError):
+        with contextlib.suppress(
+            pa.ArrowException, TypeError, ValueError, OverflowError, LookupError, AttributeError
+        ):  # what was damaged before may hold no table any more
             if randomness.random() < 0.3:
                 inputs.damage_document(randomness, document)
             else:

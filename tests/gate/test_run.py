@@ -238,16 +238,6 @@ def test_in_shadow_mode_every_push_is_seen() -> None:
     assert account(decided("r0", shadow=True, risk=0.1)).spent == 0.1
 
 
-def test_own_pushes_that_scored_low_lower_the_threshold() -> None:
-    """A threshold of 0.2 sinks to what a push of this pipeline had scored."""
-    runs = ("r0", "r1", "r2", "r3")
-    for scored, threshold in ((0.9, 0.2), (0.1, 0.1)):
-        history = pipeline_history(
-            "pppp", decisions=(decided("r0", probability=scored),), runs=runs
-        )
-        assert threshold_of(history, FixedModel(0.05)) == threshold
-
-
 def test_only_pushes_that_this_gate_decided_about_stand_in_its_account() -> None:
     """Not those of other gates and stages, nor runs that were not pushed or not decided."""
     ledger = account(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import types
 
 import numpy as np
@@ -13,7 +12,6 @@ from pipelines.flights import ablation, backtest, replays
 from tests.waste_model.synthetic import number
 from tfx_graphlets import Stage
 from tfx_graphlets.features.table import FeatureTable
-from tfx_graphlets.policy import freshness
 
 
 def figures(name: str, missed: int, removed: float) -> types.SimpleNamespace:
@@ -126,18 +124,6 @@ def test_what_an_ablation_leaves_out_is_missing() -> None:
     found = replays.blind(table, replays.ABLATIONS["code"])
     assert np.isnan(found.numbers("code.a")).all()
     assert found.numbers("spans.b").tolist() == [1.0, 1.0]
-
-
-@pytest.mark.parametrize(("skips", "threshold"), [(1.0, 0.05), (2.0, 0.1), (math.inf, 0.2)])
-def test_an_ablation_halves_thresholds_otherwise_and_only_while_it_lasts(
-    skips: float, threshold: float
-) -> None:
-    """Two skips in a row halve 0.2 once, as it stands; so many others twice, or not at all."""
-    choice = freshness.choose_threshold([0.2, 0.8] * 20, [True] * 40, 0.9)
-    ledger = freshness.FreshnessLedger(0.9)
-    with replays.halving(skips):
-        assert freshness.guarded(choice, (), ledger, 2).threshold == pytest.approx(threshold)
-    assert freshness.guarded(choice, (), ledger, 2).threshold == pytest.approx(0.1)
 
 
 def test_every_line_of_the_ablation_changes_one_thing() -> None:

@@ -57,25 +57,13 @@ def test_outcomes_and_what_is_needed_are_kept_apart() -> None:
     account.outcome_known(pushed_ms=None)
     account.needed(verdict(True, risk=0.2), censored=True)
     account.needed(verdict(True, risk=0.2, probability=None), censored=False)
-    assert (account.labelled, account.pushes, account.scores) == (3, 2, [0.4])
+    assert (account.labelled, account.pushes) == (3, 2)
     assert account.ledger.pushes == 2
     assert account.ledger.spent == pytest.approx(0.2 / 0.8 + 0.2)
     assert account.state(5 * HOUR, draw=0.25) == GateState(
         labelled=3, pushes=2, consecutive_skips=0, hours_since_last_push=2.0, draw=0.25
     )
     assert account.state(5 * HOUR, draw=0.25, pushes=7).pushes == 7
-
-
-def test_skips_in_a_row_and_own_scores_guard_the_choice() -> None:
-    """The lowest own score is the limit, halved by two skips in a row."""
-    account = NodeAccount(0.9)
-    choice = ThresholdChoice(0.5, 0.9, 20, 0, 0.5, 0.1)
-    assert account.guard(choice) == choice
-    account.needed(verdict(True), censored=True)
-    account.decided(verdict(False))
-    assert account.guard(choice).threshold == pytest.approx(0.4 / 2**0.5)
-    account.decided(verdict(False))
-    assert account.guard(choice).threshold == 0.2
 
 
 def test_a_sample_of_known_scores_is_that_of_choose_threshold() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.policy.decide import GatePolicy, GateState, decide
-from tfx_graphlets.policy.freshness import DelayLedger, choose_threshold, guarded
+from tfx_graphlets.policy.freshness import DelayLedger, choose_threshold
 
 
 def test_while_no_wait_is_known_no_push_is_put_at_risk() -> None:
@@ -66,7 +66,7 @@ def waits(draw: np.random.Generator, delay: float, runs: int, stays: float) -> t
 
     labels = (draw.random(150) < 0.5).tolist()
     scores, weights = [scored(pushed) for pushed in labels], [1.0] * 150
-    ledger, own, in_a_row = DelayLedger(delay), [], 0
+    ledger, in_a_row = DelayLedger(delay), 0
     pushed = True
     waiting: list[int] = []  # runs at which pushes were missed that nothing made up for yet
     total = pushes = removed = since = 0
@@ -74,10 +74,12 @@ def waits(draw: np.random.Generator, delay: float, runs: int, stays: float) -> t
         pushed = pushed if draw.random() < stays else not pushed
         score = scored(pushed)
         choice = choose_threshold(scores, labels, ledger.freshness, weights=weights, ledger=ledger)
-        choice = guarded(choice, own, ledger, in_a_row)
         policy = GatePolicy(threshold=choice.threshold)
         state = GateState(
-            labelled=number, pushes=len(own), consecutive_skips=in_a_row, draw=float(draw.random())
+            labelled=number,
+            pushes=ledger.pushes,
+            consecutive_skips=in_a_row,
+            draw=float(draw.random()),
         )
         decision = decide(policy, score, state, risk=choice.risk)
         since += 1
@@ -92,7 +94,6 @@ def waits(draw: np.random.Generator, delay: float, runs: int, stays: float) -> t
         elif pushed:
             total += sum(number - at for at in waiting)
             waiting = []
-            own.append(score)
             ledger = ledger.after_push(decision.risk, censored=True, runs=since)
             since = 0
     return total + sum(runs - at for at in waiting), pushes, removed

@@ -18,7 +18,6 @@ from tfx_graphlets.policy.freshness import (
     FreshnessLedger,
     ThresholdChoice,
     choose_threshold,
-    guarded,
 )
 
 FRESHNESS = st.sampled_from([0.8, 0.9, 0.95, 0.99])
@@ -88,22 +87,6 @@ def test_the_risk_taken_never_exceeds_the_promise(freshness: float, wishes: list
         assert ledger.spent <= (1 - freshness) * ledger.pushes + 1e-9
 
 
-def test_own_pushes_that_scored_low_pull_the_threshold_down() -> None:
-    """What scores no higher than the pipeline's own pushes is not skipped; a streak halves it."""
-    choice = choose([0.3 + at / 100 for at in range(40)], 0.9)
-    ledger = FreshnessLedger(0.9)
-    assert choice.threshold == pytest.approx(0.33)
-    assert guarded(choice, [], ledger) == choice
-    assert guarded(choice, [float("nan"), 0.6, 0.4], ledger) == choice
-    assert guarded(choice, [0.6, 0.1, 0.2], ledger).threshold == 0.1
-    many = [0.1, 0.2, *[0.6] * 18]
-    assert guarded(choice, many, ledger).threshold == 0.2
-    assert guarded(choice, many, ledger, skips=4).threshold == pytest.approx(0.2 / 4)
-    assert guarded(choice, [], ledger, skips=1).threshold == pytest.approx(0.33 / 2**0.5)
-    nothing = choose([0.3] * 3, 0.95)
-    assert guarded(nothing, many, FreshnessLedger(0.95)).threshold is None
-
-
 def test_what_was_kept_while_it_learnt_may_be_spent() -> None:
     """Alone, 0.95 can be promised from 7 kept pushes on, not from 19; 0.99 from 39, not 99."""
     for freshness, first in ((0.95, 7), (0.99, 39)):
@@ -127,7 +110,7 @@ class Life:
 
 
 def life(draw: np.random.Generator, freshness: float, runs: int, push_rate: float) -> Life:
-    """A gate with all its guards over one pipeline, beside 150 known runs of others like it.
+    """A gate over one pipeline, beside 150 known runs of others like it.
 
     Scores are probabilities, as a waste model gives them; what is skipped is not seen, but
     for the twentieth that is explored, and counts as so much of a push as it scored.
@@ -140,15 +123,17 @@ def life(draw: np.random.Generator, freshness: float, runs: int, push_rate: floa
 
     labels = (draw.random(150) < push_rate).tolist()
     scores, weights = [scored(pushed) for pushed in labels], [1.0] * 150
-    ledger, own, in_a_row, found = FreshnessLedger(freshness), [], 0, Life()
+    ledger, in_a_row, found = FreshnessLedger(freshness), 0, Life()
     for number in range(runs):
         pushed = bool(draw.random() < push_rate)
         score = scored(pushed)
         choice = choose_threshold(scores, labels, freshness, weights=weights, ledger=ledger)
-        choice = guarded(choice, own, ledger, in_a_row)
         policy = GatePolicy(freshness=freshness, threshold=choice.threshold)
         state = GateState(
-            labelled=number, pushes=len(own), consecutive_skips=in_a_row, draw=float(draw.random())
+            labelled=number,
+            pushes=ledger.pushes,
+            consecutive_skips=in_a_row,
+            draw=float(draw.random()),
         )
         decision = decide(policy, score, state, risk=choice.risk)
         skipped = not decision.proceed
@@ -161,7 +146,6 @@ def life(draw: np.random.Generator, freshness: float, runs: int, push_rate: floa
         labels.append(pushed or skipped)
         weights.append(min(max(score, 0.01), 0.99) if skipped else 1.0)
         if pushed and not skipped:
-            own.append(score)
             ledger = ledger.after_push(decision.risk, censored=True)
     return found
 
@@ -200,6 +184,23 @@ def test_the_account_keeps_the_promise_over_many_draws(freshness: float, pushes:
     assert np.mean(missed) >= 0.8 * (1 - freshness)
 
 
+@pytest.mark.parametrize(
+    ("spent", "pushes", "place"),
+    [
+        (0.0, 400, 25),  # PACE: 6.25 % of 401, though 12.5 % were saved up
+        (3.95, 400, 20),  # what is left of 5 % of 80: 5 %
+        (3.97, 400, 12),  # 3 %
+        (0.0, 30, 1),  # the first step is larger than PACE allows, 1 / 31 ...
+        (0.0, 14, 1),  # ... and here larger than the promise itself, 1 / 15
+    ],
+)
+def test_savings_are_spent_at_a_pace(spent: float, pushes: int, place: int) -> None:
+    """Beyond the first step a threshold puts the next push at no more than 1.25 times 1 - F."""
+    scores = [at / 1_000 for at in range(1, pushes + 1)]
+    ledger = FreshnessLedger(0.95, pushes=79, spent=spent)
+    assert choose(scores, 0.95, ledger=ledger).threshold == scores[place - 1]
+
+
 def test_a_censored_push_stands_for_those_that_nobody_saw() -> None:
     """Counting only the pushes that were kept, the risk spent is right in the mean."""
     draw = np.random.default_rng(5)
@@ -230,29 +231,6 @@ def test_the_allowance_by_hand(ledger: FreshnessLedger, allowance: float) -> Non
     assert ledger.allowance == pytest.approx(allowance, abs=1e-12)
 
 
-def test_the_risk_of_a_lowered_threshold_is_its_own() -> None:
-    """A guard that lowers a threshold leaves the rest of the risk to later pushes."""
-    choice = choose([at / 100 for at in range(1, 40)], 0.9)
-    assert (choice.threshold, choice.risk) == (0.04, 4 / 40)
-    lowered = [(at, choice.lowered(at)) for at in (0.04, 0.035, 0.03, 0.005)]
-    assert [(one.threshold, one.risk) for _, one in lowered] == [
-        (0.04, 4 / 40), (0.035, 4 / 40), (0.03, 3 / 40), (0.005, 1 / 40)
-    ]  # fmt: skip
-    assert choice.lowered(0.5) is choice
-    nothing = choose([0.3] * 3, 0.95)
-    assert nothing.lowered(0.1) is nothing
-    everything = choose([0.3] * 3, 0.0)
-    assert (everything.lowered(0.1).threshold, everything.lowered(0.1).risk) == (0.1, 1.0)
-
-
-def test_a_guard_s_risk_is_that_of_the_threshold_that_it_leaves() -> None:
-    """Skips in a row and low pushes of its own lower what the next push costs."""
-    choice = choose([at / 100 for at in range(1, 40)], 0.9)
-    ledger = FreshnessLedger(0.9, pushes=100, spent=10.0)
-    assert guarded(choice, [], ledger, skips=2).risk == 2 / 40
-    assert guarded(choice, [0.025, 0.3], ledger).risk == 3 / 40
-
-
 def test_a_push_is_entered_with_its_risk() -> None:
     """One push more and its risk; where a miss would go unseen, the odds of it."""
     ledger = FreshnessLedger(0.9, pushes=3, spent=0.1)
@@ -277,14 +255,9 @@ def test_a_heavy_lowest_score_needs_no_more_pushes_but_lighter_ones() -> None:
 
 @pytest.mark.parametrize("count", [9, 19, 29, 39])
 def test_a_binary_fraction_short_of_a_whole_is_a_whole(count: int) -> None:
-    """(1 - 0.9) * 20 is a little less than 2, and counts as 2: from all pipelines, from one."""
+    """(1 - 0.9) * 20 is a little less than 2, and counts as 2."""
     scores = [at / 100 for at in range(1, count + 1)]
-    kth = scores[(count + 1) // 10 - 1]
-    choice = choose(scores, 0.9)
-    assert choice.threshold == kth
-    higher = choose([0.45] * 100, 0.9)
-    account = FreshnessLedger(0.9, pushes=99, spent=0.1 * 99)
-    assert guarded(higher, scores, account).threshold == kth
+    assert choose(scores, 0.9).threshold == scores[(count + 1) // 10 - 1]
 
 
 def test_what_a_choice_says() -> None:

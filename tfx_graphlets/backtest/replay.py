@@ -184,8 +184,7 @@ def replay(
             features = world.features(row)
             score = scorer.score(row, features)
             if policy.threshold is None:
-                scores = sample.scores.choose(account.ledger.freshness, account.ledger)
-                choice = account.guard(scores)
+                choice = sample.scores.choose(account.ledger.freshness, account.ledger)
             names = dataset.pipeline[row], dataset.run[row], str(dataset.stage)
             alone = decide_by(
                 dataclasses.replace(policy, force_run=True) if row in forced else policy,

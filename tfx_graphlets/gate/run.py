@@ -123,8 +123,6 @@ def chosen_threshold(
     """The threshold for the next push, after those that this gate has put at risk so far.
 
     It rests on the model's scores and on those that this gate has given since.
-    What the node's own pushes scored lowers it, and so does every skip in a row
-    (``freshness.guarded``).
 
     In a history that an earlier release wrote there are no runs, and so no account.
 
@@ -138,7 +136,7 @@ def chosen_threshold(
         return model.threshold_for(account.ledger.freshness)
     seen = seen_scores(history, own)
     promised = account.ledger.freshness
-    return account.guard(model.threshold_for(promised, ledger=account.ledger, seen=seen))
+    return model.threshold_for(promised, ledger=account.ledger, seen=seen)
 
 
 def gate_state(history: PipelineHistory, settings: GateSettings, account: NodeAccount) -> GateState:

@@ -27,7 +27,6 @@ from tfx_graphlets.policy.freshness import (
     Ledger,
     ThresholdChoice,
     choose_threshold,
-    guarded,
 )
 from tfx_graphlets.vocabulary import HOUR_MS
 
@@ -54,7 +53,6 @@ class NodeAccount:
         there was none.
       runs: runs that the gate decided about.
       ledger: account of the risk that needed graphlets were put at.
-      scores: what needed graphlets were given when they were decided about.
     """
 
     freshness: float
@@ -67,7 +65,6 @@ class NodeAccount:
     last_attempt_ms: int | None = None
     runs: int = 0
     ledger: Ledger = dataclasses.field(init=False)
-    scores: list[float] = dataclasses.field(default_factory=list)
     _last_needed: int = 0  # the run of the latest needed graphlet, counted from 1
 
     def __post_init__(self) -> None:
@@ -121,12 +118,6 @@ class NodeAccount:
         number = self.runs if run is None else run
         since, self._last_needed = number - self._last_needed, max(number, self._last_needed)
         self.ledger = self.ledger.after_push(decision.risk, censored=censored, runs=max(since, 0))
-        if decision.probability is not None:
-            self.scores.append(decision.probability)
-
-    def guard(self, choice: ThresholdChoice) -> ThresholdChoice:
-        """A choice, lowered by what the node itself has shown (``freshness.guarded``)."""
-        return guarded(choice, self.scores, self.ledger, self.skips)
 
     def state(self, moment_ms: int, *, draw: float, pushes: int | None = None) -> GateState:
         """What is known at a moment.

@@ -24,10 +24,12 @@ from tfx_graphlets.errors import InvalidArgumentError
 _TOLERANCE = 1e-9
 # However much was saved up, no push is put at more than so many times the promised risk.
 MOST_RISK = 2.5
+# So much is for the first step, 1 / (n + 1), which few known pushes make a large one; a threshold
+# above a second push is at no more than so many times the promised risk. Spent faster, savings go
+# where a gate has just become sure, and one mistaken belief costs all of them.
+PACE = 1.25
 # What is more likely than not to be pushed is no waste, however safe it were to skip it.
 MOST_THRESHOLD = 0.5
-# So many skips in a row halve the threshold.
-HALVING_SKIPS = 2.0
 _FURTHEST = 10_000  # pushes that "how many more" looks ahead
 
 
@@ -45,8 +47,6 @@ class ThresholdChoice:
         NaN where none was scored.
       risk: the most by which a further push, exchangeable with those, is
         likely to be missed, 0..1; 0 without a threshold.
-      risks: of lower thresholds: scores, ascending, and the risk of a threshold
-        above each and not above the next; the first is minus infinity.
     """
 
     threshold: float | None
@@ -55,14 +55,6 @@ class ThresholdChoice:
     pushes_needed: int | None
     expected_skips: float
     risk: float = 0.0
-    risks: tuple[tuple[float, float], ...] = dataclasses.field(default=(), repr=False)
-
-    def lowered(self, threshold: float) -> ThresholdChoice:
-        """The same with a threshold that is no higher, and with the risk of that one."""
-        if self.threshold is None or threshold >= self.threshold:
-            return self
-        risk = [risk for score, risk in self.risks if score < threshold][-1:]
-        return dataclasses.replace(self, threshold=threshold, risk=(risk or [self.risk])[0])
 
     @property
     def note(self) -> str:
@@ -91,10 +83,9 @@ class FreshnessLedger:
 
     The promise is about all pushes since the gate stands: of N of them at most
     (1 - F) N are missed in expectation. What was not spent, while the gate still
-    learnt or where a guard lowered the threshold, is there for later pushes: the
-    next one may be put at a risk of at most (1 - F) (N + 1) minus what was spent,
-    and of MOST_RISK times 1 - F. So the sum of the risks never exceeds (1 - F) N,
-    whatever came before.
+    learnt, is there for later pushes: the next one may be put at a risk of at most
+    (1 - F) (N + 1) minus what was spent, and of MOST_RISK times 1 - F. So the sum of
+    the risks never exceeds (1 - F) N, whatever came before.
 
     It is a budget like that of adaptive conformal inference (Gibbs
     and Candes, NeurIPS 2021), of the stated risk in place of the misses that
@@ -245,7 +236,7 @@ def choose_threshold(
         that were skipped), above 0, [n]; 1 by default, which is also the weight
         of the push to come.
       ledger: the account of the gate so far; its allowance takes the place of
-        1 - freshness. None: that.
+        1 - freshness, but for what PACE forbids. None: that.
       most: no threshold is above it, 0..1.
 
     Returns:
@@ -274,16 +265,16 @@ def choose_threshold(
     total = float(mass[-1]) + 1.0 if len(mass) else 1.0
     allowance = 1 - freshness if ledger is None else ledger.allowance
     count = int(np.count_nonzero(mass <= allowance * total + _TOLERANCE))
+    if count > 1:
+        steady = min(allowance, PACE * (1 - freshness))
+        count = max(int(np.count_nonzero(mass <= steady * total + _TOLERANCE)), 1)
     threshold, risk = None, 0.0
-    risks: tuple[tuple[float, float], ...] = ()
     if allowance * total + _TOLERANCE >= total:
         threshold, risk = most, 1.0  # at freshness 0, which asks for nothing
     elif count:
         threshold = min(float(of_pushes[order[count - 1]]), most)
-        below = np.flatnonzero(of_pushes[order] < threshold)
-        steps = zip(of_pushes[order][below].tolist(), ((mass[below] + 1.0) / total).tolist())
-        risks = ((-math.inf, 1.0 / total), *steps)
-        risk = risks[-1][1]
+        below = int(np.count_nonzero(of_pushes[order] < threshold))
+        risk = (float(mass[below - 1]) + 1.0 if below else 1.0) / total
     skipped = values < threshold if threshold is not None else np.zeros(len(values), bool)
     return ThresholdChoice(
         threshold=threshold,
@@ -294,41 +285,7 @@ def choose_threshold(
         ),
         expected_skips=float(skipped.mean()) if len(values) else float("nan"),
         risk=risk,
-        risks=risks,
     )
-
-
-def guarded(
-    choice: ThresholdChoice, own: Sequence[float], ledger: Ledger, skips: int = 0
-) -> ThresholdChoice:
-    """The choice, lowered by what the pipeline itself has shown, and with the risk of that.
-
-    A threshold from many pipelines promises little about one that is not like
-    them, or that drifts. What scores no higher than this pipeline's own pushes
-    did is not skipped: the threshold is at most the k-th lowest of their n
-    scores, k = max(1, floor(allowance (n + 1))). So a push that was seen to
-    score low pulls the threshold down at once.
-
-    Besides, HALVING_SKIPS skips in a row halve it, and each has its part in that. A run
-    after a skip is seen much as the skipped one was, so one mistaken belief would miss
-    several pushes one after the other; what is certain (a re-run) stays far below all the same.
-
-    Args:
-      choice: the choice from all pipelines.
-      own: scores that this pipeline's own pushes were given when they were
-        decided about, any order; NaN where they had none.
-      ledger: the pipeline's account.
-      skips: runs that were skipped since the last that ran.
-    """
-    if choice.threshold is None:
-        return choice
-    threshold = choice.threshold
-    scores = np.asarray(own, np.float64)
-    scores = np.sort(scores[~np.isnan(scores)])
-    if len(scores):
-        count = math.floor(ledger.allowance * (len(scores) + 1) + _TOLERANCE)
-        threshold = min(threshold, float(scores[min(max(count, 1), len(scores)) - 1]))
-    return choice.lowered(threshold / 2 ** (skips / HALVING_SKIPS))
 
 
 def check_freshness(freshness: float) -> None:
