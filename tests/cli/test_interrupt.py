@@ -96,6 +96,7 @@ def test_an_interrupt_that_a_library_swallows_ends_no_finished_command(store: Pa
     """The command was done before the interrupt was raised again: its result stands."""
     swallows = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tfx_graphlets.cli import command
 done = command.COMMANDS["segment"]
 def segment(options):
@@ -116,6 +117,8 @@ command.COMMANDS["segment"] = segment
 
 
 _PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 from tfx_graphlets.cli import program
 print("ready", flush=True)
 program()

@@ -320,8 +320,10 @@ class _Recent:
         mean = ratio(np.nansum(margin, 0), count)
         values["change_margin_mean"] = mean
         values["change_failures_5"] = ratio((margin < 0).sum(0), count)
-        deviation = np.sqrt(ratio(np.nansum((margin - mean) ** 2, 0), count))
-        values["change_margin_deviation"] = np.where(count > 1, deviation, np.nan)
+        with np.errstate(over="ignore"):  # of margins that a damaged file makes endless
+            deviation = np.sqrt(ratio(np.nansum((margin - mean) ** 2, 0), count))
+        known = (count > 1) & np.isfinite(deviation)
+        values["change_margin_deviation"] = np.where(known, deviation, np.nan)
         steps = np.minimum(count, 3) - 1
         first = np.take_along_axis(margin, np.maximum(steps, 0)[None], 0)[0]
         values["change_margin_trend"] = ratio(margin[0] - first, steps)
