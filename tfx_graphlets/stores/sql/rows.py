@@ -334,7 +334,7 @@ def property_rows(table: Table) -> Table:
 def _with_structs(values: Any) -> tuple[Any, NDArray[np.bool_]]:
     """The strings, those of Structs as their JSON text, and which these are."""
     is_struct = np.zeros(len(values), bool)
-    rows = range(len(values))
+    rows: Sequence[int] = range(len(values))
     if isinstance(values, Texts):
         import pyarrow as pa
         import pyarrow.compute as pc
