@@ -20,6 +20,7 @@ from tfx_graphlets.payloads.bounds import tfrecords
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _INTEGERS: Final = (0, 1, 2, 7, 127, 128, 2**31 - 1, 2**31, 2**63 - 1, 2**63, 2**64 - 1)
+_MOST_BYTES = 50_000_000  # that copies of a field may take
 _DOUBLES: Final = (
     0.0, -0.0, -1.0, 1e300, -1e300, 5e-324, float("inf"), float("-inf"), float("nan"),
 )  # fmt: skip
@@ -90,7 +91,9 @@ def changed_message(randomness: random.Random, content: bytes) -> bytes:
     if how == "lost":
         del fields[at]
     elif how == "double":
-        fields[at:at] = [fields[at]] * randomness.choice((1, 10, 3_000))
+        size = len(value) if kind == _BYTES else 1
+        copies = min(randomness.choice((1, 10, 3_000)), _MOST_BYTES // max(size, 1))
+        fields[at:at] = [fields[at]] * copies
     elif how == "type":
         fields[at] = (number, _BYTES if kind != _BYTES else _VARINT, b"xy" if kind != _BYTES else 5)
     elif how == "deep":
