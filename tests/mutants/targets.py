@@ -11,7 +11,11 @@ from tests.import_graph import ROOT
 TARGETS: Final = {
     "policy.account": ("policy/test_account.py", "gate/test_record.py"),
     "policy.decide": ("policy/test_decide_bounds.py", "policy/test_decide.py"),
-    "policy.freshness": ("policy/test_freshness.py", "policy/test_decide.py"),
+    "policy.freshness": (
+        "policy/test_freshness.py",
+        "policy/test_delay.py",
+        "policy/test_decide.py",
+    ),
     "backtest.replay": (
         "backtest/test_replay.py",
         "backtest/test_backtest.py",

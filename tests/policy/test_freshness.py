@@ -190,8 +190,9 @@ def test_the_account_keeps_the_promise_over_many_draws(freshness: float, pushes:
         (0.0, 400, 25),  # PACE: 6.25 % of 401, though 12.5 % were saved up
         (3.95, 400, 20),  # what is left of 5 % of 80: 5 %
         (3.97, 400, 12),  # 3 %
-        (0.0, 30, 1),  # the first step is larger than PACE allows, 1 / 31 ...
-        (0.0, 14, 1),  # ... and here larger than the promise itself, 1 / 15
+        (0.0, 30, 1),  # the first step is half of what PACE allows, 1 / 31 ...
+        (0.0, 20, 1),  # ... and of two the second would be more: 2 / 21
+        (0.0, 14, 1),  # a first step may be larger than the promise itself, 1 / 15
     ],
 )
 def test_savings_are_spent_at_a_pace(spent: float, pushes: int, place: int) -> None:
