@@ -189,7 +189,7 @@ def test_help_into_a_full_standard_output(words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("closed", "said"),
     [
-        (">&-", "tfx-graphlets: standard output cannot be written: Bad file descriptor\n"),
+        (">&-", CLOSED_OUTPUT),
         ("2>&-", ""),
     ],
 )

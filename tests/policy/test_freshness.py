@@ -154,10 +154,10 @@ def life(draw: np.random.Generator, freshness: float, runs: int, push_rate: floa
     ("freshness", "runs", "push_rate", "spent"),
     [(0.9, 80, 0.5, 0.5), (0.95, 80, 0.3, 0.3), (0.95, 250, 0.5, 0.65)],
 )
-def test_guards_and_all_the_promise_is_kept_and_spent(
+def test_over_many_lives_the_promise_is_kept_and_spent(
     freshness: float, runs: int, push_rate: float, spent: float
 ) -> None:
-    """Over many lives at most 1 - F are missed, and the guards leave no more than half unspent."""
+    """Over many lives at most 1 - F are missed, and a stated part of that is spent."""
     draw = np.random.default_rng(runs)
     lives = [life(draw, freshness, runs, push_rate) for _ in range(8_000 // runs)]
     shares = np.array([one.missed / max(one.pushes, 1) for one in lives])

@@ -50,25 +50,18 @@ def write_table(directory: Path, table: str, content: Any) -> ArchiveFile:
     Raises:
       OSError: it cannot be written.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     schema = archive_format.arrow_schema(table)
     content = content.select(schema.names)
     order = _order(table, content)
 
     def write(draft: Path) -> int:
-        with (
-            pa.OSFile(os.fsencode(draft), "wb") as sink,
-            pq.ParquetWriter(
-                sink,
-                schema,
-                compression="zstd",
-                compression_level=_TABLE_LEVEL,
-                use_dictionary=[name for name in schema.names if name in (*_ALIKE, *_VALUES)],
-                write_statistics=[name for name in _LOOKED_UP if name in schema.names],
-            ) as writer,
-        ):
+        with _parquet(
+            draft,
+            schema,
+            compression_level=_TABLE_LEVEL,
+            use_dictionary=[name for name in schema.names if name in (*_ALIKE, *_VALUES)],
+            write_statistics=[name for name in _LOOKED_UP if name in schema.names],
+        ) as writer:
             for start in range(0, len(content), _ROWS_AT_ONCE):
                 rows = (
                     content.slice(start, _ROWS_AT_ONCE)
@@ -88,24 +81,19 @@ def write_contents(directory: Path, contents: Iterable[tuple[bytes, bytes]]) -> 
       OSError: it cannot be written.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schema = archive_format.arrow_schema("payload_contents")
 
     def write(draft: Path) -> int:
         num_rows = 0
-        with (
-            pa.OSFile(os.fsencode(draft), "wb") as sink,
-            pq.ParquetWriter(
-                sink,
-                schema,
-                compression="zstd",
-                compression_level=_CONTENT_LEVEL,
-                use_dictionary=False,
-                data_page_size=CONTENT_PAGE_BYTES,
-                write_statistics=False,
-            ) as writer,
-        ):
+        with _parquet(
+            draft,
+            schema,
+            compression_level=_CONTENT_LEVEL,
+            use_dictionary=False,
+            data_page_size=CONTENT_PAGE_BYTES,
+            write_statistics=False,
+        ) as writer:
             for portion in _portions(contents):
                 columns = dict(zip(schema.names, map(list, zip(*portion))))
                 writer.write_table(pa.table(columns, schema=schema))
@@ -113,6 +101,19 @@ def write_contents(directory: Path, contents: Iterable[tuple[bytes, bytes]]) -> 
         return num_rows
 
     return _written(directory, "payload_contents", write)
+
+
+@contextlib.contextmanager
+def _parquet(draft: Path, schema: Any, **options: Any) -> Iterator[Any]:
+    """A writer of a Parquet file, whatever its directory is called; see pyarrow for the options."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with (
+        pa.OSFile(os.fsencode(draft), "wb") as sink,  # paths as text must be UTF-8
+        pq.ParquetWriter(sink, schema, compression="zstd", **options) as writer,
+    ):
+        yield writer
 
 
 @contextlib.contextmanager
