@@ -34,6 +34,7 @@ from tfx_graphlets.stores.sql.sqlite_file import SqliteStore
 from tfx_graphlets.testing import TraceBuilder
 from tfx_graphlets.trace.assembly import assemble
 from tfx_graphlets.trace.odd_rows import OddRows, leave_out_odd_rows
+from tfx_graphlets.trace.strings import Coded
 from tfx_graphlets.trace.trace import Trace, first_difference
 from tfx_graphlets.vocabulary import EventType, Stage
 
@@ -338,3 +339,21 @@ def test_a_row_with_the_id_of_another_is_left_out() -> None:
     assert rows["Execution"]["id"].tolist() == [1, 6]
     assert len(rows["Execution"]["type"]) == 2
     assert str(odd).endswith("left out: Execution 4 (id 1, id 1, id 1, ...)")
+
+
+def test_a_row_without_a_name_or_a_type_is_left_out() -> None:
+    """A damaged archive may hold such; a key of an event and a text of a property may be none."""
+    build = TraceBuilder()
+    for number in range(3):
+        one = build.execution("Trainer", run="r", steps=number)
+        build.event(one, build.artifact("Model"), EventType.OUTPUT)
+    rows = build.raw().rows()
+    names = ["steps", None, "steps"]
+    rows["ExecutionProperty"]["name"] = Coded.of(names)
+    rows["Artifact"]["type"] = Coded.of([None, "Model", "Model"])
+    odd = OddRows("s")
+    leave_out_odd_rows(rows, odd)
+    assert rows["ExecutionProperty"]["int_value"].tolist() == [0, 2]
+    assert rows["Artifact"]["id"].tolist() == [2, 3]
+    assert len(rows["Event"]["type"]) == 3
+    assert str(odd).endswith("left out: Artifact 1 (id 1); ExecutionProperty 1 (execution 2)")

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from tfx_graphlets.trace.rows import TABLES, Rows, Table
+from tfx_graphlets.trace.strings import Coded
 from tfx_graphlets.trace.trace import BoolArray, IntArray, PropertyKind
 
 # A number in place of a value that is none, or of an id that is NULL; one that nobody writes.
@@ -28,6 +29,7 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     **dict.fromkeys(("create_ms", "update_ms", "time_ms"), (-_LATEST_MS, _LATEST_MS)),
     "kind": (PropertyKind.INT, PropertyKind.BOOL),
 }
+_NEVER_NULL: Final = frozenset({"name", "type"})  # columns of strings
 _SHOWN: Final = 3  # rows of a table in the message
 _UNDER_WAY: Final = 100  # ids that transactions which are not over may hold
 
@@ -154,8 +156,9 @@ def leave_out_odd_rows(rows: Rows, odd: OddRows) -> None:
     """Takes rows out of ``rows`` that no Trace can hold.
 
     An id is a number, 0 or more, and stands for one row, the first; a time is none (0) or within
-    8,000 years of the epoch; states and event types are 0 to 127; a property is of one kind. Rows
-    that name what is not there stay: ``assemble`` drops and counts these.
+    8,000 years of the epoch; states and event types are 0 to 127; a property has a name and is of
+    one kind, and a node or context is of a type. Rows that name what is not there stay:
+    ``assemble`` drops and counts these.
 
     Args:
       rows: rows of a store; ODD stands for what is no number.
@@ -166,6 +169,12 @@ def leave_out_odd_rows(rows: Rows, odd: OddRows) -> None:
         wrong = _wrong(
             {one: table[one] for one, kind in kinds.items() if issubclass(kind, np.integer)}
         )
+        nameless = [
+            table[one].code < 0
+            for one, kind in kinds.items()
+            if kind is Coded and one in _NEVER_NULL and bool((table[one].code < 0).any())
+        ]
+        wrong = _or(wrong, *nameless)
         if "id" in table:
             wrong = _or(wrong, _repeated(table["id"]))
         if wrong is not None:
