@@ -28,6 +28,7 @@ from tfx_graphlets.waste_model import Dataset
 DIRECTORY = Path(__file__).parent / "history"
 LOG_NAME = "runs.jsonl"
 REHEARSALS_NAME = "rehearsals.parquet"
+_COUNTS = "graphlets | pushed | unpushed | failed"
 
 
 def archives() -> tuple[Path, ...]:
@@ -116,11 +117,12 @@ def causes_by_run(archive: Path) -> dict[str, tuple[str, ...]]:
 def summary() -> str:
     """Two Markdown tables: by variant, and by cause (a run with two causes counts for both).
 
-    Under ``input`` and ``pre`` stands the share of the waste that an oracle there would remove.
+    Seconds are of all nodes, under ``Trainer`` the median of its own; under ``input`` and ``pre``
+    stands the share of the waste that an oracle there would remove.
     """
     lines = [
-        "| variant | graphlets | pushed | unpushed | failed | seconds | wasted | `input` | `pre` |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| variant | {_COUNTS} | seconds | Trainer | wasted | `input` | `pre` |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     by_cause: dict[str, Counter[Outcome]] = {}
     for archive in archives():
@@ -131,7 +133,7 @@ def summary() -> str:
         for graphlet in graphlets:
             for cause in causes.get(graphlet.run or "", ()):
                 by_cause.setdefault(cause, Counter())[graphlet.outcome] += 1
-    lines += ["", "| cause | graphlets | pushed | unpushed | failed |", "|---|---|---|---|---|"]
+    lines += ["", f"| cause | {_COUNTS} |", "|---|---|---|---|---|"]
     for cause, outcomes in sorted(by_cause.items()):
         counts = [outcomes[o] for o in (Outcome.PUSHED, Outcome.UNPUSHED, Outcome.FAILED)]
         lines.append(f"| {cause} | {sum(outcomes.values())} | {' | '.join(map(str, counts))} |")
@@ -144,10 +146,12 @@ def _row(name: str, graphlets: Graphlets) -> str:
         for o in (Outcome.PUSHED, Outcome.UNPUSHED, Outcome.FAILED)
     ]
     cost = float(graphlets.cost.sum())
+    trainer = float(np.median(graphlets.cost[graphlets.trainer]))
     removable = [waste_removable(graphlets, stage) for stage in (Stage.INPUT, Stage.PRE)]
     return (
         f"| {name} | {len(graphlets)} | {' | '.join(map(str, counts))} | {cost / 1000:.0f} "
-        f"| {total_waste(graphlets) / cost:.0%} | {removable[0]:.0%} | {removable[1]:.0%} |"
+        f"| {trainer / 1000:.0f} | {total_waste(graphlets) / cost:.0%} "
+        f"| {removable[0]:.0%} | {removable[1]:.0%} |"
     )
 
 

@@ -187,16 +187,16 @@ def test_the_account_keeps_the_promise_over_many_draws(freshness: float, pushes:
 @pytest.mark.parametrize(
     ("spent", "pushes", "place"),
     [
-        (0.0, 400, 25),  # PACE: 6.25 % of 401, though 12.5 % were saved up
+        (0.0, 400, 22),  # 5 % of 401 and two pushes more, though 12.5 % were saved up
         (3.95, 400, 20),  # what is left of 5 % of 80: 5 %
         (3.97, 400, 12),  # 3 %
-        (0.0, 30, 1),  # the first step is half of what PACE allows, 1 / 31 ...
-        (0.0, 20, 1),  # ... and of two the second would be more: 2 / 21
-        (0.0, 14, 1),  # a first step may be larger than the promise itself, 1 / 15
+        (0.0, 30, 3),  # of 31 the promise allows one and a half, and savings two more
+        (0.0, 20, 2),  # of 21 that would be three, 14 %: no push is put at more than 12.5 %
+        (0.0, 14, 1),  # a single push may be more than the promised share, 1 / 15
     ],
 )
 def test_savings_are_spent_at_a_pace(spent: float, pushes: int, place: int) -> None:
-    """Beyond the first step a threshold puts the next push at no more than 1.25 times 1 - F."""
+    """Savings pay for two known pushes below a threshold beyond those that 1 - F allows."""
     scores = [at / 1_000 for at in range(1, pushes + 1)]
     ledger = FreshnessLedger(0.95, pushes=79, spent=spent)
     assert choose(scores, 0.95, ledger=ledger).threshold == scores[place - 1]

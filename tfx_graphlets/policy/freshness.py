@@ -24,10 +24,9 @@ from tfx_graphlets.errors import InvalidArgumentError
 _TOLERANCE = 1e-9
 # However much was saved up, no push is put at more than so many times the promised risk.
 MOST_RISK = 2.5
-# So much is for the first step, 1 / (n + 1), which few known pushes make a large one; a threshold
-# above a second push is at no more than so many times the promised risk. Spent faster, savings go
-# where a gate has just become sure, and one mistaken belief costs all of them.
-PACE = 1.25
+# Savings pay for no more than so many known pushes below a threshold beyond those that 1 - F
+# allows: spent faster, one mistaken belief of a gate that has just become sure costs all of them.
+MOST_EXTRA = 2
 # What is more likely than not to be pushed is no waste, however safe it were to skip it.
 MOST_THRESHOLD = 0.5
 _FURTHEST = 10_000  # pushes that "how many more" looks ahead
@@ -236,7 +235,7 @@ def choose_threshold(
         that were skipped), above 0, [n]; 1 by default, which is also the weight
         of the push to come.
       ledger: the account of the gate so far; its allowance takes the place of
-        1 - freshness, but for what PACE forbids. None: that.
+        1 - freshness, for MOST_EXTRA known pushes more at the most. None: that.
       most: no threshold is above it, 0..1.
 
     Returns:
@@ -264,10 +263,8 @@ def choose_threshold(
     mass = np.cumsum(stands_for[labels][order])
     total = float(mass[-1]) + 1.0 if len(mass) else 1.0
     allowance = 1 - freshness if ledger is None else ledger.allowance
-    count = int(np.count_nonzero(mass <= allowance * total + _TOLERANCE))
-    if count > 1:
-        steady = min(allowance, PACE * (1 - freshness))
-        count = max(int(np.count_nonzero(mass <= steady * total + _TOLERANCE)), 1)
+    affordable = min(allowance * total, (1 - freshness) * total + MOST_EXTRA)
+    count = int(np.count_nonzero(mass <= affordable + _TOLERANCE))
     threshold, risk = None, 0.0
     if allowance * total + _TOLERANCE >= total:
         threshold, risk = most, 1.0  # at freshness 0, which asks for nothing
