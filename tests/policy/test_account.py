@@ -6,7 +6,14 @@ import dataclasses
 
 import pytest
 
-from tfx_graphlets.policy.account import NodeAccount, SeenScore, ThresholdSample, decide_by
+from tfx_graphlets.policy.account import (
+    NodeAccount,
+    SeenScore,
+    ThresholdSample,
+    decide_by,
+    settling,
+    together,
+)
 from tfx_graphlets.policy.decide import GateDecision, GatePolicy, GateState
 from tfx_graphlets.policy.freshness import (
     DelayLedger,
@@ -47,6 +54,17 @@ def test_in_shadow_mode_what_would_be_skipped_is_a_skip() -> None:
         account.trained(HOUR)
         assert account.skips == skips
     assert NodeAccount(0.9, shadow=True).counts_as_skipped(verdict(False), shadow=False)
+    account = NodeAccount(0.9, shadow=True)
+    account.decided(would)  # a decision is live unless it is said to be in shadow mode
+    assert account.skips == 0
+
+
+def test_an_account_begins_with_nothing_spent() -> None:
+    """Its ledger follows from what is promised, and cannot be handed in."""
+    assert NodeAccount(0.9).ledger == FreshnessLedger(0.9)
+    assert NodeAccount(0.9, delay=0.5).ledger == DelayLedger(0.5)
+    with pytest.raises(TypeError):
+        NodeAccount(0.9, ledger=FreshnessLedger(0.5))  # type: ignore[call-arg]
 
 
 def test_outcomes_and_what_is_needed_are_kept_apart() -> None:
@@ -136,3 +154,65 @@ def test_a_promise_of_the_delay_is_kept_by_its_own_account() -> None:
     assert isinstance(account.ledger, DelayLedger)
     assert (account.ledger.pushes, account.ledger.wait) == (2, 4.0)
     assert account.ledger.freshness == 1 - 0.5 / 4
+
+
+YES = verdict(True, probability=0.6, risk=0.05)
+NO = verdict(False, probability=0.2, risk=0.03)
+EXPLORED = verdict(True, would_skip=True, explored=True, probability=0.7, risk=0.04)
+
+
+def test_what_is_found_about_one_node_alone_is_the_decision() -> None:
+    """Nothing is added to its reason, and its risk and exploration stay."""
+    for one in (YES, NO, EXPLORED):
+        assert together(["a"], [one]) == (one,)
+
+
+def test_a_run_goes_on_for_the_sake_of_one_node_and_the_others_are_at_no_risk() -> None:
+    """The node that lets it run stays at its own risk: nothing else would have saved it."""
+    found = together(["a", "b", "c"], [NO, dataclasses.replace(YES, reason="Runs."), NO])
+    assert [one.proceed for one in found] == [True] * 3
+    assert [one.would_skip for one in found] == [False] * 3
+    assert [one.risk for one in found] == [0.0, 0.05, 0.0]
+    assert [one.probability for one in found] == [0.2, 0.6, 0.2]
+    assert {one.reason for one in found} == {"Because of b, and not of a and c. Runs."}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "proceed", "would_skip", "explored", "risks"),
+    [
+        ((NO, NO), False, True, False, (0.03, 0.03)),
+        ((NO, EXPLORED), True, True, True, (0.03, 0.04)),
+        ((YES, EXPLORED), True, False, False, (0.05, 0.0)),
+        ((YES, YES), True, False, False, (0.0, 0.0)),
+    ],
+)
+def test_an_exploration_of_one_node_takes_no_risk_from_another(
+    nodes: tuple[GateDecision, ...],
+    proceed: bool,
+    would_skip: bool,
+    explored: bool,
+    risks: tuple[float, ...],
+) -> None:
+    """It lets the run go on by chance, and the next time it will not."""
+    found = together(["a", "b"], nodes)
+    for one in found:
+        assert (one.proceed, one.would_skip, one.explored) == (proceed, would_skip, explored)
+    assert tuple(one.risk for one in found) == risks
+
+
+def test_nodes_of_one_mind_are_named_together() -> None:
+    """The reason is that of the node that settles it."""
+    least = dataclasses.replace(NO, probability=0.1, reason="The least.")
+    most = dataclasses.replace(NO, reason="The most.")
+    [reason] = {one.reason for one in together(["a", "b"], [most, least])}
+    assert reason == "For a and b alike. The most."
+
+
+def test_who_lets_the_run_go_on_settles_it_before_who_explores_and_who_is_likeliest() -> None:
+    """Without a probability a node comes after those that have one."""
+    unknown = verdict(True, probability=None)
+    assert settling([NO, YES, EXPLORED]) == 1
+    assert settling([NO, EXPLORED]) == 1
+    assert settling([YES, NO, dataclasses.replace(YES, probability=0.5)]) == 0
+    assert settling([dataclasses.replace(YES, probability=0.0), unknown]) == 0
+    assert settling([NO, unknown]) == 1
