@@ -57,3 +57,30 @@ def test_what_was_found_about_nodes_is_read_back_without_reasons() -> None:
     kept = tuple(dataclasses.replace(one, reason="") for one in nodes)
     assert nodes_of_text(nodes_to_text(nodes)) == kept
     assert nodes_of_text("[1") == nodes_of_text(None) == nodes_of_text('[{"other": 1}]') == ()
+
+
+@pytest.mark.parametrize(
+    ("caching", "repeats", "hit"),
+    [
+        (True, (True,), True),
+        (True, (False,), False),
+        (True, (), False),  # an earlier release did not write it
+        (False, (True,), False),
+    ],
+)
+def test_a_run_that_the_cache_holds_is_told_that_a_skip_saves_nothing(
+    caching: bool, repeats: tuple[bool, ...], hit: bool
+) -> None:
+    """Where the cache is in use and the node has trained on exactly this before."""
+    history = dataclasses.replace(pipeline_history(), nodes=("A",), repeats=repeats)
+    whole = of_all([(history, NO)], caching)
+    assert whole.nodes[0].cache_hit is hit
+    said = " TFX's cache holds what A would train: a skip of it saves nothing."
+    assert whole.reason == "Skipped." + (said if hit else "")
+
+
+def test_a_node_of_a_history_that_names_none_is_the_trainer() -> None:
+    """As histories of earlier releases are; its name is empty."""
+    whole = of_all([(dataclasses.replace(pipeline_history(), repeats=(True,)), NO)], True)
+    assert [one.node for one in whole.nodes] == [""]
+    assert "what the Trainer would train" in whole.reason

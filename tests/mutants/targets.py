@@ -35,8 +35,17 @@ TARGETS: Final = {
         "graphlets/test_segmentation_downstream.py",
         "graphlets/test_segmentation_properties.py",
     ),
-    "graphlets.current": ("graphlets/test_current.py", "gate/test_unrecorded.py"),
-    "gate.run": ("gate/test_run.py", "gate/test_record.py"),
+    "graphlets.current": (
+        "graphlets/test_current_inputs.py",
+        "graphlets/test_current.py",
+        "gate/test_unrecorded.py",
+    ),
+    "gate.run": (
+        "gate/test_run.py",
+        "gate/test_decision_properties.py",
+        "gate/test_of_nodes.py",
+        "gate/test_record.py",
+    ),
     "gate.record": ("gate/test_record.py", "gate/test_run.py"),
 }
 
