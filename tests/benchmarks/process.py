@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _PAUSE_SECONDS = 0.1
+# The kernel holds up a process of gigabytes while it adds up its pages: no more than a twentieth of
+# the time is spent so.
+_PAUSES_PER_LOOK = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +72,11 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._done.is_set():
+            start = time.perf_counter()
             total = sum(_proportional_kilobytes(pid) for pid in _family(self._pid))
             self.peak_kilobytes = max(self.peak_kilobytes, total)
-            self._done.wait(_PAUSE_SECONDS)
+            looked = time.perf_counter() - start
+            self._done.wait(max(_PAUSE_SECONDS, _PAUSES_PER_LOOK * looked))
 
     def stop(self) -> None:
         self._done.set()
