@@ -131,7 +131,7 @@ def test_a_replay_takes_the_recorded_decisions(shadow: bool, shared: bool) -> No
 
     A gate before both lets both run, or none, and what each would have come to alone counts.
     """
-    limits = {"freshness": 0.85, "exploration": 0.3, "max_consecutive_skips": 2, "min_labelled": 3}
+    limits = {"freshness": 0.93, "exploration": 0.3, "max_consecutive_skips": 2, "min_labelled": 3}
     settings = GateSettings(Stage.PRE, shadow=shadow, exploration_seed=4, **limits)  # type: ignore[arg-type]
     runs = GatedRuns(settings, shared)
     for number, letters in enumerate(HISTORY):
