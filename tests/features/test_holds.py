@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.features.runs import Runs
+from tests.features.runs import Runs, some
 from tfx_graphlets.features import describe
 from tfx_graphlets.graphlets.segmentation import segment
 from tfx_graphlets.testing import TraceBuilder
-from tfx_graphlets.vocabulary import Stage
+from tfx_graphlets.vocabulary import ContextType, Stage
 
 HOUR_MS = 3_600_000
 MONDAY_MS = 4 * 24 * HOUR_MS  # 1970-01-05, midnight
@@ -104,11 +104,27 @@ def test_before_the_first_push_nothing_is_known_of_a_gap() -> None:
     assert [row["runs"] for row in rows[1:]] == [0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize(("skipped", "held"), [(0, 1.0), (2, 0.0)])
-def test_runs_that_were_skipped_count_for_the_gap(skipped: int, held: float) -> None:
-    """A skipped run has no Trainer, and the wait for the next push goes on: else it never ended."""
+def counted_in_runs(
+    outcomes: tuple[int | None, ...],
+    *,
+    skipped: int = 0,
+    pipeline_first: bool = False,
+    others: int = 0,
+) -> float | str | None:
+    """What the last of some runs of blessed models is told: 1 pushed, 0 held, None not yet known.
+
+    Args:
+      outcomes: of each run.
+      skipped: runs without a Trainer before the last.
+      pipeline_first: the pipeline is the first context of the store, else the first run is.
+      others: runs of another pipeline before these.
+    """
     build = TraceBuilder()
-    for number, push in enumerate((1, 0, 0, 1, 0, 0, 1, None)):
+    for number in range(others):
+        build.execution("Trainer", run=f"other-{number}", pipeline="q")
+    if pipeline_first:
+        build.associate(build.execution("Importer"), ContextType.PIPELINE, "p")
+    for number, push in enumerate(outcomes):
         for extra in range(skipped if push is None else 0):
             build.execution("CsvExampleGen", run=f"skipped-{extra}", pipeline="p")
         where = {"run": f"run-{number}", "pipeline": "p"}
@@ -126,4 +142,64 @@ def test_runs_that_were_skipped_count_for_the_gap(skipped: int, held: float) -> 
                 outputs={"pushed_model": [served]}, **where,
             )  # fmt: skip
     table = describe(segment(build.trace()), Stage.INPUT)
-    assert table.numbers("history.held_by_runs")[-1] == held
+    return table.row(len(table) - 1)["history.held_by_runs"]
+
+
+@pytest.mark.parametrize("pipeline_first", [False, True])
+@pytest.mark.parametrize(("skipped", "held"), [(0, 1.0), (2, 0.0)])
+def test_runs_that_were_skipped_count_for_the_gap(
+    skipped: int, held: float, pipeline_first: bool
+) -> None:
+    """A skipped run has no Trainer, and the wait for the next push goes on: else it never ended."""
+    outcomes = (1, 0, 0, 1, 0, 0, 1, None)
+    assert counted_in_runs(outcomes, skipped=skipped, pipeline_first=pipeline_first) == held
+
+
+def test_two_that_were_held_after_the_very_first_push_are_enough() -> None:
+    """The third run after it was pushed: so the first after the next push is held, not the third.
+
+    Of one that was held nothing follows yet.
+    """
+    assert counted_in_runs((1, 0, 0, 1, None)) == 1.0
+    assert counted_in_runs((1, 0, 0, 1, None), skipped=2) == 0.0
+    assert counted_in_runs((1, 0, 1, None)) == 0.0
+
+
+def test_runs_of_another_pipeline_do_not_count_for_the_gap() -> None:
+    """Its five are older, and there are as many contexts before those of this pipeline."""
+    assert counted_in_runs((1, 0, 0, 1, None), others=5) == 1.0
+    assert counted_in_runs((1, 0, 0, 1, None), others=5, skipped=2) == 0.0
+
+
+def by_the_clock(days: int, blessed: bool, *, undated: bool = False) -> dict[str, object]:
+    """A push every morning and two models that are not pushed every evening, the last is asked.
+
+    Args:
+      days: from that Monday on.
+      blessed: what the evenings' models are.
+      undated: a graphlet before them has no time.
+    """
+    runs = Runs()
+    if undated:
+        runs.build.execution(
+            "Trainer", create_ms=0, duration_ms=0, run="old", pipeline="p", node="p.Trainer"
+        )
+    for day in range(days):
+        for half_hour in (18, 36, 37):
+            runs.build.clock_ms = MONDAY_MS + (48 * day + half_hour) * HOUR_MS // 2
+            morning = half_hour == 18
+            runs.run(span=runs.count, blessed=morning or blessed, pushed=morning)
+    return some(runs.last(Stage.INPUT), "history", "held_by_hour", "held_by_weekday")
+
+
+def test_models_that_are_not_good_enough_in_the_evening_are_no_hold() -> None:
+    """Blessed ones that nobody pushed are; the day of the week holds nothing, as mornings push."""
+    assert by_the_clock(4, blessed=True) == {"held_by_hour": 1.0, "held_by_weekday": 0.0}
+    assert by_the_clock(4, blessed=False) == {"held_by_hour": 0.0, "held_by_weekday": 0.0}
+
+
+def test_hours_are_a_schedules_after_three_days() -> None:
+    """The day of the decision is one of them; a graphlet without a time is of no day."""
+    assert by_the_clock(3, blessed=True)["held_by_hour"] == 1.0
+    assert by_the_clock(2, blessed=True)["held_by_hour"] == 0.0
+    assert by_the_clock(2, blessed=True, undated=True)["held_by_hour"] == 0.0
