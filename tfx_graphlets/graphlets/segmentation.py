@@ -242,7 +242,7 @@ def _by_precedence(
     pairs: Mapping[Part, tuple[IntArray, IntArray]], num_executions: int
 ) -> tuple[tuple[IntArray, IntArray], SmallArray]:
     """All pairs ascending, each once, and the part that counts for it."""
-    bits = max(num_executions - 1, 1).bit_length()
+    bits = num_executions.bit_length()
     keys = np.concatenate(
         [
             (((pairs[part][0] << bits) | pairs[part][1]) << 2) | rank
