@@ -28,8 +28,8 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "type": (0, 127),
     **dict.fromkeys(("create_ms", "update_ms", "time_ms"), (-_LATEST_MS, _LATEST_MS)),
     "kind": (PropertyKind.INT, PropertyKind.BOOL),
+    **dict.fromkeys(("code of name", "code of type"), (0, 2**31 - 1)),  # -1 where there is none
 }
-_NEVER_NULL: Final = frozenset({"name", "type"})  # columns of strings
 _SHOWN: Final = 3  # rows of a table in the message
 _UNDER_WAY: Final = 100  # ids that transactions which are not over may hold
 
@@ -166,15 +166,10 @@ def leave_out_odd_rows(rows: Rows, odd: OddRows) -> None:
     """
     for name, kinds in TABLES.items():
         table = rows[name]
-        wrong = _wrong(
-            {one: table[one] for one, kind in kinds.items() if issubclass(kind, np.integer)}
-        )
-        nameless = [
-            table[one].code < 0
-            for one, kind in kinds.items()
-            if kind is Coded and one in _NEVER_NULL and bool((table[one].code < 0).any())
-        ]
-        wrong = _or(wrong, *nameless)
+        numbers = {one: table[one] for one, kind in kinds.items() if issubclass(kind, np.integer)}
+        codes = {f"code of {one}": table[one].code for one, kind in kinds.items() if kind is Coded}
+        known = {one: values for one, values in codes.items() if one in _RANGES}
+        wrong = _wrong({**numbers, **known})
         if "id" in table:
             wrong = _or(wrong, _repeated(table["id"]))
         if wrong is not None:
