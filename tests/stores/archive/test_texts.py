@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tfx_graphlets.stores.archive.texts import (
     SCRUBBED,
@@ -39,6 +42,41 @@ def test_a_secret_in_json_goes_whole(secret: str, depth: int) -> None:
     for _ in range(depth - 1):
         text, expected = {"inner": json.dumps(text)}, {"inner": json.dumps(expected)}
     assert json.loads(without_secrets(json.dumps(text))) == expected
+
+
+# What goes, in one expression each; on a long text they take the square of its length, or its cube.
+WORD = r"(?:pwd|api[_-]?key)"
+IN_JSON = re.compile(
+    rf"(?P<begin>(?P<quote>\\*\")[\w.-]*{WORD}[\w.-]*(?P=quote)\s*:\s*(?P=quote))"
+    r"(?:(?!(?<!\\)(?P=quote)).)*(?<!\\)(?P=quote)",
+    re.IGNORECASE | re.DOTALL,
+)
+AS_OPTION = re.compile(rf"([\w.-]*{WORD}[\w.-]*=)[^\s\"'&;,\\]+", re.IGNORECASE)
+PIECES = (
+    '"', "\\", '\\"', '\\\\"', "pwd", "Api-Key", "a", "=", " ", "\n", ":", ";", ".", "'",
+    '"pwd"', 'pwd":"', '": "', '\\":\\"', '\\"pwd\\":\\"', '\\\\"pwd\\\\":\\\\"', "pwd=",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20).map("".join))
+def test_secrets_go_from_oddly_quoted_texts(text: str) -> None:
+    """In JSON that is broken, cut off or quoted in two ways the same goes as one pattern finds."""
+    expected = IN_JSON.sub(rf"\g<begin>{SCRUBBED}\g<quote>", text)
+    assert without_secrets(text) == AS_OPTION.sub(rf"\g<1>{SCRUBBED}", expected)
+
+
+LONG = 300_000
+NEARLY = ("a", "pwd", "api_", "\\", '"', '\\"', ' "pwd"', '"pwd",', 'pwd\\"', "://", "://a")
+
+
+@pytest.mark.parametrize("piece", NEARLY)
+def test_a_long_text_is_looked_through_once(piece: str) -> None:
+    """What is nearly a secret takes its length, not the square of it, which would be hours."""
+    text = piece * (LONG // len(piece))
+    assert without_secrets(text) == text
+    assert without_secrets(f'{text}\npwd=x "pwd": "y"') == (
+        f'{text}\npwd={SCRUBBED} "pwd": "{SCRUBBED}"'
+    )
 
 
 def test_names_of_secrets() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import hashlib
 import hmac
@@ -24,15 +25,18 @@ _SENSITIVE: Final = (
     r"private[_-]?key|(?:auth|access|bearer|refresh|secret|api)[_-]?token)"
 )
 _SENSITIVE_NAME = re.compile(rf"(?:^|[^a-z]){_SENSITIVE}(?:$|[^a-z])|^token$", re.IGNORECASE)
+_SENSITIVE_KEY: Final = re.compile(_SENSITIVE, re.IGNORECASE)
+# Texts are other people's and may be long: each of these looks at a character a few times, whatever
+# stands there. (A text that begins a match at every character takes the square of its length.)
 _USERINFO = re.compile(r"(?<=://)[^\s/@\"'\\]+@")
-# "password": "...", in JSON, or in JSON that is itself a string of JSON.
-_JSON_SECRET = re.compile(
-    rf"(?P<quote>\\*\")(?P<key>[\w.-]*{_SENSITIVE}[\w.-]*)(?P=quote)(?P<colon>\s*:\s*)"
-    r"(?P=quote)(?:(?!(?<!\\)(?P=quote)).)*(?<!\\)(?P=quote)",
-    re.IGNORECASE | re.DOTALL,
-)
+# "password": "...", in JSON, or in JSON that is itself a string of JSON: from the key on. What ends
+# the key, a quote and the backslashes before it, also begins it, and begins and ends the value.
+_JSON_KEY: Final = re.compile(r"\"(?P<key>[\w.-]+)(?P<quote>\\*\")\s*:\s*(?P=quote)")
+_JSON_QUOTE: Final = re.compile(r"(?<!\\)\\*\"")
 # --password=..., password=... of command lines and connection strings.
-_OPTION_SECRET = re.compile(rf"([\w.-]*{_SENSITIVE}[\w.-]*=)[^\s\"'&;,\\]+", re.IGNORECASE)
+_OPTION_SECRET = re.compile(
+    rf"(?<![\w.-])(?=[\w.-]+=)([\w.-]*{_SENSITIVE}[\w.-]*=)[^\s\"'&;,\\]+", re.IGNORECASE
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -55,11 +59,31 @@ def without_secrets(text: str) -> str:
     >>> without_secrets("--api_key=abc --steps=3")
     '--api_key=[scrubbed] --steps=3'
     """
-    text = _USERINFO.sub("", text)
-    text = _JSON_SECRET.sub(
-        rf"\g<quote>\g<key>\g<quote>\g<colon>\g<quote>{SCRUBBED}\g<quote>", text
-    )
+    text = _without_json_secrets(_USERINFO.sub("", text))
     return _OPTION_SECRET.sub(rf"\g<1>{SCRUBBED}", text)
+
+
+def _without_json_secrets(text: str) -> str:
+    kept: list[str] = []
+    done = 0  # characters of the text that are dealt with
+    ends: dict[str, list[int]] = {}  # where each kind of quote stands
+    key = _JSON_KEY.search(text)
+    while key is not None:
+        begin, quote = key.end(), key["quote"]
+        after = begin - 1  # the quote that begins a value may begin a key
+        begins = text.endswith(quote, done, key.start("key"))
+        if begins and _SENSITIVE_KEY.search(key["key"]) is not None:
+            if not ends:
+                for one in _JSON_QUOTE.finditer(text):
+                    ends.setdefault(one[0], []).append(one.start())
+            of_quote = ends.get(quote, [])
+            at = bisect.bisect_left(of_quote, begin)
+            if at < len(of_quote):
+                kept += text[done:begin], SCRUBBED
+                done = of_quote[at]
+                after = done + len(quote)
+        key = _JSON_KEY.search(text, after)
+    return "".join((*kept, text[done:]))
 
 
 @dataclasses.dataclass(frozen=True)

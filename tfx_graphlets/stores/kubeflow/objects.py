@@ -20,7 +20,7 @@ from tfx_graphlets.trace.odd_rows import OddRows
 
 # An instance schema is YAML, or JSON, with the title among its first lines.
 _TITLE: Final = re.compile(
-    r"""^\s*["']?title["']?\s*:\s*["']?([\w.\-]+)["']?\s*,?\s*$""", re.MULTILINE
+    r"""^[^\S\n]*["']?title["']?\s*:\s*["']?([\w.\-]+)["']?[^\S\n]*(?:,[^\S\n]*)?$""", re.MULTILINE
 )
 
 
