@@ -116,8 +116,13 @@ def _odd(randomness: random.Random, kind: int) -> Any:
 def _nested(number: int) -> bytes:
     content = b""
     for _ in range(_DEEP):
-        content = _encoded([(number, _BYTES, content)])
+        content = in_field(number, content)
     return content
+
+
+def in_field(number: int, content: bytes) -> bytes:
+    """A message whose one field, of this number, has these bytes."""
+    return _encoded([(number, _BYTES, content)])
 
 
 def _fields(content: bytes) -> Iterator[Field]:

@@ -19,6 +19,7 @@ from typing import Final
 from google.protobuf import struct_pb2
 
 from tests.benchmarks.synthetic import StoreParameters, write_store
+from tests.fuzz.messages import in_field
 
 Damage = Callable[[Path], None]
 _LONG: Final = 5_000_000  # characters
@@ -132,12 +133,11 @@ def _many_steps(path: Path) -> None:
 
 
 def _structs(path: Path) -> None:
-    inner = struct_pb2.Value(string_value="x")
-    for _ in range(3_000):  # deeper than any parser goes
-        holder = struct_pb2.Value()
-        holder.struct_value.fields["a"].MergeFrom(inner)
-        inner = holder
-    deep = base64.b64encode(inner.struct_value.SerializeToString()).decode()
+    struct = struct_pb2.Struct(fields={"a": struct_pb2.Value(string_value="x")}).SerializeToString()
+    for _ in range(2_999):  # deeper than any parser goes, and some writers
+        value = in_field(5, struct)  # struct_value
+        struct = in_field(1, in_field(1, b"a") + in_field(2, value))  # an entry: key, value
+    deep = base64.b64encode(struct).decode()
     with changing(path) as connection:
         for number, text in enumerate(
             ("", "###", base64.b64encode(b"\xff\xff\xff").decode(), deep, "=" * 10, "\x00")
