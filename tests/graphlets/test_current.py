@@ -184,6 +184,8 @@ def test_after_training_the_graphlet_is_that_of_the_runs_trainer() -> None:
     trace, now = runs.build.trace(), runs.build.clock_ms
     graphlet = current_graphlet(trace, run="p-run-1", moment_ms=now, stage=Stage.TRAINER)
     assert graphlet.trainer == first.trainer
+    with pytest.raises(TraceNotFoundError, match=r"model=99999: no training holds an artifact"):
+        current_graphlet(trace, run="p-run-1", moment_ms=now, stage=Stage.TRAINER, model=99999)
     started(runs.build)
     with pytest.raises(TraceNotFoundError, match=r"run='now': this run has trained no model"):
         current_graphlet(runs.build.trace(), run="now", moment_ms=now, stage=Stage.VALIDATION)

@@ -277,7 +277,7 @@ class Entries:
         spans, order = self.settled.spans.ragged, self.lanes.order
         place = np.zeros(len(order), np.int64)
         place[order] = np.arange(len(order))
-        return np.sort(spans.value * max(len(order), 1) + place[spans.rows])
+        return np.sort(spans.index * max(len(order), 1) + place[spans.rows()])
 
     def known(self, entry: IntArray, moment_ms: IntArray) -> BoolArray:
         """True for entries that had finished and were seen to be their graphlet's, bool [m]."""

@@ -105,13 +105,13 @@ class Spans:
         cls, query: IntArray, identity: IntArray, num_queries: int, contents: SpanContents
     ) -> Spans:
         """From distinct pairs in ascending order, each int64 [m]."""
-        ragged = Ragged.of(query, identity, num_queries)
+        ragged = Ragged.from_sorted(query, identity, num_queries)
         digest = np.zeros(num_queries, np.uint64)
         np.add.at(digest, query, _mixed(identity))
         newest = np.full(num_queries, UNSEEN, np.int64)
         newest[query] = contents.in_order(query, identity)  # of each query's the last stays
         size = np.bincount(query, contents.bytes[identity], num_queries).astype(float)
-        size[ragged.counts == 0] = np.nan
+        size[ragged.counts() == 0] = np.nan
         return cls(ragged, digest, newest, size, contents)
 
     def take(self, queries: IntArray) -> Spans:
@@ -134,7 +134,7 @@ class Spans:
     def joined(cls, parts: Sequence[Spans]) -> Spans:
         """Queries of all parts, one after another; all of one trace, at least one."""
         counts = np.concatenate([part.counts for part in parts])
-        value = np.concatenate([part.ragged.value for part in parts])
+        value = np.concatenate([part.ragged.index for part in parts])
         start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return cls(
             Ragged(start, value),
@@ -147,7 +147,7 @@ class Spans:
     @property
     def counts(self) -> IntArray:
         """Number of spans, int64 [q]."""
-        return self.ragged.counts
+        return self.ragged.counts()
 
     @property
     def newest_number(self) -> FloatArray:
@@ -263,8 +263,8 @@ class SpanStatistics:
         Returns: int64 [q], UNSEEN where there are no spans, or the statistics of
           one cannot be read.
         """
-        row, start = spans.ragged.rows, spans.ragged.start
-        identity = spans.contents.in_order(row, spans.ragged.value)
+        row, start = spans.ragged.rows(), spans.ragged.start
+        identity = spans.contents.in_order(row, spans.ragged.index)
         artifact = self._read(identity, moment_ms[row])
         whole = np.bincount(row[artifact != UNSEEN], minlength=len(spans.counts)) == spans.counts
         result = np.full(len(spans.counts), UNSEEN, np.int64)

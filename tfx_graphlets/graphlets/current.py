@@ -138,6 +138,9 @@ def _trained_graphlet(
     elif node is not None and len(found):
         found = np.intersect1d(found, graphlets.of(node=node))
     if not len(found):
+        if model is not None:
+            problem = "no training holds an artifact of this id; give a Model of the run"
+            raise TraceNotFoundError(str(model), f"model={model}: {problem}")
         raise TraceNotFoundError(str(run), f"run={run!r}: this run has trained no model")
     create_ms = trace.executions.create_ms[graphlets.trainer[found]]
     return graphlets[int(found[np.lexsort((found, create_ms))[-1]])]

@@ -16,7 +16,7 @@ import numpy as np
 from tfx_graphlets.errors import TraceNotFoundError
 from tfx_graphlets.graphlets.edges import Edges
 from tfx_graphlets.graphlets.roles import Declared
-from tfx_graphlets.trace.ragged import PairSet
+from tfx_graphlets.trace.ragged import Ragged
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import Outcome, Role
 
@@ -30,46 +30,6 @@ class Part(enum.IntEnum):
     ANALYSIS = 2  # step 2, data analysis beside the data
     TRAINER = 3  # the graphlet's own Trainer
     DOWNSTREAM = 4  # step 3, validation and serving
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Membership:
-    """Which rows belong to which graphlet, compressed sparse rows.
-
-    Attributes:
-      start: int64 [num_graphlets + 1]; members of graphlet ``g`` are
-        ``index[start[g]:start[g + 1]]``.
-      index: int64 [n], positions in the trace, ascending within a graphlet.
-    """
-
-    start: IntArray
-    index: IntArray
-
-    def __len__(self) -> int:
-        return len(self.start) - 1
-
-    def of(self, graphlet: int) -> IntArray:
-        """Positions of the members of one graphlet, ascending, int64 [k]."""
-        return self.index[self.start[graphlet] : self.start[graphlet + 1]]
-
-    def rows(self) -> IntArray:
-        """Graphlet number of every entry of ``index``, int64 [n]."""
-        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.start))
-
-    def counts(self) -> IntArray:
-        """Number of members per graphlet, int64 [num_graphlets]."""
-        return np.diff(self.start)
-
-    @classmethod
-    def from_pairs(
-        cls, graphlet: IntArray, member: IntArray, num_graphlets: int, num_members: int
-    ) -> Membership:
-        """Membership of the distinct (graphlet, member) pairs."""
-        pairs = PairSet(num_members)
-        graphlet, member = pairs.add(graphlet, member)
-        start = np.zeros(num_graphlets + 1, np.int64)
-        np.cumsum(np.bincount(graphlet, minlength=num_graphlets), out=start[1:])
-        return cls(start, member)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,10 +62,10 @@ class Graphlets:
     trace: Trace
     role: SmallArray
     trainer: IntArray
-    executions: Membership
+    executions: Ragged
     part: SmallArray
-    artifacts: Membership
-    warm_start: Membership
+    artifacts: Ragged
+    warm_start: Ragged
     pusher: BoolArray
     pushes: BoolArray
     retry: IntArray

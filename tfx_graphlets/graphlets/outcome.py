@@ -14,9 +14,9 @@ import numpy as np
 from tfx_graphlets import vocabulary
 from tfx_graphlets.errors import InvalidArgumentError
 from tfx_graphlets.graphlets.edges import Edges
-from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets, Membership, Part
+from tfx_graphlets.graphlets.graphlet import NEVER, Graphlets, Part
 from tfx_graphlets.graphlets.timeline import lane_of
-from tfx_graphlets.trace.ragged import Adjacency, PairSet
+from tfx_graphlets.trace.ragged import Adjacency, PairSet, Ragged
 from tfx_graphlets.trace.trace import BoolArray, FloatArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import (
     ArtifactType,
@@ -74,9 +74,7 @@ def execution_cost(
     return cost
 
 
-def pushed_since(
-    edges: Edges, pushes: BoolArray, executions: Membership, part: SmallArray
-) -> IntArray:
+def pushed_since(edges: Edges, pushes: BoolArray, executions: Ragged, part: SmallArray) -> IntArray:
     """When each graphlet was first pushed, int64 [n], milliseconds; NEVER where it was not.
 
     Args:
@@ -163,7 +161,7 @@ def outcomes(edges: Edges, trainer: IntArray, pushed_ms: IntArray, retry: IntArr
 def needed_since(
     edges: Edges,
     trainer: IntArray,
-    warm_start: Membership,
+    warm_start: Ragged,
     outcome: SmallArray,
     pushed_ms: IntArray,
 ) -> IntArray:
@@ -212,11 +210,11 @@ def needed_without(graphlets: Graphlets, skipped: IntArray) -> IntArray:
     kept = ~np.isin(warm_start.rows(), skipped)
     counts = np.bincount(warm_start.rows()[kept], minlength=len(graphlets))
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    remaining = Membership(start, warm_start.index[kept])
+    remaining = Ragged(start, warm_start.index[kept])
     return needed_since(graphlets.edges, graphlets.trainer, remaining, outcome, pushed_ms)
 
 
-def _bases(edges: Edges, trainer: IntArray, warm_start: Membership) -> Adjacency:
+def _bases(edges: Edges, trainer: IntArray, warm_start: Ragged) -> Adjacency:
     """Graphlet to the graphlets that put out a Model which it took in."""
     graphlet, artifact = edges.outputs.expand(trainer)
     model = edges.trace.artifacts_of_types([ArtifactType.MODEL])[artifact]

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfx_graphlets.graphlets import roles, verdicts
 from tfx_graphlets.graphlets.edges import Edges
-from tfx_graphlets.graphlets.graphlet import Graphlets, Membership, Part
+from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.outcome import (
     execution_cost,
     needed_since,
@@ -22,7 +22,7 @@ from tfx_graphlets.graphlets.outcome import (
     outcomes,
     pushed_since,
 )
-from tfx_graphlets.trace.ragged import PairSet, first_of_runs
+from tfx_graphlets.trace.ragged import PairSet, Ragged, first_of_runs
 from tfx_graphlets.trace.trace import CodeArray, IntArray, SmallArray, Trace
 from tfx_graphlets.vocabulary import ExecutionState, Role
 
@@ -97,9 +97,8 @@ def segment(
     parts: SmallArray = np.concatenate([np.zeros(0, np.int8), *(block.part for block in blocks)])
     artifacts_of = _joined([block.artifacts for block in blocks])
 
-    warm_start = Membership.from_pairs(
-        *edges.models_taken.expand(trainer), len(trainer), len(trace.artifacts)
-    )
+    models = PairSet(len(trace.artifacts)).add(*edges.models_taken.expand(trainer))
+    warm_start = Ragged.from_sorted(*models, len(trainer))
     pusher = verdicts.counted(trace, role, pushers)
     pushes = verdicts.pushing(edges, pusher, classes)
     pushed_ms = pushed_since(edges, pushes, executions_of, parts)
@@ -256,8 +255,8 @@ def _by_precedence(
     return (keys >> bits, keys & ((1 << bits) - 1)), part
 
 
-def _joined(blocks: list[_Members]) -> Membership:
+def _joined(blocks: list[_Members]) -> Ragged:
     """Rows of all blocks, one after the other."""
     counts = np.concatenate([np.zeros(1, np.int64), *(block.counts for block in blocks)])
     parts = [np.zeros(0, np.int32), *(block.index for block in blocks)]
-    return Membership(np.cumsum(counts), np.concatenate(parts, dtype=np.int64))
+    return Ragged(np.cumsum(counts), np.concatenate(parts, dtype=np.int64))

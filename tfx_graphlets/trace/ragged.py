@@ -136,50 +136,55 @@ def first_of_runs(values: IntArray) -> BoolArray:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ragged:
-    """Values by row.
+    """Which entries of something belong to which row, compressed sparse rows.
 
     Attributes:
-      start: int64 [rows + 1]; values of row ``r`` are ``value[start[r]:start[r + 1]]``.
-      value: int64 [m].
+      start: int64 [rows + 1]; what belongs to row ``r`` is ``index[start[r]:start[r + 1]]``.
+      index: int64 [m], numbers of entries.
     """
 
     start: IntArray
-    value: IntArray
+    index: IntArray
 
     @classmethod
-    def of(cls, row: IntArray, value: IntArray, num_rows: int) -> Ragged:
+    def from_sorted(cls, row: IntArray, index: IntArray, num_rows: int) -> Ragged:
         """From pairs in ascending order of row."""
-        return cls(np.searchsorted(row, np.arange(num_rows + 1)).astype(np.int64), value)
+        return cls(np.searchsorted(row, np.arange(num_rows + 1)).astype(np.int64), index)
 
-    @property
-    def counts(self) -> IntArray:
-        """Number of values per row, int64 [rows]."""
-        return np.diff(self.start)
+    def __len__(self) -> int:
+        return len(self.start) - 1
 
-    @property
+    def of(self, row: int) -> IntArray:
+        """What belongs to one row, int64 [k]."""
+        return self.index[self.start[row] : self.start[row + 1]]
+
     def rows(self) -> IntArray:
-        """Row of each value, int64 [m]."""
-        return np.repeat(np.arange(len(self.start) - 1, dtype=np.int64), self.counts)
+        """Row of every entry of ``index``, int64 [m]."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.counts())
+
+    def counts(self) -> IntArray:
+        """Number of entries per row, int64 [rows]."""
+        return np.diff(self.start)
 
     def take(self, rows: IntArray) -> Ragged:
         """Some rows, repeats allowed."""
         row, at = within(self.start, rows)
-        return Ragged.of(row, self.value[at], len(rows))
+        return Ragged.from_sorted(row, self.index[at], len(rows))
 
     def sorted(self) -> Ragged:
-        """The same with the values of each row in ascending order."""
-        return Ragged(self.start, self.value[np.lexsort((self.value, self.rows))])
+        """The same with what belongs to each row in ascending order."""
+        return Ragged(self.start, self.index[np.lexsort((self.index, self.rows()))])
 
     def in_other(self, other: Ragged) -> BoolArray:
-        """True for values that the same row of another one has too, bool [m].
+        """True for entries that the same row of another one has too, bool [m].
 
-        The other's values must ascend within each row.
+        The other's entries must ascend within each row.
         """
-        if not len(self.value) or not len(other.value):
-            return np.zeros(len(self.value), bool)
-        width = int(max(self.value.max(), other.value.max())) + 1
-        theirs = other.rows * width + other.value
-        mine = self.rows * width + self.value
+        if not len(self.index) or not len(other.index):
+            return np.zeros(len(self.index), bool)
+        width = int(max(self.index.max(), other.index.max())) + 1
+        theirs = other.rows() * width + other.index
+        mine = self.rows() * width + self.index
         at = np.minimum(np.searchsorted(theirs, mine), len(theirs) - 1)
         found: BoolArray = theirs[at] == mine
         return found

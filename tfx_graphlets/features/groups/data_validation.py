@@ -118,9 +118,9 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
 def _anomalies(rows: Rows) -> dict[str, FloatArray]:
     """Anomalies by the latest check of each span."""
     entries, spans = rows.entries, rows.own.spans
-    checks, row = entries.checks(ArtifactType.EXAMPLE_ANOMALIES), spans.ragged.rows
+    checks, row = entries.checks(ArtifactType.EXAMPLE_ANOMALIES), spans.ragged.rows()
     newest = checks.latest(spans.newest, rows.moment_ms)
-    counts = _num_anomalies(entries, checks.latest(spans.ragged.value, rows.moment_ms[row]))
+    counts = _num_anomalies(entries, checks.latest(spans.ragged.index, rows.moment_ms[row]))
     known = ~np.isnan(counts)
     total = np.bincount(row[known], counts[known], len(rows))
     some = np.bincount(row[known], minlength=len(rows)) > 0

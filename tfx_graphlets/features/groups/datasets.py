@@ -301,8 +301,8 @@ def _earlier(rows: Rows, statistics: SpanStatistics, known: BoolArray) -> tuple[
     window, spans = rows.window, rows.own.spans
     places = np.flatnonzero(window.in_last(_MOST_EARLIER) & known[window.row])
     others = window.spans(places)
-    row = np.concatenate([window.row[places][others.ragged.rows], spans.ragged.rows])
-    identity = np.concatenate([others.ragged.value, spans.ragged.value])
+    row = np.concatenate([window.row[places][others.ragged.rows()], spans.ragged.rows()])
+    identity = np.concatenate([others.ragged.index, spans.ragged.index])
     keys = np.unique(row * max(len(spans.contents.identity), 1) + identity)
     row, identity = np.divmod(keys, max(len(spans.contents.identity), 1))
     identity = spans.contents.in_order(row, identity)

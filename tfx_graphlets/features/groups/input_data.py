@@ -224,7 +224,7 @@ def columns(rows: Rows) -> dict[str, FloatArray]:
 def _shared(own: Spans, other: Spans) -> IntArray:
     """Number of spans that are in both, int64 [rows]."""
     inside = own.ragged.in_other(other.ragged)
-    return np.bincount(own.ragged.rows[inside], minlength=len(own.counts))
+    return np.bincount(own.ragged.rows()[inside], minlength=len(own.counts))
 
 
 def _jaccard(rows: Rows, places: IntArray) -> FloatArray:
@@ -237,15 +237,15 @@ def _jaccard(rows: Rows, places: IntArray) -> FloatArray:
 def _new_bytes_share(rows: Rows, places: IntArray) -> FloatArray:
     own, other = rows.own.spans, rows.window.spans(places)
     added = ~own.ragged.in_other(other.ragged)
-    size = own.contents.bytes[own.ragged.value]
-    new = np.bincount(own.ragged.rows[added], size[added], len(rows))
+    size = own.contents.bytes[own.ragged.index]
+    new = np.bincount(own.ragged.rows()[added], size[added], len(rows))
     both = (own.counts > 0) & (other.counts > 0)
     return np.where(both, ratio(new, np.nan_to_num(own.bytes)), np.nan)
 
 
 def _days(own: Spans) -> tuple[FloatArray, FloatArray]:
     """Newest span modulo 7, and gaps within the window."""
-    row, number = own.ragged.rows, own.contents.number[own.ragged.value]
+    row, number = own.ragged.rows(), own.contents.number[own.ragged.index]
     known = ~np.isnan(number)
     row, number = row[known], number[known]
     order = np.lexsort((number, row))
@@ -266,7 +266,7 @@ def _days(own: Spans) -> tuple[FloatArray, FloatArray]:
 def _unseen(rows: Rows) -> FloatArray:
     """Spans that no graphlet in the window was seen to be trained on, float64 [rows]."""
     own, entries = rows.own.spans, rows.entries
-    row, identity = own.ragged.rows, own.ragged.value
+    row, identity = own.ragged.rows(), own.ragged.index
     if entries.hides:
         return _unseen_late(rows, np.arange(len(rows))).astype(float)
     # The latest graphlet of any lane with the span, among those before the row.
@@ -286,9 +286,9 @@ def _unseen_late(rows: Rows, late: IntArray) -> IntArray:
     window, own = rows.window, rows.own.spans.take(late)
     index, places = within(window.start, late)
     spans = window.spans(places)
-    seen = Ragged.of(index[spans.ragged.rows], spans.ragged.value, len(late))
+    seen = Ragged.from_sorted(index[spans.ragged.rows()], spans.ragged.index, len(late))
     inside = own.ragged.in_other(seen.sorted())
-    return own.counts - np.bincount(own.ragged.rows[inside], minlength=len(late))
+    return own.counts - np.bincount(own.ragged.rows()[inside], minlength=len(late))
 
 
 def _sizes(rows: Rows) -> tuple[FloatArray, FloatArray]:
@@ -301,8 +301,8 @@ def _sizes(rows: Rows) -> tuple[FloatArray, FloatArray]:
     mean = ratio(total, np.bincount(row[known], minlength=len(rows)))
 
     num_artifacts = max(len(own.contents.identity), 1)
-    pair_row = np.concatenate([row[earlier.ragged.rows], own.ragged.rows])
-    identity = np.concatenate([earlier.ragged.value, own.ragged.value])
+    pair_row = np.concatenate([row[earlier.ragged.rows()], own.ragged.rows()])
+    identity = np.concatenate([earlier.ragged.index, own.ragged.index])
     keys = np.unique(pair_row * num_artifacts + identity)
     pair_row, identity = keys // num_artifacts, keys % num_artifacts
     others = identity != own.newest[pair_row]
