@@ -130,6 +130,22 @@ def features_in_parts(store: str) -> Figures:
     return features(store, "input", "--executions-in-memory", "500000")
 
 
+def recorded_features(history: str) -> Figures:
+    """Features at `pre` of every store of a folder, payloads too; pipelines/flights/history."""
+    from tfx_graphlets import Stage, open_store, segment
+    from tfx_graphlets.waste_model.dataset import Dataset
+
+    def describe() -> None:
+        for path in sorted(Path(history).glob("*/archive")):
+            with open_store(str(path)) as opened:
+                graphlets = segment(opened.read_trace())
+                counts.append(len(Dataset.describe(graphlets, Stage.PRE, opened.payloads).outcome))
+
+    counts: list[int] = []
+    seconds = timed(describe)
+    return {"features": seconds, "graphlets": float(sum(counts))}
+
+
 def read_by_mlmd(store: str) -> Figures:
     """The MLMD API in batches: what features need into a Trace, its import left out."""
     from tfx_graphlets import Stage, open_store
@@ -168,8 +184,8 @@ STEPS: Mapping[str, Callable[[str], Figures]] = {
     step.__name__: step
     for step in (
         nothing, import_library, scan_events, scan_columns, segmentation, features, features_pre,
-        features_one_process, features_in_parts, read_by_mlmd, current_graphlet, gate_decision,
-        beam_one_process, beam_two_processes,
+        features_one_process, features_in_parts, recorded_features, read_by_mlmd,
+        current_graphlet, gate_decision, beam_one_process, beam_two_processes,
     )
 }  # fmt: skip
 
