@@ -16,7 +16,6 @@ from tfx_graphlets.features.user_code import GraphletCodes
 from tfx_graphlets.graphlets.graphlet import Graphlets, Part
 from tfx_graphlets.graphlets.timeline import Timeline, finished_ms
 from tfx_graphlets.trace.assembly import assemble
-from tfx_graphlets.trace.ragged import Adjacency
 from tfx_graphlets.trace.rows import RowBuilder, Rows
 from tfx_graphlets.trace.trace import BoolArray, PropertyKind, Trace
 from tfx_graphlets.vocabulary import ExecutionState, PropertyName, Role, Stage
@@ -149,8 +148,8 @@ def _inputs_there(graphlets: Graphlets, number: int, done: BoolArray, moment_ms:
     while pending:
         execution = pending.pop()
         to_come = execution == trainer or not done[execution]
-        for artifact in _row(edges.inputs, execution):
-            producers = _row(edges.producers, artifact)
+        for artifact in edges.inputs.of(execution).tolist():
+            producers = edges.producers.of(artifact).tolist()
             exists = any(done[producer] for producer in producers) or (
                 not producers and trace.artifacts.create_ms[artifact] <= moment_ms
             )
@@ -162,9 +161,3 @@ def _inputs_there(graphlets: Graphlets, number: int, done: BoolArray, moment_ms:
                     seen.add(producer)
                     pending.append(producer)
     return sorted(there)
-
-
-def _row(adjacency: Adjacency, node: int) -> list[int]:
-    start, end = adjacency.start[node : node + 2]
-    row: list[int] = adjacency.target[start:end].tolist()
-    return row

@@ -34,8 +34,6 @@ from tfx_graphlets.payloads.evaluation import EvaluationMetrics, evaluation_metr
 from tfx_graphlets.payloads.statistics import Payloads
 from tfx_graphlets.rehearsal import NotCoveredError, Scout, Split, demand_of, record, rehearse
 from tfx_graphlets.rehearsal.encoding import Array
-from tfx_graphlets.trace.ragged import Adjacency
-from tfx_graphlets.trace.trace import IntArray
 from tfx_graphlets.vocabulary import ArtifactType, PropertyName, Role
 
 
@@ -150,14 +148,10 @@ def rehearsals(graphlets: Graphlets, payloads: Payloads, spans: Spans) -> list[d
     return rows
 
 
-def _row(adjacency: Adjacency, node: int) -> IntArray:
-    return adjacency.target[slice(*adjacency.start[node : node + 2].tolist())]
-
-
 def _window(graphlets: Graphlets, number: int) -> list[tuple[int, int]]:
     """Span and version of the Examples that a Trainer takes in."""
     trace, edges = graphlets.trace, graphlets.edges
-    taken = _row(edges.inputs, int(graphlets.trainer[number]))
+    taken = edges.inputs.of(int(graphlets.trainer[number]))
     examples = taken[trace.artifacts_of_types([ArtifactType.EXAMPLES])[taken]]
     properties, count = trace.artifacts.properties, len(trace.artifacts)
     span = properties.numbers(PropertyName.SPAN, count)
@@ -179,7 +173,7 @@ def _eval_config(graphlets: Graphlets) -> str:
 def _metrics(graphlets: Graphlets, number: int, payloads: Payloads) -> EvaluationMetrics | None:
     trace = graphlets.trace
     for execution in _evaluators(graphlets, number):
-        put = _row(graphlets.edges.outputs, execution)
+        put = graphlets.edges.outputs.of(execution)
         for at in put[trace.artifacts_of_types([ArtifactType.MODEL_EVALUATION])[put]].tolist():
             return evaluation_metrics(payloads, trace.artifacts.uri[at])
     return None
@@ -194,7 +188,7 @@ def _last_blessed(graphlets: Graphlets, number: int) -> int:
     before = np.flatnonzero(create_ms < create_ms[number])
     for other in before[np.argsort(create_ms[before], kind="stable")][::-1].tolist():
         for execution in _evaluators(graphlets, other):
-            put = _row(graphlets.edges.outputs, execution)
+            put = graphlets.edges.outputs.of(execution)
             if (blessed[put[kind[put]]] == 1).any():
                 return other
     return -1

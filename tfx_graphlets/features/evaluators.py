@@ -203,8 +203,7 @@ class Evaluators:
         return UNSEEN
 
     def _evaluations_of(self, execution: int) -> list[int]:
-        found = self._evaluations
-        artifacts = found.target[found.start[execution] : found.start[execution + 1]]
+        artifacts = self._evaluations.of(execution)
         return artifacts[self.entries.readable[artifacts]].tolist()
 
     def _thresholds(

@@ -186,7 +186,7 @@ def needed_since(
         moment, number = heapq.heappop(heap)
         if moment > reached[number]:
             continue
-        for base in bases.target[bases.start[number] : bases.start[number + 1]].tolist():
+        for base in bases.of(number).tolist():
             if moment < reached[base]:
                 reached[base] = moment
                 heapq.heappush(heap, (moment, base))

@@ -283,7 +283,7 @@ def _edges(graphlets: Graphlets, number: int) -> list[Edge]:
         (False, graphlets.edges.outputs),
     ):
         for execution in members.tolist():
-            row = adjacency.target[adjacency.start[execution] : adjacency.start[execution + 1]]
+            row = adjacency.of(execution)
             node = f"e{int(trace.executions.id[execution])}"
             for artifact in row[np.isin(row, artifacts)].tolist():
                 other = f"a{int(trace.artifacts.id[artifact])}"

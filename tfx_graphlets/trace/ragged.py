@@ -43,6 +43,10 @@ class Adjacency:
             return cls(start, edges.astype(np.int32))
         return cls(start, target.astype(np.int32, copy=False))
 
+    def of(self, node: int) -> CodeArray:
+        """Targets of the edges that leave one node, int32 [k]."""
+        return self.target[self.start[node] : self.start[node + 1]]
+
     def expand(self, node: IntArray) -> tuple[IntArray, IntArray]:
         """All edges that leave the given nodes.
 
