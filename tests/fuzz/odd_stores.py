@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -23,6 +24,7 @@ from tests.fuzz.messages import in_field
 
 Damage = Callable[[Path], None]
 _LONG: Final = 5_000_000  # characters
+_MOST_STEPS: Final = 100  # of 100,000 instructions of SQLite each; the longest change takes 20
 
 
 def write_sound_store(path: Path, models: int = 40) -> Path:
@@ -33,8 +35,10 @@ def write_sound_store(path: Path, models: int = 40) -> Path:
 
 @contextlib.contextmanager
 def changing(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection whose changes are kept."""
+    """A connection whose changes are kept; a change that reads without an end is given up."""
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        steps = itertools.count()
+        connection.set_progress_handler(lambda: next(steps) >= _MOST_STEPS, 100_000)
         yield connection
 
 

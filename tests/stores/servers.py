@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from tests.stores.certificates import Certificates
 
 PASSWORD = "p@ss/w:rd"  # noqa: S105 - of servers that live as long as a test
 _PATIENCE_SECONDS = 120
+_READY = re.compile(rb"ready to accept connections|ready for connections")
 _POSTGRESQL_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
@@ -67,9 +69,7 @@ def postgresql(tls: Certificates | None = None) -> Iterator[int]:
                 "hostnossl all careful_tls all reject\n"
                 "host all all all scram-sha-256\n"
             )
-        with _running(
-            [*command, str(program("postgres")), *arguments], port, folder, signal.SIGINT
-        ):
+        with _running([*command, str(program("postgres")), *arguments], folder, signal.SIGINT):
             yield port
 
 
@@ -102,9 +102,7 @@ def mariadb(tls: Certificates | None = None) -> Iterator[int]:
             arguments += [
                 f"--ssl-ca={authority}", f"--ssl-cert={certificate}", f"--ssl-key={key}",
             ]  # fmt: skip
-        with _running(
-            [*command, str(program("mariadbd")), *arguments], port, folder, signal.SIGTERM
-        ):
+        with _running([*command, str(program("mariadbd")), *arguments], folder, signal.SIGTERM):
             yield port
 
 
@@ -140,23 +138,22 @@ def _folder() -> Iterator[tuple[Path, Sequence[str]]]:
 
 
 @contextlib.contextmanager
-def _running(
-    command: Sequence[str], port: int, folder: Path, stop: signal.Signals
-) -> Iterator[None]:
+def _running(command: Sequence[str], folder: Path, stop: signal.Signals) -> Iterator[None]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
-        _wait_for(process, port, folder / "log")
+        _wait_for(process, folder / "log")
         yield
     finally:
         process.send_signal(stop)
         process.wait(_PATIENCE_SECONDS)
 
 
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_for(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until the server says that it is ready; PostgreSQL lets nobody in for a while before."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        if _READY.search(log.read_bytes()):
             return
         time.sleep(0.05)
     raise RuntimeError(f"the server did not start: {log.read_text(errors='replace')[-2000:]}")
