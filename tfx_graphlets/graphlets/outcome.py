@@ -207,10 +207,9 @@ def needed_without(graphlets: Graphlets, skipped: IntArray) -> IntArray:
     pushed_ms[skipped] = NEVER
     outcome, warm_start = graphlets.outcome.copy(), graphlets.warm_start
     outcome[skipped] = Outcome.INCOMPLETE
-    kept = ~np.isin(warm_start.rows(), skipped)
-    counts = np.bincount(warm_start.rows()[kept], minlength=len(graphlets))
-    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    remaining = Ragged(start, warm_start.index[kept])
+    rows = warm_start.rows()
+    kept = ~np.isin(rows, skipped)
+    remaining = Ragged.from_sorted(rows[kept], warm_start.index[kept], len(graphlets))
     return needed_since(graphlets.edges, graphlets.trainer, remaining, outcome, pushed_ms)
 
 

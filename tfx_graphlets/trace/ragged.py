@@ -152,7 +152,7 @@ class Ragged:
 
     @classmethod
     def from_sorted(cls, row: IntArray, index: IntArray, num_rows: int) -> Ragged:
-        """From pairs in ascending order of row."""
+        """From pairs, each int64 [m], in ascending order of row; a row may have none."""
         return cls(np.searchsorted(row, np.arange(num_rows + 1)).astype(np.int64), index)
 
     def __len__(self) -> int:

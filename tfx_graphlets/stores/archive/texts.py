@@ -64,6 +64,7 @@ def without_secrets(text: str) -> str:
 
 
 def _without_json_secrets(text: str) -> str:
+    """The text with SCRUBBED for what stands between the quotes after a secret's key."""
     kept: list[str] = []
     done = 0  # characters of the text that are dealt with
     ends: dict[str, list[int]] = {}  # where each kind of quote stands
